@@ -1,0 +1,241 @@
+"""What an action is: one typed function with its declaration, from which every door is made.
+
+A declaration that breaks a rule fails at import with a `DeclarationError` that names the action and the rule.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from llmcoder.context import Context
+from llmcoder.errors import DeclarationError
+from llmcoder.settings import Settings
+
+In = TypeVar("In", bound=BaseModel)
+Out = TypeVar("Out", bound=BaseModel)
+
+#: What `reconcile` needs to find an armed effect again: a Message-ID, a comment property, an idempotency key.
+Marker = Mapping[str, str]
+
+NAME = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
+SUMMARY_LIMIT = 100
+MAX_TIMEOUT_S = 24 * 3600
+
+
+class Effect(StrEnum):
+    """What running an action does to the world."""
+
+    READ = "read"  # looks, changes nothing
+    DRAFT = "draft"  # produces text or data for a person to judge; may cost money
+    WRITE = "write"  # changes the outside world, additively
+    DESTROY = "destroy"  # removes or overwrites
+
+    @property
+    def writes(self) -> bool:
+        return self in (Effect.WRITE, Effect.DESTROY)
+
+
+class Queue(StrEnum):
+    """Which pool of workers runs an action."""
+
+    IO = "io"  # threads: calls to other services
+    HEAVY = "heavy"  # a process of its own, one at a time, killable: browser, local models, training
+
+
+@dataclass(frozen=True)
+class Retry:
+    """When a `Transient` failure is tried again.
+
+    Args:
+        attempts: Runs in all, the first included; 1 never retries.
+        first_wait_s: Seconds before the second attempt.
+        factor: Each further wait is this many times the one before.
+        max_wait_s: No wait is longer.
+        jitter: Share of the wait (0 to 1) that chance may add or take away, so that retries do not march in step.
+    """
+
+    attempts: int = 3
+    first_wait_s: float = 5.0
+    factor: float = 2.0
+    max_wait_s: float = 900.0
+    jitter: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1 or self.first_wait_s < 0 or self.factor < 1 or not 0 <= self.jitter <= 1:
+            raise ValueError(f"{self}: attempts >= 1, first_wait_s >= 0, factor >= 1 and 0 <= jitter <= 1 must hold")
+
+    def wait_s(self, failures: int, chance: float) -> float:
+        """Seconds to wait after the given number of failures.
+
+        Args:
+            failures: Failed attempts so far, 1 or more.
+            chance: A random number from 0 to 1; passed in so that the decision stays a pure function.
+        """
+        wait = min(self.first_wait_s * self.factor ** (failures - 1), self.max_wait_s)
+        return wait * (1 + self.jitter * (2 * chance - 1))
+
+
+@dataclass(frozen=True)
+class Action(Generic[In, Out]):
+    """One action: its function and everything a door needs to know about it."""
+
+    name: str
+    function: Callable[[In, Context], Out]
+    input: type[In]
+    output: type[Out]
+    effect: Effect
+    repeatable: bool
+    reconcile: Callable[[In, Marker, Context], Out | None] | None
+    queue: Queue
+    timeout_s: float
+    retry: Retry
+    requires: tuple[type[Settings], ...]
+
+    def __call__(self, given: In, ctx: Context) -> Out:
+        return self.function(given, ctx)
+
+    @property
+    def domain(self) -> str:
+        return self.name.partition(".")[0]
+
+    @property
+    def verb(self) -> str:
+        return self.name.partition(".")[2]
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring: the action's entry in a menu."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+    @property
+    def description(self) -> str:
+        return inspect.getdoc(self.function) or ""
+
+    @cached_property
+    def input_schema(self) -> dict[str, Any]:
+        return self.input.model_json_schema()
+
+    @cached_property
+    def output_schema(self) -> dict[str, Any]:
+        return self.output.model_json_schema(mode="serialization")
+
+    @cached_property
+    def example(self) -> dict[str, Any]:
+        """An input made of the fields' own examples; fields with a default and no example are left out."""
+        fields = self.input.model_fields.items()
+        return {name: field.examples[0] for name, field in fields if field.examples}
+
+
+def action(
+    name: str,
+    *,
+    effect: Effect,
+    repeatable: bool | None = None,
+    reconcile: Callable[[Any, Marker, Context], Any] | None = None,
+    queue: Queue = Queue.IO,
+    timeout_s: float = 60.0,
+    retry: Retry | None = None,
+    requires: tuple[type[Settings], ...] = (),
+) -> Callable[[Callable[[In, Context], Out]], Action[In, Out]]:
+    """Declare a function as an action.
+
+    Args:
+        name: `<domain>.<verb_object>`, for ever: it is the route, the Celery task, the tool and the history.
+        effect: What running it does to the world.
+        repeatable: Whether doing it twice is the same as doing it once. A write must say it; there is no default.
+        reconcile: For a write: given input, marker and context, returns the output if the effect is found to have
+            happened, None if it surely did not; raises `Uncertain` when nobody can tell.
+        queue: The pool that runs it.
+        timeout_s: Seconds one attempt may take, 1 to 86,400; clients inside must give up earlier.
+        retry: When a `Transient` failure is tried again; three attempts when not given.
+        requires: Settings that must be filled in before it can run.
+
+    Raises:
+        DeclarationError: The declaration breaks a rule; at import, naming the rule.
+    """
+
+    def declare(function: Callable[[In, Context], Out]) -> Action[In, Out]:
+        given, result = _signature(name, function)
+        declared = Action(
+            name=name,
+            function=function,
+            input=given,
+            output=result,
+            effect=effect,
+            repeatable=not effect.writes if repeatable is None else repeatable,
+            reconcile=reconcile,
+            queue=queue,
+            timeout_s=timeout_s,
+            retry=retry or Retry(),
+            requires=requires,
+        )
+        _check(declared, said_repeatable=repeatable is not None)
+        return declared
+
+    return declare
+
+
+def _signature(name: str, function: Callable[..., Any]) -> tuple[type[Any], type[Any]]:
+    """The input and output models of `(input, ctx: Context) -> output`."""
+    rule = "takes one model and the context, and returns one model: def verb_object(given: Model, ctx: Context) -> Model"
+    hints = typing.get_type_hints(function)
+    parameters = list(inspect.signature(function).parameters)
+    kinds = [hints.get(parameter) for parameter in parameters]
+    result = hints.get("return")
+    if len(kinds) != 2 or kinds[1] is not Context or not _is_model(kinds[0]) or not _is_model(result):
+        raise DeclarationError(f"{name}: an action {rule}")
+    return typing.cast("type[Any]", kinds[0]), typing.cast("type[Any]", result)
+
+
+def _is_model(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _check(declared: Action[Any, Any], *, said_repeatable: bool) -> None:
+    for broken, rule in _rules(declared, said_repeatable):
+        if broken:
+            raise DeclarationError(f"{declared.name}: {rule}")
+
+
+def _rules(a: Action[Any, Any], said_repeatable: bool) -> list[tuple[bool, str]]:
+    """Every rule of a declaration, each with whether this one breaks it."""
+    fields = a.input.model_fields
+    undescribed = [name for name, field in fields.items() if not field.description]
+    nested = [name for name, field in fields.items() if not _fits_query(field.annotation)]
+    return [
+        (not NAME.fullmatch(a.name), "a name is <domain>.<verb_object> in lower case, such as jira.add_comment"),
+        (inspect.iscoroutinefunction(a.function), "an action is a plain function; workers run it in a thread or process"),
+        (not a.summary.endswith("."), "the docstring's first line is one sentence for a menu, ending with a full stop"),
+        (len(a.summary) > SUMMARY_LIMIT, f"the docstring's first line has at most {SUMMARY_LIMIT} characters"),
+        (a.effect.writes and not said_repeatable, "a write says whether it is repeatable"),
+        (not a.effect.writes and said_repeatable, "only a write says whether it is repeatable; looking twice is always safe"),
+        (a.reconcile is not None and not a.effect.writes, "only a write has something to reconcile"),
+        (a.input.model_config.get("extra") != "forbid", f"{a.input.__name__} must forbid unknown fields (extra='forbid')"),
+        (bool(undescribed), f"every input field has a description; missing on {', '.join(undescribed)}"),
+        (
+            a.effect is Effect.READ and bool(nested),
+            f"a READ takes query parameters, so its fields are scalars or lists of them; not so {', '.join(nested)}",
+        ),
+        (not 1 <= a.timeout_s <= MAX_TIMEOUT_S, f"timeout_s is 1 to {MAX_TIMEOUT_S} seconds"),
+        (not all(isinstance(kind, type) and issubclass(kind, Settings) for kind in a.requires), "requires lists Settings"),
+    ]
+
+
+def _fits_query(annotation: Any) -> bool:
+    """Whether values of the type can stand in a query string."""
+    origin = typing.get_origin(annotation)
+    if origin in (typing.Union, types.UnionType, list, typing.Annotated):
+        return all(_fits_query(kind) for kind in typing.get_args(annotation) if isinstance(kind, type | types.GenericAlias))
+    if origin is typing.Literal:
+        return True
+    return isinstance(annotation, type) and not issubclass(annotation, BaseModel | dict | set | tuple)

@@ -1,0 +1,106 @@
+"""What an action may know and do while it runs. Workers implement it for real, `llmcoder.testing` for tests."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+from uuid import UUID
+
+from llmcoder.settings import Settings
+
+if TYPE_CHECKING:
+    from llmcoder.net import GuardedClient
+
+S = TypeVar("S", bound=Settings)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class User:
+    """On whose behalf a job runs."""
+
+    id: UUID
+    email: str
+
+
+class Context(ABC):
+    """One attempt of one job, seen from inside its action.
+
+    Attributes:
+        job_id: The job; the same over all its attempts, so it serves as an idempotency key.
+        attempt: Which run this is, from 1.
+        user: On whose behalf.
+    """
+
+    job_id: UUID
+    attempt: int
+    user: User
+
+    @abstractmethod
+    def settings(self, kind: type[S]) -> S:
+        """The settings of one kind, as they are now."""
+
+    @abstractmethod
+    def progress(self, fraction: float, message: str = "") -> None:
+        """Show how far the job is; also the place where a cancellation takes hold.
+
+        Args:
+            fraction: 0 to 1.
+            message: What is being done, for the user.
+
+        Raises:
+            Cancelled: Somebody cancelled the job, or this attempt lost its lease.
+        """
+
+    @abstractmethod
+    def log(self, message: str, **fields: str | int | float | bool | None) -> None:
+        """Send one line to whoever watches the job. Live only: it is not kept. Raises `Cancelled` as `progress` does."""
+
+    @abstractmethod
+    def emit_token(self, text: str) -> None:
+        """Stream a piece of generated text to whoever watches. Raises `Cancelled` as `progress` does."""
+
+    @abstractmethod
+    def cancelled(self) -> bool:
+        """Whether the job should end; for code that would rather look than be interrupted."""
+
+    def check(self) -> None:
+        """Raise `Cancelled` if the job should end; the hook for clients that wait on a provider."""
+        if self.cancelled():
+            from llmcoder.errors import Cancelled
+
+            raise Cancelled("The job was cancelled while it ran.")
+
+    @abstractmethod
+    def wait(self, seconds: float) -> None:
+        """Sleep, and wake at once with `Cancelled` if the job should end."""
+
+    @abstractmethod
+    def armed(self, marker: Mapping[str, str] | None = None) -> None:
+        """Commit "the effect may happen from here on", with what `reconcile` needs to find it.
+
+        A write calls it right before it calls out. From then on, an attempt that dies is never simply run again.
+
+        Raises:
+            Cancelled: The job was cancelled or the lease was lost; nothing may be sent any more.
+        """
+
+    @abstractmethod
+    def use(self, interface: type[T]) -> T:
+        """A capability that some domain provides, such as `LanguageModel`.
+
+        Raises:
+            NotConfigured: No installed domain provides it.
+        """
+
+    @property
+    @abstractmethod
+    def remaining_s(self) -> float:
+        """Seconds until the deadline of this attempt; give clients less."""
+
+    @property
+    @abstractmethod
+    def http(self) -> GuardedClient:
+        """The guarded HTTP client; pass `check=ctx.check` so that a cancelled job stops waiting."""

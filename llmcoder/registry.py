@@ -1,0 +1,125 @@
+"""Finds every action: in `tasks/<domain>/actions.py` and in installed packages (entry-point group `llmcoder.actions`).
+
+Nobody keeps a list by hand, and loading the registry loads no vendor SDK.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any, TypeVar, cast
+
+from llmcoder.action import Action
+from llmcoder.errors import DeclarationError, NotConfigured, NotFound
+from llmcoder.service import Provider
+from llmcoder.settings import Settings
+
+ENTRY_POINTS = "llmcoder.actions"
+AnyAction = Action[Any, Any]
+T = TypeVar("T")
+
+
+class Registry(Mapping[str, AnyAction]):
+    """All actions by name, in the order of their names.
+
+    Raises:
+        DeclarationError: Two actions carry one name.
+    """
+
+    def __init__(self, actions: Iterable[AnyAction]) -> None:
+        self._actions: dict[str, AnyAction] = {}
+        for found in sorted(actions, key=lambda a: a.name):
+            if self._actions.setdefault(found.name, found) is not found:
+                places = f"{self._actions[found.name].function.__module__} and {found.function.__module__}"
+                raise DeclarationError(f"{found.name}: a name belongs to one action; declared in {places}")
+
+    def __getitem__(self, name: str) -> AnyAction:
+        return self._actions[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._actions)
+
+    def __len__(self) -> int:
+        return len(self._actions)
+
+    def find(self, name: str) -> AnyAction:
+        """The action of that name.
+
+        Raises:
+            NotFound: There is none; the detail offers the nearest names.
+        """
+        if name in self._actions:
+            return self._actions[name]
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, self._actions, n=3)
+        hint = f" Did you mean {' or '.join(near)}?" if near else " GET /actions lists them."
+        raise NotFound(f"There is no action {name!r}.{hint}")
+
+    def settings(self) -> list[type[Settings]]:
+        """Every kind of settings that some action's domain declares, once each."""
+        kinds: dict[type[Settings], None] = {}
+        for module in _modules("tasks", "settings"):
+            kinds.update(dict.fromkeys(_declared_settings(module)))
+        for found in self._actions.values():
+            kinds.update(dict.fromkeys(found.requires))
+        return list(kinds)
+
+    def provider(self, interface: type[T]) -> Provider[T]:
+        """Who makes instances of the interface.
+
+        Raises:
+            NotConfigured: No installed domain provides it.
+        """
+        for module in _modules("tasks", "services"):
+            for value in vars(module).values():
+                if isinstance(value, Provider) and value.interface is interface:
+                    return cast("Provider[T]", value)
+        raise NotConfigured(f"No installed domain provides a {interface.__name__}.")
+
+
+@cache
+def registry() -> Registry:
+    """The registry of this process, loaded at the first call."""
+    return Registry(discover())
+
+
+def discover() -> Iterator[AnyAction]:
+    """Every action of the application's domains and of installed packages."""
+    for module in _modules("tasks", "actions"):
+        yield from _declared_actions(module)
+    for point in entry_points(group=ENTRY_POINTS):
+        loaded = point.load()
+        if isinstance(loaded, Action):
+            yield loaded
+        elif isinstance(loaded, ModuleType):
+            yield from _declared_actions(loaded)
+        else:
+            raise DeclarationError(f"entry point {point.name} = {point.value}: must name an action or a module of actions")
+
+
+def _modules(package: str, name: str) -> Iterator[ModuleType]:
+    """`<package>.<domain>.<name>` of every domain that has it."""
+    spec = find_spec(package)
+    if spec is None or spec.submodule_search_locations is None:
+        return
+    for domain in pkgutil.iter_modules(spec.submodule_search_locations):
+        if domain.ispkg and find_spec(f"{package}.{domain.name}.{name}"):
+            yield importlib.import_module(f"{package}.{domain.name}.{name}")
+
+
+def _declared_actions(module: ModuleType) -> Iterator[AnyAction]:
+    for value in vars(module).values():
+        if isinstance(value, Action) and value.function.__module__ == module.__name__:
+            yield value
+
+
+def _declared_settings(module: ModuleType) -> Iterator[type[Settings]]:
+    for value in vars(module).values():
+        if isinstance(value, type) and issubclass(value, Settings) and value.__module__ == module.__name__:
+            yield value

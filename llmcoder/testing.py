@@ -1,0 +1,143 @@
+"""Run one action with a fake context: no queue, no database, no broker.
+
+    run = run_action(add_note, {"text": "milk"})
+    assert run.result.text == "milk"
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from llmcoder.action import Action, In, Out
+from llmcoder.context import Context, S, User
+from llmcoder.errors import Cancelled, NotConfigured
+from llmcoder.ids import new_id
+from llmcoder.settings import Settings
+
+if TYPE_CHECKING:
+    from llmcoder.net import GuardedClient
+
+T = TypeVar("T", bound=BaseModel)
+P = TypeVar("P")
+
+
+class FakeContext(Context):
+    """A context that records what the action did.
+
+    Args:
+        settings: Settings the action sees; other kinds have their defaults.
+        services: Instances that `use` gives out, by the interface they implement; else the registry's provider.
+        cancel_after: The cancellation takes hold at this many calls of progress, log, token or check; None never.
+        fetch_allow: Hosts or networks the guarded client may reach although they are not public.
+        timeout_s: Seconds until the deadline.
+    """
+
+    def __init__(
+        self,
+        settings: Iterable[Settings] = (),
+        *,
+        services: Iterable[object] = (),
+        job_id: UUID | None = None,
+        user: User | None = None,
+        attempt: int = 1,
+        cancel_after: int | None = None,
+        fetch_allow: tuple[str, ...] = (),
+        timeout_s: float = 60.0,
+    ) -> None:
+        self.job_id = job_id or new_id()
+        self.attempt = attempt
+        self.user = user or User(new_id(), "someone@example.org")
+        self.progress_seen: list[tuple[float, str]] = []
+        self.log_seen: list[str] = []
+        self.tokens: list[str] = []
+        self.markers: list[Mapping[str, str]] = []
+        self._settings = {type(given): given for given in settings}
+        self._services = tuple(services)
+        self._cancel_after = cancel_after
+        self._looks = 0
+        self._fetch_allow = fetch_allow
+        self._deadline = time.monotonic() + timeout_s
+
+    def settings(self, kind: type[S]) -> S:
+        found = self._settings.get(kind)
+        return found if isinstance(found, kind) else kind()
+
+    def progress(self, fraction: float, message: str = "") -> None:
+        self.check()
+        self.progress_seen.append((fraction, message))
+
+    def log(self, message: str, **fields: str | int | float | bool | None) -> None:
+        self.check()
+        self.log_seen.append(message)
+
+    def emit_token(self, text: str) -> None:
+        self.check()
+        self.tokens.append(text)
+
+    def cancelled(self) -> bool:
+        self._looks += 1
+        return self._cancel_after is not None and self._looks > self._cancel_after
+
+    def wait(self, seconds: float) -> None:
+        self.check()
+
+    def armed(self, marker: Mapping[str, str] | None = None) -> None:
+        if self.cancelled():
+            raise Cancelled("The job was cancelled before its effect.")
+        self.markers.append(dict(marker or {}))
+
+    def use(self, interface: type[P]) -> P:
+        for service in self._services:
+            if isinstance(service, interface):
+                return service
+        from llmcoder.registry import registry
+
+        return registry().provider(interface).make(self)
+
+    @property
+    def remaining_s(self) -> float:
+        return self._deadline - time.monotonic()
+
+    @property
+    def http(self) -> GuardedClient:
+        from llmcoder.net import GuardedClient
+
+        return GuardedClient(allow=self._fetch_allow)
+
+
+@dataclass(frozen=True)
+class Run(Generic[T]):
+    """What one run of an action gave and did."""
+
+    result: T
+    context: FakeContext
+    progress: list[tuple[float, str]] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+    tokens: list[str] = field(default_factory=list)
+    markers: list[Mapping[str, str]] = field(default_factory=list)
+
+
+def run_action(action: Action[In, Out], given: In | Mapping[str, Any], context: FakeContext | None = None) -> Run[Out]:
+    """Validate the input, run the action, validate the result.
+
+    Raises:
+        ActionError: What the action raised; `NotConfigured` when a required setting is missing.
+        AssertionError: The action broke its declaration (a result of another type, a write that never armed).
+    """
+    ctx = context or FakeContext()
+    for kind in action.requires:
+        if missing := ctx.settings(kind).missing():
+            raise NotConfigured(f"{action.name} needs {', '.join(missing)}.")
+    checked = given if isinstance(given, action.input) else action.input.model_validate(given)
+    result = action(checked, ctx)
+    if not isinstance(result, action.output):
+        raise AssertionError(f"{action.name} returned {type(result).__name__}, not {action.output.__name__}")
+    if action.effect.writes and not action.repeatable and not ctx.markers:
+        raise AssertionError(f"{action.name}: a write that is not repeatable calls ctx.armed() right before it calls out")
+    return Run(result, ctx, ctx.progress_seen, ctx.log_seen, ctx.tokens, ctx.markers)
