@@ -1,0 +1,1 @@
+"""The engine's truth: tables, sessions, migrations and the job state machine."""

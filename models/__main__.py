@@ -1,0 +1,14 @@
+"""`python -m models upgrade`: bring the configured database to the newest schema."""
+
+from __future__ import annotations
+
+import sys
+
+from llmcoder.config import config
+from llmcoder.settings import EngineSettings
+
+from models.migrate import upgrade
+
+if sys.argv[1:] != ["upgrade"]:
+    raise SystemExit("usage: python -m models upgrade")
+upgrade(config().get(EngineSettings).database_url)

@@ -1,0 +1,215 @@
+"""Claiming jobs, keeping their leases, and the dispatcher's queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from models.machine import ENDED, Move, Moved, Reason, State, apply
+from models.tables import jobs, users, workers
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What an attempt needs to know of its job.
+
+    Attributes:
+        attempt: The fence of everything this attempt writes.
+        marker: Set when an earlier attempt armed the effect: JSON for `reconcile`, which comes first.
+    """
+
+    id: UUID
+    user_id: UUID
+    email: str
+    action: str
+    input: str
+    attempt: int
+    max_attempts: int
+    losses: int
+    armed_at: datetime | None
+    marker: str | None
+    created_at: datetime
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A running job whose lease ran out."""
+
+    id: UUID
+    action: str
+    attempt: int
+    max_attempts: int
+    losses: int
+    armed_at: datetime | None
+    cancel_requested_at: datetime | None
+
+
+_CLAIM_COLUMNS = (
+    jobs.c.id,
+    jobs.c.user_id,
+    users.c.email,
+    jobs.c.action,
+    jobs.c.input,
+    jobs.c.attempt,
+    jobs.c.max_attempts,
+    jobs.c.losses,
+    jobs.c.armed_at,
+    jobs.c.marker,
+    jobs.c.created_at,
+    jobs.c.due_at,
+)
+
+
+def claim(
+    conn: sa.Connection, ids: Sequence[UUID], worker: str, lease_s: float, now: datetime
+) -> tuple[list[Claimed], list[Moved]]:
+    """Take those of the named jobs that are queued; the others are somebody else's by now, and that is no error."""
+    lease = {"worker": worker, "lease_until": now + timedelta(seconds=lease_s), "started_at": now, "rung_at": None}
+    wanted = [
+        Move(job_id, State.RUNNING, only_from=frozenset({State.QUEUED}), values=lease) for job_id in dict.fromkeys(ids)
+    ]
+    moved = [done for done in apply(conn, wanted, now) if done is not None]
+    if not moved:
+        return [], []
+    took = sa.select(*_CLAIM_COLUMNS).join(users, users.c.id == jobs.c.user_id)
+    rows = conn.execute(took.where(jobs.c.id.in_([done.job_id for done in moved])).order_by(jobs.c.priority, jobs.c.id))
+    return [Claimed(*row) for row in rows], moved
+
+
+def claim_next(
+    conn: sa.Connection, queue: str, limit: int, worker: str, lease_s: float, now: datetime
+) -> tuple[list[Claimed], list[Moved]]:
+    """Take the next due jobs of a queue, in order, without a doorbell."""
+    ids = conn.execute(_NEXT, {"queue": queue, "limit": limit}).scalars().all()
+    return claim(conn, ids, worker, lease_s, now) if ids else ([], [])
+
+
+_NEXT = (
+    sa.select(jobs.c.id)
+    .where(jobs.c.queue == sa.bindparam("queue"), jobs.c.state == sa.literal_column("'queued'"))
+    .order_by(jobs.c.priority, jobs.c.id)
+    .limit(sa.bindparam("limit"))
+    .with_for_update(skip_locked=True)
+)
+
+
+def arm(conn: sa.Connection, job_id: UUID, attempt: int, marker: str, now: datetime) -> bool:
+    """Write "the effect may happen from here on".
+
+    Returns:
+        False when this attempt no longer owns the job or was asked to end: nothing may be sent.
+    """
+    mine = sa.and_(
+        jobs.c.id == job_id,
+        jobs.c.attempt == attempt,
+        jobs.c.state == State.RUNNING,
+        jobs.c.cancel_requested_at.is_(None),
+    )
+    return conn.execute(sa.update(jobs).where(mine).values(armed_at=now, marker=marker)).rowcount == 1
+
+
+def renew(conn: sa.Connection, worker: str, lease_s: float, now: datetime) -> None:
+    """Renew the leases of everything the worker process runs, with one statement."""
+    until = now + timedelta(seconds=lease_s)
+    mine = sa.and_(jobs.c.worker == worker, jobs.c.state == sa.literal_column("'running'"))
+    conn.execute(sa.update(jobs).where(mine).values(lease_until=until))
+
+
+def show_progress(conn: sa.Connection, seen: Sequence[tuple[UUID, int, float, str]]) -> None:
+    """Keep the latest progress of running attempts (job, attempt, fraction, message), for those who poll."""
+    if not seen:
+        return
+    rows = [{"j": job, "a": attempt, "f": fraction, "m": message} for job, attempt, fraction, message in seen]
+    conn.execute(_SHOW_PROGRESS, rows)
+
+
+_SHOW_PROGRESS = (
+    sa.update(jobs)
+    .where(jobs.c.id == sa.bindparam("j"), jobs.c.attempt == sa.bindparam("a"), jobs.c.state == State.RUNNING)
+    .values(progress_fraction=sa.bindparam("f"), progress_message=sa.bindparam("m"))
+)
+
+
+def still_mine(conn: sa.Connection, worker: str) -> dict[UUID, tuple[int, bool]]:
+    """The attempts the worker process owns, each with whether it was asked to end."""
+    mine = sa.and_(jobs.c.worker == worker, jobs.c.state == sa.literal_column("'running'"))
+    query = sa.select(jobs.c.id, jobs.c.attempt, jobs.c.cancel_requested_at).where(mine)
+    return {row.id: (row.attempt, row.cancel_requested_at is not None) for row in conn.execute(query)}
+
+
+def beat(conn: sa.Connection, worker: dict[str, Any], now: datetime) -> None:
+    """Write the worker process's heartbeat row."""
+    values = worker | {"beat_at": now}
+    changed = conn.execute(sa.update(workers).where(workers.c.name == worker["name"]).values(**values))
+    if changed.rowcount == 0:
+        conn.execute(sa.insert(workers).values(**values, started_at=now))
+
+
+def leave(conn: sa.Connection, worker: str) -> None:
+    """Remove the heartbeat row of a worker process that stops."""
+    conn.execute(sa.delete(workers).where(workers.c.name == worker))
+
+
+def workers_seen(conn: sa.Connection, since: datetime) -> list[sa.Row[Any]]:
+    """Worker processes that gave a sign of life since the instant."""
+    return list(conn.execute(sa.select(workers).where(workers.c.beat_at >= since)))
+
+
+# --- the dispatcher's five questions
+
+
+def promote_due(conn: sa.Connection, now: datetime, limit: int) -> list[Moved]:
+    """Queue what was scheduled and is due."""
+    due = sa.select(jobs.c.id, jobs.c.reason).where(
+        jobs.c.state == sa.literal_column("'scheduled'"), jobs.c.due_at <= now
+    )
+    rows = conn.execute(due.order_by(jobs.c.due_at).limit(limit).with_for_update(skip_locked=True)).all()
+    moves = [
+        Move(
+            row.id,
+            State.QUEUED,
+            reason=Reason.RECONCILE if row.reason == Reason.RECONCILE else None,
+            only_from=frozenset({State.SCHEDULED}),
+        )
+        for row in rows
+    ]
+    return [done for done in apply(conn, moves, now) if done is not None]
+
+
+def to_ring(conn: sa.Connection, queue: str, rung_before: datetime, limit: int, now: datetime) -> list[sa.Row[Any]]:
+    """The next queued jobs (id, action, attempt) that were never rung, or rung and not claimed in time; marks them rung."""
+    stale = sa.or_(jobs.c.rung_at.is_(None), jobs.c.rung_at < rung_before)
+    query = sa.select(jobs.c.id, jobs.c.action, jobs.c.attempt)
+    query = query.where(jobs.c.queue == queue, jobs.c.state == sa.literal_column("'queued'"), stale)
+    rows = conn.execute(query.order_by(jobs.c.priority, jobs.c.id).limit(limit).with_for_update(skip_locked=True)).all()
+    if rows:
+        conn.execute(sa.update(jobs).where(jobs.c.id.in_([row.id for row in rows])).values(rung_at=now))
+    return list(rows)
+
+
+def forget_rings(conn: sa.Connection) -> int:
+    """The broker lost everything: no doorbell is out any more. Returns how many there were."""
+    rung = sa.and_(jobs.c.state == sa.literal_column("'queued'"), jobs.c.rung_at.is_not(None))
+    return conn.execute(sa.update(jobs).where(rung).values(rung_at=None)).rowcount
+
+
+def lost(conn: sa.Connection, now: datetime, limit: int) -> list[Lost]:
+    """Running jobs whose lease ran out, locked for the caller's transaction."""
+    columns = [jobs.c[name] for name in Lost.__slots__]
+    query = sa.select(*columns).where(jobs.c.state == sa.literal_column("'running'"), jobs.c.lease_until < now)
+    rows = conn.execute(query.order_by(jobs.c.id).limit(limit).with_for_update(skip_locked=True))
+    return [Lost(*row) for row in rows]
+
+
+def prune(conn: sa.Connection, state: State, ended_before: datetime, limit: int) -> int:
+    """Delete up to `limit` jobs of an ended state that ended before the instant; returns how many."""
+    if state not in ENDED:
+        raise ValueError(f"{state}: only ended jobs are pruned")
+    old = sa.select(jobs.c.id).where(jobs.c.state == state, jobs.c.finished_at < ended_before).limit(limit)
+    return conn.execute(sa.delete(jobs).where(jobs.c.id.in_(old))).rowcount

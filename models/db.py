@@ -1,0 +1,167 @@
+"""Connections to the one database, in three kinds: durable writes, relaxed writes, reads.
+
+A promise hangs on a durable write (accepting a job, arming an effect, finishing): it is on disk when it returns. A
+relaxed write (a claim, a lease, a doorbell) survives the death of every process but the last few may be lost with the
+power, which costs a job nothing but being claimed again; a later durable commit makes earlier relaxed ones durable.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.pool import QueuePool
+
+#: SQLite before these can corrupt a WAL that several processes checkpoint (the WAL-reset bug, fixed in 3.51.3).
+SAFE_SQLITE = (3, 51, 3)
+BACKPORTED_SQLITE = ((3, 50, 7), (3, 44, 6))
+BUSY_TIMEOUT_S = 30
+CLOCK_CHECK_S = 10.0
+TRANSIENT_ERRORS = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
+
+
+class UnsafeDatabase(RuntimeError):
+    """The database cannot keep the promises; the message says what to install."""
+
+
+class Database:
+    """The engine's database.
+
+    Args:
+        url: SQLAlchemy URL, `sqlite:///file` or `postgresql+psycopg://…`.
+        pool_size: Connections kept per kind.
+    """
+
+    def __init__(self, url: str, pool_size: int = 8) -> None:
+        self.url = sa.make_url(url)
+        self._pool_size = pool_size
+        self._anchor: tuple[datetime, float] | None = None
+        self._anchor_lock = threading.Lock()
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.url.get_backend_name() == "sqlite"
+
+    @contextmanager
+    def write(self, *, durable: bool = True) -> Iterator[sa.Connection]:
+        """One transaction, committed at the end of the block and rolled back by an exception."""
+        engine = self._durable if durable else self._relaxed
+        with engine.begin() as conn:
+            yield conn
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A connection for single-statement reads, each seeing what is committed by then."""
+        with self._reading.connect() as conn:
+            yield conn
+
+    def now(self) -> datetime:
+        """The database's clock, so that leases of several hosts are compared on one clock.
+
+        On PostgreSQL it is asked every few seconds and carried on by the monotonic clock in between.
+        """
+        if self.is_sqlite:
+            return datetime.now(UTC)
+        with self._anchor_lock:
+            if self._anchor is None or time.monotonic() - self._anchor[1] > CLOCK_CHECK_S:
+                self._anchor = self._ask_clock()
+            at, mono = self._anchor
+        return at + timedelta(seconds=time.monotonic() - mono)
+
+    def _ask_clock(self) -> tuple[datetime, float]:
+        with self.read() as conn:
+            at = conn.execute(sa.text("SELECT clock_timestamp()")).scalar_one()
+        return at.astimezone(UTC), time.monotonic()
+
+    def close(self) -> None:
+        """Close every pooled connection; also what a forked child calls before its first use."""
+        for engine in (self._durable, self._relaxed, self._reading):
+            engine.dispose()
+
+    def forget(self) -> None:
+        """In a forked child: drop the parent's connections without closing them."""
+        for engine in (self._durable, self._relaxed, self._reading):
+            engine.dispose(close=False)
+
+    @cached_property
+    def _durable(self) -> sa.Engine:
+        return self._engine(durable=True)
+
+    @cached_property
+    def _relaxed(self) -> sa.Engine:
+        return self._engine(durable=False)
+
+    @cached_property
+    def _reading(self) -> sa.Engine:
+        if self.is_sqlite:
+            return self._sqlite("NORMAL", begin=None)
+        return sa.create_engine(self.url, pool_size=self._pool_size, pool_pre_ping=True, isolation_level="AUTOCOMMIT")
+
+    def _engine(self, *, durable: bool) -> sa.Engine:
+        if self.is_sqlite:
+            return self._sqlite("FULL" if durable else "NORMAL", begin="BEGIN IMMEDIATE")
+        options = f"-c synchronous_commit={'on' if durable else 'off'}"
+        connect = {"options": options, "connect_timeout": 5}
+        return sa.create_engine(self.url, pool_size=self._pool_size, pool_pre_ping=True, connect_args=connect)
+
+    def _sqlite(self, synchronous: str, begin: str | None) -> sa.Engine:
+        dbapi = safe_sqlite()
+        engine = sa.create_engine(
+            self.url,
+            module=dbapi,
+            poolclass=QueuePool,
+            pool_size=self._pool_size,
+            connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+        )
+
+        @sa.event.listens_for(engine, "connect")
+        def prepare(connection: Any, _record: object) -> None:
+            connection.isolation_level = None
+            for pragma in (
+                "journal_mode=WAL",
+                f"synchronous={synchronous}",
+                "foreign_keys=ON",
+                "journal_size_limit=67108864",
+                "mmap_size=0",
+                "cache_size=-16000",
+            ):
+                connection.execute(f"PRAGMA {pragma}")
+
+        if begin is not None:
+
+            @sa.event.listens_for(engine, "begin")
+            def start(conn: sa.Connection) -> None:
+                conn.exec_driver_sql(begin)
+
+        return engine
+
+
+def safe_sqlite() -> Any:
+    """A SQLite driver whose library can be trusted with several processes in WAL mode.
+
+    Raises:
+        UnsafeDatabase: Neither the `pysqlite3` wheel nor Python's own library is new enough.
+    """
+    found = []
+    for name in ("pysqlite3", "sqlite3"):
+        try:
+            module = __import__(f"{name}.dbapi2").dbapi2
+        except ImportError:
+            continue
+        if _is_safe(module.sqlite_version_info):
+            return module
+        found.append(f"{name} {module.sqlite_version}")
+    raise UnsafeDatabase(
+        f"SQLite 3.51.3 or later is needed, since older ones can corrupt a database that several processes write; found "
+        f"{', '.join(found) or 'none'}. Install the wheel 'pysqlite3' (0.6.1 or later) or set DATABASE_URL to PostgreSQL."
+    )
+
+
+def _is_safe(version: tuple[int, int, int]) -> bool:
+    return version >= SAFE_SQLITE or any(version[:2] == fixed[:2] and version >= fixed for fixed in BACKPORTED_SQLITE)

@@ -1,0 +1,300 @@
+"""Jobs as rows: accepting them in batches, reading them for a user, and the one JSON form that every door shows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from models.machine import ENDED, Move, Moved, Reason, State, apply, take_revisions
+from models.tables import jobs
+
+PRIORITY = 5  # neither urgent (0) nor bulk (9)
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A validated submission.
+
+    Attributes:
+        input: The input as JSON text.
+        fingerprint: SHA-256 of everything submitted, in hex; compared when the idempotency key comes again.
+    """
+
+    id: UUID
+    user_id: UUID
+    action: str
+    effect: str
+    queue: str
+    input: str
+    max_attempts: int
+    priority: int = PRIORITY
+    due_at: datetime | None = None
+    origin: str = "person"
+    idempotency_key: str | None = None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of one submission.
+
+    Attributes:
+        job: The job as it stands: the new one, or the first one under this idempotency key.
+        replayed: The key was used before, for the same submission.
+        conflict: The key was used before, for another submission; nothing was accepted.
+    """
+
+    job: Job
+    replayed: bool = False
+    conflict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job as its user sees it; `input`, `result` and `error` are JSON text."""
+
+    id: UUID
+    user_id: UUID
+    action: str
+    effect: str
+    queue: str
+    state: str
+    reason: str | None
+    input: str
+    result: str | None
+    error: str | None
+    progress_fraction: float | None
+    progress_message: str | None
+    attempt: int
+    max_attempts: int
+    priority: int
+    due_at: datetime
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    rev: int
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+    def as_json(self) -> bytes:
+        """The job as every door shows it."""
+        progress = None
+        if self.progress_fraction is not None:
+            progress = {"fraction": self.progress_fraction, "message": self.progress_message or ""}
+        return orjson.dumps(
+            {
+                "id": self.id,
+                "action": self.action,
+                "effect": self.effect,
+                "state": self.state,
+                "reason": self.reason,
+                "input": _fragment(self.input),
+                "result": _fragment(self.result),
+                "error": _fragment(self.error),
+                "progress": progress,
+                "attempt": self.attempt,
+                "max_attempts": self.max_attempts,
+                "priority": self.priority,
+                "due_at": self.due_at,
+                "created_at": self.created_at,
+                "started_at": self.started_at,
+                "finished_at": self.finished_at,
+                "rev": self.rev,
+            },
+            option=orjson.OPT_UTC_Z,
+        )
+
+
+def _fragment(text: str | None) -> orjson.Fragment | None:
+    return None if text is None else orjson.Fragment(text)
+
+
+COLUMNS = tuple(jobs.c[name] for name in Job.__slots__)
+_SELECT = sa.select(*COLUMNS)
+
+
+def insert(conn: sa.Connection, new: Sequence[NewJob], now: datetime, *, rung: Sequence[bool]) -> list[Accepted]:
+    """Accept submissions in the caller's transaction, all in one statement.
+
+    Running it again with the same ids changes nothing, so a commit whose answer was lost can simply be repeated.
+
+    Args:
+        rung: For each, whether a doorbell is about to go out for it.
+    """
+    revs = take_revisions(conn, Counter(job.user_id for job in new))
+    rows = []
+    for job, bell in zip(new, rung, strict=True):
+        rev = revs[job.user_id] = revs[job.user_id] + 1
+        rows.append(_row(job, now, rev, bell))
+    kind = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
+    conn.execute(kind(jobs).on_conflict_do_nothing(), rows)
+    first = _first_of_keys(conn, new)
+    return [_accepted(job, row, first) for job, row in zip(new, rows, strict=True)]
+
+
+def _row(job: NewJob, now: datetime, rev: int, bell: bool) -> dict[str, Any]:
+    later = job.due_at is not None and job.due_at > now
+    return {
+        "id": job.id,
+        "user_id": job.user_id,
+        "action": job.action,
+        "effect": job.effect,
+        "queue": job.queue,
+        "state": State.SCHEDULED if later else State.QUEUED,
+        "reason": Reason.DELAY if later else None,
+        "origin": job.origin,
+        "input": job.input,
+        "attempt": 0,
+        "losses": 0,
+        "max_attempts": job.max_attempts,
+        "priority": job.priority,
+        "due_at": job.due_at.astimezone(UTC) if job.due_at is not None else now,
+        "rung_at": now if bell and not later else None,
+        "created_at": now,
+        "rev": rev,
+        "idempotency_key": job.idempotency_key,
+        "fingerprint": job.fingerprint,
+    }
+
+
+def _first_of_keys(conn: sa.Connection, new: Sequence[NewJob]) -> dict[tuple[UUID, str], tuple[Job, str]]:
+    keys = [(job.user_id, job.idempotency_key) for job in new if job.idempotency_key is not None]
+    if not keys:
+        return {}
+    of_key = sa.tuple_(jobs.c.user_id, jobs.c.idempotency_key).in_(keys)
+    found = conn.execute(sa.select(*COLUMNS, jobs.c.idempotency_key, jobs.c.fingerprint).where(of_key))
+    return {(row.user_id, row.idempotency_key): (Job(*row[:-2]), row.fingerprint) for row in found}
+
+
+def _accepted(job: NewJob, row: dict[str, Any], first: dict[tuple[UUID, str], tuple[Job, str]]) -> Accepted:
+    if job.idempotency_key is not None:
+        stored, fingerprint = first[job.user_id, job.idempotency_key]
+        return Accepted(stored, replayed=stored.id != job.id, conflict=fingerprint != job.fingerprint)
+    return Accepted(Job(**{name: row.get(name) for name in Job.__slots__}))
+
+
+def get(conn: sa.Connection, user_id: UUID, job_id: UUID) -> Job | None:
+    """The user's job of that id; None also when it is somebody else's."""
+    row = conn.execute(_GET, {"job": job_id, "user": user_id}).first()
+    return None if row is None else Job(*row)
+
+
+_GET = _SELECT.where(jobs.c.id == sa.bindparam("job"), jobs.c.user_id == sa.bindparam("user"))
+
+
+def changed_since(conn: sa.Connection, user_id: UUID, rev: int, limit: int = 200) -> list[Job]:
+    """The user's jobs that changed after the revision, in the order of their last change."""
+    rows = conn.execute(_CHANGED, {"user": user_id, "rev": rev, "limit": limit})
+    return [Job(*row) for row in rows]
+
+
+_CHANGED = (
+    _SELECT.where(jobs.c.user_id == sa.bindparam("user"), jobs.c.rev > sa.bindparam("rev"))
+    .order_by(jobs.c.rev)
+    .limit(sa.bindparam("limit"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which of a user's jobs a list shows; None and empty mean any.
+
+    Attributes:
+        before: Only jobs older than this one: the cursor of the next page.
+    """
+
+    action: str | None = None
+    states: tuple[State, ...] = ()
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    before: UUID | None = None
+
+
+def listed(conn: sa.Connection, user_id: UUID, wanted: Filter, limit: int) -> list[Job]:
+    """The user's jobs, newest first."""
+    query = _SELECT.where(jobs.c.user_id == user_id)
+    if wanted.action:
+        query = query.where(jobs.c.action == wanted.action)
+    if wanted.states:
+        query = query.where(jobs.c.state.in_(wanted.states))
+    if wanted.created_after:
+        query = query.where(jobs.c.created_at >= wanted.created_after)
+    if wanted.created_before:
+        query = query.where(jobs.c.created_at < wanted.created_before)
+    if wanted.before:
+        query = query.where(jobs.c.id < wanted.before)
+    return [Job(*row) for row in conn.execute(query.order_by(jobs.c.id.desc()).limit(limit))]
+
+
+def request_cancel(conn: sa.Connection, job: Job, now: datetime) -> Moved | None:
+    """Cancel a job that has not started; ask a running one to end.
+
+    Returns:
+        The transition, or None when the job runs (its attempt ends it) or has ended by now.
+    """
+    before_start = frozenset({State.QUEUED, State.SCHEDULED, State.WAITING})
+    moved = apply(conn, [Move(job.id, State.CANCELLED, only_from=before_start)], now)[0]
+    if moved is None:
+        running = sa.and_(jobs.c.id == job.id, jobs.c.state == State.RUNNING)
+        conn.execute(sa.update(jobs).where(running).values(cancel_requested_at=now))
+    return moved
+
+
+def retry(conn: sa.Connection, job: Job, more_attempts: int, now: datetime) -> Moved | None:
+    """Queue a job again that failed or was cancelled.
+
+    Returns:
+        The transition, or None when the job is in another state by now.
+    """
+    fresh = {
+        "max_attempts": job.attempt + more_attempts,
+        "losses": 0,
+        "error": None,
+        "due_at": now,
+        "cancel_requested_at": None,
+        "armed_at": None,
+        "marker": None,
+        "progress_fraction": None,
+        "progress_message": None,
+        "started_at": None,
+    }
+    ended = frozenset({State.FAILED, State.CANCELLED})
+    return apply(conn, [Move(job.id, State.QUEUED, job.attempt, only_from=ended, values=fresh)], now)[0]
+
+
+def resolve(conn: sa.Connection, job: Job, *, happened: bool, error: str | None, now: datetime) -> Moved | None:
+    """Settle an uncertain job by a person's word."""
+    to = State.SUCCEEDED if happened else State.FAILED
+    move = Move(
+        job.id,
+        to,
+        job.attempt,
+        reason=Reason.RESOLVED,
+        only_from=frozenset({State.UNCERTAIN}),
+        values={"error": None if happened else error},
+    )
+    return apply(conn, [move], now)[0]
+
+
+def revision(conn: sa.Connection, user_id: UUID) -> int:
+    """The user's newest revision."""
+    from models.tables import revisions
+
+    return conn.execute(sa.select(revisions.c.rev).where(revisions.c.user_id == user_id)).scalar_one()
+
+
+def waiting_counts(conn: sa.Connection) -> dict[tuple[str, str], int]:
+    """How many unfinished jobs stand in each (queue, state)."""
+    unfinished = [State.QUEUED, State.SCHEDULED, State.RUNNING, State.WAITING]
+    query = sa.select(jobs.c.queue, jobs.c.state, sa.func.count()).where(jobs.c.state.in_(unfinished))
+    return {(queue, state): n for queue, state, n in conn.execute(query.group_by(jobs.c.queue, jobs.c.state))}

@@ -1,0 +1,181 @@
+"""The job state machine: one table of allowed transitions, and the only function that performs them.
+
+Every transition is a compare-and-set fenced by the attempt number, and takes the user's next revision in the same
+transaction. Locks are taken in one order everywhere (jobs by id, then users' counters by user), so no two
+transactions wait for each other in a circle.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from models.tables import jobs, revisions
+
+
+class State(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"  # due, not yet claimed
+    SCHEDULED = "scheduled"  # due later; the reason says why
+    RUNNING = "running"  # claimed by an attempt that holds a lease
+    WAITING = "waiting"  # for a person or for other jobs; the reason says which
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNCERTAIN = "uncertain"  # the effect may have happened, and nobody could tell so far
+
+
+class Reason(StrEnum):
+    """Why a job stands where it does, when the state alone does not say."""
+
+    DELAY = "delay"  # scheduled: the caller asked for a later time
+    RETRY = "retry"  # scheduled: after a transient failure
+    RATE_LIMITED = "rate_limited"  # scheduled: the provider asked to wait
+    RECONCILE = "reconcile"  # queued or scheduled: the provider is asked whether it happened
+    RESCUED = "rescued"  # queued: the worker that had it is gone
+    RELEASED = "released"  # queued: a worker that stopped gave it back
+    RECONNECT = "reconnect"  # waiting: a person must connect the account again
+    WORKER_LOST = "worker_lost"  # failed, uncertain: workers died under it
+    TIMED_OUT = "timed_out"  # failed, uncertain: ran past its deadline
+    CANCELLED = "cancelled"  # uncertain: cancelled when the effect was under way
+    NO_ANSWER = "no_answer"  # uncertain: the provider did not answer
+    BROKE = "broke"  # uncertain: the action broke after the effect was armed
+    RESOLVED = "resolved"  # succeeded, failed: a person said how it ended
+
+
+_S = State
+TRANSITIONS: Mapping[State, frozenset[State]] = {
+    _S.QUEUED: frozenset({_S.RUNNING, _S.CANCELLED, _S.FAILED}),
+    _S.SCHEDULED: frozenset({_S.QUEUED, _S.CANCELLED}),
+    _S.RUNNING: frozenset(
+        {_S.SUCCEEDED, _S.FAILED, _S.CANCELLED, _S.UNCERTAIN, _S.SCHEDULED, _S.QUEUED, _S.WAITING},
+    ),
+    _S.WAITING: frozenset({_S.QUEUED, _S.SCHEDULED, _S.CANCELLED, _S.FAILED}),
+    _S.SUCCEEDED: frozenset(),
+    _S.FAILED: frozenset({_S.QUEUED}),  # a person retries it
+    _S.CANCELLED: frozenset({_S.QUEUED}),  # likewise
+    _S.UNCERTAIN: frozenset({_S.SUCCEEDED, _S.FAILED, _S.QUEUED}),  # settled by the provider or a person
+}
+ENDED = frozenset({_S.SUCCEEDED, _S.FAILED, _S.CANCELLED, _S.UNCERTAIN})
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One wanted transition.
+
+    Attributes:
+        attempt: The fence: it only happens while the job is still at this attempt. None for those that are not an
+            attempt themselves (a person, the dispatcher).
+        only_from: Narrows the table: it only happens from these states.
+        values: Further columns to set, by name.
+    """
+
+    job_id: UUID
+    to: State
+    attempt: int | None = None
+    reason: Reason | None = None
+    only_from: frozenset[State] | None = None
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A transition that happened."""
+
+    job_id: UUID
+    user_id: UUID
+    state: State
+    attempt: int
+    rev: int
+
+
+def apply(conn: sa.Connection, moves: Sequence[Move], now: datetime) -> list[Moved | None]:
+    """Perform transitions in the caller's transaction.
+
+    Returns:
+        For each move what happened, or None where it was refused: the job is gone, is in a state from which the
+        table (or `only_from`) does not lead there, or is past that attempt. Of two moves of one job the first counts.
+    """
+    if not moves:
+        return []
+    found = _lock(conn, [move.job_id for move in moves])
+    agreed = list({move.job_id: move for move in reversed(moves) if _may(move, found.get(move.job_id))}.values())
+    revs = take_revisions(conn, Counter(found[move.job_id].user_id for move in agreed))
+    done: dict[int, Moved] = {}
+    rows: list[dict[str, object]] = []
+    for move in agreed:
+        row = found[move.job_id]
+        attempt = row.attempt + 1 if move.to is State.RUNNING else row.attempt
+        rev = revs[row.user_id] = revs[row.user_id] + 1
+        rows.append(_values(move, attempt, rev, now))
+        done[id(move)] = Moved(move.job_id, row.user_id, move.to, attempt, rev)
+    _write(conn, rows)
+    return [done.get(id(move)) for move in moves]
+
+
+def take_revisions(conn: sa.Connection, wanted: Mapping[UUID, int]) -> dict[UUID, int]:
+    """Reserve each user's next revisions until the transaction ends.
+
+    Returns:
+        For each user the revision before the first reserved one.
+    """
+    taken: dict[UUID, int] = {}
+    for user_id in sorted(wanted):
+        last = conn.execute(_TAKE, {"user": user_id, "n": wanted[user_id]}).scalar_one()
+        taken[user_id] = last - wanted[user_id]
+    return taken
+
+
+_TAKE = (
+    sa.update(revisions)
+    .where(revisions.c.user_id == sa.bindparam("user"))
+    .values(rev=revisions.c.rev + sa.bindparam("n"))
+    .returning(revisions.c.rev)
+)
+
+
+def _lock(conn: sa.Connection, ids: Iterable[UUID]) -> dict[UUID, sa.Row[Any]]:
+    wanted = sa.select(jobs.c.id, jobs.c.user_id, jobs.c.state, jobs.c.attempt).where(jobs.c.id.in_(list(ids)))
+    locked = wanted.order_by(jobs.c.id).with_for_update()
+    return {row.id: row for row in conn.execute(locked)}
+
+
+def _may(move: Move, row: sa.Row[Any] | None) -> bool:
+    if row is None or move.to not in TRANSITIONS[State(row.state)]:
+        return False
+    if move.only_from is not None and State(row.state) not in move.only_from:
+        return False
+    return move.attempt is None or move.attempt == row.attempt
+
+
+def _values(move: Move, attempt: int, rev: int, now: datetime) -> dict[str, object]:
+    values: dict[str, object] = {"job_id": move.job_id, "state": move.to, "reason": move.reason, "attempt": attempt}
+    values["rev"] = rev
+    if move.to is not State.RUNNING:
+        values |= {"lease_until": None, "worker": None, "rung_at": None}
+        values["finished_at"] = now if move.to in ENDED else None
+    return values | dict(move.values)
+
+
+def _write(conn: sa.Connection, rows: Sequence[dict[str, object]]) -> None:
+    """One statement for all rows that set the same columns."""
+    alike: dict[tuple[str, ...], list[dict[str, object]]] = {}
+    for row in rows:
+        alike.setdefault(tuple(row), []).append(row)
+    for columns, group in alike.items():
+        conn.execute(_update(columns), group)
+
+
+@cache
+def _update(columns: tuple[str, ...]) -> sa.Update:
+    values = {name: sa.bindparam(name) for name in columns if name != "job_id"}
+    return sa.update(jobs).where(jobs.c.id == sa.bindparam("job_id")).values(**values)

@@ -1,0 +1,207 @@
+"""Every table of the engine. A domain's own tables stand in `tasks/<domain>/tables.py` on the same metadata.
+
+Beside each index stands the query it is for. JSON is kept as text exactly as it was written: the engine passes it
+through and only actions read it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+
+class Instant(sa.TypeDecorator[datetime]):
+    """An aware UTC instant on both stores; SQLite keeps it as ISO text without the zone."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        at = value.astimezone(UTC)
+        return at.replace(tzinfo=None) if dialect.name == "sqlite" else at
+
+    def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        at: datetime = value
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("email", sa.String(254), nullable=False, unique=True),  # lower case
+    sa.Column("password_hash", sa.String(255), nullable=False),
+    sa.Column("is_admin", sa.Boolean, nullable=False, default=False),
+    sa.Column("is_active", sa.Boolean, nullable=False, default=True),
+    sa.Column("created_at", Instant, nullable=False),
+)
+
+# One counter a user: every visible change of one of the user's jobs takes the next number in its own transaction.
+# The row lock makes the order of numbers the order of commits, which a database sequence does not.
+revisions = sa.Table(
+    "revisions",
+    metadata,
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("rev", sa.BigInteger, nullable=False, default=0),
+)
+
+# A chain of rotating refresh tokens; only hashes are kept. A used one that comes back ends its whole family.
+refresh_tokens = sa.Table(
+    "refresh_tokens",
+    metadata,
+    sa.Column("token_hash", sa.String(64), primary_key=True),
+    sa.Column("family", sa.Uuid, nullable=False),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False),
+    sa.Column("used_at", Instant),
+    sa.Index("ix_refresh_tokens_family", "family"),  # end a family: logout, reuse
+    sa.Index("ix_refresh_tokens_expires_at", "expires_at"),  # prune
+)
+
+# Access tokens ended before their time (logout), until they would have expired anyway.
+revoked_tokens = sa.Table(
+    "revoked_tokens",
+    metadata,
+    sa.Column("jti", sa.String(36), primary_key=True),
+    sa.Column("expires_at", Instant, nullable=False),
+    sa.Index("ix_revoked_tokens_expires_at", "expires_at"),  # prune
+)
+
+login_attempts = sa.Table(
+    "login_attempts",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("subject", sa.String(300), nullable=False),  # "account:<email>" or "address:<ip>"
+    sa.Column("at", Instant, nullable=False),
+    sa.Index("ix_login_attempts_subject", "subject", "at"),  # how many failures lately
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),  # UUIDv7: claim by id; sorts by time
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("action", sa.String(100), nullable=False),
+    sa.Column("effect", sa.String(8), nullable=False),
+    sa.Column("queue", sa.String(16), nullable=False),
+    sa.Column("state", sa.String(12), nullable=False),
+    sa.Column("reason", sa.String(32)),
+    sa.Column("origin", sa.String(16), nullable=False),
+    sa.Column("input", sa.Text, nullable=False),
+    sa.Column("result", sa.Text),
+    sa.Column("error", sa.Text),
+    sa.Column("progress_fraction", sa.Float),
+    sa.Column("progress_message", sa.Text),
+    sa.Column("attempt", sa.Integer, nullable=False, default=0),  # claims so far; the fence of every later write
+    sa.Column("max_attempts", sa.Integer, nullable=False),  # grows by one where a run is not to be counted
+    sa.Column("losses", sa.Integer, nullable=False, default=0),  # workers that died under it
+    sa.Column("priority", sa.SmallInteger, nullable=False),  # 0 first … 9 last
+    sa.Column("due_at", Instant, nullable=False),
+    sa.Column("rung_at", Instant),  # a doorbell is out since then
+    sa.Column("worker", sa.String(100)),
+    sa.Column("lease_until", Instant),
+    sa.Column("cancel_requested_at", Instant),
+    sa.Column("armed_at", Instant),  # from then on the effect may have happened
+    sa.Column("marker", sa.Text),  # what `reconcile` needs to find it
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("started_at", Instant),
+    sa.Column("finished_at", Instant),
+    sa.Column("rev", sa.BigInteger, nullable=False),
+    sa.Column("idempotency_key", sa.String(255)),
+    sa.Column("fingerprint", sa.String(64)),  # SHA-256 of what was submitted under the key
+)
+
+_STATE = jobs.c.state
+# a worker takes the next due jobs of its queue, in order
+sa.Index(
+    "ix_jobs_ready", jobs.c.queue, jobs.c.priority, jobs.c.id,
+    postgresql_where=_STATE == "queued", sqlite_where=_STATE == "queued",
+)  # fmt: skip
+# the dispatcher finds what was never rung, and what was rung and not claimed in time
+sa.Index(
+    "ix_jobs_rung", jobs.c.queue, jobs.c.rung_at,
+    postgresql_where=_STATE == "queued", sqlite_where=_STATE == "queued",
+)  # fmt: skip
+# the dispatcher finds delays and retries that are due
+sa.Index("ix_jobs_due", jobs.c.due_at, postgresql_where=_STATE == "scheduled", sqlite_where=_STATE == "scheduled")
+# the dispatcher finds attempts whose lease ran out
+sa.Index("ix_jobs_lease", jobs.c.lease_until, postgresql_where=_STATE == "running", sqlite_where=_STATE == "running")
+# push: a user's changes since a revision, in order
+sa.Index("ix_jobs_user_rev", jobs.c.user_id, jobs.c.rev)
+# GET /jobs: a user's jobs, newest first, whole or of one action or in one state
+sa.Index("ix_jobs_user", jobs.c.user_id, jobs.c.id)
+sa.Index("ix_jobs_user_action", jobs.c.user_id, jobs.c.action, jobs.c.id)
+sa.Index("ix_jobs_user_state", jobs.c.user_id, jobs.c.state, jobs.c.id)
+# retention: what ended long ago
+_ENDED = jobs.c.finished_at.is_not(None)
+sa.Index("ix_jobs_ended", jobs.c.state, jobs.c.finished_at, postgresql_where=_ENDED, sqlite_where=_ENDED)
+# submit: one job a key of a user
+_KEYED = jobs.c.idempotency_key.is_not(None)
+sa.Index(
+    "uq_jobs_idempotency_key", jobs.c.user_id, jobs.c.idempotency_key,
+    unique=True, postgresql_where=_KEYED, sqlite_where=_KEYED,
+)  # fmt: skip
+
+# A user's account at a provider. Secrets are encrypted with the key of that version before they come here.
+connections = sa.Table(
+    "connections",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("provider", sa.String(40), nullable=False),
+    sa.Column("account", sa.String(254), nullable=False),
+    sa.Column("secret", sa.LargeBinary, nullable=False),
+    sa.Column("key_version", sa.Integer, nullable=False),
+    sa.Column("state", sa.String(12), nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    sa.UniqueConstraint("user_id", "provider", "account", name="uq_connections_account"),
+)
+
+# Who changed which setting, never to which value.
+settings_audit = sa.Table(
+    "settings_audit",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("user_id", sa.Uuid),
+    sa.Column("name", sa.String(100), nullable=False),
+    sa.Column("change", sa.String(8), nullable=False),  # set | unset
+)
+
+# The heartbeat of every worker process, and when it last claimed something.
+workers = sa.Table(
+    "workers",
+    metadata,
+    sa.Column("name", sa.String(100), primary_key=True),
+    sa.Column("queue", sa.String(16), nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("started_at", Instant, nullable=False),
+    sa.Column("beat_at", Instant, nullable=False),
+    sa.Column("claimed_at", Instant),
+    sa.Column("slots", sa.Integer, nullable=False),
+)
+
+# "Do not ask before", per provider and account, honoured by every worker.
+rate_limits = sa.Table(
+    "rate_limits",
+    metadata,
+    sa.Column("provider", sa.String(40), primary_key=True),
+    sa.Column("account", sa.String(254), primary_key=True),
+    sa.Column("blocked_until", Instant, nullable=False),
+)

@@ -1,0 +1,1 @@
+"""Notes and to-dos: the user's own small records."""
