@@ -183,7 +183,7 @@ def promote_due(conn: sa.Connection, now: datetime, limit: int) -> list[Moved]:
 
 
 def to_ring(conn: sa.Connection, queue: str, rung_before: datetime, limit: int, now: datetime) -> list[sa.Row[Any]]:
-    """The next queued jobs (id, action, attempt) that were never rung, or rung and not claimed in time; marks them rung."""
+    """The next queued jobs (id, action, attempt) never rung, or rung and not claimed in time; marks them rung."""
     stale = sa.or_(jobs.c.rung_at.is_(None), jobs.c.rung_at < rung_before)
     query = sa.select(jobs.c.id, jobs.c.action, jobs.c.attempt)
     query = query.where(jobs.c.queue == queue, jobs.c.state == sa.literal_column("'queued'"), stale)

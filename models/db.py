@@ -158,8 +158,9 @@ def safe_sqlite() -> Any:
             return module
         found.append(f"{name} {module.sqlite_version}")
     raise UnsafeDatabase(
-        f"SQLite 3.51.3 or later is needed, since older ones can corrupt a database that several processes write; found "
-        f"{', '.join(found) or 'none'}. Install the wheel 'pysqlite3' (0.6.1 or later) or set DATABASE_URL to PostgreSQL."
+        "SQLite 3.51.3 or later is needed, since older ones can corrupt a database that several processes write; "
+        f"found {', '.join(found) or 'none'}. Install the wheel 'pysqlite3' (0.6.1 or later) or set DATABASE_URL to "
+        "PostgreSQL."
     )
 
 

@@ -1,0 +1,1 @@
+"""Running jobs: the Celery app, claim, context, run, finish, leases, doorbells and push."""

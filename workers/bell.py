@@ -1,0 +1,220 @@
+"""Doorbells: Celery messages that say "look at job X" and carry nothing else.
+
+Losing one, doubling one or delivering it late is harmless, since SQL holds the truth. On Redis a doorbell is a prepared
+protocol-2 envelope pushed in a pipeline (114,000/s against 1,460/s for `Task.delay()`); any other broker gets it
+through kombu's producer.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from llmcoder.errors import Transient
+from workers.broker import PREFIX, QUEUES, for_kombu, is_redis, redis_client, transport_options
+
+REST_AFTER_FAILURE_S = 1.0
+LOOK_AGAIN_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """One doorbell."""
+
+    job_id: UUID
+    attempt: int
+    action: str
+    queue: str
+
+
+class Bell(ABC):
+    """Rings for jobs at the broker, and knows how many doorbells are out."""
+
+    @abstractmethod
+    def ring(self, rings: Sequence[Ring]) -> None:
+        """Send doorbells.
+
+        Raises:
+            Transient: The broker did not take them, or not all; ring again later.
+        """
+
+    @abstractmethod
+    def out(self, queue: str) -> int:
+        """Doorbells that nobody took yet.
+
+        Raises:
+            Transient: The broker did not answer.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give the connection back."""
+
+
+class RedisBell(Bell):
+    """Prepared envelopes on Redis lists, as kombu's Redis transport reads them."""
+
+    def __init__(self, url: str) -> None:
+        self._redis = redis_client(url)
+
+    def ring(self, rings: Sequence[Ring]) -> None:
+        import redis
+
+        pipe = self._redis.pipeline(transaction=False)
+        for ring in rings:
+            pipe.lpush(PREFIX + ring.queue, envelope(ring))
+        try:
+            pipe.execute()
+        except redis.RedisError as error:
+            raise Transient("The broker did not take the doorbells.") from error
+
+    def out(self, queue: str) -> int:
+        import redis
+
+        try:
+            return int(self._redis.llen(PREFIX + queue))  # type: ignore[arg-type]
+        except redis.RedisError as error:
+            raise Transient("The broker did not answer.") from error
+
+    def close(self) -> None:
+        self._redis.close()
+
+
+class KombuBell(Bell):
+    """Any other broker, through kombu's producer and its own queue declarations."""
+
+    def __init__(self, url: str) -> None:
+        from kombu import Connection, Queue
+
+        self._connection = Connection(for_kombu(url), connect_timeout=2, transport_options=transport_options(url))
+        self._queues = {name: Queue(name, routing_key=name, queue_arguments=_arguments(url)) for name in QUEUES}
+
+    def ring(self, rings: Sequence[Ring]) -> None:
+        try:
+            with self._connection.Producer(serializer="json") as producer:
+                for ring in rings:
+                    producer.publish(
+                        _body(ring), headers=_headers(ring), routing_key=ring.queue, exchange="",
+                        declare=[self._queues[ring.queue]], correlation_id=str(ring.job_id), retry=False,
+                    )  # fmt: skip
+        except self._faults() as error:
+            self._connection.close()
+            raise Transient("The broker did not take the doorbells.") from error
+
+    def out(self, queue: str) -> int:
+        try:
+            with self._connection.channel() as channel:
+                return int(self._queues[queue].bind(channel).queue_declare(passive=False).message_count)
+        except self._faults() as error:
+            self._connection.close()
+            raise Transient("The broker did not answer.") from error
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _faults(self) -> tuple[type[Exception], ...]:
+        return (*self._connection.connection_errors, *self._connection.channel_errors, OSError)
+
+
+def connect_bell(broker_url: str) -> Bell:
+    """The bell for a broker."""
+    return RedisBell(broker_url) if is_redis(broker_url) else KombuBell(broker_url)
+
+
+class Window:
+    """Keeps the number of doorbells that are out within a bound, from one process's point of view.
+
+    It need not be exact: the dispatcher tops up what is missing, and a doorbell too many is dropped.
+
+    Args:
+        bell: Asked at most ten times a second a queue.
+        size: Doorbells a queue at most.
+    """
+
+    def __init__(self, bell: Bell, size: int) -> None:
+        self._bell = bell
+        self._size = size
+        self._room: dict[str, int] = {}
+        self._looked_at: dict[str, float] = {}
+        self._rest_until = 0.0
+
+    def take(self, queue: str) -> bool:
+        """Reserve one doorbell; False while the window is full or the broker is away."""
+        if time.monotonic() < self._rest_until or self._room.get(queue, self._size) <= 0:
+            return False
+        self._room[queue] = self._room.get(queue, self._size) - 1
+        return True
+
+    def look(self) -> None:
+        """Ask the broker how much room there is; off the request path."""
+        now = time.monotonic()
+        for queue, room in self._room.items():
+            if (
+                room < self._size // 2
+                and now - self._looked_at.get(queue, 0.0) > LOOK_AGAIN_S
+                and now > self._rest_until
+            ):
+                self._looked_at[queue] = now
+                self._room[queue] = self._size - self._bell.out(queue)
+
+    def failed(self) -> None:
+        """The broker is away: stop trying for a moment; the dispatcher rings later."""
+        self._rest_until = time.monotonic() + REST_AFTER_FAILURE_S
+
+
+def envelope(ring: Ring) -> bytes:
+    """The message as it stands in Redis, for kombu's virtual transport."""
+    job = str(ring.job_id)
+    body = b64encode(f'[["{job}",{ring.attempt}],{{}},{_EMBED}]'.encode()).decode()
+    return _template(ring.action, ring.queue).replace("\0ID", job).replace("\0BODY", body).encode()
+
+
+_EMBED = '{"callbacks":null,"errbacks":null,"chain":null,"chord":null}'
+
+
+@cache
+def _template(action: str, queue: str) -> str:
+    import json
+
+    message = {
+        "body": "\0BODY",
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": _named_headers("\0ID", action),
+        "properties": {
+            "correlation_id": "\0ID",
+            "reply_to": "",
+            "delivery_mode": 2,
+            "delivery_info": {"exchange": "", "routing_key": queue},
+            "priority": 0,
+            "body_encoding": "base64",
+            "delivery_tag": "\0ID",
+        },
+    }
+    return json.dumps(message).replace("\\u0000", "\0")
+
+
+def _headers(ring: Ring) -> dict[str, Any]:
+    return _named_headers(str(ring.job_id), ring.action)
+
+
+def _named_headers(job: str, action: str) -> dict[str, Any]:
+    return {
+        "lang": "py", "task": action, "id": job, "root_id": job, "parent_id": None, "group": None, "shadow": None,
+        "eta": None, "expires": None, "retries": 0, "timelimit": [None, None], "argsrepr": "", "kwargsrepr": "",
+        "origin": "llmcoder", "ignore_result": True,
+    }  # fmt: skip
+
+
+def _body(ring: Ring) -> list[Any]:
+    return [[str(ring.job_id), ring.attempt], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]
+
+
+def _arguments(url: str) -> dict[str, str] | None:
+    return {"x-queue-type": "quorum"} if url.startswith(("amqp", "pyamqp")) else None

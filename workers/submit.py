@@ -1,0 +1,77 @@
+"""The submit path: many submits at once share one commit; the doorbells follow it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+from models.db import Database
+from models.group_commit import Call, GroupCommit
+from models.jobs import Accepted, NewJob, insert
+from workers.bell import Ring
+from workers.outbox import Outbox
+
+
+class Submitter:
+    """Accepts jobs for one process.
+
+    Args:
+        db: Where they are committed before anybody is answered.
+        outbox: Rings for them afterwards.
+        loop: Answers are handed to this loop; needed for `submit`, not for `submit_now`.
+    """
+
+    def __init__(self, db: Database, outbox: Outbox, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._db = db
+        self._outbox = outbox
+        self._loop = loop
+        self._commits: GroupCommit[NewJob, Accepted] = GroupCommit(
+            "submit", self._accept, hand_over=None if loop is None else self._to_loop
+        )
+
+    def start(self) -> None:
+        self._commits.start()
+
+    async def submit(self, job: NewJob) -> Accepted:
+        """Accept a job; it is committed when this returns.
+
+        Raises:
+            sqlalchemy.exc.OperationalError: The database did not take it; nothing was accepted for certain, and
+                the same idempotency key finds out.
+        """
+        assert self._loop is not None
+        future: asyncio.Future[Accepted] = self._loop.create_future()
+
+        def answer(result: Accepted | BaseException) -> None:
+            if future.done():
+                return  # the client went away; the job stays accepted
+            if isinstance(result, BaseException):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+        self._commits.put(job, answer)
+        return await future
+
+    def submit_now(self, jobs: Sequence[NewJob]) -> list[Accepted]:
+        """Accept jobs from a thread, in one commit of their own."""
+        return self._accept(jobs)
+
+    def close(self) -> None:
+        self._commits.close()
+
+    def _to_loop(self, calls: Sequence[Call]) -> None:
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(lambda: [call() for call in calls])
+
+    def _accept(self, new: Sequence[NewJob]) -> list[Accepted]:
+        now = self._db.now()
+        soon = now + timedelta(milliseconds=1)
+        rung = [(job.due_at is None or job.due_at <= soon) and self._outbox.reserve(job.queue) for job in new]
+        with self._db.write() as conn:
+            accepted = insert(conn, new, now, rung=rung)
+        fresh = [(done.job, bell) for done, bell in zip(accepted, rung, strict=True) if not done.replayed]
+        self._outbox.ring(Ring(job.id, job.attempt, job.action, job.queue) for job, bell in fresh if bell)
+        self._outbox.wake((job.user_id, job.id) for job, _ in fresh)
+        return accepted
