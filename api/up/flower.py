@@ -1,0 +1,100 @@
+"""Flower for operators: on loopback, read-only, its history kept, behind a password made at first start.
+
+`python -m api.up.flower` runs it where there is no supervisor. Its options travel as FLOWER_... variables, never on
+the command line, which `ps` shows to everybody; a variable set by the operator wins over ours.
+"""
+
+import os
+import secrets
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+from api.up.child import Child
+
+USER = "admin"
+COMMAND = [sys.executable, "-m", "celery", "-A", "workers.app", "flower"]
+# A save pickles all tasks while Flower answers nobody: seldom, and not too many.
+TASKS_KEPT = 20_000
+SAVE_EVERY_MS = 60_000
+
+
+def child(data_dir: Path, host: str, port: int, password: str) -> Child:
+    return Child(
+        name="flower",
+        command=COMMAND,
+        env=environment(data_dir, host, port, password),
+        prepare=lambda _: make_folder(data_dir),
+        ready=lambda: listens(host, port),
+    )
+
+
+def environment(data_dir: Path, host: str, port: int, password: str) -> dict[str, str]:
+    ours = {
+        "FLOWER_ADDRESS": host,
+        "FLOWER_PORT": str(port),
+        "FLOWER_BASIC_AUTH": f"{USER}:{password}",
+        "FLOWER_READ_ONLY": "true",
+        "FLOWER_PERSISTENT": "true",
+        "FLOWER_DB": str(data_dir / "flower" / "history"),
+        "FLOWER_STATE_SAVE_INTERVAL": str(SAVE_EVERY_MS),
+        "FLOWER_MAX_TASKS": str(TASKS_KEPT),
+        "FLOWER_ENABLE_EVENTS": "false",  # our workers send them always, without being told every 5 s
+    }
+    return {name: os.environ.get(name, value) for name, value in ours.items()}
+
+
+def make_folder(data_dir: Path) -> None:
+    (data_dir / "flower").mkdir(mode=0o700, exist_ok=True)
+
+
+def password_in(data_dir: Path) -> tuple[str, bool]:
+    """The password, and whether it was made just now and should be shown once."""
+    file = data_dir / "flower_password"
+    known = file.read_text().strip() if file.exists() else ""
+    if known:
+        return known, False
+    made = secrets.token_urlsafe(18)
+    _write_whole(file, made + "\n")
+    return made, True
+
+
+def listens(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((loopback_of(host), port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def loopback_of(host: str) -> str:
+    """An address to reach a server at that listens on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+
+
+def main() -> None:
+    """Become Flower."""
+    from llmcoder.config import config
+    from llmcoder.settings import EngineSettings
+
+    settings = config().get(EngineSettings)
+    data_dir = settings.data_dir.absolute()
+    make_folder(data_dir)
+    password = settings.flower_password.get_secret_value() if settings.flower_password else password_in(data_dir)[0]
+    ours = environment(data_dir, settings.flower_host, settings.flower_port, password)
+    os.execve(COMMAND[0], COMMAND, {**os.environ, **ours})
+
+
+def _write_whole(file: Path, text: str) -> None:
+    """Readable by us alone, and never half written, even if we are killed in between."""
+    fd, name = tempfile.mkstemp(dir=file.parent)  # made with mode 0600
+    with os.fdopen(fd, "w") as temporary:
+        temporary.write(text)
+        temporary.flush()
+        os.fsync(temporary.fileno())
+    Path(name).replace(file)
+
+
+if __name__ == "__main__":
+    main()
