@@ -1,0 +1,102 @@
+"""Which language models this installation may ask, where they are, and in which order."""
+
+from __future__ import annotations
+
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+
+from llmcoder.errors import ActionError, NotConfigured
+from llmcoder.settings import CommaList, Settings
+
+ProviderName = Literal["openai", "ollama"]
+OPENAI_URL = "https://api.openai.com/v1"
+OLLAMA_PORT = 11434
+
+
+class LlmSettings(Settings):
+    """One provider is enough: OpenAI with a key, any OpenAI-compatible server by its address, or Ollama."""
+
+    title = "Language models"
+
+    openai_api_key: SecretStr | None = Field(None, description="OpenAI key; a server of your own may do without.")
+    openai_base_url: str | None = Field(
+        None, description="Address of an OpenAI-compatible server, mostly ending in /v1; OpenAI itself when unset."
+    )
+    openai_model: str | None = Field(
+        None, description="Model to ask there; unset takes OpenAI's small one, or the first that your server lists."
+    )
+    ollama_host: str | None = Field(None, description="Address of Ollama, such as http://127.0.0.1:11434.")
+    ollama_model: str | None = Field(None, description="Model to ask there; unset takes the first one installed.")
+    llm_providers: CommaList = Field(("openai", "ollama"), description="Order in which configured providers are asked.")
+    llm_timeout_s: float = Field(
+        120.0, ge=1, le=3600, description="Seconds a provider may stay silent, before the first token or between two."
+    )
+
+    @field_validator("openai_base_url")
+    @classmethod
+    def _an_address(cls, url: str | None) -> str | None:
+        return None if url is None else _checked(url)
+
+    @field_validator("ollama_host")
+    @classmethod
+    def _an_address_or_host(cls, host: str | None) -> str | None:
+        """As Ollama's own tools read it: a bare host means http and Ollama's port."""
+        if host is None or "://" in host:
+            return host and _checked(host)
+        url = _checked(f"http://{host}")
+        return url if urlsplit(url).port else url.replace(urlsplit(url).netloc, f"{urlsplit(url).netloc}:{OLLAMA_PORT}")
+
+    @field_validator("llm_providers")
+    @classmethod
+    def _known_providers(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in names if name not in ("openai", "ollama")]
+        if unknown or not names:
+            raise ValueError("lists openai and ollama in the order of preference")
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def openai_url(self) -> str:
+        """Where the openai provider is: the operator's server, else OpenAI."""
+        return self.openai_base_url or OPENAI_URL
+
+    def configured(self) -> tuple[str, ...]:
+        """The providers that can be asked, the preferred one first."""
+        filled = {"openai": self.openai_api_key or self.openai_base_url, "ollama": self.ollama_host}
+        return tuple(name for name in self.llm_providers if filled[name])
+
+    def missing(self) -> list[str]:
+        """Any one of these is enough, so they are named together."""
+        return [] if self.configured() else ["one of OPENAI_API_KEY, OPENAI_BASE_URL or OLLAMA_HOST"]
+
+    def check(self) -> str:
+        """Ask every configured provider for its models; one that answers is enough, the others are named with it.
+
+        Raises:
+            NotConfigured: Nothing is configured, or every failing provider needs another setting.
+            ActionError: No provider answers; the error of the preferred one.
+        """
+        if missing := self.missing():
+            raise NotConfigured(f"{self.title}: set {', '.join(missing)}.")
+        from tasks.llm.client import provider  # the vendors' SDKs load when somebody calls
+
+        answers: list[str] = []
+        errors: list[ActionError] = []
+        for name in self.configured():
+            try:
+                answers.append(provider(name, self).check())
+            except ActionError as error:
+                errors.append(error)
+        if not answers:
+            raise errors[0]
+        return " ".join(answers + [error.detail for error in errors])
+
+
+def _checked(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an address such as http://127.0.0.1:8000/v1")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must be an address without user, password or query; a key goes into OPENAI_API_KEY")
+    return url.rstrip("/")
