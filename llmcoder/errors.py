@@ -101,14 +101,16 @@ class RateLimited(ActionError):
         detail: What was limited.
         retry_at: Aware instant before which nobody should ask again.
         provider: Whose limit it is; the action's domain when empty.
+        account: Which account there; empty for the one of this installation.
     """
 
     slug, title, status = "rate-limited", "Rate limited by the provider", 429
 
-    def __init__(self, detail: str, retry_at: datetime, provider: str = "") -> None:
+    def __init__(self, detail: str, retry_at: datetime, provider: str = "", account: str = "") -> None:
         super().__init__(detail)
         self.retry_at = retry_at.astimezone(UTC)
         self.provider = provider
+        self.account = account
 
 
 class Uncertain(ActionError):

@@ -9,9 +9,10 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from models.machine import ENDED, Move, Moved, Reason, State, apply
-from models.tables import jobs, users, workers
+from models.tables import jobs, rate_limits, users, workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +75,12 @@ def claim(
     wanted = [
         Move(job_id, State.RUNNING, only_from=frozenset({State.QUEUED}), values=lease) for job_id in dict.fromkeys(ids)
     ]
-    moved = [done for done in apply(conn, wanted, now) if done is not None]
+    moved = [done for done in apply(conn, wanted, now, skip_locked=True) if done is not None]
     if not moved:
         return [], []
     took = sa.select(*_CLAIM_COLUMNS).join(users, users.c.id == jobs.c.user_id)
     rows = conn.execute(took.where(jobs.c.id.in_([done.job_id for done in moved])).order_by(jobs.c.priority, jobs.c.id))
-    return [Claimed(*row) for row in rows], moved
+    return [Claimed(*tuple(row)) for row in rows], moved
 
 
 def claim_next(
@@ -156,12 +157,48 @@ def leave(conn: sa.Connection, worker: str) -> None:
     conn.execute(sa.delete(workers).where(workers.c.name == worker))
 
 
-def workers_seen(conn: sa.Connection, since: datetime) -> list[sa.Row[Any]]:
+def workers_seen(conn: sa.Connection, since: datetime) -> list[Any]:
     """Worker processes that gave a sign of life since the instant."""
-    return list(conn.execute(sa.select(workers).where(workers.c.beat_at >= since)))
+    return [*conn.execute(sa.select(workers).where(workers.c.beat_at >= since))]
 
 
-# --- the dispatcher's five questions
+def limit_rate(conn: sa.Connection, provider: str, account: str, until: datetime) -> None:
+    """Note that nobody should ask the provider for that account before the instant."""
+    mine = sa.and_(rate_limits.c.provider == provider, rate_limits.c.account == account)
+    later = sa.and_(mine, rate_limits.c.blocked_until < until)
+    if conn.execute(sa.update(rate_limits).where(later).values(blocked_until=until)).rowcount:
+        return
+    kind = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
+    row = {"provider": provider, "account": account, "blocked_until": until}
+    conn.execute(kind(rate_limits).values(row).on_conflict_do_nothing())
+
+
+def rate_limited_until(conn: sa.Connection, now: datetime) -> dict[tuple[str, str], datetime]:
+    """Every (provider, account) that must not be asked now, each with the instant from which it may."""
+    query = sa.select(rate_limits).where(rate_limits.c.blocked_until > now)
+    return {(row.provider, row.account): row.blocked_until for row in conn.execute(query)}
+
+
+# --- the dispatcher's questions
+
+
+def any_due(conn: sa.Connection, now: datetime) -> bool:
+    """Whether something scheduled is due."""
+    due = sa.select(jobs.c.id).where(jobs.c.state == sa.literal_column("'scheduled'"), jobs.c.due_at <= now)
+    return conn.execute(due.limit(1)).first() is not None
+
+
+def any_to_ring(conn: sa.Connection, queue: str, rung_before: datetime) -> bool:
+    """Whether something queued was never rung, or not since the instant."""
+    queued = sa.and_(jobs.c.queue == queue, jobs.c.state == sa.literal_column("'queued'"))
+    stale = sa.or_(jobs.c.rung_at.is_(None), jobs.c.rung_at < rung_before)
+    return conn.execute(sa.select(jobs.c.id).where(queued, stale).limit(1)).first() is not None
+
+
+def any_lost(conn: sa.Connection, now: datetime) -> bool:
+    """Whether a running job's lease ran out."""
+    late = sa.select(jobs.c.id).where(jobs.c.state == sa.literal_column("'running'"), jobs.c.lease_until < now)
+    return conn.execute(late.limit(1)).first() is not None
 
 
 def promote_due(conn: sa.Connection, now: datetime, limit: int) -> list[Moved]:
@@ -182,7 +219,7 @@ def promote_due(conn: sa.Connection, now: datetime, limit: int) -> list[Moved]:
     return [done for done in apply(conn, moves, now) if done is not None]
 
 
-def to_ring(conn: sa.Connection, queue: str, rung_before: datetime, limit: int, now: datetime) -> list[sa.Row[Any]]:
+def to_ring(conn: sa.Connection, queue: str, rung_before: datetime, limit: int, now: datetime) -> list[Any]:
     """The next queued jobs (id, action, attempt) never rung, or rung and not claimed in time; marks them rung."""
     stale = sa.or_(jobs.c.rung_at.is_(None), jobs.c.rung_at < rung_before)
     query = sa.select(jobs.c.id, jobs.c.action, jobs.c.attempt)

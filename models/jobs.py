@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from models.machine import ENDED, Move, Moved, Reason, State, apply, take_revisions
-from models.tables import jobs
+from models.tables import jobs, revisions
 
 PRIORITY = 5  # neither urgent (0) nor bulk (9)
 
@@ -180,7 +180,8 @@ def _accepted(job: NewJob, row: dict[str, Any], first: dict[tuple[UUID, str], tu
     if job.idempotency_key is not None:
         stored, fingerprint = first[job.user_id, job.idempotency_key]
         return Accepted(stored, replayed=stored.id != job.id, conflict=fingerprint != job.fingerprint)
-    return Accepted(Job(**{name: row.get(name) for name in Job.__slots__}))
+    shown: dict[str, Any] = {name: row.get(name) for name in Job.__slots__}
+    return Accepted(Job(**shown))
 
 
 def get(conn: sa.Connection, user_id: UUID, job_id: UUID) -> Job | None:
@@ -288,9 +289,8 @@ def resolve(conn: sa.Connection, job: Job, *, happened: bool, error: str | None,
 
 def revision(conn: sa.Connection, user_id: UUID) -> int:
     """The user's newest revision."""
-    from models.tables import revisions
-
-    return conn.execute(sa.select(revisions.c.rev).where(revisions.c.user_id == user_id)).scalar_one()
+    newest: int = conn.execute(sa.select(revisions.c.rev).where(revisions.c.user_id == user_id)).scalar_one()
+    return newest
 
 
 def waiting_counts(conn: sa.Connection) -> dict[tuple[str, str], int]:

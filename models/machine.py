@@ -98,8 +98,14 @@ class Moved:
     rev: int
 
 
-def apply(conn: sa.Connection, moves: Sequence[Move], now: datetime) -> list[Moved | None]:
+def apply(
+    conn: sa.Connection, moves: Sequence[Move], now: datetime, *, skip_locked: bool = False
+) -> list[Moved | None]:
     """Perform transitions in the caller's transaction.
+
+    Args:
+        skip_locked: Refuse what another transaction holds instead of waiting for it; for whoever already holds
+            counters of this transaction, such as a claim after a finish.
 
     Returns:
         For each move what happened, or None where it was refused: the job is gone, is in a state from which the
@@ -107,7 +113,7 @@ def apply(conn: sa.Connection, moves: Sequence[Move], now: datetime) -> list[Mov
     """
     if not moves:
         return []
-    found = _lock(conn, [move.job_id for move in moves])
+    found = _lock(conn, [move.job_id for move in moves], skip_locked)
     agreed = list({move.job_id: move for move in reversed(moves) if _may(move, found.get(move.job_id))}.values())
     revs = take_revisions(conn, Counter(found[move.job_id].user_id for move in agreed))
     done: dict[int, Moved] = {}
@@ -143,13 +149,13 @@ _TAKE = (
 )
 
 
-def _lock(conn: sa.Connection, ids: Iterable[UUID]) -> dict[UUID, sa.Row[Any]]:
+def _lock(conn: sa.Connection, ids: Iterable[UUID], skip_locked: bool) -> dict[UUID, Any]:
     wanted = sa.select(jobs.c.id, jobs.c.user_id, jobs.c.state, jobs.c.attempt).where(jobs.c.id.in_(list(ids)))
-    locked = wanted.order_by(jobs.c.id).with_for_update()
+    locked = wanted.order_by(jobs.c.id).with_for_update(skip_locked=skip_locked)
     return {row.id: row for row in conn.execute(locked)}
 
 
-def _may(move: Move, row: sa.Row[Any] | None) -> bool:
+def _may(move: Move, row: Any | None) -> bool:
     if row is None or move.to not in TRANSITIONS[State(row.state)]:
         return False
     if move.only_from is not None and State(row.state) not in move.only_from:
@@ -177,5 +183,5 @@ def _write(conn: sa.Connection, rows: Sequence[dict[str, object]]) -> None:
 
 @cache
 def _update(columns: tuple[str, ...]) -> sa.Update:
-    values = {name: sa.bindparam(name) for name in columns if name != "job_id"}
-    return sa.update(jobs).where(jobs.c.id == sa.bindparam("job_id")).values(**values)
+    wanted: dict[str, Any] = {name: sa.bindparam(name) for name in columns if name != "job_id"}
+    return sa.update(jobs).where(jobs.c.id == sa.bindparam("job_id")).values(**wanted)

@@ -78,7 +78,7 @@ class RedisBell(Bell):
         import redis
 
         try:
-            return int(self._redis.llen(PREFIX + queue))  # type: ignore[arg-type]
+            return int(self._redis.llen(PREFIX + queue))
         except redis.RedisError as error:
             raise Transient("The broker did not answer.") from error
 

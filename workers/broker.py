@@ -21,7 +21,7 @@ def is_redis(url: str) -> bool:
     return url.startswith(("redis://", "rediss://", "unix://", "redis+socket://"))
 
 
-def redis_client(url: str, **options: Any) -> redis.Redis:
+def redis_client(url: str, **options: Any) -> redis.Redis[Any]:
     """A client that gives up on a hung server and never repeats a command on its own (a repeated LPUSH rings twice)."""
     import redis
     from redis.backoff import NoBackoff

@@ -1,0 +1,1 @@
+"""When: the scheduler process, whose ticks drive the dispatcher."""

@@ -1,0 +1,90 @@
+"""`python -m schedules`: the scheduler process. APScheduler runs the ticks; any number of copies may run."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+import structlog
+
+from llmcoder.config import config
+from llmcoder.log import set_up_logging
+from llmcoder.registry import registry
+from llmcoder.settings import EngineSettings
+from models.db import TRANSIENT_ERRORS, Database
+from schedules.dispatcher import Dispatcher
+from workers.bell import connect_bell
+from workers.outbox import Outbox
+
+log = structlog.get_logger(__name__)
+
+PROMOTE_EVERY_S = 0.5
+RING_EVERY_S = 0.5
+RESCUE_EVERY_S = 2.0
+PRUNE_EVERY_S = 600.0
+
+
+def main() -> None:
+    from apscheduler.executors.pool import ThreadPoolExecutor
+    from apscheduler.schedulers.background import BackgroundScheduler
+
+    set_up_logging()
+    config().register(*registry().settings())
+    settings = config().get(EngineSettings)
+    db = Database(settings.database_url, pool_size=4)
+    outbox = Outbox(settings.broker_url, settings.redis_url, settings.doorbell_window)
+    outbox.start()
+    dispatcher = Dispatcher(db, connect_bell(settings.broker_url), outbox, settings)
+    clock = BackgroundScheduler(
+        executors={"default": ThreadPoolExecutor(4)},
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        timezone="UTC",
+    )
+    for duty, every_s in (
+        (dispatcher.promote, PROMOTE_EVERY_S),
+        (dispatcher.ring, RING_EVERY_S),
+        (dispatcher.rescue, RESCUE_EVERY_S),
+        (dispatcher.prune, PRUNE_EVERY_S),
+    ):
+        clock.add_job(steady(duty), "interval", seconds=every_s, id=duty.__name__)
+    clock.start()
+    _wait_for_the_end()
+    clock.shutdown(wait=True)
+    dispatcher.close()
+    outbox.close()
+    db.close()
+
+
+def steady(duty: Callable[[], int]) -> Callable[[], None]:
+    """A tick that outlives an absent database: it says so once, and works again when the database is back."""
+    away = False
+
+    def tick() -> None:
+        nonlocal away
+        try:
+            duty()
+        except TRANSIENT_ERRORS as error:
+            if not away:
+                log.warning("the database is away", duty=duty.__name__, error=type(error).__name__)
+            away = True
+        else:
+            away = False
+
+    return tick
+
+
+def _wait_for_the_end() -> None:
+    ended = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        ended.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    ended.wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""The dispatcher: five idempotent duties that make every lost message, process and machine harmless.
+
+It rings for what is due, within a window; rings again for what was rung and not claimed in time; notices that the
+broker lost everything, and rings all of it at once; rescues what runs with an expired lease; prunes what is old. Any
+number of copies may run at once: each takes its rows with locks that the others skip, and every write is a
+compare-and-set. A round first looks and only then opens a writing transaction, so that idle copies cost nobody a lock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+import structlog
+
+from llmcoder.errors import Transient
+from llmcoder.ids import new_id
+from llmcoder.registry import registry
+from llmcoder.settings import EngineSettings
+from models.claims import any_due, any_lost, any_to_ring, forget_rings, lost, promote_due, prune, to_ring
+from models.db import Database
+from models.machine import State, apply
+from workers import metrics
+from workers.bell import Bell, Ring
+from workers.broker import EPOCH_KEY, QUEUES, is_redis, redis_client
+from workers.execute import lost_to_nobody
+from workers.outbox import Outbox
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+RING_AGAIN_S = 15.0
+EPOCH_LOOK_S = 0.5
+
+
+class Dispatcher:
+    """Performs the five duties, one method each.
+
+    Args:
+        outbox: Wakes watchers of the jobs it moved.
+    """
+
+    def __init__(self, db: Database, bell: Bell, outbox: Outbox, settings: EngineSettings) -> None:
+        self._db = db
+        self._bell = bell
+        self._outbox = outbox
+        self._settings = settings
+        self._broker_away = False
+        self._epoch = redis_client(settings.broker_url) if is_redis(settings.broker_url) else None
+
+    def promote(self) -> int:
+        """Queue what was scheduled and is due; returns how many."""
+        total = 0
+        while self._is_there(any_due):
+            with self._db.write() as conn:
+                moved = promote_due(conn, self._db.now(), BATCH)
+            self._outbox.wake_moved(moved)
+            total += len(moved)
+            if not moved:
+                break  # another copy has them
+        return total
+
+    def ring(self) -> int:
+        """Top up every queue's window of doorbells; returns how many went out."""
+        try:
+            self._notice_loss()
+            rung = sum(self._ring_queue(queue) for queue in QUEUES)
+        except Transient as error:
+            if not self._broker_away:
+                log.warning("the broker is away; due jobs wait in SQL", detail=error.detail)
+            self._broker_away = True
+            return 0
+        self._broker_away = False
+        return rung
+
+    def rescue(self) -> int:
+        """Decide about running jobs whose lease ran out; returns how many."""
+        if not self._is_there(any_lost):
+            return 0
+        now = self._db.now()
+        with self._db.write() as conn:
+            found = lost(conn, now, BATCH)
+            moved = apply(conn, [lost_to_nobody(one, registry().get(one.action), now) for one in found], now)
+        done = [one for one in moved if one is not None]
+        self._outbox.wake_moved(done)
+        for one in done:
+            log.warning("a lease ran out; the job was taken from its worker", job=str(one.job_id), now=one.state.value)
+            metrics.rescued(one.state.value)
+        return len(done)
+
+    def prune(self) -> int:
+        """Delete ended jobs past their retention, in small transactions; returns how many."""
+        total = 0
+        for state, days in self._settings.retention_days.items():
+            before = self._db.now() - timedelta(days=days)
+            while True:
+                with self._db.write(durable=False) as conn:
+                    gone = prune(conn, State(state), before, BATCH)
+                total += gone
+                if gone < BATCH:
+                    break
+                time.sleep(0.05)  # leave room for others' writes
+        return total
+
+    def close(self) -> None:
+        self._bell.close()
+        if self._epoch is not None:
+            self._epoch.close()
+
+    def _is_there(self, question: Callable[[sa.Connection, datetime], bool]) -> bool:
+        with self._db.read() as conn:
+            return question(conn, self._db.now())
+
+    def _notice_loss(self) -> None:
+        """Forget the doorbells that an emptied or replaced broker lost, so that they are rung at once."""
+        if self._broker_away or self._is_new_epoch():
+            with self._db.write(durable=False) as conn:
+                forgotten = forget_rings(conn)
+            if forgotten:
+                log.info("the broker is new or was away; its jobs are rung again", jobs=forgotten)
+
+    def _is_new_epoch(self) -> bool:
+        import redis
+
+        if self._epoch is None:
+            return False
+        try:
+            return bool(self._epoch.set(EPOCH_KEY, str(new_id()), nx=True))
+        except redis.RedisError as error:
+            raise Transient("The broker did not answer.") from error
+
+    def _ring_queue(self, queue: str) -> int:
+        room = self._settings.doorbell_window - self._bell.out(queue)
+        if room <= 0:
+            return 0
+        now = self._db.now()
+        rung_before = now - timedelta(seconds=RING_AGAIN_S)
+        with self._db.read() as conn:
+            if not any_to_ring(conn, queue, rung_before):
+                return 0
+        with self._db.write(durable=False) as conn:
+            rows = to_ring(conn, queue, rung_before, room, now)
+        if rows:
+            self._bell.ring([Ring(row.id, row.attempt, row.action, queue) for row in rows])
+        return len(rows)

@@ -1,0 +1,36 @@
+"""`python -m workers io|heavy`: one Celery worker for one queue."""
+
+from __future__ import annotations
+
+import sys
+
+from llmcoder.action import Queue
+from llmcoder.config import config
+from llmcoder.log import set_up_logging
+from llmcoder.settings import EngineSettings
+
+
+def main(arguments: list[str]) -> None:
+    if arguments not in (["io"], ["heavy"]):
+        raise SystemExit("usage: python -m workers io|heavy")
+    set_up_logging()
+    from workers.app import app
+
+    queue = Queue(arguments[0])
+    slots = config().get(EngineSettings).io_slots
+    pool = ["--pool=threads", f"--concurrency={slots}"] if queue is Queue.IO else ["--pool=prefork", "--concurrency=1"]
+    app.worker_main(
+        [
+            "worker",
+            f"--queues={queue}",
+            f"--hostname={queue}@%h",
+            "--loglevel=WARNING",
+            "--without-mingle",
+            "--without-gossip",
+            *pool,
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,126 @@
+"""The Celery app: one task per action under the action's name, whose message carries a job id and an attempt number.
+
+The reasons for the settings, with the threads that report each fault, stand in `docs/decisions/0002-doorbells.md`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from celery import Celery, bootsteps, signals
+from kombu import Queue as KombuQueue
+
+from llmcoder.action import Queue
+from llmcoder.config import config
+from llmcoder.registry import AnyAction, registry
+from llmcoder.settings import EngineSettings
+from workers.broker import QUEUES, for_kombu, transport_options
+from workers.runtime import Runtime
+from workers.watch import GRACE_S
+
+HARD_LIMIT_SLACK_S = 30.0  # the watch ends a heavy job; Celery's own limit is behind it, should the watch hang
+
+
+class Process:
+    """The runtime of this process; a pool's child makes its own at its first doorbell."""
+
+    runtime: Runtime | None = None
+
+
+def make_app() -> Celery:
+    """The app for the configured broker, with a task for every action."""
+    settings = config().get(EngineSettings)
+    broker = settings.broker_url
+    app = Celery("llmcoder", broker=for_kombu(broker), set_as_current=True)
+    app.conf.update(
+        broker_transport_options=transport_options(broker),
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_pool_acquire_timeout=2,
+        result_backend=None,
+        task_ignore_result=True,
+        task_serializer="json",
+        event_serializer="json",
+        result_serializer="json",
+        accept_content=["json"],
+        task_acks_late=False,
+        task_reject_on_worker_lost=False,
+        task_publish_retry=False,
+        task_create_missing_queues=False,
+        task_queues=[KombuQueue(name, routing_key=name) for name in QUEUES],
+        task_default_queue=Queue.IO.value,
+        task_default_queue_type="quorum" if broker.startswith(("amqp", "pyamqp")) else "classic",
+        worker_prefetch_multiplier=1,
+        worker_send_task_events=False,  # ours speak for every job, see workers.events
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_max_tasks_per_child=200,
+        worker_proc_alive_timeout=30,
+        worker_soft_shutdown_timeout=0,
+    )
+    for action in registry().values():
+        _add_task(app, action)
+    app.steps["worker"].add(RuntimeStep)
+    return app
+
+
+def _add_task(app: Celery, action: AnyAction) -> None:
+    limit = action.timeout_s + GRACE_S + HARD_LIMIT_SLACK_S if action.queue is Queue.HEAVY else None
+    run = _doorbell_of_heavy if action.queue is Queue.HEAVY else _doorbell
+    app.task(run, name=action.name, time_limit=limit, shared=False, typing=False)
+
+
+def _doorbell(job_id: str, attempt: int) -> None:
+    """Look at a job of the io queue; `attempt` only tells a doorbell's age."""
+    runtime = Process.runtime
+    if runtime is not None and runtime.slots is not None:
+        runtime.slots.offer(UUID(job_id))
+
+
+def _doorbell_of_heavy(job_id: str, attempt: int) -> None:
+    """Look at a job of the heavy queue, in this child process."""
+    if Process.runtime is None:
+        Process.runtime = Runtime(app, Queue.HEAVY, beats=False)
+        Process.runtime.start()
+    Process.runtime.run_here(UUID(job_id))
+
+
+class RuntimeStep(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Starts and stops the runtime with the Celery worker."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def start(self, parent: Any) -> None:
+        queue = next(iter(parent.app.amqp.queues.consume_from))
+        self.runtime = Runtime(parent.app, Queue(queue), beats=True)
+        if queue == Queue.IO.value:
+            Process.runtime = self.runtime
+        self.runtime.start()
+
+    def stop(self, parent: Any) -> None:
+        self.runtime.stop()
+
+    terminate = stop
+
+
+@signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def _stop_taking(**_: Any) -> None:
+    """Doorbells that wait for a slot let go at once, so that Celery's pool can end."""
+    if Process.runtime is not None and Process.runtime.slots is not None:
+        Process.runtime.slots.stop_taking()
+
+
+@signals.worker_process_init.connect  # type: ignore[untyped-decorator]
+def _forget_parent(**_: Any) -> None:
+    Process.runtime = None
+
+
+@signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+def _stop_child(**_: Any) -> None:
+    if Process.runtime is not None:
+        Process.runtime.stop()
+
+
+app = make_app()

@@ -1,0 +1,98 @@
+"""One running attempt, as the threads of a worker process share it: the one that runs and the one that watches."""
+
+from __future__ import annotations
+
+import threading
+import time
+from enum import StrEnum
+
+from llmcoder.errors import ActionError, Cancelled, TimedOut
+from llmcoder.registry import AnyAction
+from models.claims import Claimed
+
+
+class End(StrEnum):
+    """Why an attempt should end before its action returns."""
+
+    CANCELLED = "cancelled"  # somebody asked for it
+    TIMED_OUT = "timed_out"  # past its deadline
+    LOST = "lost"  # the lease is another's by now; nothing of this attempt counts any more
+
+
+class Attempt:
+    """The shared state of one attempt.
+
+    Args:
+        claimed: The job as it was claimed.
+        action: Its action; None when no installed package declares it.
+    """
+
+    def __init__(self, claimed: Claimed, action: AnyAction | None) -> None:
+        self.claimed = claimed
+        self.action = action
+        self.armed = claimed.armed_at is not None
+        self.started_at: float | None = None  # monotonic; None while it waits for a slot
+        self.settled = False  # its ending was written, by whoever came first
+        self.abandoned = False  # its thread does not come back; another has its slot
+        self._ending = threading.Event()
+        self._end: End | None = None
+        self._lock = threading.Lock()
+        self._progress: tuple[float, str] | None = None
+
+    @property
+    def timeout_s(self) -> float:
+        return self.action.timeout_s if self.action is not None else 1.0
+
+    @property
+    def ran_s(self) -> float:
+        return 0.0 if self.started_at is None else time.monotonic() - self.started_at
+
+    @property
+    def remaining_s(self) -> float:
+        return self.timeout_s - self.ran_s
+
+    @property
+    def end(self) -> End | None:
+        return self._end
+
+    def start(self) -> None:
+        self.started_at = time.monotonic()
+
+    def ask_to_end(self, why: End) -> None:
+        """Make the action's next look at its context raise; the first reason counts."""
+        with self._lock:
+            self._end = self._end or why
+        self._ending.set()
+
+    def should_end(self) -> bool:
+        if self._end is None and self.started_at is not None and self.remaining_s <= 0:
+            self.ask_to_end(End.TIMED_OUT)
+        return self._end is not None
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but not past the deadline or a request to end."""
+        self._ending.wait(min(seconds, max(self.remaining_s, 0.0)))
+
+    def error(self) -> ActionError:
+        """What the action gets to see when it should end."""
+        if self._end is End.TIMED_OUT:
+            return TimedOut(f"The attempt took longer than {self.timeout_s:g} s and was ended.")
+        if self._end is End.LOST:
+            return Cancelled("This attempt lost its job to another one.")
+        return Cancelled("The job was cancelled.")
+
+    def settle(self) -> bool:
+        """Claim the right to write this attempt's ending; True for the first who asks."""
+        with self._lock:
+            first, self.settled = not self.settled, True
+        return first
+
+    def show(self, fraction: float, message: str) -> None:
+        with self._lock:
+            self._progress = (fraction, message)
+
+    def take_progress(self) -> tuple[float, str] | None:
+        """The newest progress not yet taken."""
+        with self._lock:
+            newest, self._progress = self._progress, None
+        return newest

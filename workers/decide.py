@@ -1,0 +1,171 @@
+"""What becomes of a job after an attempt that did not succeed: pure functions of the facts.
+
+The order of the questions is the second promise: once the effect was armed, nothing is repeated unless the provider
+was asked or the action says that repeating is harmless.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from llmcoder.action import Retry
+from llmcoder.errors import (
+    ActionError,
+    Cancelled,
+    NeedsReconnect,
+    RateLimited,
+    TimedOut,
+    Transient,
+    Uncertain,
+    problem_type,
+)
+from models.machine import Reason, State
+
+MAX_LOSSES = 3  # workers that may die under a job before it is called poison
+RECONCILE_WAIT_S = 5.0
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of the job and its action when an attempt ends.
+
+    Attributes:
+        armed: The effect may have happened, in this attempt or an earlier one.
+        attempt: The attempt that ended, from 1.
+    """
+
+    writes: bool
+    repeatable: bool
+    reconcilable: bool
+    armed: bool
+    attempt: int
+    max_attempts: int
+    retry: Retry
+
+    @property
+    def failures(self) -> int:
+        """Attempts that count, this one included; those that do not count raised `max_attempts`."""
+        return max(1, self.retry.attempts - (self.max_attempts - self.attempt))
+
+    @property
+    def attempts_left(self) -> bool:
+        return self.attempt < self.max_attempts
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Where the job goes.
+
+    Attributes:
+        due_at: When it is due again; None where the state has no such time.
+        error: Type, title and detail for the user; None keeps none.
+        counted: Whether the attempt counts against `max_attempts`.
+        stays_armed: Whether the next attempt must ask the provider before it runs.
+    """
+
+    to: State
+    reason: Reason | None = None
+    due_at: datetime | None = None
+    error: dict[str, str] | None = None
+    counted: bool = True
+    stays_armed: bool = False
+
+
+def after_error(error: BaseException, facts: Facts, now: datetime, chance: float) -> Verdict:
+    """The verdict on an attempt that raised.
+
+    Args:
+        error: What the action raised; anything that is no `ActionError` is a bug in the action.
+        chance: A random number from 0 to 1, for the jitter of retries.
+    """
+    problem = as_problem(error)
+    if isinstance(error, Cancelled):
+        return _open_effect(facts, Reason.CANCELLED, problem, now) or Verdict(State.CANCELLED)
+    if isinstance(error, NeedsReconnect):
+        return Verdict(State.WAITING, Reason.RECONNECT, error=problem, counted=False)
+    if isinstance(error, RateLimited):
+        due_at = max(error.retry_at, now)
+        return Verdict(State.SCHEDULED, Reason.RATE_LIMITED, due_at, problem, counted=False)
+    if isinstance(error, Transient):
+        return _again(facts, problem, now, chance)
+    if isinstance(error, Uncertain | TimedOut):
+        reason = Reason.TIMED_OUT if isinstance(error, TimedOut) else Reason.NO_ANSWER
+        sent = isinstance(error, Uncertain) and facts.writes
+        return _open_effect(facts, reason, problem, now, sent=sent) or _again(facts, problem, now, chance, reason)
+    if isinstance(error, ActionError):
+        return Verdict(State.FAILED, error=problem)
+    return _open_effect(facts, Reason.BROKE, problem, now) or Verdict(State.FAILED, error=problem)
+
+
+def after_failed_reconcile(error: BaseException, facts: Facts, now: datetime, chance: float) -> Verdict:
+    """The verdict when the provider could not say whether an armed effect happened: never forget that it is armed."""
+    problem = as_problem(error)
+    if isinstance(error, NeedsReconnect):
+        return Verdict(State.WAITING, Reason.RECONNECT, error=problem, counted=False, stays_armed=True)
+    if isinstance(error, RateLimited):
+        due_at = max(error.retry_at, now)
+        return Verdict(State.SCHEDULED, Reason.RATE_LIMITED, due_at, problem, counted=False, stays_armed=True)
+    if facts.attempts_left:
+        due_at = now + timedelta(seconds=facts.retry.wait_s(facts.failures, chance))
+        return Verdict(State.SCHEDULED, Reason.RECONCILE, due_at, problem, stays_armed=True)
+    return Verdict(State.UNCERTAIN, Reason.NO_ANSWER, error=problem, stays_armed=True)
+
+
+def after_loss(facts: Facts, losses: int, cancel_requested: bool, now: datetime) -> Verdict:
+    """The verdict on an attempt whose worker is gone.
+
+    Args:
+        losses: Workers that died under the job, this one included.
+    """
+    if opened := _open_effect(facts, Reason.WORKER_LOST, _LOST_IN_EFFECT, now):
+        return opened
+    if cancel_requested:
+        return Verdict(State.CANCELLED)
+    if losses >= MAX_LOSSES:
+        return Verdict(State.FAILED, Reason.WORKER_LOST, error=_POISON)
+    return Verdict(State.QUEUED, Reason.RESCUED, due_at=now, counted=False)
+
+
+def as_problem(error: BaseException) -> dict[str, str]:
+    """The error as the user sees it; of a bug only its kind, since its text may hold anything."""
+    if isinstance(error, ActionError):
+        return error.as_problem()
+    if isinstance(error, MemoryError):
+        detail = "The action ran out of memory. Give it a smaller input, or the worker more memory."
+        return {"type": problem_type("out-of-memory"), "title": "Out of memory", "detail": detail}
+    detail = f"The action broke with {type(error).__name__}. This is a defect; the worker's log has the traceback."
+    return {"type": problem_type("defect"), "title": "The action broke", "detail": detail}
+
+
+def _open_effect(
+    facts: Facts, reason: Reason, problem: dict[str, str], now: datetime, *, sent: bool = False
+) -> Verdict | None:
+    """The verdict while the effect may have happened; None where it surely did not, or repeating is harmless."""
+    if not (facts.armed or sent) or facts.repeatable:
+        return None
+    if facts.reconcilable and facts.attempts_left:
+        due_at = now + timedelta(seconds=RECONCILE_WAIT_S)
+        return Verdict(State.SCHEDULED, Reason.RECONCILE, due_at, problem, stays_armed=True)
+    return Verdict(State.UNCERTAIN, reason, error=problem, stays_armed=True)
+
+
+def _again(
+    facts: Facts, problem: dict[str, str], now: datetime, chance: float, reason: Reason | None = None
+) -> Verdict:
+    if not facts.attempts_left:
+        return Verdict(State.FAILED, reason, error=problem)
+    due_at = now + timedelta(seconds=facts.retry.wait_s(facts.failures, chance))
+    return Verdict(State.SCHEDULED, Reason.RETRY, due_at, problem)
+
+
+_LOST_IN_EFFECT = {
+    "type": problem_type("worker-lost"),
+    "title": "The worker was lost",
+    "detail": "The worker ended after the request may have been sent; look at the provider and resolve the job.",
+}
+_POISON = {
+    "type": problem_type("worker-lost"),
+    "title": "The worker was lost",
+    "detail": f"{MAX_LOSSES} workers ended while they ran this job, so it is not tried again by itself.",
+}

@@ -1,0 +1,210 @@
+"""Runs one claimed attempt and says how it ended, as one transition for the ledger. Here errors become verdicts."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+import structlog
+from pydantic import BaseModel, ValidationError
+
+from llmcoder.action import Retry
+from llmcoder.errors import ActionError, BadInput, NotConfigured, RateLimited, Refused
+from llmcoder.registry import AnyAction
+from models.claims import Claimed, Lost
+from models.machine import Move, State
+from workers.attempt import Attempt, End
+from workers.context import JobContext
+from workers.decide import Facts, Verdict, after_error, after_failed_reconcile, after_loss
+
+log = structlog.get_logger(__name__)
+
+Clock = Callable[[], datetime]
+RateLimits = Mapping[tuple[str, str], datetime]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an attempt ended.
+
+    Attributes:
+        move: The transition to write.
+        limited: Set when the provider asked to wait: (provider, account, until), for every worker.
+    """
+
+    move: Move
+    limited: tuple[str, str, datetime] | None = None
+
+
+def execute(attempt: Attempt, ctx: JobContext, now: Clock, rate_limits: RateLimits, max_result_bytes: int) -> Ending:
+    """Run one attempt to its end.
+
+    Args:
+        rate_limits: Providers that must not be asked before an instant.
+        max_result_bytes: A longer result of a READ or DRAFT fails the job.
+    """
+    claimed, action = attempt.claimed, attempt.action
+    if action is None:
+        problem = Refused(f"No installed package declares the action {claimed.action!r}; install it and retry the job.")
+        return Ending(_move(attempt, Verdict(State.FAILED, error=problem.as_problem())))
+    try:
+        _honour(rate_limits, action)
+        given = _input(action, claimed)
+        if attempt.armed:
+            return _reconcile(attempt, action, given, ctx, now) or _run(attempt, action, given, ctx, max_result_bytes)
+        return _run(attempt, action, given, ctx, max_result_bytes)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever it raises becomes a verdict for its user
+        return _after(error, attempt, action, now)
+
+
+def lost_to_nobody(lost: Lost, action: AnyAction | None, now: datetime) -> Move:
+    """The transition of a running job whose worker is gone."""
+    facts = _facts(action, lost.armed_at is not None, lost.attempt, lost.max_attempts)
+    losses = lost.losses + 1
+    verdict = after_loss(facts, losses, lost.cancel_requested_at is not None, now)
+    return _transition(lost.id, lost.attempt, lost.max_attempts, verdict, {"losses": losses})
+
+
+def past_deadline(attempt: Attempt, now: datetime) -> Move:
+    """The transition of an attempt that does not end although it was asked to."""
+    if attempt.end is End.LOST or attempt.end is None:
+        raise ValueError("only an attempt that still owns its job, and was asked to end, is written off")
+    return _after(attempt.error(), attempt, attempt.action, lambda: now).move
+
+
+def given_back(attempt: Attempt, now: datetime) -> Move:
+    """The transition of an attempt whose worker stops before it ended; it is no loss and counts for nothing."""
+    claimed = attempt.claimed
+    facts = _facts(attempt.action, attempt.armed, claimed.attempt, claimed.max_attempts)
+    return _transition(claimed.id, claimed.attempt, claimed.max_attempts, after_loss(facts, 0, False, now), {})
+
+
+def _honour(rate_limits: RateLimits, action: AnyAction) -> None:
+    until = rate_limits.get((action.domain, ""))
+    if until is not None:
+        raise RateLimited(f"{action.domain} asked everybody to wait.", until)
+
+
+def _input(action: AnyAction, claimed: Claimed) -> Any:
+    try:
+        return action.input.model_validate_json(claimed.input)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False)
+        )
+        raise BadInput(f"The stored input no longer fits {action.name}: {wrong}. Submit it anew.") from None
+
+
+def _reconcile(attempt: Attempt, action: AnyAction, given: Any, ctx: JobContext, now: Clock) -> Ending | None:
+    """Settle what an earlier attempt armed; None when it surely did not happen, so that it may run."""
+    if action.reconcile is None:
+        attempt.armed = False  # repeatable, or nothing would have brought it here again
+        return None
+    try:
+        found = action.reconcile(given, json.loads(attempt.claimed.marker or "{}"), ctx)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  not knowing is a verdict of its own
+        _log_defect(error, attempt)
+        facts = _facts(action, True, attempt.claimed.attempt, attempt.claimed.max_attempts)
+        return _ending(error, attempt, action, after_failed_reconcile(error, facts, now(), random.random()))
+    if found is None:
+        attempt.armed = False
+        return None
+    return Ending(_move(attempt, Verdict(State.SUCCEEDED), result=_dump(found)))
+
+
+def _run(attempt: Attempt, action: AnyAction, given: Any, ctx: JobContext, max_result_bytes: int) -> Ending:
+    for kind in action.requires:
+        if missing := ctx.settings(kind).missing():
+            raise NotConfigured(
+                f"{action.name} needs {', '.join(missing)}; an administrator sets it with PATCH /config."
+            )
+    ctx.check()
+    result = action(given, ctx)
+    text = _dump(result)
+    if len(text) > max_result_bytes and not action.effect.writes:
+        raise Refused(f"The result has {len(text)} bytes; at most {max_result_bytes} are kept (MAX_RESULT_BYTES).")
+    return Ending(_move(attempt, Verdict(State.SUCCEEDED), result=text))
+
+
+def _dump(result: BaseModel) -> str:
+    try:
+        return result.model_dump_json()
+    except ValueError:  # text that UTF-8 cannot carry, such as a lone surrogate from a vendor: escape it
+        return json.dumps(result.model_dump(mode="python"), default=str)
+
+
+def _after(error: BaseException, attempt: Attempt, action: AnyAction | None, now: Clock) -> Ending:
+    _log_defect(error, attempt)
+    claimed = attempt.claimed
+    facts = _facts(action, attempt.armed, claimed.attempt, claimed.max_attempts)
+    return _ending(error, attempt, action, after_error(error, facts, now(), random.random()))
+
+
+def _ending(error: BaseException, attempt: Attempt, action: AnyAction | None, verdict: Verdict) -> Ending:
+    limited = None
+    if isinstance(error, RateLimited) and action is not None:
+        limited = (error.provider or action.domain, error.account, error.retry_at)
+    return Ending(_move(attempt, verdict), limited)
+
+
+def _log_defect(error: BaseException, attempt: Attempt) -> None:
+    if not isinstance(error, ActionError):
+        # the traceback's frames, not the message: an exception's text may quote an input
+        log.error(
+            "the action broke",
+            action=attempt.claimed.action,
+            job=str(attempt.claimed.id),
+            kind=type(error).__name__,
+            at=_where(error),
+        )
+
+
+def _where(error: BaseException) -> list[str]:
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        frames.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_qualname}")
+        trace = trace.tb_next
+    return frames[-6:]
+
+
+def _facts(action: AnyAction | None, armed: bool, attempt: int, max_attempts: int) -> Facts:
+    if action is None:  # of an unknown action only the worst may be assumed
+        return Facts(True, False, False, armed, attempt, max_attempts, Retry())
+    return Facts(
+        writes=action.effect.writes,
+        repeatable=action.repeatable,
+        reconcilable=action.reconcile is not None,
+        armed=armed,
+        attempt=attempt,
+        max_attempts=max_attempts,
+        retry=action.retry,
+    )
+
+
+def _move(attempt: Attempt, verdict: Verdict, *, result: str | None = None) -> Move:
+    claimed = attempt.claimed
+    extra: dict[str, object] = {"result": result} if result is not None else {}
+    newest = attempt.take_progress()
+    if newest is not None:
+        extra |= {"progress_fraction": newest[0], "progress_message": newest[1]}
+    return _transition(claimed.id, claimed.attempt, claimed.max_attempts, verdict, extra)
+
+
+def _transition(job_id: Any, attempt: int, max_attempts: int, verdict: Verdict, extra: dict[str, object]) -> Move:
+    values: dict[str, object] = {"error": orjson.dumps(verdict.error).decode() if verdict.error else None}
+    if verdict.due_at is not None:
+        values["due_at"] = verdict.due_at
+    if not verdict.counted:
+        values["max_attempts"] = max_attempts + 1
+    if not verdict.stays_armed and verdict.to is not State.SUCCEEDED:
+        values |= {"armed_at": None, "marker": None}
+    return Move(
+        job_id, verdict.to, attempt, verdict.reason, only_from=frozenset({State.RUNNING}), values=values | extra
+    )

@@ -1,0 +1,132 @@
+"""Everything a worker process writes about jobs: claims, armed effects, endings, in shared transactions.
+
+What waits at the same time shares one commit, so the endings of some jobs and the claims of the next are one
+transaction. It is durable as soon as it holds a promise (an armed effect, an ending).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from models.claims import Claimed, arm, claim, claim_next
+from models.db import Database
+from models.group_commit import GroupCommit
+from models.machine import Move, Moved, apply
+from workers.outbox import Outbox
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimOne:
+    """Take this job if it is still queued."""
+
+    job_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimNext:
+    """Take up to so many of the next due jobs of this worker's queue."""
+
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """Write that the effect may happen from here on."""
+
+    job_id: UUID
+    attempt: int
+    marker: str
+
+
+Request = ClaimOne | ClaimNext | Arm | Move
+Answer = list[Claimed] | bool
+EndReport = Callable[[Answer | BaseException], None]
+
+
+class Ledger:
+    """The writer of one worker process.
+
+    Args:
+        worker: The process's name in the leases it takes.
+        queue: The queue it serves.
+        lease_s: How long a lease lasts unless it is renewed.
+    """
+
+    def __init__(self, db: Database, outbox: Outbox, worker: str, queue: str, lease_s: float) -> None:
+        self._db = db
+        self._outbox = outbox
+        self._worker = worker
+        self._queue = queue
+        self._lease_s = lease_s
+        self._commits: GroupCommit[Request, Answer] = GroupCommit("ledger", self._write, limit=512)
+
+    def start(self) -> None:
+        self._commits.start()
+
+    def close(self) -> None:
+        self._commits.close()
+
+    def claim(self, job_id: UUID) -> list[Claimed]:
+        """The job, in a list, or an empty list when it is somebody else's by now."""
+        return self._claimed(ClaimOne(job_id))
+
+    def claim_next(self, limit: int) -> list[Claimed]:
+        """Up to so many next due jobs."""
+        return self._claimed(ClaimNext(limit))
+
+    def arm(self, job_id: UUID, attempt: int, marker: str) -> bool:
+        """Arm the effect; False when this attempt may not send anything any more."""
+        return self._commits.ask(Arm(job_id, attempt, marker)) is True
+
+    def end(self, move: Move) -> bool:
+        """Write an attempt's ending and wait for it; False when the attempt had lost the job."""
+        return self._commits.ask(move) is True
+
+    def end_soon(self, move: Move, report: EndReport) -> None:
+        """Write an attempt's ending; `report` is called after the commit, or with what prevented it."""
+        self._commits.put(move, report)
+
+    def _claimed(self, request: ClaimOne | ClaimNext) -> list[Claimed]:
+        answer = self._commits.ask(request)
+        return answer if isinstance(answer, list) else []
+
+    def _write(self, batch: Sequence[Request]) -> list[Answer]:
+        arms = [request for request in batch if isinstance(request, Arm)]
+        endings = [request for request in batch if isinstance(request, Move)]
+        named = [request.job_id for request in batch if isinstance(request, ClaimOne)]
+        wanted = sum(request.limit for request in batch if isinstance(request, ClaimNext))
+        now = self._db.now()
+        with self._db.write(durable=bool(arms or endings)) as conn:
+            ended = apply(conn, endings, now)
+            armed = [arm(conn, one.job_id, one.attempt, one.marker, now) for one in arms]
+            by_name, moved = claim(conn, named, self._worker, self._lease_s, now) if named else ([], [])
+            taken, moved_too = list[Claimed](), list[Moved]()
+            if wanted:
+                taken, moved_too = claim_next(conn, self._queue, wanted, self._worker, self._lease_s, now)
+        self._outbox.wake_moved([done for done in ended if done is not None] + moved + moved_too)
+        return _answers(batch, {one.id: one for one in by_name}, taken, armed, ended)
+
+
+def _answers(
+    batch: Sequence[Request],
+    by_name: dict[UUID, Claimed],
+    taken: list[Claimed],
+    armed: Sequence[bool],
+    ended: Sequence[Moved | None],
+) -> list[Answer]:
+    answers: list[Answer] = []
+    arms, endings = iter(armed), iter(ended)
+    for request in batch:
+        match request:
+            case ClaimOne(job_id):
+                answers.append([by_name.pop(job_id)] if job_id in by_name else [])
+            case ClaimNext(limit):
+                answers.append(taken[:limit])
+                taken = taken[limit:]
+            case Arm():
+                answers.append(next(arms))
+            case Move():
+                answers.append(next(endings) is not None)
+    return answers

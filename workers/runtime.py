@@ -1,0 +1,214 @@
+"""What a worker process is made of: database, ledger, outbox, events, watch and, for io, the slots."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import structlog
+
+from llmcoder.action import Queue
+from llmcoder.config import config
+from llmcoder.registry import registry
+from llmcoder.settings import EngineSettings
+from models.claims import Claimed, limit_rate
+from models.db import TRANSIENT_ERRORS, Database
+from models.machine import Move
+from workers import metrics
+from workers.attempt import Attempt, End
+from workers.context import JobContext
+from workers.events import Events
+from workers.execute import Ending, execute, given_back, past_deadline
+from workers.ledger import Answer, Ledger
+from workers.outbox import Outbox
+from workers.slots import Slots
+from workers.watch import Watch
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+log = structlog.get_logger(__name__)
+
+EXIT_TOO_MANY_LOST_SLOTS = 75
+DRAIN_S = 5.0
+
+
+class Runtime:
+    """One process that runs jobs.
+
+    Args:
+        queue: Which jobs.
+        beats: Whether it writes the heartbeat row of its own name.
+    """
+
+    def __init__(self, app: Celery, queue: Queue, *, beats: bool) -> None:
+        settings = config().get(EngineSettings)
+        self.queue = queue.value
+        self.name = f"{queue.value}@{socket.gethostname()}:{os.getpid()}:{time.time_ns() // 1_000_000 % 10**9}"
+        self.lease_s = float(settings.lease_s)
+        self.slots_count = settings.io_slots if queue is Queue.IO else 1
+        self.claimed_at: datetime | None = None
+        self._max_result_bytes = settings.max_result_bytes
+        self.db = Database(settings.database_url)
+        self.outbox = Outbox(settings.broker_url, settings.redis_url, settings.doorbell_window)
+        self.ledger = Ledger(self.db, self.outbox, self.name, self.queue, self.lease_s)
+        self.events = Events(app, f"{queue.value}@{socket.gethostname()}")
+        self.watch = Watch(self.db, self, beats=beats)
+        self.slots = Slots(self.slots_count, self.ledger, self.run, self.admit) if queue is Queue.IO else None
+        self._running: dict[tuple[UUID, int], Attempt] = {}
+        self._unwritten: list[tuple[Attempt, Move]] = []
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        self.outbox.start()
+        self.ledger.start()
+        self.events.start()
+        self.watch.start()
+        if self.slots is not None:
+            self.slots.start()
+
+    def stop(self) -> None:
+        """Finish what runs, within a few seconds; give back the rest, so that no job waits for its lease to run out."""
+        if self.slots is not None and not self.slots.drain(DRAIN_S):
+            log.warning("stopping with jobs under way; they are given back", jobs=self.slots.busy)
+        self._give_back_rest()
+        self.watch.close()
+        self.ledger.close()
+        self.outbox.close()
+        self.events.close()
+        self.db.close()
+
+    # --- running
+
+    def admit(self, claimed: Claimed) -> Attempt:
+        """Register a claimed job with the watch."""
+        attempt = Attempt(claimed, registry().get(claimed.action))
+        with self._lock:
+            self._running[claimed.id, claimed.attempt] = attempt
+        self.claimed_at = self.db.now()
+        self.events.claimed(claimed)
+        metrics.started(
+            claimed.action, max(0.0, (self.claimed_at - max(claimed.due_at, claimed.created_at)).total_seconds())
+        )
+        return attempt
+
+    def run(self, attempt: Attempt) -> None:
+        """Run an attempt and hand its ending to the ledger; whoever settles it first writes it."""
+        ctx = JobContext(attempt, self.ledger, self.outbox)
+        try:
+            ending = execute(attempt, ctx, self.db.now, self.watch.rate_limits, self._max_result_bytes)
+        finally:
+            ctx.close()
+        if attempt.settle():
+            self._end_soon(attempt, ending)
+
+    def run_here(self, job_id: UUID) -> None:
+        """Claim a job and run it in this thread, to its written ending; for the heavy pool."""
+        for claimed in self.ledger.claim(job_id):
+            attempt = self.admit(claimed)
+            attempt.start()
+            self.run(attempt)
+            self._wait_until_written(attempt)
+
+    def _end_soon(self, attempt: Attempt, ending: Ending) -> None:
+        if ending.limited is not None:
+            self._share_rate_limit(*ending.limited)
+        self._write(attempt, ending.move)
+
+    def _write(self, attempt: Attempt, move: Move) -> None:
+        self.ledger.end_soon(move, lambda answer: self._written(attempt, move, answer))
+
+    def _written(self, attempt: Attempt, move: Move, answer: Answer | BaseException) -> None:
+        if isinstance(answer, BaseException):
+            log.warning(
+                "an ending is kept until the database takes it", job=str(move.job_id), error=type(answer).__name__
+            )
+            with self._lock:
+                self._unwritten.append((attempt, move))
+            return
+        self._forget(attempt)
+        if answer is True:
+            self.events.ended(attempt.claimed, move.to, attempt.ran_s)
+            metrics.ended(attempt.claimed.action, move.to.value, attempt.ran_s)
+        else:
+            log.info(
+                "an attempt had lost its job; its ending was not written", job=str(move.job_id), attempt=move.attempt
+            )
+
+    def _wait_until_written(self, attempt: Attempt) -> None:
+        key = (attempt.claimed.id, attempt.claimed.attempt)
+        while key in self._running and attempt.end is not End.LOST:
+            time.sleep(0.002)
+
+    def _forget(self, attempt: Attempt) -> None:
+        with self._lock:
+            self._running.pop((attempt.claimed.id, attempt.claimed.attempt), None)
+
+    def _share_rate_limit(self, provider: str, account: str, until: datetime) -> None:
+        try:
+            with self.db.write(durable=False) as conn:
+                limit_rate(conn, provider, account, until)
+        except TRANSIENT_ERRORS as error:
+            log.warning("a rate limit could not be shared", provider=provider, error=type(error).__name__)
+
+    # --- what the watch asks for
+
+    def running(self) -> list[Attempt]:
+        with self._lock:
+            return list(self._running.values())
+
+    def overdue(self, attempt: Attempt) -> None:
+        """End an attempt that does not end itself: by its verdict in SQL, and by its thread's or process's loss."""
+        if attempt.end is End.LOST:
+            self._forget(attempt)
+        elif attempt.settle():
+            self._write(attempt, past_deadline(attempt, self.db.now()))
+        elif not attempt.abandoned:
+            return  # it just ended by itself
+        if self.slots is None:
+            self._end_process(attempt)
+        elif not attempt.abandoned:
+            attempt.abandoned = True
+            log.warning("an action did not end; its slot is written off", job=str(attempt.claimed.id))
+            self.slots.write_off(attempt)
+            self._replace_if_worn()
+
+    def write_again(self) -> None:
+        with self._lock:
+            waiting, self._unwritten = self._unwritten, []
+        for attempt, move in waiting:
+            if attempt.end is End.LOST:
+                self._forget(attempt)
+            else:
+                self._write(attempt, move)
+
+    def _end_process(self, attempt: Attempt) -> None:
+        """The heavy pool's way: the process goes, Celery makes a new one."""
+        deadline = time.monotonic() + 2.0
+        while attempt in self.running() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        log.warning("an action did not end; its process is ended", job=str(attempt.claimed.id))
+        self.outbox.close(1.0)
+        os.kill(os.getpid(), 9)
+
+    def _replace_if_worn(self) -> None:
+        assert self.slots is not None
+        if self.slots.written_off * 2 >= self.slots.size:
+            log.error("too many lost slots; this worker finishes the rest and is replaced")
+            threading.Thread(target=self._leave_worn, name="leave", daemon=True).start()
+
+    def _leave_worn(self) -> None:
+        self.stop()
+        os._exit(EXIT_TOO_MANY_LOST_SLOTS)
+
+    def _give_back_rest(self) -> None:
+        now = self.db.now()
+        for attempt in self.running():
+            if attempt.settle():
+                attempt.ask_to_end(End.LOST)
+                self._write(attempt, given_back(attempt, now))

@@ -1,0 +1,178 @@
+"""The io pool: slot threads, and the pull that keeps them busy.
+
+A doorbell waits in its Celery thread for a free slot, then claims its job. As soon as the queue holds more due jobs
+than there are free slots, doorbells stand back and the pull claims whole batches straight from SQL, in order; a claim
+in a batch costs a tenth of a Celery message. A slot whose action does not come back is written off and replaced.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from queue import SimpleQueue
+from uuid import UUID
+
+import structlog
+
+from models.db import TRANSIENT_ERRORS
+from workers.attempt import Attempt, End
+from workers.ledger import Ledger
+
+log = structlog.get_logger(__name__)
+
+IDLE_LOOK_S = 2.0  # an idle worker looks into SQL by itself, so it works on while the broker is away
+STAND_BACK_S = 1.0
+SHORT_RUN_S = 0.05
+READY_JOBS = 64  # claimed ahead of free slots while jobs are short, so that slots need not wait for a commit
+
+
+class Slots:
+    """Runs attempts in a fixed number of threads.
+
+    Args:
+        size: Jobs that run at once.
+        ledger: Where jobs are claimed.
+        run: Runs one attempt to its written ending; must not raise.
+        admit: Makes an attempt of a claimed job and registers it with the watch.
+    """
+
+    def __init__(
+        self, size: int, ledger: Ledger, run: Callable[[Attempt], None], admit: Callable[..., Attempt]
+    ) -> None:
+        self.size = size
+        self.written_off = 0
+        self._ledger = ledger
+        self._run = run
+        self._admit = admit
+        self._ready: SimpleQueue[Attempt | None] = SimpleQueue()
+        self._open = 0  # claimed and not ended, written-off ones not counted
+        self._changed = threading.Condition()
+        self._poked = threading.Event()
+        self._saturated = False
+        self._stopping = False
+        self._run_s = SHORT_RUN_S
+        self._pull_thread = threading.Thread(target=self._pull_loop, name="pull", daemon=True)
+
+    def start(self) -> None:
+        for number in range(self.size):
+            self._add_slot(number)
+        self._pull_thread.start()
+
+    def offer(self, job_id: UUID) -> None:
+        """A doorbell: claim the job once a slot is free. Returns when it runs, or is not this process's to run."""
+        while not self._stopping:
+            if self._saturated:
+                self._poked.set()
+                with self._changed:
+                    self._changed.wait_for(lambda: not self._saturated or self._stopping, STAND_BACK_S)
+            if self._reserve(wait_s=STAND_BACK_S):
+                return self._claim(job_id)
+
+    def write_off(self, attempt: Attempt) -> None:
+        """Give a new thread the slot of an attempt that does not come back."""
+        self.written_off += 1
+        self._add_slot(self.size + self.written_off)
+        self._ended(attempt)
+
+    def stop_taking(self) -> None:
+        """Claim nothing more; doorbells that wait for a slot return."""
+        self._stopping = True
+        self._poked.set()
+        with self._changed:
+            self._changed.notify_all()
+
+    def drain(self, timeout_s: float) -> bool:
+        """Claim nothing more and wait until everything that runs has ended; False when the time ran out."""
+        self.stop_taking()
+        with self._changed:
+            return self._changed.wait_for(lambda: self._open == 0, timeout_s)
+
+    @property
+    def busy(self) -> int:
+        return self._open
+
+    def _add_slot(self, number: int) -> None:
+        threading.Thread(target=self._slot_loop, name=f"slot-{number}", daemon=True).start()
+
+    def _slot_loop(self) -> None:
+        while True:
+            attempt = self._ready.get()
+            if attempt is None:
+                return
+            if attempt.end is not End.LOST:
+                attempt.start()
+                self._run(attempt)
+                self._run_s += 0.1 * (attempt.ran_s - self._run_s)
+            if attempt.abandoned:
+                return  # this slot was written off meanwhile, and another thread has its place
+            self._ended(attempt)
+
+    def _ended(self, attempt: Attempt) -> None:
+        with self._changed:
+            self._open -= 1
+            self._changed.notify()
+        self._poked.set()
+
+    def _reserve(self, wait_s: float) -> bool:
+        with self._changed:
+            free = self._changed.wait_for(lambda: self._open < self.size and not self._saturated, wait_s)
+            if not free or self._stopping:
+                return False
+            self._open += 1
+            return True
+
+    def _give_back(self, number: int) -> None:
+        with self._changed:
+            self._open -= number
+            self._changed.notify_all()
+
+    def _claim(self, job_id: UUID) -> None:
+        try:
+            claimed = self._ledger.claim(job_id)
+        except TRANSIENT_ERRORS:
+            claimed = []  # the row is still queued, and the dispatcher rings again
+        for job in claimed:
+            self._ready.put(self._admit(job))
+        if not claimed:
+            self._give_back(1)
+
+    def _pull_loop(self) -> None:
+        while not self._stopping:
+            self._poked.wait(IDLE_LOOK_S)
+            self._poked.clear()
+            try:
+                while not self._stopping and self._pull():
+                    pass
+            except TRANSIENT_ERRORS as error:
+                log.warning("cannot look for due jobs", error=type(error).__name__)
+                time.sleep(0.5)
+
+    def _pull(self) -> bool:
+        """Claim a batch; True when there may be more."""
+        wanted = self._reserve_batch()
+        if wanted == 0:
+            return False
+        claimed = []
+        try:
+            claimed = self._ledger.claim_next(wanted)
+        finally:
+            self._give_back(wanted - len(claimed))
+            self._set_saturated(len(claimed) == wanted)
+        for job in claimed:
+            self._ready.put(self._admit(job))
+        return self._saturated
+
+    def _reserve_batch(self) -> int:
+        ahead = READY_JOBS if self._run_s < SHORT_RUN_S else 0
+        with self._changed:
+            room = self.size + ahead - self._open
+            worth_it = room >= max(1, (self.size + ahead) // 4) or self._open < self.size
+            wanted = room if worth_it and not self._stopping else 0
+            self._open += wanted
+            return wanted
+
+    def _set_saturated(self, saturated: bool) -> None:
+        with self._changed:
+            self._saturated = saturated
+            self._changed.notify_all()

@@ -1,0 +1,170 @@
+"""The watch of a worker process: renews leases, carries cancellations in, ends what runs past its deadline.
+
+One thread, one look a second. Whatever SQL says wins: an attempt that no longer owns its job is told so and fenced off.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+
+from models.claims import beat, leave, rate_limited_until, renew, show_progress, still_mine
+from models.db import TRANSIENT_ERRORS, Database
+from models.machine import Move, Reason, State, apply
+from workers.attempt import Attempt, End
+
+log = structlog.get_logger(__name__)
+
+LOOK_S = 1.0
+BEAT_S = 5.0
+GRACE_S = 5.0  # how long an action may take to notice that it should end
+
+
+class Watched(Protocol):
+    """What the watch needs of its process."""
+
+    name: str
+    queue: str
+    lease_s: float
+    slots_count: int
+
+    def running(self) -> list[Attempt]:
+        """Every attempt whose ending is not written yet."""
+
+    def overdue(self, attempt: Attempt) -> None:
+        """The attempt was asked to end, had its grace, and still runs."""
+
+    def write_again(self) -> None:
+        """Try again to write endings that the database did not take."""
+
+    @property
+    def claimed_at(self) -> datetime | None:
+        """When the process last claimed a job."""
+
+
+class Watch:
+    """Watches over one worker process.
+
+    Args:
+        beats: Whether it writes the process's heartbeat row; a pool's child leaves that to its parent.
+    """
+
+    def __init__(self, db: Database, process: Watched, *, beats: bool) -> None:
+        self._db = db
+        self._process = process
+        self._beats = beats
+        self._strangers: set[UUID] = set()
+        self._limits: Mapping[tuple[str, str], datetime] = {}
+        self._asked_at: dict[tuple[UUID, int], float] = {}
+        self._renewed_at = time.monotonic()
+        self._beat_at = float("-inf")
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="watch", daemon=True)
+
+    @property
+    def rate_limits(self) -> Mapping[tuple[str, str], datetime]:
+        return self._limits
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(5)
+        if self._beats:
+            try:
+                with self._db.write(durable=False) as conn:
+                    leave(conn, self._process.name)
+            except TRANSIENT_ERRORS:
+                return  # the row grows old by itself
+
+    def _loop(self) -> None:
+        while True:
+            try:
+                self.look()
+            except TRANSIENT_ERRORS as error:
+                log.warning("cannot renew leases", error=type(error).__name__)
+                self._fence_if_too_late()
+            if self._stop.wait(LOOK_S):
+                return
+
+    def look(self) -> None:
+        """One round."""
+        running = self._process.running()
+        now = self._db.now()
+        self._write(running, now)
+        with self._db.read() as conn:
+            mine = still_mine(conn, self._process.name)
+            self._limits = rate_limited_until(conn, now)
+        self._carry_in(running, mine)
+        self._release_strangers(running, mine, now)
+        self._end_overdue(running)
+        self._process.write_again()
+
+    def _write(self, running: list[Attempt], now: datetime) -> None:
+        seen = [(one.claimed.id, one.claimed.attempt, *shown) for one in running if (shown := one.take_progress())]
+        renewing = running and time.monotonic() - self._renewed_at > self._process.lease_s / 4
+        beating = self._beats and time.monotonic() - self._beat_at > BEAT_S
+        if not (seen or renewing or beating):
+            return
+        with self._db.write(durable=False) as conn:
+            show_progress(conn, seen)
+            if renewing:
+                renew(conn, self._process.name, self._process.lease_s, now)
+            if beating:
+                beat(conn, self._about(), now)
+        if renewing:
+            self._renewed_at = time.monotonic()
+        if beating:
+            self._beat_at = time.monotonic()
+
+    def _about(self) -> dict[str, object]:
+        process = self._process
+        about: dict[str, object] = {"name": process.name, "queue": process.queue, "pid": os.getpid()}
+        return about | {"slots": process.slots_count, "claimed_at": process.claimed_at}
+
+    def _carry_in(self, running: list[Attempt], mine: Mapping[UUID, tuple[int, bool]]) -> None:
+        for attempt in running:
+            owned, cancelled = mine.get(attempt.claimed.id, (None, False))
+            if owned != attempt.claimed.attempt:
+                attempt.ask_to_end(End.LOST)
+            elif cancelled:
+                attempt.ask_to_end(End.CANCELLED)
+            else:
+                attempt.should_end()  # notices the deadline
+
+    def _release_strangers(self, running: list[Attempt], mine: Mapping[UUID, tuple[int, bool]], now: datetime) -> None:
+        """Give back what SQL says is ours and we know nothing of: a claim whose commit's answer was lost."""
+        strangers = set(mine) - {attempt.claimed.id for attempt in running}
+        forgotten = strangers & self._strangers
+        self._strangers = strangers
+        if forgotten:
+            only = frozenset({State.RUNNING})
+            moves = [Move(job, State.QUEUED, mine[job][0], Reason.RELEASED, only) for job in sorted(forgotten)]
+            with self._db.write() as conn:
+                apply(conn, moves, now)
+
+    def _end_overdue(self, running: list[Attempt]) -> None:
+        asked: dict[tuple[UUID, int], float] = {}
+        for attempt in running:
+            if attempt.end is None or attempt.started_at is None:
+                continue
+            key = (attempt.claimed.id, attempt.claimed.attempt)
+            asked[key] = self._asked_at.get(key, time.monotonic())
+            if time.monotonic() - asked[key] > GRACE_S:
+                self._process.overdue(attempt)
+        self._asked_at = asked
+
+    def _fence_if_too_late(self) -> None:
+        """Leases that could not be renewed in time are another's by now, whatever SQL would say."""
+        if time.monotonic() - self._renewed_at > self._process.lease_s * 0.75:
+            for attempt in self._process.running():
+                attempt.ask_to_end(End.LOST)
