@@ -5,7 +5,6 @@ raise SystemExit(api.up.run())
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Mapping
@@ -27,6 +26,8 @@ def run(watches: Mapping[str, Watch] | None = None) -> int:
         watches: By the name of a process (`worker-io`, `worker-heavy`, …), a question asked every 5 s that answers
             with the reason why the process must be restarted, or None. It may block, but not for ever.
     """
+    import asyncio  # here, since the command line loads this module for every command
+
     try:
         asyncio.run(_run(watches or {}))
     except UpError as error:
@@ -36,7 +37,6 @@ def run(watches: Mapping[str, Watch] | None = None) -> int:
 
 
 async def _run(watches: Mapping[str, Watch]) -> None:
-    # Imported here: the command line loads this module for every command.
     from api.up import plan, preflight
     from api.up.guard import Guard
     from api.up.log import Log

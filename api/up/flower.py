@@ -1,7 +1,7 @@
 """Flower for operators: on loopback, read-only, its history kept, behind a password made at first start.
 
 `python -m api.up.flower` runs it where there is no supervisor. Its options travel as FLOWER_... variables, never on
-the command line, which `ps` shows to everybody; a variable set by the operator wins over ours.
+the command line, which `ps` shows to everybody; an option that the operator set as a variable wins over ours.
 """
 
 import os
@@ -31,9 +31,7 @@ def child(data_dir: Path, host: str, port: int, password: str) -> Child:
 
 
 def environment(data_dir: Path, host: str, port: int, password: str) -> dict[str, str]:
-    ours = {
-        "FLOWER_ADDRESS": host,
-        "FLOWER_PORT": str(port),
+    defaults = {
         "FLOWER_BASIC_AUTH": f"{USER}:{password}",
         "FLOWER_READ_ONLY": "true",
         "FLOWER_PERSISTENT": "true",
@@ -42,7 +40,8 @@ def environment(data_dir: Path, host: str, port: int, password: str) -> dict[str
         "FLOWER_MAX_TASKS": str(TASKS_KEPT),
         "FLOWER_ENABLE_EVENTS": "false",  # our workers send them always, without being told every 5 s
     }
-    return {name: os.environ.get(name, value) for name, value in ours.items()}
+    chosen = {name: os.environ.get(name, value) for name, value in defaults.items()}
+    return {**chosen, "FLOWER_ADDRESS": host, "FLOWER_PORT": str(port)}
 
 
 def make_folder(data_dir: Path) -> None:
@@ -83,6 +82,9 @@ def main() -> None:
     make_folder(data_dir)
     password = settings.flower_password.get_secret_value() if settings.flower_password else password_in(data_dir)[0]
     ours = environment(data_dir, settings.flower_host, settings.flower_port, password)
+    # Where there is no supervisor the output is kept in somebody's log, so the password itself is not shown.
+    sys.stdout.write(f"Flower: user {USER}, password in {data_dir / 'flower_password'} unless FLOWER_PASSWORD is set\n")
+    sys.stdout.flush()
     os.execve(COMMAND[0], COMMAND, {**os.environ, **ours})
 
 
