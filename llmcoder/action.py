@@ -133,7 +133,7 @@ class Action(Generic[In, Out]):
     def example(self) -> dict[str, Any]:
         """An input made of the fields' own examples; fields with a default and no example are left out."""
         fields = self.input.model_fields.items()
-        return {name: field.examples[0] for name, field in fields if field.examples}
+        return {field.alias or name: field.examples[0] for name, field in fields if field.examples}
 
 
 def action(

@@ -1,0 +1,1 @@
+"""Plain HTTP requests: the way to every service that has no domain of its own here."""
