@@ -10,7 +10,13 @@ import structlog
 from llmcoder.config import config
 from llmcoder.settings import EngineSettings
 
-QUIET = {"celery": logging.WARNING, "kombu": logging.WARNING, "amqp": logging.WARNING, "httpx": logging.WARNING}
+QUIET = {
+    "apscheduler": logging.WARNING,
+    "celery": logging.WARNING,
+    "kombu": logging.WARNING,
+    "amqp": logging.WARNING,
+    "httpx": logging.WARNING,
+}
 
 
 def set_up_logging() -> None:

@@ -122,6 +122,12 @@ def renew(conn: sa.Connection, worker: str, lease_s: float, now: datetime) -> No
     conn.execute(sa.update(jobs).where(mine).values(lease_until=until))
 
 
+def let_go(conn: sa.Connection, worker: str, ids: Sequence[UUID], now: datetime) -> None:
+    """End the leases of jobs that the worker process holds and does not run."""
+    held = sa.and_(jobs.c.id.in_(ids), jobs.c.worker == worker, jobs.c.state == State.RUNNING)
+    conn.execute(sa.update(jobs).where(held).values(lease_until=now, worker=None))
+
+
 def show_progress(conn: sa.Connection, seen: Sequence[tuple[UUID, int, float, str]]) -> None:
     """Keep the latest progress of running attempts (job, attempt, fraction, message), for those who poll."""
     if not seen:

@@ -21,6 +21,7 @@ def main(arguments: list[str]) -> None:
     pool = ["--pool=threads", f"--concurrency={slots}"] if queue is Queue.IO else ["--pool=prefork", "--concurrency=1"]
     app.worker_main(
         [
+            "--quiet",
             "worker",
             f"--queues={queue}",
             f"--hostname={queue}@%h",

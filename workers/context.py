@@ -85,10 +85,5 @@ class JobContext(Context):
             self._http = GuardedClient(allow=self.settings(EngineSettings).fetch_allow)
         return self._http
 
-    def close(self) -> None:
-        """Give back what the attempt opened."""
-        if self._http is not None:
-            self._http.close()
-
     def _live(self, message: dict[str, Any]) -> None:
         self._outbox.live(self.user.id, message | {"job_id": str(self.job_id)})

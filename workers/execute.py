@@ -14,7 +14,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from llmcoder.action import Retry
-from llmcoder.errors import ActionError, BadInput, NotConfigured, RateLimited, Refused
+from llmcoder.errors import ActionError, BadInput, NotConfigured, RateLimited, Refused, Uncertain
 from llmcoder.registry import AnyAction
 from models.claims import Claimed, Lost
 from models.machine import Move, State
@@ -103,7 +103,9 @@ def _input(action: AnyAction, claimed: Claimed) -> Any:
 def _reconcile(attempt: Attempt, action: AnyAction, given: Any, ctx: JobContext, now: Clock) -> Ending | None:
     """Settle what an earlier attempt armed; None when it surely did not happen, so that it may run."""
     if action.reconcile is None:
-        attempt.armed = False  # repeatable, or nothing would have brought it here again
+        if not action.repeatable:
+            raise Uncertain("An earlier attempt may have had its effect, and nobody can be asked.")
+        attempt.armed = False
         return None
     try:
         found = action.reconcile(given, json.loads(attempt.claimed.marker or "{}"), ctx)

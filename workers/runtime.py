@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from llmcoder.action import Queue
 from llmcoder.config import config
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
 from models.claims import Claimed, limit_rate
-from models.db import TRANSIENT_ERRORS, Database
+from models.db import Database
 from models.machine import Move
 from workers import metrics
 from workers.attempt import Attempt, End
@@ -102,10 +103,12 @@ class Runtime:
         ctx = JobContext(attempt, self.ledger, self.outbox)
         try:
             ending = execute(attempt, ctx, self.db.now, self.watch.rate_limits, self._max_result_bytes)
-        finally:
-            ctx.close()
-        if attempt.settle():
-            self._end_soon(attempt, ending)
+            if attempt.settle():
+                self._end_soon(attempt, ending)
+        except Exception:
+            # a defect of ours: the watch lets the job go, and the dispatcher decides about it as about a dead worker's
+            log.exception("an attempt could not be ended", job=str(attempt.claimed.id))
+            self._forget(attempt)
 
     def run_here(self, job_id: UUID) -> None:
         """Claim a job and run it in this thread, to its written ending; for the heavy pool."""
@@ -153,7 +156,7 @@ class Runtime:
         try:
             with self.db.write(durable=False) as conn:
                 limit_rate(conn, provider, account, until)
-        except TRANSIENT_ERRORS as error:
+        except SQLAlchemyError as error:  # the job itself waits all the same
             log.warning("a rate limit could not be shared", provider=provider, error=type(error).__name__)
 
     # --- what the watch asks for

@@ -15,9 +15,8 @@ from uuid import UUID
 
 import structlog
 
-from models.claims import beat, leave, rate_limited_until, renew, show_progress, still_mine
+from models.claims import beat, leave, let_go, rate_limited_until, renew, show_progress, still_mine
 from models.db import TRANSIENT_ERRORS, Database
-from models.machine import Move, Reason, State, apply
 from workers.attempt import Attempt, End
 
 log = structlog.get_logger(__name__)
@@ -142,15 +141,16 @@ class Watch:
                 attempt.should_end()  # notices the deadline
 
     def _release_strangers(self, running: list[Attempt], mine: Mapping[UUID, tuple[int, bool]], now: datetime) -> None:
-        """Give back what SQL says is ours and we know nothing of: a claim whose commit's answer was lost."""
+        """Let go of what SQL says is ours and we know nothing of: a claim whose commit's answer was lost.
+
+        The dispatcher decides about it as about any expired lease, since it may be armed.
+        """
         strangers = set(mine) - {attempt.claimed.id for attempt in running}
         forgotten = strangers & self._strangers
         self._strangers = strangers
         if forgotten:
-            only = frozenset({State.RUNNING})
-            moves = [Move(job, State.QUEUED, mine[job][0], Reason.RELEASED, only) for job in sorted(forgotten)]
-            with self._db.write() as conn:
-                apply(conn, moves, now)
+            with self._db.write(durable=False) as conn:
+                let_go(conn, self._process.name, sorted(forgotten), now)
 
     def _end_overdue(self, running: list[Attempt]) -> None:
         asked: dict[tuple[UUID, int], float] = {}
