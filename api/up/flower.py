@@ -14,7 +14,7 @@ from pathlib import Path
 from api.up.child import Child
 
 USER = "admin"
-COMMAND = [sys.executable, "-m", "celery", "-A", "workers.app", "flower"]
+COMMAND = [sys.executable, "-m", "celery", "--quiet", "-A", "workers.app", "flower"]
 # A save pickles all tasks while Flower answers nobody: seldom, and not too many.
 TASKS_KEPT = 20_000
 SAVE_EVERY_MS = 60_000

@@ -34,7 +34,9 @@ class Log:
         self._file = _Rotating(file, maxBytes=FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8", errors="replace")
 
     def line(self, name: str, text: str) -> None:
-        text = text.rstrip("\r\n").translate(CONTROLS)
+        text = text.rstrip().translate(CONTROLS)
+        if not text:
+            return
         now = time.localtime()
         self._file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S', now)} {name:{self._width}} | {text}")
         self.show(f"{time.strftime('%H:%M:%S', now)} {self._prefix(name)} | {text}")

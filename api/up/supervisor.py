@@ -111,6 +111,7 @@ class Supervisor:
         except OSError as error:
             return f"could not be started ({error})"
         self._running[child.name] = process
+        self._log.say(f"{child.name} started (pid {process.pid})")
         try:
             reason = await _first(process.ended(), _asked(stop), self._found_stuck(child))
             await process.stop()  # at once where it has ended by itself

@@ -329,6 +329,17 @@ def test_a_migration_runs_to_its_end_first_and_its_failure_ends_the_start(superv
     assert re.search(r"api +\|", running.log()) is None
 
 
+def test_a_stop_during_the_start_ends_it_there(supervise: Callable[..., Running]) -> None:
+    running = supervise({"name": "migrate", "command": python(SLEEPS), "once": True})
+    running.wait_for_line(r"migrate \| up")
+    offspring = running.offspring()
+
+    assert running.stop() < 3
+    assert running.process.returncode == 0
+    assert gone(offspring)
+    assert "all started" not in running.log()
+
+
 def test_a_port_in_use_is_named_with_its_setting() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
