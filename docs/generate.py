@@ -1,0 +1,89 @@
+"""Writes `docs/actions.md` and `docs/settings.md` from the registry; `--check` only says whether they are stale."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic_core import PydanticUndefined
+
+from llmcoder.registry import AnyAction, Registry, registry
+from llmcoder.settings import EngineSettings, ReservedSettings, Settings
+
+HERE = Path(__file__).parent
+NOTE = "<!-- Made by docs/generate.py; do not edit. -->"
+
+
+def main(arguments: list[str]) -> int:
+    pages = {"actions.md": actions_page(_own(registry())), "settings.md": settings_page()}
+    stale = [name for name, text in pages.items() if _current(HERE / name) != text]
+    if arguments == ["--check"]:
+        for name in stale:
+            sys.stderr.write(f"docs/{name} is stale: run python docs/generate.py\n")
+        return 1 if stale else 0
+    for name, text in pages.items():
+        (HERE / name).write_text(text)
+    return 0
+
+
+def actions_page(actions: list[AnyAction]) -> str:
+    """Every action with its input."""
+    return "\n".join([NOTE, "# Actions", "", *(line for action in actions for line in _action(action))])
+
+
+def settings_page() -> str:
+    """Every setting by kind; values are never shown."""
+    kinds = [EngineSettings, *registry().settings(), ReservedSettings]
+    return "\n".join([NOTE, "# Settings", "", *(line for kind in kinds for line in _kind(kind))])
+
+
+def _own(found: Registry) -> list[AnyAction]:
+    return [action for action in found.values() if action.function.__module__.startswith("tasks.")]
+
+
+def _action(action: AnyAction) -> Iterator[str]:
+    yield f"## {action.name}"
+    yield ""
+    yield action.summary
+    yield ""
+    method = "GET" if action.effect == "read" else "POST"
+    repeatable = ", repeatable" if action.effect.writes and action.repeatable else ""
+    route = f"`{method} /{action.domain}/{action.verb}`"
+    yield f"{route} · {action.effect}{repeatable} · queue `{action.queue}` · {action.timeout_s:g} s"
+    yield ""
+    if action.input.model_fields:
+        yield "| field | required | description |"
+        yield "|---|---|---|"
+        for name, field in action.input.model_fields.items():
+            yield f"| `{field.alias or name}` | {'yes' if field.is_required() else ''} | {_cell(field.description)} |"
+        yield ""
+
+
+def _kind(kind: type[Settings]) -> Iterator[str]:
+    yield f"## {kind.title}"
+    yield ""
+    yield "| name | default | description |"
+    yield "|---|---|---|"
+    for name, field in kind.model_fields.items():
+        secret = " (secret)" if name.upper() in kind.secret_names() and field.repr else ""
+        default = field.default
+        shown = "" if default in (None, PydanticUndefined, ()) else f"`{_plain(default)}`"
+        yield f"| `{name.upper()}` | {shown} | {_cell(field.description)}{secret} |"
+    yield ""
+
+
+def _plain(default: object) -> str:
+    return ", ".join(map(str, default)) if isinstance(default, tuple) else str(default)
+
+
+def _cell(text: str | None) -> str:
+    return (text or "").replace("|", "\\|")
+
+
+def _current(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
