@@ -187,7 +187,7 @@ def action(
 
 def _signature(name: str, function: Callable[..., Any]) -> tuple[type[Any], type[Any]]:
     """The input and output models of `(input, ctx: Context) -> output`."""
-    rule = "takes one model and the context, and returns one model: def verb_object(given: Model, ctx: Context) -> Model"
+    rule = "takes one model and the context and returns one model: def verb_object(given: Model, ctx: Context) -> Model"
     hints = typing.get_type_hints(function)
     parameters = list(inspect.signature(function).parameters)
     kinds = [hints.get(parameter) for parameter in parameters]
@@ -214,28 +214,33 @@ def _rules(a: Action[Any, Any], said_repeatable: bool) -> list[tuple[bool, str]]
     nested = [name for name, field in fields.items() if not _fits_query(field.annotation)]
     return [
         (not NAME.fullmatch(a.name), "a name is <domain>.<verb_object> in lower case, such as jira.add_comment"),
-        (inspect.iscoroutinefunction(a.function), "an action is a plain function; workers run it in a thread or process"),
+        (inspect.iscoroutinefunction(a.function), "an action is a plain function; workers run it in a thread"),
         (not a.summary.endswith("."), "the docstring's first line is one sentence for a menu, ending with a full stop"),
         (len(a.summary) > SUMMARY_LIMIT, f"the docstring's first line has at most {SUMMARY_LIMIT} characters"),
         (a.effect.writes and not said_repeatable, "a write says whether it is repeatable"),
-        (not a.effect.writes and said_repeatable, "only a write says whether it is repeatable; looking twice is always safe"),
+        (not a.effect.writes and said_repeatable, "only a write says whether it is repeatable; others always are"),
         (a.reconcile is not None and not a.effect.writes, "only a write has something to reconcile"),
-        (a.input.model_config.get("extra") != "forbid", f"{a.input.__name__} must forbid unknown fields (extra='forbid')"),
+        (a.input.model_config.get("extra") != "forbid", f"{a.input.__name__} forbids unknown fields: extra=forbid"),
         (bool(undescribed), f"every input field has a description; missing on {', '.join(undescribed)}"),
         (
             a.effect is Effect.READ and bool(nested),
             f"a READ takes query parameters, so its fields are scalars or lists of them; not so {', '.join(nested)}",
         ),
         (not 1 <= a.timeout_s <= MAX_TIMEOUT_S, f"timeout_s is 1 to {MAX_TIMEOUT_S} seconds"),
-        (not all(isinstance(kind, type) and issubclass(kind, Settings) for kind in a.requires), "requires lists Settings"),
+        (not all(_is_settings(kind) for kind in a.requires), "requires lists kinds of settings"),
     ]
+
+
+def _is_settings(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Settings)
 
 
 def _fits_query(annotation: Any) -> bool:
     """Whether values of the type can stand in a query string."""
     origin = typing.get_origin(annotation)
     if origin in (typing.Union, types.UnionType, list, typing.Annotated):
-        return all(_fits_query(kind) for kind in typing.get_args(annotation) if isinstance(kind, type | types.GenericAlias))
+        parts = [kind for kind in typing.get_args(annotation) if isinstance(kind, type | types.GenericAlias)]
+        return all(_fits_query(kind) for kind in parts)
     if origin is typing.Literal:
         return True
     return isinstance(annotation, type) and not issubclass(annotation, BaseModel | dict | set | tuple)

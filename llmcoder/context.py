@@ -56,7 +56,7 @@ class Context(ABC):
 
     @abstractmethod
     def log(self, message: str, **fields: str | int | float | bool | None) -> None:
-        """Send one line to whoever watches the job. Live only: it is not kept. Raises `Cancelled` as `progress` does."""
+        """Send one line to whoever watches; it is not kept. Raises `Cancelled` as `progress` does."""
 
     @abstractmethod
     def emit_token(self, text: str) -> None:

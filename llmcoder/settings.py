@@ -13,6 +13,9 @@ is the business of `llmcoder.config`, never of a kind.
 
 from __future__ import annotations
 
+import hashlib
+import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
@@ -159,14 +162,29 @@ CommaList = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 Days = Annotated[int, Field(ge=1, le=36_500)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
+# The kernel's limit is 107 bytes on Linux and 103 on macOS.
+LONGEST_SOCKET_PATH_BYTES = 100
 
 
 def _sqlite_in(values: dict[str, Any]) -> str:
     return f"sqlite:///{_in_url(values['data_dir'])}/llmcoder.db"
 
 
+def redis_socket(data_dir: Path) -> Path:
+    """Where the private Redis of a data folder listens; every process that is given the folder finds the same.
+
+    In the data folder; where that path is too long for the kernel, in a folder named after a hash of it, under
+    XDG_RUNTIME_DIR or else the folder for temporary files.
+    """
+    path = data_dir.absolute() / "redis.sock"
+    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH_BYTES:
+        return path
+    name = f"llmcoder-{os.getuid()}-{hashlib.sha256(os.fsencode(data_dir.absolute())).hexdigest()[:12]}"
+    return Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / name / "redis.sock"
+
+
 def _socket_in(values: dict[str, Any]) -> str:
-    return f"unix://{_in_url(values['data_dir'])}/redis.sock"
+    return f"unix://{_in_url(redis_socket(values['data_dir']))}"
 
 
 def _in_url(folder: Path) -> str:

@@ -1,7 +1,7 @@
 """Run one action with a fake context: no queue, no database, no broker.
 
-    run = run_action(add_note, {"text": "milk"})
-    assert run.result.text == "milk"
+run = run_action(add_note, {"text": "milk"})
+assert run.result.text == "milk"
 """
 
 from __future__ import annotations
@@ -139,5 +139,5 @@ def run_action(action: Action[In, Out], given: In | Mapping[str, Any], context: 
     if not isinstance(result, action.output):
         raise AssertionError(f"{action.name} returned {type(result).__name__}, not {action.output.__name__}")
     if action.effect.writes and not action.repeatable and not ctx.markers:
-        raise AssertionError(f"{action.name}: a write that is not repeatable calls ctx.armed() right before it calls out")
+        raise AssertionError(f"{action.name}: a write that is not repeatable calls ctx.armed() before it calls out")
     return Run(result, ctx, ctx.progress_seen, ctx.log_seen, ctx.tokens, ctx.markers)

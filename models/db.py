@@ -7,6 +7,7 @@ power, which costs a job nothing but being claimed again; a later durable commit
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.pool import QueuePool
+
+from llmcoder.config import config
+from llmcoder.errors import Transient, Uncertain
+from llmcoder.settings import EngineSettings
 
 #: SQLite before these can corrupt a WAL that several processes checkpoint (the WAL-reset bug, fixed in 3.51.3).
 SAFE_SQLITE = (3, 51, 3)
@@ -140,6 +145,58 @@ class Database:
                 conn.exec_driver_sql(begin)
 
         return engine
+
+
+_databases: dict[tuple[int, str], Database] = {}
+
+
+def database() -> Database:
+    """The configured database, for code that nobody hands one: the tables of a domain.
+
+    One per process: a forked child must not speak on the connections of its parent, so the process id is part of the
+    key. Making one costs nothing until its first connection, and `setdefault` needs no lock that a fork could inherit.
+    """
+    url = config().get(EngineSettings).database_url
+    return _databases.setdefault((os.getpid(), url), Database(url))
+
+
+@contextmanager
+def reading(what: str) -> Iterator[sa.Connection]:
+    """`database().read()` for a domain: the database's passing errors become the one whose remedy is to try again.
+
+    Args:
+        what: What is read, for the user.
+
+    Raises:
+        Transient: The database is busy or away.
+    """
+    try:
+        with database().read() as conn:
+            yield conn
+    except TRANSIENT_ERRORS as error:
+        raise Transient(f"The {what} could not be read: the database is busy or away.") from error
+
+
+@contextmanager
+def writing(what: str) -> Iterator[sa.Connection]:
+    """`database().write()` for a domain.
+
+    Args:
+        what: What is written, for the user.
+
+    Raises:
+        Transient: The database is busy or away; nothing was changed.
+        Uncertain: The commit itself broke, so nobody knows what became of it.
+    """
+    committing = False
+    try:
+        with database().write() as conn:
+            yield conn
+            committing = True
+    except TRANSIENT_ERRORS as error:
+        if committing:
+            raise Uncertain(f"The database broke off; look whether the {what} changed.") from error
+        raise Transient(f"The {what} were not changed: the database is busy or away.") from error
 
 
 def safe_sqlite() -> Any:

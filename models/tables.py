@@ -201,7 +201,7 @@ workers = sa.Table(
 rate_limits = sa.Table(
     "rate_limits",
     metadata,
-    sa.Column("provider", sa.String(40), primary_key=True),
+    sa.Column("provider", sa.String(254), primary_key=True),
     sa.Column("account", sa.String(254), primary_key=True),
     sa.Column("blocked_until", Instant, nullable=False),
 )

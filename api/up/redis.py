@@ -4,21 +4,18 @@ It carries doorbells only, so it may lose everything at any moment: when its dat
 empty, and the dispatcher rings again for what SQL says is due.
 """
 
-import hashlib
 import importlib.util
 import os
 import shutil
 import socket
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from api.up.child import Child, UpError
+from llmcoder.settings import redis_socket
 
-# The kernel's limit is 107 bytes on Linux and 103 on macOS.
-LONGEST_SOCKET_PATH_BYTES = 100
 # Redis refuses to start on an append-only file it cannot read; after two short lives the file is put aside.
 LIVES_BEFORE_STARTING_EMPTY = 2
 
@@ -42,17 +39,8 @@ class Embedded:
 
 
 def embedded_in(data_dir: Path) -> Embedded:
-    """The same answer for every process that is given the same data folder.
-
-    The socket lies in the data folder. Where that path is too long for the kernel, it lies in a folder named after a
-    hash of it, under XDG_RUNTIME_DIR or else the folder for temporary files.
-    """
-    data_dir = data_dir.absolute()
-    path = data_dir / "redis.sock"
-    if len(os.fsencode(path)) > LONGEST_SOCKET_PATH_BYTES:
-        name = f"llmcoder-{os.getuid()}-{hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]}"
-        path = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / name / "redis.sock"
-    return Embedded(socket=path, folder=data_dir / "redis")
+    """The same answer for every process that is given the same data folder."""
+    return Embedded(socket=redis_socket(data_dir), folder=data_dir.absolute() / "redis")
 
 
 def child(embedded: Embedded) -> Child:

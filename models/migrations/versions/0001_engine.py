@@ -24,7 +24,7 @@ def upgrade() -> None:
 
     op.create_table(
         "rate_limits",
-        sa.Column("provider", sa.String(length=40), nullable=False),
+        sa.Column("provider", sa.String(length=254), nullable=False),
         sa.Column("account", sa.String(length=254), nullable=False),
         sa.Column("blocked_until", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("provider", "account", name=op.f("pk_rate_limits")),

@@ -1,0 +1,100 @@
+"""A user's own records in one table: the store that a plain collection needs, so that a domain writes only its table.
+
+The table has `id`, `user_id`, `created_at` and `updated_at`, and an index on (user_id, id) for the list. Ids are
+UUIDv7, so newest first is the order of ids, and the last id of a page is the cursor of the next.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Generic
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from llmcoder.collection import Change, Item, New, Page, Store
+from llmcoder.errors import DeclarationError
+from llmcoder.ids import new_id
+from models.db import database, reading, writing
+
+OWN_COLUMNS = ("id", "user_id", "created_at", "updated_at")
+
+
+class OwnedRows(Store[New, Change, Item], Generic[New, Change, Item]):
+    """Rows of one table, each belonging to one user.
+
+    Args:
+        table: Where they stand.
+        item: How one is shown; its fields are columns of the table.
+
+    Raises:
+        DeclarationError: The table lacks a column; at import.
+    """
+
+    def __init__(self, table: sa.Table, item: type[Item]) -> None:
+        missing = {*OWN_COLUMNS, *item.model_fields} - set(table.c.keys())
+        if missing:
+            raise DeclarationError(f"{table.name}: a table of owned rows has {', '.join(sorted(missing))}")
+        self._table = table
+        self._item = item
+        self._page: type[Page[Item]] = Page[item]  # type: ignore[valid-type]  # pydantic makes the class at runtime
+        self._shown = [table.c[name] for name in item.model_fields]
+
+    def columns(self, fields: dict[str, Any], now: datetime) -> dict[str, Any]:
+        """The columns that the fields of a new or changed record set; override it where a field is no column.
+
+        Null empties a column that may be empty, and leaves any other as it is.
+        """
+        return {name: value for name, value in fields.items() if value is not None or self._table.c[name].nullable}
+
+    def page(self, user_id: UUID, before: UUID | None, limit: int, *wanted: sa.ColumnElement[bool]) -> Page[Item]:
+        """As `Store.page`, of those that fulfil all conditions."""
+        own = self._table.c
+        older = [own.id < before] if before else []
+        query = sa.select(*self._shown).where(own.user_id == user_id, *older, *wanted)
+        with reading(self._table.name) as conn:
+            rows = conn.execute(query.order_by(own.id.desc()).limit(limit + 1)).all()
+        items = [self._show(row) for row in rows[:limit]]
+        return self._page(items=items, next=rows[limit - 1].id if len(rows) > limit else None)
+
+    def get(self, user_id: UUID, item_id: UUID) -> Item | None:
+        with reading(self._table.name) as conn:
+            return self._read(conn, user_id, item_id)
+
+    def add(self, user_id: UUID, new: New, item_id: UUID | None = None) -> Item:
+        """As `Store.add`; doing it again with the same id adds nothing, so a job gives its own."""
+        item_id = item_id or new_id()
+        with writing(self._table.name) as conn:
+            now = database().now()
+            own = {"id": item_id, "user_id": user_id, "created_at": now, "updated_at": now}
+            row = self.columns(new.model_dump(), now) | own
+            kind = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
+            conn.execute(kind(self._table).values(row).on_conflict_do_nothing(index_elements=["id"]))
+            kept = self._read(conn, user_id, item_id)
+        if kept is None:
+            raise ValueError(f"{self._table.name}: the id {item_id} belongs to another user's row")
+        return kept
+
+    def change(self, user_id: UUID, item_id: UUID, change: Change) -> Item | None:
+        with writing(self._table.name) as conn:
+            now = database().now()
+            columns = self.columns(change.model_dump(exclude_unset=True), now)
+            if columns:
+                wanted = sa.update(self._table).where(self._is(user_id, item_id))
+                conn.execute(wanted.values(**columns, updated_at=now))
+            return self._read(conn, user_id, item_id)
+
+    def remove(self, user_id: UUID, item_id: UUID) -> bool:
+        with writing(self._table.name) as conn:
+            return conn.execute(sa.delete(self._table).where(self._is(user_id, item_id))).rowcount == 1
+
+    def _read(self, conn: sa.Connection, user_id: UUID, item_id: UUID) -> Item | None:
+        row = conn.execute(sa.select(*self._shown).where(self._is(user_id, item_id))).first()
+        return None if row is None else self._show(row)
+
+    def _show(self, row: sa.Row[Any]) -> Item:
+        return self._item.model_validate(row._asdict())
+
+    def _is(self, user_id: UUID, item_id: UUID) -> sa.ColumnElement[bool]:
+        return sa.and_(self._table.c.id == item_id, self._table.c.user_id == user_id)
