@@ -1,5 +1,7 @@
 """Finds every action: in `tasks/<domain>/actions.py` and in installed packages (entry-point group `llmcoder.actions`).
 
+What a domain offers besides (settings, services, collections) stands in files of fixed names and is found here too.
+
 Nobody keeps a list by hand, and loading the registry loads no vendor SDK.
 """
 
@@ -15,12 +17,14 @@ from types import ModuleType
 from typing import Any, TypeVar, cast
 
 from llmcoder.action import Action
+from llmcoder.collection import Collection
 from llmcoder.errors import DeclarationError, NotConfigured, NotFound
 from llmcoder.service import Provider
 from llmcoder.settings import Settings
 
 ENTRY_POINTS = "llmcoder.actions"
 AnyAction = Action[Any, Any]
+AnyCollection = Collection[Any, Any, Any]
 T = TypeVar("T")
 
 
@@ -82,6 +86,20 @@ class Registry(Mapping[str, AnyAction]):
                     return cast("Provider[T]", value)
         raise NotConfigured(f"No installed domain provides a {interface.__name__}.")
 
+    def collections(self) -> list[AnyCollection]:
+        """Every collection of the application's domains, in the order of their paths.
+
+        Raises:
+            DeclarationError: A collection stands in another domain's folder, or its address is taken.
+        """
+        found: dict[str, AnyCollection] = {}
+        for module in _modules("tasks", "collections"):
+            for collection in _declared_collections(module):
+                _refuse_taken(collection, module, self._actions)
+                if found.setdefault(collection.path, collection) is not collection:
+                    raise DeclarationError(f"{collection.path}: a path belongs to one collection")
+        return [found[path] for path in sorted(found)]
+
 
 @cache
 def registry() -> Registry:
@@ -100,7 +118,8 @@ def discover() -> Iterator[AnyAction]:
         elif isinstance(loaded, ModuleType):
             yield from _declared_actions(loaded)
         else:
-            raise DeclarationError(f"entry point {point.name} = {point.value}: must name an action or a module of actions")
+            rule = "must name an action or a module of actions"
+            raise DeclarationError(f"entry point {point.name} = {point.value}: {rule}")
 
 
 def _modules(package: str, name: str) -> Iterator[ModuleType]:
@@ -123,3 +142,17 @@ def _declared_settings(module: ModuleType) -> Iterator[type[Settings]]:
     for value in vars(module).values():
         if isinstance(value, type) and issubclass(value, Settings) and value.__module__ == module.__name__:
             yield value
+
+
+def _declared_collections(module: ModuleType) -> Iterator[AnyCollection]:
+    for value in vars(module).values():
+        if isinstance(value, Collection):
+            yield value
+
+
+def _refuse_taken(collection: AnyCollection, module: ModuleType, actions: Mapping[str, AnyAction]) -> None:
+    """A domain speaks for its own addresses only, and an action's address is not a collection's too."""
+    if module.__name__ != f"tasks.{collection.domain}.collections":
+        raise DeclarationError(f"{collection.path}: declared in {module.__name__}, which is another domain's folder")
+    if f"{collection.domain}.{collection.nouns}" in actions:
+        raise DeclarationError(f"{collection.path}: an action has this address")

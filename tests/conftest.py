@@ -27,9 +27,10 @@ import sqlalchemy as sa
 
 from api.up import redis as embedded_redis
 from api.up.child import UpError
+from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.ids import new_id
-from models.db import Database
+from models.db import Database, database
 from models.migrate import upgrade
 from models.tables import revisions, users
 
@@ -101,6 +102,14 @@ def db_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 def db(db_url: str) -> Iterator[Database]:
     with closing(Database(db_url)) as database:
         yield database
+
+
+@pytest.fixture
+def configured(db_url: str, tmp_path: Path) -> Iterator[Config]:
+    """A configuration that names this test's database, for code that asks for the configured one."""
+    environ = {"DATA_DIR": str(tmp_path / "data"), "DATABASE_URL": db_url}
+    with use(Config.open(environ, cwd=tmp_path)) as config, closing(database()):
+        yield config
 
 
 @pytest.fixture

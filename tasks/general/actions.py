@@ -1,0 +1,97 @@
+"""Notes and to-dos as actions, so that a schedule, a macro or an agent can keep and read them.
+
+A job's id is the id of the record it adds: an attempt that is run again finds its record there and adds no second one.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import sqlalchemy as sa
+from pydantic import Field
+
+from llmcoder import Context, Effect, Model, NotFound, action
+from llmcoder.collection import Page
+from tasks.general.records import Instant, NewNote, NewTodo, Note, SearchText, Todo, TodoChange
+from tasks.general.store import NOTES, TODOS
+from tasks.general.tables import notes, todos
+
+TIMEOUT_S = 15.0
+
+
+class Listing(Model):
+    """Which part of a list is wanted."""
+
+    limit: int = Field(20, ge=1, le=100, description="Most records to return.", examples=[20])
+    before: UUID | None = Field(None, description="`next` of the page before; left out, the newest are returned.")
+
+
+class NoteListing(Listing):
+    """Which notes are wanted."""
+
+    contains: SearchText | None = Field(None, description="Only notes with this text in them, in any case.")
+
+
+class TodoListing(Listing):
+    """Which to-dos are wanted."""
+
+    done: bool | None = Field(None, description="True for those done, false for open ones; left out, both.")
+    due_before: Instant | None = Field(None, description="Only those due before this instant, with a time zone.")
+
+
+class TodoChoice(Model):
+    """Which to-do is meant."""
+
+    todo_id: UUID = Field(description="The to-do's id.", examples=["01937b2e-7c00-7000-8000-000000000001"])
+
+
+@action("general.add_note", effect=Effect.WRITE, repeatable=True, timeout_s=TIMEOUT_S)
+def add_note(new: NewNote, ctx: Context) -> Note:
+    """Keep a note.
+
+    To change or remove one, use PATCH or DELETE on /general/notes/{id}.
+    """
+    return NOTES.add(ctx.user.id, new, ctx.job_id)
+
+
+@action("general.add_todo", effect=Effect.WRITE, repeatable=True, timeout_s=TIMEOUT_S)
+def add_todo(new: NewTodo, ctx: Context) -> Todo:
+    """Keep a thing to do.
+
+    To change or remove one, use PATCH or DELETE on /general/todos/{id}.
+    """
+    return TODOS.add(ctx.user.id, new, ctx.job_id)
+
+
+@action("general.list_notes", effect=Effect.READ, timeout_s=TIMEOUT_S)
+def list_notes(wanted: NoteListing, ctx: Context) -> Page[Note]:
+    """List your notes, newest first."""
+    holding = [notes.c.text.icontains(wanted.contains, autoescape=True)] if wanted.contains else []
+    return NOTES.page(ctx.user.id, wanted.before, wanted.limit, *holding)
+
+
+@action("general.list_todos", effect=Effect.READ, timeout_s=TIMEOUT_S)
+def list_todos(wanted: TodoListing, ctx: Context) -> Page[Todo]:
+    """List your to-dos, newest first."""
+    return TODOS.page(ctx.user.id, wanted.before, wanted.limit, *_conditions(wanted))
+
+
+@action("general.complete_todo", effect=Effect.WRITE, repeatable=True, timeout_s=TIMEOUT_S)
+def complete_todo(which: TodoChoice, ctx: Context) -> Todo:
+    """Mark a to-do as done.
+
+    One that is done already stays as it is. To open it again, PATCH /general/todos/{id} with `done` false.
+    """
+    todo = TODOS.change(ctx.user.id, which.todo_id, TodoChange(done=True))
+    if todo is None:
+        raise NotFound(f"You have no to-do {which.todo_id}; it may have been removed.")
+    return todo
+
+
+def _conditions(wanted: TodoListing) -> list[sa.ColumnElement[bool]]:
+    conditions: list[sa.ColumnElement[bool]] = []
+    if wanted.done is not None:
+        conditions.append(todos.c.done_at.is_not(None) if wanted.done else todos.c.done_at.is_(None))
+    if wanted.due_before is not None:
+        conditions.append(todos.c.due_at < wanted.due_before)
+    return conditions

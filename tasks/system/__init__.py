@@ -1,0 +1,1 @@
+"""The machine itself: watch it live."""
