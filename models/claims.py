@@ -256,3 +256,18 @@ def prune(conn: sa.Connection, state: State, ended_before: datetime, limit: int)
         raise ValueError(f"{state}: only ended jobs are pruned")
     old = sa.select(jobs.c.id).where(jobs.c.state == state, jobs.c.finished_at < ended_before).limit(limit)
     return conn.execute(sa.delete(jobs).where(jobs.c.id.in_(old))).rowcount
+
+
+def is_neglected(conn: sa.Connection, queue: str, due_before: datetime, now: datetime) -> bool:
+    """Whether a job of the queue is due since before the instant although its workers have free slots.
+
+    A worker can answer pings and consume nothing; only claims that move show that it works.
+    """
+    queued = sa.and_(jobs.c.queue == queue, jobs.c.state == sa.literal_column("'queued'"), jobs.c.due_at < due_before)
+    if conn.execute(sa.select(jobs.c.id).where(queued).limit(1)).first() is None:
+        return False
+    alive = sa.and_(workers.c.queue == queue, workers.c.beat_at >= due_before)
+    slots = conn.execute(sa.select(sa.func.sum(workers.c.slots)).where(alive)).scalar_one() or 0
+    held = sa.and_(jobs.c.queue == queue, jobs.c.state == sa.literal_column("'running'"), jobs.c.lease_until >= now)
+    running: int = conn.execute(sa.select(sa.func.count()).where(held)).scalar_one()
+    return running < slots

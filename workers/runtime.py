@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-EXIT_TOO_MANY_LOST_SLOTS = 75
+EXIT_REPLACE_ME = 75
 DRAIN_S = 5.0
 
 
@@ -63,6 +63,7 @@ class Runtime:
         self.slots = Slots(self.slots_count, self.ledger, self.run, self.admit) if queue is Queue.IO else None
         self._running: dict[tuple[UUID, int], Attempt] = {}
         self._unwritten: list[tuple[Attempt, Move]] = []
+        self._leaving = False
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -202,12 +203,19 @@ class Runtime:
     def _replace_if_worn(self) -> None:
         assert self.slots is not None
         if self.slots.written_off * 2 >= self.slots.size:
-            log.error("too many lost slots; this worker finishes the rest and is replaced")
-            threading.Thread(target=self._leave_worn, name="leave", daemon=True).start()
+            self.leave("too many slots are lost")
 
-    def _leave_worn(self) -> None:
+    def leave(self, why: str) -> None:
+        """Finish or give back what runs, then end the process; whoever keeps it starts it anew."""
+        if self._leaving:
+            return
+        self._leaving = True
+        log.error("this worker leaves and is replaced", why=why)
+        threading.Thread(target=self._leave, name="leave", daemon=True).start()
+
+    def _leave(self) -> None:
         self.stop()
-        os._exit(EXIT_TOO_MANY_LOST_SLOTS)
+        os._exit(EXIT_REPLACE_ME)
 
     def _give_back_rest(self) -> None:
         now = self.db.now()

@@ -9,13 +9,13 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
 import structlog
 
-from models.claims import beat, leave, let_go, rate_limited_until, renew, show_progress, still_mine
+from models.claims import beat, is_neglected, leave, let_go, rate_limited_until, renew, show_progress, still_mine
 from models.db import TRANSIENT_ERRORS, Database
 from workers.attempt import Attempt, End
 
@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 LOOK_S = 1.0
 BEAT_S = 5.0
+NEGLECT_S = 60.0  # jobs due for that long, with slots free, during that long: this worker consumes nothing
 GRACE_S = 5.0  # how long an action may take to notice that it should end
 
 
@@ -42,6 +43,9 @@ class Watched(Protocol):
 
     def write_again(self) -> None:
         """Try again to write endings that the database did not take."""
+
+    def leave(self, why: str) -> None:
+        """End the process, for whoever keeps it to start it anew."""
 
     @property
     def claimed_at(self) -> datetime | None:
@@ -64,6 +68,8 @@ class Watch:
         self._asked_at: dict[tuple[UUID, int], float] = {}
         self._renewed_at = time.monotonic()
         self._beat_at = float("-inf")
+        self._looked_for_neglect_at = float("-inf")
+        self._neglected_since: float | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="watch", daemon=True)
 
@@ -107,6 +113,8 @@ class Watch:
         self._release_strangers(running, mine, now)
         self._end_overdue(running)
         self._process.write_again()
+        if self._beats and not self._stop.is_set():
+            self._notice_neglect(now)
 
     def _write(self, running: list[Attempt], now: datetime) -> None:
         seen = [(one.claimed.id, one.claimed.attempt, *shown) for one in running if (shown := one.take_progress())]
@@ -162,6 +170,19 @@ class Watch:
             if time.monotonic() - asked[key] > GRACE_S:
                 self._process.overdue(attempt)
         self._asked_at = asked
+
+    def _notice_neglect(self, now: datetime) -> None:
+        if time.monotonic() - self._looked_for_neglect_at < BEAT_S:
+            return
+        self._looked_for_neglect_at = time.monotonic()
+        with self._db.read() as conn:
+            neglected = is_neglected(conn, self._process.queue, now - timedelta(seconds=NEGLECT_S), now)
+        if not neglected:
+            self._neglected_since = None
+        elif self._neglected_since is None:
+            self._neglected_since = time.monotonic()
+        elif time.monotonic() - self._neglected_since > NEGLECT_S:
+            self._process.leave("jobs are due and slots are free, and yet nothing is claimed")
 
     def _fence_if_too_late(self) -> None:
         """Leases that could not be renewed in time are another's by now, whatever SQL would say."""
