@@ -178,11 +178,14 @@ class OpenAIProvider(Provider):
         from openai.types.chat import ChatCompletion
 
         response.read()
-        answer = ChatCompletion.model_validate(response.json())
-        if not answer.choices:
-            raise Transient(f"{self._url} answered without any text.")
+        raw = response.json()
+        if isinstance(raw, dict) and raw.get("error"):
+            raise Transient(f"{self._url} could not answer: {_short(str(raw['error']))}")
+        if not isinstance(raw, dict) or not raw.get("choices"):
+            raise _not_the_protocol(self._url, "OPENAI_BASE_URL")
+        answer = ChatCompletion.construct(**raw)  # as lenient as the SDK: servers leave out what they please
         text = answer.choices[0].message.content or ""
-        _refuse_filtered(answer.choices[0].finish_reason, model)
+        _refuse_filtered(getattr(answer.choices[0], "finish_reason", None), model)
         on_text(text)
         return Completion(text, "openai", answer.model or model, *_tokens(answer.usage))
 

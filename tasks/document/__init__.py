@@ -1,0 +1,1 @@
+"""Documents: fetches or takes one, finds its text, and summarises it."""

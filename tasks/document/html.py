@@ -1,0 +1,111 @@
+"""The main text of a web page: by trafilatura, and by BeautifulSoup where trafilatura finds too little."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tasks.document.page import Block, Kind, Page, Unreadable, collapsed
+
+MAX_CHARS = 5_000_000
+#: Less than this from trafilatura is taken for a miss, if BeautifulSoup finds much more.
+FEW_WORDS = 60
+MUCH_MORE = 4
+
+_NOT_TEXT = ["script", "style", "noscript", "template", "svg", "iframe"]
+_NOT_TEXT += ["nav", "header", "footer", "aside", "form", "button", "select"]
+_KINDS = {"p": Kind.PARAGRAPH, "blockquote": Kind.PARAGRAPH, "dd": Kind.PARAGRAPH, "li": Kind.ITEM, "pre": Kind.CODE}
+_KINDS |= {"td": Kind.TABLE, "th": Kind.TABLE} | {f"h{level}": Kind.HEADING for level in range(1, 7)}
+
+
+def read_html(html: str, media_type: str, where: str) -> Page:
+    """Find title and main text.
+
+    Raises:
+        Unreadable: Too large, or without text.
+    """
+    if len(html) > MAX_CHARS:
+        raise Unreadable(f"{where} has {len(html)} characters of HTML; at most {MAX_CHARS} are read.")
+    title, blocks = _by_trafilatura(html)
+    if _words(blocks) < FEW_WORDS:
+        other_title, others = _by_soup(html)
+        title = title or other_title
+        if _words(others) > MUCH_MORE * _words(blocks):
+            blocks = others
+    if not blocks:
+        raise Unreadable(f"{where} has no readable text; a page that scripts draw in the browser has none.")
+    return Page(title, tuple(blocks), media_type)
+
+
+def _words(blocks: list[Block]) -> int:
+    return sum(len(block.text.split()) for block in blocks)
+
+
+def _by_trafilatura(html: str) -> tuple[str | None, list[Block]]:
+    import trafilatura
+
+    tree = trafilatura.load_html(html)
+    if tree is None:
+        return None, []
+    title = collapsed(tree.findtext(".//title") or "") or None
+    found = trafilatura.bare_extraction(tree, include_comments=False, include_tables=True, include_formatting=True)
+    body = getattr(found, "body", None)
+    return title, [] if body is None else list(_blocks(body))
+
+
+def _blocks(body: Any) -> Iterator[Block]:
+    """The blocks of trafilatura's own XML: head, p, quote, code, list of item, table of row of cell."""
+    for element in body:
+        if element.tag == "list":
+            for item in element.iter("item"):
+                yield from _block(Kind.ITEM, item)
+        elif element.tag == "table":
+            for row in element.iter("row"):
+                cells = [collapsed("".join(cell.itertext())) for cell in row.iter("cell")]
+                if any(cells):
+                    yield Block(Kind.TABLE, " | ".join(cells))
+        else:
+            yield from _block(_kind(element), element)
+
+
+def _kind(element: Any) -> Kind:
+    if element.tag == "head":
+        return Kind.HEADING
+    if element.tag == "code" or _is_all_code(element):
+        return Kind.CODE
+    return Kind.PARAGRAPH
+
+
+def _is_all_code(element: Any) -> bool:
+    outside = (element.text or "") + "".join(child.tail or "" for child in element)
+    return len(element) > 0 and not outside.strip() and all(child.tag == "code" for child in element)
+
+
+def _block(kind: Kind, element: Any) -> Iterator[Block]:
+    raw = "".join(element.itertext())
+    text = raw.strip("\n").rstrip() if kind is Kind.CODE else collapsed(raw)
+    if text:
+        yield Block(kind, text)
+
+
+def _by_soup(html: str) -> tuple[str | None, list[Block]]:
+    from bs4 import BeautifulSoup
+
+    soup = BeautifulSoup(html, "lxml")
+    title = collapsed(soup.title.get_text()) if soup.title else ""
+    for unwanted in soup.find_all(_NOT_TEXT):
+        unwanted.decompose()
+    blocks = []
+    for element in soup.find_all(list(_KINDS)):
+        if element.find_parent(list(_KINDS)) is None:  # the outermost holds the text of those inside
+            blocks += list(_soup_block(_KINDS[element.name], element.get_text(" ")))
+    if not blocks:
+        lines = soup.get_text("\n").splitlines()
+        blocks = [Block(Kind.PARAGRAPH, collapsed(line)) for line in lines if collapsed(line)]
+    return title or None, blocks
+
+
+def _soup_block(kind: Kind, raw: str) -> Iterator[Block]:
+    text = raw.strip("\n").rstrip() if kind is Kind.CODE else collapsed(raw)
+    if text:
+        yield Block(kind, text)
