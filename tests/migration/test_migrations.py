@@ -1,0 +1,136 @@
+"""The migrations, from an empty database to the newest schema and back, on every store."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.util import CommandError
+
+from models.db import Database
+from models.migrate import alembic_config, is_current, upgrade
+from models.tables import metadata, users
+
+ROOT = Path(__file__).parents[2]
+STORES = ("sqlite", "postgresql") if os.environ.get("TEST_POSTGRES") == "1" else ("sqlite",)
+UPGRADERS = 3
+ENDS_WITHIN_S = 60
+
+
+@pytest.fixture(params=STORES)
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a database without a single table, for each store."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
+    server: sa.URL = request.getfixturevalue("postgres_url")
+    name = f"empty_{uuid.uuid4().hex}"
+    administer(server, f"CREATE DATABASE {name}")
+    yield server.set(database=name).render_as_string(hide_password=False)
+    administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def empty(empty_url: str) -> Iterator[Database]:
+    with closing(Database(empty_url, pool_size=1)) as database:
+        yield database
+
+
+def administer(server: sa.URL, statement: str) -> None:
+    """Run what cannot stand in a transaction."""
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as conn:
+        conn.execute(sa.text(statement))
+    engine.dispose()
+
+
+def add_user(db: Database) -> uuid.UUID:
+    row = {"id": uuid.uuid4(), "email": "alice@example.org", "password_hash": "!", "created_at": db.now()}
+    with db.write() as conn:
+        conn.execute(sa.insert(users).values(**row))
+    return row["id"]
+
+
+def user_ids(db: Database) -> list[uuid.UUID]:
+    with db.read() as conn:
+        return list(conn.execute(sa.select(users.c.id)).scalars())
+
+
+def tables(db: Database) -> set[str]:
+    with db.read() as conn:
+        return set(sa.inspect(conn).get_table_names()) - {"alembic_version"}
+
+
+def applied(db: Database) -> list[str]:
+    with db.read() as conn:
+        return sorted(conn.execute(sa.text("SELECT version_num FROM alembic_version")).scalars())
+
+
+def test_the_migrations_make_exactly_the_tables_that_the_code_knows(empty_url, empty):
+    upgrade(empty_url)
+    command.check(alembic_config(empty_url))
+    assert tables(empty) == set(metadata.tables)
+
+
+def test_a_table_that_drifted_is_noticed(empty_url, empty):
+    """So that the test above means something."""
+    upgrade(empty_url)
+    with empty.write() as conn:
+        conn.execute(sa.text("DROP INDEX ix_notes_user"))
+    with pytest.raises(CommandError, match="ix_notes_user"):
+        command.check(alembic_config(empty_url))
+
+
+def test_upgrading_twice_changes_nothing(empty_url, empty):
+    upgrade(empty_url)
+    before, user_id = applied(empty), add_user(empty)
+    upgrade(empty_url)
+    assert applied(empty) == before
+    assert user_ids(empty) == [user_id]
+
+
+def test_processes_that_upgrade_at_once_wait_for_each_other(empty_url, empty, tmp_path):
+    environ = {**os.environ, "DATABASE_URL": empty_url, "DATA_DIR": str(tmp_path / "data"), "PYTHONPATH": str(ROOT)}
+    upgraders = [
+        subprocess.Popen([sys.executable, "-m", "models", "upgrade"], cwd=tmp_path, env=environ, stderr=subprocess.PIPE)
+        for _ in range(UPGRADERS)
+    ]
+    endings = [(process.communicate(timeout=ENDS_WITHIN_S)[1], process.returncode) for process in upgraders]
+    assert [code for _, code in endings] == [0] * UPGRADERS, endings
+    assert is_current(empty)
+
+
+def test_a_database_is_current_only_with_every_migration(empty_url, empty):
+    assert not is_current(empty)
+    command.upgrade(alembic_config(empty_url), "0001_engine")
+    assert not is_current(empty), "the engine's tables are there, a domain's are not"
+    upgrade(empty_url)
+    assert is_current(empty)
+
+
+def test_a_domain_goes_and_comes_back_without_touching_the_engine(empty_url, empty):
+    upgrade(empty_url)
+    user_id = add_user(empty)
+    command.downgrade(alembic_config(empty_url), "general@base")
+    assert not {"notes", "todos"} & tables(empty)
+    assert not is_current(empty)
+    upgrade(empty_url)
+    assert is_current(empty)
+    assert user_ids(empty) == [user_id]
+
+
+def test_everything_goes_and_comes_back(empty_url, empty):
+    upgrade(empty_url)
+    command.downgrade(alembic_config(empty_url), "base")
+    assert tables(empty) == set()
+    assert applied(empty) == []
+    upgrade(empty_url)
+    command.check(alembic_config(empty_url))
