@@ -1,0 +1,270 @@
+"""The doors under /auth: register, log in, refresh, log out, who am I."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Literal
+from uuid import UUID
+
+import structlog
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.security import OAuth2PasswordRequestForm
+from pydantic import AfterValidator, Field, SecretStr
+from starlette.concurrency import run_in_threadpool
+
+from api.auth import limits, tokens
+from api.auth.identity import Identities, Identity, Services, Unauthorized, current, services
+from api.auth.passwords import Passwords
+from llmcoder.model import Model
+from models import users
+from models.db import Database
+from models.users import Account, RegistrationClosed
+
+if TYPE_CHECKING:
+    from email_validator import ValidatedEmail
+
+SHORTEST_PASSWORD, LONGEST_PASSWORD = 10, 256
+#: Names of private networks, which a self-hosted service meets: an address here is a name to log in with.
+HOME_DOMAINS = ("local", "test")
+NO_STORE = {"cache-control": "no-store"}
+
+log = structlog.get_logger(__name__)
+router = APIRouter(prefix="/auth", tags=["auth"])
+passwords = cache(Passwords)  # the process has as many cores as it has, however many apps are made in it
+
+
+def normalised(email: str) -> str:
+    """The one way to write an address: syntax checked, lower case. It need not be reachable by mail.
+
+    Raises:
+        ValueError: It is no address.
+    """
+    validate = _email_validator()
+    return validate(email.strip(), check_deliverability=False).normalized.lower()
+
+
+@cache
+def _email_validator() -> Callable[..., ValidatedEmail]:
+    import email_validator  # loads with the first login, not with the API
+
+    for name in HOME_DOMAINS:  # the way its documentation gives
+        email_validator.SPECIAL_USE_DOMAIN_NAMES.remove(name)
+    return email_validator.validate_email
+
+
+def _long_enough(password: SecretStr) -> SecretStr:
+    length = len(password.get_secret_value())
+    if not SHORTEST_PASSWORD <= length <= LONGEST_PASSWORD:
+        raise ValueError(f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters; this one has {length}.")
+    return password
+
+
+def _whole(secret: SecretStr) -> SecretStr:
+    """JSON may hold half of a surrogate pair, which pydantic lets pass in secrets and no encoding can write."""
+    if any("\ud800" <= character <= "\udfff" for character in secret.get_secret_value()):
+        raise ValueError("It holds half a character (an unpaired surrogate).")
+    return secret
+
+
+Secret = Annotated[SecretStr, AfterValidator(_whole)]
+
+
+class NewAccount(Model):
+    """Who wants an account."""
+
+    email: Annotated[
+        str,
+        AfterValidator(normalised),
+        Field(max_length=254, description="Address to log in with.", examples=["a@b.eu"]),
+    ]
+    password: Annotated[
+        Secret,
+        AfterValidator(_long_enough),
+        Field(
+            description=f"{SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.",
+            json_schema_extra={"minLength": SHORTEST_PASSWORD, "maxLength": LONGEST_PASSWORD},
+        ),
+    ]
+
+
+class AccountView(Model):
+    """An account, as its owner sees it."""
+
+    id: UUID
+    email: str
+    is_admin: bool
+    created_at: datetime
+
+    @classmethod
+    def of(cls, account: Account) -> AccountView:
+        return cls(id=account.id, email=account.email, is_admin=account.is_admin, created_at=account.created_at)
+
+
+class TokenPair(Model):
+    """What a login gives (RFC 6749)."""
+
+    access_token: str = Field(description="Send it as `Authorization: Bearer <access_token>`.")
+    token_type: Literal["bearer"] = "bearer"
+    expires_in: int = Field(description="Seconds the access token lives.")
+    refresh_token: str = Field(description="Good for one POST /auth/refresh; a second one ends the session.")
+
+
+class RefreshToken(Model):
+    """The refresh token that came last."""
+
+    refresh_token: Secret
+
+
+class Logout(Model):
+    """Which session to end beside that of the access token."""
+
+    refresh_token: Secret | None = None
+
+
+@router.post("/register", status_code=201)
+async def register(request: Request, new: NewAccount) -> AccountView:
+    """Make an account. The first one is the administrator's."""
+    own = services(request)
+    open_to_all = own.settings().registration_open
+    if not open_to_all:
+        await run_in_threadpool(_refuse_strangers, own.db)
+    password_hash = await passwords().hash(new.password.get_secret_value())
+    return AccountView.of(await run_in_threadpool(_register, own.db, new.email, password_hash, open_to_all))
+
+
+def _refuse_strangers(db: Database) -> None:
+    """Spare the hashing; the decision itself falls in `users.register`."""
+    with db.read() as conn:
+        if not users.nobody_yet(conn):
+            raise RegistrationClosed("Registration is closed. Ask an administrator for an account.")
+
+
+def _register(db: Database, email: str, password_hash: str, open_to_all: bool) -> Account:
+    now = db.now()
+    with db.write() as conn:
+        return users.register(conn, email, password_hash, now, open_to_all=open_to_all)
+
+
+@router.post("/login")
+async def login(
+    request: Request, response: Response, form: Annotated[OAuth2PasswordRequestForm, Depends()]
+) -> TokenPair:
+    """Log in with address and password: the OAuth2 password form, `username` being the address."""
+    own = services(request)
+    attempt = limits.Attempt(_address_or_none(form.username), _host(request))
+    account = await run_in_threadpool(_look_up, own.db, attempt)
+    typed = form.password if len(form.password) <= LONGEST_PASSWORD else ""
+    checked = await passwords().check(typed, account.password_hash if account else None)
+    passed = account is not None and account.is_active and checked.right
+    pair = await run_in_threadpool(_settle, own, attempt, account if passed else None, checked.better_hash)
+    if pair is None:
+        raise Unauthorized("The address or the password is wrong.")
+    response.headers.update(NO_STORE)
+    return pair
+
+
+def _address_or_none(username: str) -> str | None:
+    try:
+        return normalised(username)
+    except ValueError:
+        return None
+
+
+def _host(request: Request) -> str:
+    return limits.client_address(request.client.host if request.client else None)
+
+
+def _look_up(db: Database, attempt: limits.Attempt) -> Account | None:
+    now = db.now()
+    with db.read() as conn:
+        limits.refuse_if_waiting(conn, attempt, now)
+        return users.by_email(conn, attempt.email) if attempt.email else None
+
+
+def _settle(
+    own: Services, attempt: limits.Attempt, account: Account | None, better_hash: str | None
+) -> TokenPair | None:
+    """Write down how the login ended; without an account it failed."""
+    now = own.db.now()
+    refresh_token = tokens.new_refresh_token()
+    with own.db.write() as conn:
+        limits.settle(conn, attempt, passed=account is not None, now=now)
+        if account is None:
+            return None
+        if better_hash:
+            users.set_password_hash(conn, account.id, better_hash)
+        session = users.start_session(
+            conn, account.id, tokens.fingerprint(refresh_token), now, _refresh_until(own, now)
+        )
+    return _pair(own, session, refresh_token)
+
+
+def _refresh_until(own: Services, now: datetime) -> datetime:
+    return now + timedelta(days=own.settings().refresh_token_expire_days)
+
+
+def _pair(own: Services, session: users.Session, refresh_token: str) -> TokenPair:
+    lives_s = own.settings().access_token_expire_minutes * 60
+    access_token = own.identities.issue(session.user_id, session.id, lives_s)
+    return TokenPair(access_token=access_token, expires_in=lives_s, refresh_token=refresh_token)
+
+
+@router.post("/refresh")
+async def refresh(request: Request, response: Response, old: RefreshToken) -> TokenPair:
+    """Exchange the refresh token for a new pair. A token that was used before ends its session."""
+    own = services(request)
+    pair = await run_in_threadpool(_refresh, own, old.refresh_token.get_secret_value())
+    response.headers.update(NO_STORE)
+    return pair
+
+
+def _refresh(own: Services, old: str) -> TokenPair:
+    now = own.db.now()
+    new = tokens.new_refresh_token()
+    with own.db.write() as conn:
+        session = users.rotate(conn, tokens.fingerprint(old), tokens.fingerprint(new), now, _refresh_until(own, now))
+    if session is None:
+        raise Unauthorized("The refresh token is unknown or has expired. Log in again.")
+    if session.reused:
+        log.warning("a used refresh token came back; its session was ended", user_id=str(session.user_id))
+        own.identities.forget(session.id)
+        raise Unauthorized("The refresh token was used before, so its session was ended. Log in again.")
+    return _pair(own, session, new)
+
+
+@router.post("/logout", status_code=204)
+async def logout(request: Request, who: Annotated[Identity, Depends(current)], body: Logout | None = None) -> None:
+    """End the session of the access token, and that of the refresh token if it is another one of the same user."""
+    own = services(request)
+    given = body.refresh_token if body else None
+    await run_in_threadpool(_log_out, own.db, own.identities, who, given.get_secret_value() if given else None)
+
+
+def _log_out(db: Database, identities: Identities, who: Identity, refresh_token: str | None) -> None:
+    now = db.now()
+    ended = {who.session_id}
+    with db.write() as conn:
+        other = users.session_of(conn, tokens.fingerprint(refresh_token)) if refresh_token else None
+        if other is not None and other.user_id == who.user_id:
+            ended.add(other.id)
+        for session_id in sorted(ended):
+            users.end_session(conn, session_id, now)
+        users.revoke(conn, who.jti, who.expires_at)
+    for session_id in ended:
+        identities.forget(session_id)
+
+
+@router.get("/me")
+async def me(request: Request, who: Annotated[Identity, Depends(current)]) -> AccountView:
+    """The account that is asking."""
+    return AccountView.of(await run_in_threadpool(_account, services(request).db, who))
+
+
+def _account(db: Database, who: Identity) -> Account:
+    with db.read() as conn:
+        account = users.by_id(conn, who.user_id)
+    if account is None:
+        raise Unauthorized("The account is gone.")
+    return account

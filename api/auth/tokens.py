@@ -1,0 +1,147 @@
+"""Access tokens: short-lived JWTs, signed with the key of this installation; and the making of refresh tokens.
+
+The key is DATA_DIR/signing.key: 32 random bytes, mode 0600, made at the first start. Every API process of an
+installation must have the same one. Whoever deletes it and restarts ends every access token at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import jwt
+
+from llmcoder.ids import new_id
+
+ALGORITHM = "HS256"
+ISSUER = "llmcoder"
+AUDIENCE = "llmcoder-api"
+#: The one header we write, so that no other (`crit`, `jwk`, `jku`, `kid`, …) can mean anything to us.
+HEADER = {"alg": ALGORITHM, "typ": "JWT"}
+CLAIMS = ["iss", "aud", "sub", "sid", "jti", "iat", "exp"]
+LONGEST_TOKEN_CHARS = 2048
+KEY_BYTES = 32
+
+
+class InvalidToken(Exception):
+    """The token proves nothing; the message says why, to whoever sent it."""
+
+
+class UnusableKey(RuntimeError):
+    """signing.key is not what this engine wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a genuine token says. Whether its holder still may do anything is for the database to say."""
+
+    user_id: UUID
+    session_id: UUID
+    jti: str
+    expires_at: datetime
+
+
+def signing_key(folder: Path) -> bytes:
+    """The key of the installation whose data folder this is, made if there is none.
+
+    Processes that start at the same moment agree on one.
+
+    Raises:
+        UnusableKey: The file does not hold a key.
+        OSError: The folder cannot be written.
+    """
+    path = folder / "signing.key"
+    if not path.exists():
+        _make(path)
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+    key = path.read_bytes()
+    if len(key) != KEY_BYTES:
+        raise UnusableKey(f"{path} does not hold {KEY_BYTES} bytes. Delete it, and everybody logs in again.")
+    return key
+
+
+def _make(path: Path) -> None:
+    # Complete before it has its name: nobody reads half a key. Linked and not renamed: nobody's key is replaced.
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def issue(key: bytes, user_id: UUID, session_id: UUID, lives_s: int, now: datetime) -> str:
+    """A new access token of one session."""
+    issued_at = int(now.timestamp())
+    claims = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": str(user_id),
+        "sid": str(session_id),
+        "jti": str(new_id()),
+        "iat": issued_at,
+        "exp": issued_at + lives_s,
+    }
+    return jwt.encode(claims, key, ALGORITHM, HEADER)
+
+
+def read(key: bytes, token: str) -> Claims:
+    """The claims of a token that this installation signed and that has not expired.
+
+    Raises:
+        InvalidToken: It is none of ours, was changed, or has expired.
+    """
+    try:
+        return _read(key, token)
+    except jwt.ExpiredSignatureError:
+        reason = "The access token has expired. Get a new one with POST /auth/refresh."
+    except (jwt.InvalidTokenError, ValueError):
+        reason = "The access token is not valid here. Log in again."
+    # Raised outside the handler: the causes may quote the token.
+    raise InvalidToken(reason)
+
+
+def _read(key: bytes, token: str) -> Claims:
+    if len(token) > LONGEST_TOKEN_CHARS or not token.isascii():
+        raise ValueError
+    found = jwt.decode_complete(
+        token,
+        key,
+        algorithms=[ALGORITHM],
+        issuer=ISSUER,
+        audience=AUDIENCE,
+        # `iat` in the future: another of our hosts has a fast clock, no reason to refuse
+        options={"require": CLAIMS, "strict_aud": True, "verify_iat": False},
+    )
+    if found["header"] != HEADER:
+        raise ValueError
+    claims = found["payload"]
+    expires_at = datetime.fromtimestamp(claims["exp"], UTC)
+    return Claims(UUID(claims["sub"]), UUID(claims["sid"]), claims["jti"], expires_at)
+
+
+def new_refresh_token() -> str:
+    """256 random bits; it says nothing by itself."""
+    return secrets.token_urlsafe(32)
+
+
+def fingerprint(refresh_token: str) -> str:
+    """What the database keeps of a refresh token."""
+    return hashlib.sha256(refresh_token.encode()).hexdigest()
