@@ -128,7 +128,7 @@ def without_full_stop(given: Note, ctx: Context) -> Written:
 
 
 def with_a_long_summary(given: Note, ctx: Context) -> Written:
-    """Write a note down, and say so many words about the writing of it that they fill more than a line."""
+    """Write a note down, and say so many words about the writing of it that they fill more than a menu's line."""
     return Written(text=given.text)
 
 
