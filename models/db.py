@@ -106,14 +106,17 @@ class Database:
     def _reading(self) -> sa.Engine:
         if self.is_sqlite:
             return self._sqlite("NORMAL", begin=None)
-        return sa.create_engine(self.url, pool_size=self._pool_size, pool_pre_ping=True, isolation_level="AUTOCOMMIT")
+        return self._postgresql(isolation_level="AUTOCOMMIT")
 
     def _engine(self, *, durable: bool) -> sa.Engine:
         if self.is_sqlite:
             return self._sqlite("FULL" if durable else "NORMAL", begin="BEGIN IMMEDIATE")
         options = f"-c synchronous_commit={'on' if durable else 'off'}"
-        connect = {"options": options, "connect_timeout": 5}
-        return sa.create_engine(self.url, pool_size=self._pool_size, pool_pre_ping=True, connect_args=connect)
+        return self._postgresql(connect_args={"options": options, "connect_timeout": 5})
+
+    def _postgresql(self, **more: Any) -> sa.Engine:
+        # hide_parameters: an error's text would otherwise quote inputs and password hashes
+        return sa.create_engine(self.url, pool_size=self._pool_size, pool_pre_ping=True, hide_parameters=True, **more)
 
     def _sqlite(self, synchronous: str, begin: str | None) -> sa.Engine:
         dbapi = safe_sqlite()
@@ -122,6 +125,7 @@ class Database:
             module=dbapi,
             poolclass=QueuePool,
             pool_size=self._pool_size,
+            hide_parameters=True,
             connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
         )
 

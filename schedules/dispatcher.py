@@ -19,6 +19,7 @@ from llmcoder.errors import Transient
 from llmcoder.ids import new_id
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
+from models import users
 from models.claims import any_due, any_lost, any_to_ring, forget_rings, lost, promote_due, prune, to_ring
 from models.db import Database
 from models.machine import State, apply
@@ -91,7 +92,9 @@ class Dispatcher:
         return len(done)
 
     def prune(self) -> int:
-        """Delete ended jobs past their retention, in small transactions; returns how many."""
+        """Delete ended jobs past their retention, in small transactions; returns how many. Dead tokens go as well."""
+        with self._db.write(durable=False) as conn:
+            users.prune(conn, self._db.now())
         total = 0
         for state, days in self._settings.retention_days.items():
             before = self._db.now() - timedelta(days=days)

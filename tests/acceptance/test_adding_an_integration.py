@@ -40,7 +40,9 @@ def python(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_page_s_own_test_and_the_contracts_of_every_action_pass(checkout: Path) -> None:
-    done = python(checkout, "-m", "pytest", "-p", "no:cacheprovider", "tests/domains/pastes", "tests/contract/test_actions.py")
+    done = python(
+        checkout, "-m", "pytest", "-p", "no:cacheprovider", "tests/domains/pastes", "tests/contract/test_actions.py"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
 

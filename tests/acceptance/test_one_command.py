@@ -1,0 +1,135 @@
+"""From a shell command to a result pushed to a browser: one job, seen by every door, with the same revisions."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import websockets
+from httpx_sse import connect_sse
+
+from tests.acceptance.conftest import ROOT, Engine, free_port, wait_until
+
+ENDED = {"succeeded", "failed", "cancelled", "uncertain"}
+
+
+def test_a_summary_of_a_real_page_is_followed_by_every_door(
+    start_engine: Callable[..., Engine], long_page: str
+) -> None:
+    engine = start_engine()
+    waited = engine.client.post("/document/summarize", json={"url": long_page}, headers={"Prefer": "wait=30"})
+    assert waited.status_code == 200, waited.text
+    job = waited.json()
+    assert job["state"] == "succeeded"
+    assert job["result"]["method"] == "extractive"
+    assert "python" in job["result"]["summary"].lower()
+
+    submitted = engine.client.post("/document/summarize", json={"url": long_page})
+    assert submitted.status_code == 202
+    polled = poll(engine, submitted.headers["Location"])
+    streamed = by_sse(engine, polled["id"])
+    pushed = asyncio.run(by_websocket(engine, polled["id"]))
+    assert streamed == pushed == polled
+
+
+def test_flower_is_behind_a_password_and_shows_tasks_by_name_without_inputs(
+    start_engine: Callable[..., Engine],
+) -> None:
+    engine = start_engine()
+    engine.client.post("/test/echo", json={"text": "canary-input"}, headers={"Prefer": "wait=20"}).raise_for_status()
+    url = f"http://127.0.0.1:{engine.flower_port}"
+    assert httpx.get(url, timeout=10).status_code == 401
+    auth = ("admin", (engine.data_dir / "flower_password").read_text().strip())
+    with httpx.Client(base_url=url, auth=auth, timeout=10) as flower:
+        wait_until(lambda: "test.echo" in flower.get("/api/tasks").text, 20, "Flower to show the task")
+        assert "canary-input" not in flower.get("/api/tasks").text
+        assert flower.get("/tasks").status_code == 200
+    assert "canary-input" not in engine.log()
+
+
+def test_a_real_openai_compatible_server_writes_the_summary(
+    start_engine: Callable[..., Engine], long_page: str, model_server: str
+) -> None:
+    engine = start_engine(OPENAI_BASE_URL=f"{model_server}/v1", OPENAI_MODEL="")
+    done = engine.client.post(
+        "/llm/generate", json={"prompt": "remind me to call Bob", "max_tokens": 20}, headers={"Prefer": "wait=60"}
+    )
+    job = done.json()
+    assert job["state"] == "succeeded", job
+    assert job["result"]["provider"] == "openai"
+    assert job["result"]["tokens_out"] > 0
+
+
+@pytest.fixture(scope="module")
+def model_server(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """`transformers serve` with a tiny model made on the spot."""
+    python = os.environ.get("LLMCODER_MODEL_PYTHON")
+    if not python:
+        if os.environ.get("CI"):
+            pytest.fail("LLMCODER_MODEL_PYTHON must name a Python with transformers[serving]")
+        pytest.skip("set LLMCODER_MODEL_PYTHON to a Python with transformers[serving]")
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    offline = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    subprocess.run(
+        [python, str(ROOT / "tests/acceptance/tiny_model.py"), str(folder)], env=offline, check=True, timeout=120
+    )
+    port = free_port()
+    command = [
+        str(Path(python).parent / "transformers"),
+        "serve",
+        str(folder),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
+    server = subprocess.Popen([*command, "--device", "cpu"], env=offline)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: httpx.get(f"{url}/v1/models", timeout=5).status_code == 200, 90, "the model server")
+        yield url
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def poll(engine: Engine, location: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+
+    def ended() -> bool:
+        found.update(engine.client.get(location).raise_for_status().json())
+        return found["state"] in ENDED
+
+    wait_until(ended, 30, "the job to end")
+    return found
+
+
+def by_sse(engine: Engine, job_id: str) -> dict[str, Any]:
+    with connect_sse(engine.client, "GET", "/jobs/stream", params={"since": 0}) as source:
+        for event in source.iter_sse():
+            if event.event in ("job", "message") and job_id in event.data:
+                message = json.loads(event.data)
+                job: dict[str, Any] = message.get("job", message)
+                assert event.id == str(job["rev"])
+                return job
+    raise AssertionError("the stream ended without the job")
+
+
+async def by_websocket(engine: Engine, job_id: str) -> dict[str, Any]:
+    async with websockets.connect(f"{engine.url.replace('http', 'ws')}/ws") as socket:
+        await socket.send(json.dumps({"type": "auth", "token": engine.token, "since": 0}))
+        async with asyncio.timeout(10):
+            async for text in socket:
+                message = json.loads(text)
+                if message["type"] == "job" and message["job"]["id"] == job_id:
+                    assert message["rev"] == message["job"]["rev"]
+                    found: dict[str, Any] = message["job"]
+                    return found
+    raise AssertionError("the socket ended without the job")
