@@ -5,9 +5,13 @@ The reasons for the settings, with the threads that report each fault, stand in 
 
 from __future__ import annotations
 
+import os
+import signal
+from types import FrameType
 from typing import Any
 from uuid import UUID
 
+from billiard import active_children
 from celery import Celery, bootsteps, signals
 from kombu import Queue as KombuQueue
 
@@ -19,6 +23,7 @@ from workers.broker import QUEUES, for_kombu, transport_options
 from workers.runtime import Runtime
 from workers.watch import GRACE_S
 
+FINISH_OR_GIVE_BACK = signal.SIGRTMIN + 3  # to a pool's child: the worker stops; Celery itself would wait for ever
 HARD_LIMIT_SLACK_S = 30.0  # the watch ends a heavy job; Celery's own limit is behind it, should the watch hang
 
 
@@ -107,14 +112,22 @@ class RuntimeStep(bootsteps.StartStopStep):  # type: ignore[misc]
 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def _stop_taking(**_: Any) -> None:
-    """Doorbells that wait for a slot let go at once, so that Celery's pool can end."""
+    """Doorbells that wait for a slot let go at once, so that Celery's pool can end; a heavy job may be given back."""
     if Process.runtime is not None and Process.runtime.slots is not None:
         Process.runtime.slots.stop_taking()
+    for child in active_children():
+        os.kill(child.pid, FINISH_OR_GIVE_BACK)
 
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]
-def _forget_parent(**_: Any) -> None:
+def _begin_child(**_: Any) -> None:
     Process.runtime = None
+    signal.signal(FINISH_OR_GIVE_BACK, _finish_or_give_back)
+
+
+def _finish_or_give_back(_number: int, _frame: FrameType | None) -> None:
+    if Process.runtime is not None:
+        Process.runtime.finish_or_give_back()
 
 
 @signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]

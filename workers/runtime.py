@@ -85,6 +85,21 @@ class Runtime:
         self.events.close()
         self.db.close()
 
+    def finish_or_give_back(self) -> None:
+        """In a pool's child whose worker stops: let the job end within a few seconds, or give it back and end."""
+        threading.Thread(target=self._finish_or_give_back, name="give-back", daemon=True).start()
+
+    def _finish_or_give_back(self) -> None:
+        deadline = time.monotonic() + DRAIN_S
+        while self.running() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if self.running():
+            log.warning("stopping with a job under way; it is given back")
+            self._give_back_rest()
+            self.ledger.close()
+            self.outbox.close(1.0)
+            os._exit(0)
+
     # --- running
 
     def admit(self, claimed: Claimed) -> Attempt:
