@@ -1,0 +1,1 @@
+"""Measures speed and memory, interleaved with what the engine must beat; `make bench` runs it."""

@@ -1,0 +1,1 @@
+"""What the engine is measured against, each as small as its own documentation shows it."""

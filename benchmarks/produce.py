@@ -1,0 +1,124 @@
+"""One producer process: `python -m benchmarks.produce celery|ours|latency WARM_UP JOBS`.
+
+`celery` and `ours` print, as JSON, the seconds from the first submit to the last one and to the end of the last job;
+`latency` prints for each of bare Celery's tasks the milliseconds from `delay()` to its run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from models.jobs import NewJob
+    from workers.submit import Submitter
+
+WITHIN_S = 120
+#: Submits that wait for their commit at once, as the requests of a busy API process do.
+AT_ONCE = 200
+
+
+def main() -> None:
+    what, warm_up, jobs = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    print(json.dumps({"celery": celery, "ours": ours, "latency": latency}[what](warm_up, jobs)))
+
+
+def celery(warm_up: int, jobs: int) -> tuple[float, float]:
+    from redis import Redis
+
+    from benchmarks.peers.celery_app import RAN, nothing
+
+    told = Redis.from_url(os.environ["REDIS_URL"])
+
+    def run(number: int, ran_before: int) -> tuple[float, float]:
+        start = time.perf_counter()
+        for _ in range(number):
+            nothing.delay()
+        submitted = time.perf_counter()
+        ran = ran_before
+        while ran < ran_before + number:
+            found = told.blpop([RAN], timeout=WITHIN_S)
+            if found is None:
+                raise SystemExit(f"only {ran} tasks ran")
+            ran = max(ran, int(found[1]))
+        return submitted - start, time.perf_counter() - start
+
+    run(warm_up, 0)
+    return run(jobs, warm_up)
+
+
+def latency(warm_up: int, jobs: int) -> list[float]:
+    from redis import Redis
+
+    from benchmarks.peers.celery_app import ANSWERED, answer
+
+    told = Redis.from_url(os.environ["REDIS_URL"])
+    taken_ms = []
+    for _ in range(warm_up + jobs):
+        start = time.monotonic()
+        answer.delay()
+        found = told.blpop([ANSWERED], timeout=WITHIN_S)
+        if found is None:
+            raise SystemExit("a task did not run")
+        taken_ms.append((float(found[1]) - start) * 1000)
+    return taken_ms[warm_up:]
+
+
+def ours(warm_up: int, jobs: int) -> tuple[float, float]:
+    import uvloop
+
+    return uvloop.run(_ours(warm_up, jobs))
+
+
+async def _ours(warm_up: int, jobs: int) -> tuple[float, float]:
+    from benchmarks.user import add_user, wait_until_all_succeeded
+    from llmcoder.config import config
+    from llmcoder.settings import EngineSettings
+    from models.db import Database
+    from workers.outbox import Outbox
+    from workers.submit import Submitter
+
+    settings = config().get(EngineSettings)
+    with closing(Database(settings.database_url)) as db:
+        user_id = add_user(db)
+        outbox = Outbox(settings.broker_url, settings.redis_url, settings.doorbell_window)
+        submitter = Submitter(db, outbox, asyncio.get_running_loop())
+        with closing(outbox), closing(submitter):
+            outbox.start()
+            submitter.start()
+            await _submit_all(submitter, user_id, warm_up)
+            await asyncio.to_thread(wait_until_all_succeeded, db, user_id, warm_up, WITHIN_S)
+            start = time.perf_counter()
+            await _submit_all(submitter, user_id, jobs)
+            submitted = time.perf_counter()
+            await asyncio.to_thread(wait_until_all_succeeded, db, user_id, warm_up + jobs, WITHIN_S)
+            return submitted - start, time.perf_counter() - start
+
+
+async def _submit_all(submitter: Submitter, user_id: UUID, jobs: int) -> None:
+    left = iter(range(jobs))
+
+    async def client() -> None:
+        for _ in left:
+            await submitter.submit(_no_op(user_id))
+
+    await asyncio.gather(*(client() for _ in range(AT_ONCE)))
+
+
+def _no_op(user_id: UUID) -> NewJob:
+    from llmcoder.ids import new_id
+    from llmcoder.registry import registry
+    from models.jobs import NewJob
+
+    action = registry()["test.do_nothing"]
+    return NewJob(new_id(), user_id, action.name, action.effect, action.queue, "{}", action.retry.attempts)
+
+
+if __name__ == "__main__":
+    main()
