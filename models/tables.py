@@ -205,3 +205,12 @@ rate_limits = sa.Table(
     sa.Column("account", sa.String(254), primary_key=True),
     sa.Column("blocked_until", Instant, nullable=False),
 )
+
+# Counts that worker and scheduler processes add up for /metrics: workers come and go, and live on other machines.
+tallies = sa.Table(
+    "tallies",
+    metadata,
+    sa.Column("name", sa.String(60), primary_key=True),
+    sa.Column("labels", sa.String(250), primary_key=True),  # values in the order of the metric's labels, by comma
+    sa.Column("value", sa.Float, nullable=False),
+)

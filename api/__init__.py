@@ -1,0 +1,1 @@
+"""The doors: REST made from the registry, jobs, push, accounts, configuration, health."""

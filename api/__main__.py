@@ -1,0 +1,85 @@
+"""`python -m api`: the API process on API_HOST and API_PORT. Stateless; any number may run behind a proxy."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from types import FrameType
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from api.app import create_app
+from api.up.child import UpError
+from api.up.preflight import free_port
+from llmcoder.config import config
+from llmcoder.config_file import ConfigError
+from llmcoder.log import set_up_logging
+from llmcoder.settings import EngineSettings
+
+#: Requests in flight get this long when the process is told to end; streams and waits are let go at once.
+GRACE_S = 3
+LARGEST_WS_MESSAGE_BYTES = 65_536
+
+log = structlog.get_logger(__name__)
+
+
+class Server(uvicorn.Server):
+    """Uvicorn, which would wait for streams and long-polls to end by themselves."""
+
+    def __init__(self, app: FastAPI, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.state.services.hub.stop()
+        await asyncio.sleep(0.05)  # for their last words
+        await super().shutdown(sockets)
+
+
+def main() -> None:
+    try:
+        set_up_logging()
+        settings = config().get(EngineSettings)
+        port = free_port(settings.api_host, settings.api_port, "API_PORT")
+        serve(settings.api_host, port)
+    except (ConfigError, UpError) as error:
+        raise SystemExit(f"llmcoder api: {error}") from None
+
+
+def serve(host: str, port: int) -> None:
+    """Answer until SIGTERM or SIGINT."""
+    app = create_app()
+    server = Server(
+        app,
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            loop="uvloop",
+            http="httptools",
+            ws="websockets-sansio",
+            ws_max_size=LARGEST_WS_MESSAGE_BYTES,
+            ws_per_message_deflate=False,
+            lifespan="on",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+        ),
+    )
+    signal.signal(signal.SIGTERM, _leave)  # uvicorn raises the signals again that it was ended by
+    signal.signal(signal.SIGINT, _leave)
+    log.info("listening", address=f"http://{host}:{port}")
+    server.run()
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    main()

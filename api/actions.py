@@ -1,0 +1,217 @@
+"""The doors of actions, made from the registry: `POST /<domain>/<verb>`, `GET` too for reads, and `POST /jobs`."""
+
+# No `from __future__ import annotations` here: models in the signatures below are variables, and FastAPI could not find
+# them again by name.
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import Body, Depends, Header, Query
+from pydantic import AfterValidator, AwareDatetime, Field, JsonValue
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.auth.identity import Identity, bearer, current
+from api.job_view import JobView, problems
+from api.lean import Answer, LeanRoute, read_body
+from api.prefer import LONGEST_WAIT_S, Prefer, read_prefer
+from api.problems import HttpError
+from api.services import Services, services_of
+from api.submission import accept, checked_key, input_of_body, input_of_object, input_of_query, read_model
+from llmcoder.action import Effect
+from llmcoder.model import Model
+from llmcoder.registry import AnyAction, Registry
+from models.jobs import PRIORITY, Accepted, Job
+
+#: A read that is asked for by GET is waited for this long unless the caller prefers otherwise.
+READ_WAIT_S = 10
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def _within_reason(at: datetime) -> datetime:
+    if not EARLIEST <= at <= LATEST:
+        raise ValueError("must lie between the years 1970 and 2200")
+    return at
+
+
+#: An instant that both stores can keep and compare.
+Instant = Annotated[AwareDatetime, AfterValidator(_within_reason)]
+
+
+class Submission(Model):
+    """A job for any action."""
+
+    action: str = Field(description="Name of the action; GET /actions lists them.", examples=["document.summarize"])
+    input: dict[str, JsonValue] = Field(
+        default_factory=dict, description="What the action takes; its schema is in GET /actions/{name}."
+    )
+    due_at: Instant | None = Field(None, description="Do not run before this instant; at once when left out.")
+    priority: int = Field(PRIORITY, ge=0, le=9, description="0 runs first, 9 last.")
+
+
+class UnreadType(HttpError):
+    """The body says that it is something else than JSON."""
+
+    slug, title, status = "unsupported-media-type", "The body is not JSON", 415
+
+
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key", min_length=1, max_length=255,
+        description="Names this submission: sent again with the same key, it is the same job.",
+    ),
+]  # fmt: skip
+Preference = Annotated[
+    str | None,
+    Header(alias="Prefer", description=f"`wait=N` waits up to N seconds (at most {LONGEST_WAIT_S}) for the outcome."),
+]
+Caller = Annotated[Identity, Depends(current)]
+
+JOB = {"application/json": {"schema": {"$ref": "#/components/schemas/JobView"}}}
+ENDED = {200: {"description": "The job, ended within the time that the caller wanted to wait.", "content": JOB}}
+ACCEPTED = {
+    "status_code": 202,
+    "response_model": JobView,
+    "response_description": "The job was accepted; `Location` is its address.",
+}
+
+
+def lean_routes(registry: Registry) -> list[LeanRoute]:
+    """Every route by which a job is submitted."""
+    routes = [_any_action()]
+    for action in registry.values():
+        routes.append(_by_post(action))
+        if action.effect is Effect.READ:
+            routes.append(_by_get(action))
+    return routes
+
+
+# --- routes
+
+
+def _by_post(action: AnyAction) -> LeanRoute:
+    examples: Any = {"example": {"value": action.example}} if action.example else None
+    given: Any = Annotated[action.input, Body(openapi_examples=examples)]
+
+    async def documented(body: given, who: Caller, key: Key = None, prefer: Preference = None) -> Any: ...
+
+    async def answer(request: Request) -> Response:
+        services, who = await _caller(request)
+        text = input_of_body(action, await _json_body(request))
+        key = checked_key(request.headers.get("idempotency-key"))
+        accepted = await accept(services, who, action, text, door="action", key=key)
+        return await _answer(services, accepted, read_prefer(request.headers.get("prefer")))
+
+    return _route(action, "POST", documented, answer)
+
+
+def _by_get(action: AnyAction) -> LeanRoute:
+    given: Any = Annotated[action.input, Query()]
+
+    async def documented(query: given, who: Caller, prefer: Preference = None) -> Any: ...
+
+    async def answer(request: Request) -> Response:
+        services, who = await _caller(request)
+        text = input_of_query(action, request.scope["query_string"])
+        key = checked_key(request.headers.get("idempotency-key"))
+        accepted = await accept(services, who, action, text, door="action", key=key)
+        prefer = read_prefer(request.headers.get("prefer"))
+        if prefer.wait_s is None and not prefer.respond_async:
+            return await _answer(services, accepted, Prefer(wait_s=READ_WAIT_S), applied=False)
+        return await _answer(services, accepted, prefer)
+
+    return _route(action, "GET", documented, answer)
+
+
+def _any_action() -> LeanRoute:
+    async def documented(body: Submission, who: Caller, key: Key = None, prefer: Preference = None) -> Any: ...
+
+    async def answer(request: Request) -> Response:
+        services, who = await _caller(request)
+        wanted = read_model(Submission, await _json_body(request))
+        action = services.registry.find(wanted.action)
+        text = input_of_object(action, wanted.input, "body", "input")
+        key = checked_key(request.headers.get("idempotency-key"))
+        accepted = await accept(
+            services, who, action, text, door="jobs", key=key, due_at=wanted.due_at, priority=wanted.priority
+        )
+        return await _answer(services, accepted, read_prefer(request.headers.get("prefer")))
+
+    return LeanRoute(
+        "/jobs",
+        documented,
+        answer,
+        methods=["POST"],
+        operation_id="submit_job",
+        summary="Submit a job for any action.",
+        tags=["jobs"],
+        responses=ENDED | problems(400, 401, 404, 409, 413, 415, 422, 503),
+        **ACCEPTED,
+    )
+
+
+def _route(action: AnyAction, method: str, documented: Callable[..., Any], answer: Answer) -> LeanRoute:
+    return LeanRoute(
+        f"/{action.domain}/{action.verb}",
+        documented,
+        answer,
+        methods=[method],
+        operation_id=f"{action.domain}_{action.verb}" + ("_by_get" if method == "GET" else ""),
+        name=action.name,
+        summary=action.summary,
+        description=action.description,
+        tags=[action.domain],
+        responses=ENDED | problems(400, 401, 409, 413, 415, 422, 503),
+        **ACCEPTED,
+    )
+
+
+# --- what they share
+
+
+async def _caller(request: Request) -> tuple[Services, Identity]:
+    services = services_of(request)
+    token = bearer(request.headers.get("authorization", ""))
+    who = services.identities.known(token)
+    return services, who if who is not None else await services.identities.authenticate(token)
+
+
+async def _json_body(request: Request) -> bytes:
+    """The body as it came.
+
+    Raises:
+        UnreadType: The client says that it is no JSON.
+    """
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise UnreadType("Send the input as JSON, with `Content-Type: application/json`.")
+    return await read_body(request.receive)
+
+
+async def _answer(services: Services, accepted: Accepted, prefer: Prefer, *, applied: bool = True) -> Response:
+    """The job, after waiting for its end as long as the caller wants.
+
+    Args:
+        applied: Whether it was the caller who said how long.
+    """
+    job = accepted.job
+    headers = {"location": f"/jobs/{job.id}"}
+    if accepted.replayed:
+        headers["idempotent-replayed"] = "true"
+    if prefer.wait_s is None or prefer.respond_async:
+        if prefer.respond_async:
+            headers["preference-applied"] = "respond-async"
+        return Response(job.as_json(), 202, headers, "application/json")
+    if applied:
+        headers["preference-applied"] = f"wait={prefer.wait_s}"
+    waited_from = time.monotonic()
+    job = await services.hub.wait(job, _has_ended, prefer.wait_s)
+    services.metrics.waited(time.monotonic() - waited_from)
+    return Response(job.as_json(), 200 if job.ended else 202, headers, "application/json")
+
+
+def _has_ended(job: Job) -> bool:
+    return job.ended

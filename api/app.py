@@ -1,0 +1,116 @@
+"""The application: every door on one FastAPI app. Importing it loads no vendor's SDK, no Celery and no Flask."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Protocol
+
+from fastapi import FastAPI
+from starlette.routing import Mount
+
+from api import actions, catalogue, collections, configuration, health, jobs, metrics, problems
+from api.auth import routes as auth
+from api.edge import Cors, Limited, Methods, Observed
+from api.job_view import Problem
+from api.job_view import problems as documented
+from api.lean import HotPaths, LeanRoute
+from api.legacy import Lazy
+from api.push import sse, ws
+from api.services import running
+from llmcoder.config import Config, config
+from llmcoder.registry import Registry, registry
+
+DESCRIPTION = """Every action is a durable job: once it was accepted it reaches an end, whatever dies meanwhile, and an
+effect on the outside world happens at most once, or is called uncertain.
+
+Register and log in under **auth**, submit under the domain's name, follow under **jobs**. `Prefer: wait=N` waits for
+the outcome, `Idempotency-Key` makes a submit safe to repeat."""
+
+
+class _Lifespan(Protocol):
+    def __call__(self, app: FastAPI) -> AbstractAsyncContextManager[None]: ...
+
+
+def create_app(own: Config | None = None, known: Registry | None = None) -> FastAPI:
+    """The application of this process.
+
+    Args:
+        own: The configuration; that of the process when not given.
+        known: The actions; those of the process when not given.
+    """
+    own = own or config()
+    known = known or registry()
+    own.register(*known.settings())
+    counted = metrics.Metrics()
+    app = FastAPI(
+        title="LLMCoder",
+        description=DESCRIPTION,
+        version="0.1.0",
+        lifespan=_lifespan(own, known, counted),
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    lean = actions.lean_routes(known)
+    app.router.routes.extend(lean)
+    for router in (
+        sse.router,  # before /jobs/{job_id}
+        jobs.router,
+        catalogue.router,
+        auth.router,
+        collections.router_for(known),
+        configuration.router,
+        health.router,
+        metrics.router,
+        ws.router,
+    ):
+        app.include_router(router)
+    app.router.routes.append(Mount("/legacy", Lazy(known)))
+    app.openapi = _openapi(app)  # type: ignore[method-assign]  # the way FastAPI's documentation gives
+    _add_middleware(app, lean, counted)
+    return app
+
+
+def _lifespan(own: Config, known: Registry, counted: metrics.Metrics) -> _Lifespan:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with running(own, known, counted) as services:
+            app.state.services = services
+            yield
+
+    return lifespan
+
+
+def _add_middleware(app: FastAPI, lean: list[LeanRoute], counted: metrics.Metrics) -> None:
+    """From the inside out: what is added last sees a request first."""
+    submitting = {route.path for route in lean if "GET" in (route.methods or ())}
+    app.add_middleware(HotPaths, routes=lean)
+    app.add_middleware(Limited)
+    problems.install(app)
+    app.add_middleware(Observed, metrics=counted)
+    app.add_middleware(Methods, routes=app.router.routes, submits=submitting.__contains__)
+    app.add_middleware(Cors)
+
+
+def _openapi(app: FastAPI) -> Any:
+    """FastAPI's document, with our problems where it describes validation errors of its own."""
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schemas = made()["components"]["schemas"]
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+            schemas["Problem"] = Problem.model_json_schema()
+            _describe_refusals(app.openapi_schema or {})
+        return app.openapi_schema or {}
+
+    return openapi
+
+
+def _describe_refusals(document: dict[str, Any]) -> None:
+    refused = documented(422)[422]
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            if "422" in operation["responses"]:
+                operation["responses"]["422"] = refused

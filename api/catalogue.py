@@ -1,0 +1,83 @@
+"""`GET /actions`: every action with all that a caller, a form or a machine needs to know about it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import Field
+
+from api.auth.identity import current
+from api.job_view import problems
+from api.services import Services, services_of
+from llmcoder.action import Effect, Queue
+from llmcoder.model import Model
+from llmcoder.registry import AnyAction
+
+router = APIRouter(prefix="/actions", tags=["actions"], dependencies=[Depends(current)], responses=problems(401))
+
+
+class Requirement(Model):
+    """Settings that an action cannot do without."""
+
+    title: str = Field(description="What they are for, such as OpenAI.")
+    settings: list[str]
+    missing: list[str] = Field(description="Those without a value; the action is refused while there are any.")
+
+
+class ActionView(Model):
+    """One action."""
+
+    name: str
+    summary: str
+    description: str
+    effect: Effect
+    repeatable: bool = Field(description="Whether doing it twice is the same as doing it once.")
+    queue: Queue
+    timeout_s: float = Field(description="Seconds one attempt may take.")
+    attempts: int = Field(description="Runs in all, when attempts fail for reasons that pass.")
+    configured: bool
+    requires: list[Requirement]
+    input_schema: dict[str, Any]
+    output_schema: dict[str, Any]
+    example: dict[str, Any] = Field(description="An input made of the fields' own examples.")
+
+
+class Catalogue(Model):
+    """Every action, by name."""
+
+    items: list[ActionView]
+
+
+@router.get("")
+async def list_actions(request: Request) -> Catalogue:
+    """What can be done here."""
+    services = services_of(request)
+    return Catalogue(items=[_view(services, action) for action in services.registry.values()])
+
+
+@router.get("/{name}", responses=problems(404))
+async def show_action(request: Request, name: Annotated[str, "such as document.summarize"]) -> ActionView:
+    """One action."""
+    services = services_of(request)
+    return _view(services, services.registry.find(name))
+
+
+def _view(services: Services, action: AnyAction) -> ActionView:
+    kinds = [services.config.get(kind) for kind in action.requires]
+    requires = [Requirement(title=kind.title, settings=list(kind.needs), missing=kind.missing()) for kind in kinds]
+    return ActionView(
+        name=action.name,
+        summary=action.summary,
+        description=action.description,
+        effect=action.effect,
+        repeatable=action.repeatable,
+        queue=action.queue,
+        timeout_s=action.timeout_s,
+        attempts=action.retry.attempts,
+        configured=not any(one.missing for one in requires),
+        requires=requires,
+        input_schema=action.input_schema,
+        output_schema=action.output_schema,
+        example=action.example,
+    )

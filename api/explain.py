@@ -1,0 +1,190 @@
+"""Why a job is not running, and what unblocks it: an answer put together from what SQL and the broker say now."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import sqlalchemy as sa
+from pydantic import Field
+
+from api.commands import find
+from api.health import WORKER_SEEN_WITHIN
+from api.services import Services
+from llmcoder.model import Model
+from models.claims import rate_limited_until, workers_seen
+from models.jobs import Job
+from models.machine import Reason, State
+from models.tables import jobs
+
+#: Further ahead than this, a number says nothing that "more" does not.
+MOST_COUNTED = 10_000
+
+Kind = Literal[
+    "due_later", "retry", "rate_limited", "reconcile", "jobs_ahead", "no_worker", "broker_unreachable", "reconnect",
+    "waiting", "cancel_requested", "needs_a_person",
+]  # fmt: skip
+
+
+class Blocker(Model):
+    """One thing that the job waits for."""
+
+    kind: Kind
+    detail: str = Field(description="What is in the way.")
+    remedy: str = Field(description="What ends it, and who.")
+    until: datetime | None = Field(None, description="When it ends by itself, where that is known.")
+
+
+class Explanation(Model):
+    """Where a job stands and why."""
+
+    job_id: UUID
+    state: State
+    reason: Reason | None
+    summary: str = Field(description="One sentence.")
+    blockers: list[Blocker] = Field(description="What is in the way, the most decisive first; empty when nothing is.")
+
+
+class Seen(Model):
+    """What SQL says about a job's surroundings."""
+
+    ahead: int
+    workers: int
+    limited_until: datetime | None
+    cancel_requested: bool
+    worker: str | None
+    lease_until: datetime | None
+
+
+async def explain(services: Services, user_id: UUID, job_id: UUID) -> Explanation:
+    """The present state of a job in words.
+
+    Raises:
+        NotFound: The user has no such job.
+    """
+    job, seen = await services.sql.read(_look, user_id, job_id, services.db.now())
+    broker_answers = (await services.health.check("broker")).status == "ok"
+    blockers = _blockers(job, seen, broker_answers)
+    summary = blockers[0].detail if blockers else _plain(job, seen)
+    reason = Reason(job.reason) if job.reason else None
+    return Explanation(job_id=job.id, state=State(job.state), reason=reason, summary=summary, blockers=blockers)
+
+
+def _look(conn: sa.Connection, user_id: UUID, job_id: UUID, now: datetime) -> tuple[Job, Seen]:
+    job = find(conn, user_id, job_id)
+    limits = rate_limited_until(conn, now)
+    domain = job.action.partition(".")[0]
+    row = conn.execute(
+        sa.select(jobs.c.cancel_requested_at, jobs.c.worker, jobs.c.lease_until).where(jobs.c.id == job_id)
+    ).one()
+    seen = Seen(
+        ahead=_ahead(conn, job) if job.state == State.QUEUED else 0,
+        workers=sum(worker.queue == job.queue for worker in workers_seen(conn, now - WORKER_SEEN_WITHIN)),
+        limited_until=max((until for (provider, _), until in limits.items() if provider == domain), default=None),
+        cancel_requested=row.cancel_requested_at is not None,
+        worker=row.worker,
+        lease_until=row.lease_until,
+    )
+    return job, seen
+
+
+def _ahead(conn: sa.Connection, job: Job) -> int:
+    """How many jobs of its queue are claimed before it, counted up to `MOST_COUNTED`."""
+    earlier = sa.or_(
+        jobs.c.priority < job.priority,
+        sa.and_(jobs.c.priority == job.priority, jobs.c.id < job.id),
+    )
+    queued = sa.and_(jobs.c.queue == job.queue, jobs.c.state == sa.literal_column("'queued'"))
+    some = sa.select(jobs.c.id).where(queued, earlier).limit(MOST_COUNTED).subquery()
+    count: int = conn.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+    return count
+
+
+def _blockers(job: Job, seen: Seen, broker_answers: bool) -> list[Blocker]:
+    match State(job.state):
+        case State.QUEUED:
+            return _of_queued(job, seen, broker_answers)
+        case State.SCHEDULED:
+            return [_of_scheduled(job)]
+        case State.WAITING:
+            return [_of_waiting(job)]
+        case State.UNCERTAIN:
+            detail = "The effect may have happened, and nobody could tell so far."
+            remedy = "Look there, then POST /jobs/{id}/resolve with what you found."
+            return [Blocker(kind="needs_a_person", detail=detail, remedy=remedy)]
+        case State.RUNNING if seen.cancel_requested:
+            detail = "It was asked to end and has not yet reached a point where it can."
+            remedy = "It ends by itself, at its deadline at last."
+            return [Blocker(kind="cancel_requested", detail=detail, remedy=remedy)]
+        case _:
+            return []
+
+
+def _of_queued(job: Job, seen: Seen, broker_answers: bool) -> list[Blocker]:
+    found = []
+    if not seen.workers:
+        found.append(
+            Blocker(
+                kind="no_worker",
+                detail=f"No worker of the queue {job.queue} was seen in the last 30 s.",
+                remedy=f"An operator starts one: `llmcoder worker {job.queue}`.",
+            )
+        )
+    if not broker_answers:
+        found.append(
+            Blocker(
+                kind="broker_unreachable",
+                detail="The broker does not answer, so workers hear of new jobs late or not at all.",
+                remedy="It runs when the broker is back; nothing is lost.",
+            )
+        )
+    if seen.limited_until is not None:
+        detail = f"The provider asked not to be called before {seen.limited_until.isoformat()}."
+        remedy = "It runs after that."
+        found.append(Blocker(kind="rate_limited", detail=detail, remedy=remedy, until=seen.limited_until))
+    if seen.ahead:
+        count = f"{MOST_COUNTED} or more jobs are" if seen.ahead >= MOST_COUNTED else _are_ahead(seen.ahead)
+        remedy = "It runs after them; another worker, or a lower `priority` at the next submit, makes it sooner."
+        found.append(
+            Blocker(kind="jobs_ahead", detail=f"{count} ahead of it in the queue {job.queue}.", remedy=remedy)
+        )
+    return found
+
+
+def _are_ahead(count: int) -> str:
+    return "1 job is" if count == 1 else f"{count} jobs are"
+
+
+def _of_scheduled(job: Job) -> Blocker:
+    at = job.due_at.isoformat()
+    match job.reason:
+        case Reason.RATE_LIMITED:
+            kind: Kind = "rate_limited"
+            detail = f"The provider asked to wait until {at}."
+        case Reason.RETRY:
+            kind, detail = "retry", f"Attempt {job.attempt} failed; the next one is due at {at}."
+        case Reason.RECONCILE:
+            kind, detail = "reconcile", f"The provider is asked at {at} whether it happened."
+        case _:
+            kind, detail = "due_later", f"It is due at {at}."
+    return Blocker(kind=kind, detail=detail, remedy="It runs by itself then.", until=job.due_at)
+
+
+def _of_waiting(job: Job) -> Blocker:
+    if job.reason == Reason.RECONNECT:
+        detail = "The account at the provider is no longer connected."
+        return Blocker(kind="reconnect", detail=detail, remedy="Connect the account again; the job then goes on.")
+    return Blocker(kind="waiting", detail="It waits for a person or for other jobs.", remedy="See its reason.")
+
+
+def _plain(job: Job, seen: Seen) -> str:
+    match State(job.state):
+        case State.QUEUED:
+            return "It is next in its queue."
+        case State.RUNNING:
+            since = job.started_at.isoformat() if job.started_at else "a moment ago"
+            return f"Attempt {job.attempt} of {job.max_attempts} has been running since {since}."
+        case state:
+            at = f" at {job.finished_at.isoformat()}" if job.finished_at else ""
+            return f"It ended{at}: {state.value}."

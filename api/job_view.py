@@ -1,0 +1,95 @@
+"""The job as every door shows it, described for the OpenAPI document; `models.jobs.Job.as_json` writes the bytes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, Field, JsonValue
+
+from llmcoder.action import Effect
+from models.machine import Reason, State
+
+#: The largest number that both stores keep.
+LARGEST_REV = 2**63 - 1
+
+
+class JobError(BaseModel):
+    """Why a job failed, or why nobody knows how it ended."""
+
+    type: str = Field(description="Stable name of the kind of error, a URN.")
+    title: str
+    detail: str
+
+
+class JobProgress(BaseModel):
+    """How far a job is."""
+
+    fraction: float = Field(ge=0, le=1)
+    message: str
+
+
+class JobView(BaseModel):
+    """One job."""
+
+    id: UUID
+    action: str
+    effect: Effect
+    state: State
+    reason: Reason | None = Field(description="Why it stands where it does, when the state alone does not say.")
+    input: JsonValue
+    result: JsonValue = Field(description="What the action returned; null before it succeeded.")
+    error: JobError | None
+    progress: JobProgress | None
+    attempt: int = Field(description="Runs so far.")
+    max_attempts: int
+    priority: int = Field(ge=0, le=9, description="0 runs first, 9 last.")
+    due_at: datetime = Field(description="Does not run before.")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    rev: int = Field(description="The revision of its last change, in the order of all of your changes.")
+
+
+class JobPage(BaseModel):
+    """Jobs, newest first."""
+
+    items: list[JobView]
+    next: UUID | None = Field(description="`cursor` of the page after this one; null on the last page.")
+
+
+class JobChanges(BaseModel):
+    """Jobs that changed, in the order of their last change."""
+
+    items: list[JobView]
+    rev: int = Field(description="`since` of the next request.")
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: str = Field(description="Stable name of the kind of problem, a URN.")
+    title: str
+    status: int
+    detail: str = Field(description="What happened, about which object, what to do.")
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What a route says about its errors."""
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": MEANINGS[status], "content": content} for status in statuses}
+
+
+MEANINGS = {
+    400: "The body or the idempotency key cannot be read.",
+    401: "Not logged in.",
+    403: "Only an administrator may do this.",
+    404: "There is no such thing, or it is not yours.",
+    409: "Not possible as things stand; the detail says why.",
+    413: "The body is too large.",
+    415: "The body is of a type that is not read here.",
+    422: "The input is not usable; `errors` says which part and why.",
+    429: "Too many at once.",
+    503: "The database cannot be reached; nothing was accepted.",
+}

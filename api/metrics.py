@@ -1,0 +1,114 @@
+"""`/metrics` for Prometheus: what this process did, what the workers counted, and what stands in the queues."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Request
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from starlette.responses import Response
+
+from models.jobs import waiting_counts
+from models.tallies import Key
+from models.tallies import read as read_tallies
+from workers.metrics import BUCKETS_S, QUEUE_TO_START, RESCUED, RUN
+
+if TYPE_CHECKING:
+    from api.services import Services
+
+#: However often it is scraped, the database is asked this often at most.
+GOOD_FOR_S = 2.0
+
+router = APIRouter(tags=["operations"])
+
+
+class Metrics:
+    """What this process counts, and the page that shows it together with what SQL knows."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # a line for each line, with the time at which counting began
+        self._own = CollectorRegistry()
+        self._submits = Counter(
+            "llmcoder_submits", "Jobs accepted by this process.", ["action", "door"], registry=self._own
+        )
+        self._responses = Counter(
+            "llmcoder_http_responses", "Responses of this process.", ["route", "status"], registry=self._own
+        )
+        self._waits = Histogram("llmcoder_job_wait_seconds", "How long requests waited for a job.", registry=self._own)
+        self._own.register(_FromSql(self))
+        self._lock = asyncio.Lock()
+        self._asked_at = float("-inf")
+        self.tallies: Mapping[Key, float] = {}
+        self.waiting: Mapping[tuple[str, str], int] = {}
+
+    def submitted(self, action: str, door: str) -> None:
+        self._submits.labels(action, door).inc()
+
+    def responded(self, route: str, status: int) -> None:
+        self._responses.labels(route, str(status)).inc()
+
+    def waited(self, seconds: float) -> None:
+        self._waits.observe(seconds)
+
+    async def page(self, services: Services) -> bytes:
+        """Everything, in Prometheus's text format."""
+        async with self._lock:
+            if time.monotonic() - self._asked_at > GOOD_FOR_S:
+                self.tallies, self.waiting = await services.sql.read(_ask)
+                self._asked_at = time.monotonic()
+        return generate_latest(self._own)
+
+
+def _ask(conn: sa.Connection) -> tuple[Mapping[Key, float], Mapping[tuple[str, str], int]]:
+    return read_tallies(conn), waiting_counts(conn)
+
+
+class _FromSql:
+    """The part of the page that every API process shows alike: take the maximum over processes, not the sum."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def describe(self) -> Iterable[Metric]:
+        return ()  # the names are not known before the first scrape, and registering must not ask the database
+
+    def collect(self) -> Iterator[Metric]:
+        tallies = self._metrics.tallies
+        jobs = GaugeMetricFamily("llmcoder_jobs", "Unfinished jobs by queue and state.", labels=["queue", "state"])
+        for where, count in sorted(self._metrics.waiting.items()):
+            jobs.add_metric(where, count)
+        yield jobs
+        rescued = CounterMetricFamily(
+            "llmcoder_leases_rescued", "Jobs taken from workers whose lease ran out.", labels=["to"]
+        )
+        for (name, labels), value in sorted(tallies.items()):
+            if name == RESCUED:
+                rescued.add_metric(labels, value)
+        yield rescued
+        yield _histogram(tallies, QUEUE_TO_START, "Seconds from due to claimed.", ["action"])
+        yield _histogram(tallies, RUN, "Seconds an attempt ran.", ["action", "outcome"])
+
+
+def _histogram(tallies: Mapping[Key, float], name: str, about: str, labels: list[str]) -> Metric:
+    family = HistogramMetricFamily(f"llmcoder_{name}", about, labels=labels)
+    for values in sorted({key[:-1] for found, key in tallies if found == name}):
+        total = 0.0
+        buckets = []
+        for bound in BUCKETS_S:
+            total += tallies.get((name, (*values, f"{bound:g}")), 0.0)
+            buckets.append(("+Inf" if bound == float("inf") else f"{bound:g}", total))
+        family.add_metric(values, buckets, tallies.get((f"{name}_sum", values), 0.0))
+    return family
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Figures for Prometheus."""
+    services: Services = request.app.state.services
+    return Response(await services.metrics.page(services), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,1 @@
+"""Push: one gap-free order of a user's changes, read by WebSocket, SSE and long-poll alike."""

@@ -1,0 +1,76 @@
+"""`GET /jobs/stream`: the feed as server-sent events, the revision as the event id."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from starlette.responses import Response, StreamingResponse
+
+from api.auth.identity import Identity, Unauthorized, bearer, current
+from api.job_view import LARGEST_REV
+from api.push.feed import Message, Overrun
+from api.services import Services, services_of
+from llmcoder.errors import BadInput
+
+HEARTBEAT_S = 15.0
+VERIFY_EVERY_S = 60.0
+HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}  # the latter: nginx would hold events back
+
+router = APIRouter(tags=["jobs"])
+
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Events job, live, progress, token and log; the first two carry a revision as their id.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+
+
+@router.get("/jobs/stream", responses=_STREAM, response_class=Response)
+async def stream(
+    request: Request,
+    who: Annotated[Identity, Depends(current)],
+    since: Annotated[int | None, Query(ge=0, le=LARGEST_REV, description="The last revision you have.")] = None,
+    last_event_id: Annotated[str | None, Header(description="As `since`, sent by clients that reconnect.")] = None,
+) -> Response:
+    """Follow your jobs: everything newer than a revision, in order, then whatever happens, as it happens."""
+    if last_event_id:
+        since = _revision(last_event_id)
+    if request.scope.get("headers_only"):
+        return Response(media_type="text/event-stream", headers=HEADERS)
+    services = services_of(request)
+    token = bearer(request.headers["authorization"])
+    services.hub.check_room(who.user_id)  # once the stream has begun, nothing can be refused any more
+    return StreamingResponse(_events(services, who, token, since), 200, HEADERS, "text/event-stream")
+
+
+def _revision(event_id: str) -> int:
+    if event_id.isascii() and event_id.isdigit():
+        return int(event_id[:18])
+    raise BadInput("Last-Event-ID is the id of an event of this stream: a revision.")
+
+
+async def _events(services: Services, who: Identity, token: str, since: int | None) -> AsyncIterator[bytes]:
+    feed = services.hub.open_feed(who.user_id)
+    try:
+        async for message in feed.history(since):
+            yield _event(message)
+        verify_at = time.monotonic() + VERIFY_EVERY_S
+        while not feed.ended:
+            news = await feed.next(HEARTBEAT_S)
+            yield _event(news) if news else b": heartbeat\n\n"
+            if time.monotonic() > verify_at:
+                await services.identities.authenticate(token)
+                verify_at = time.monotonic() + VERIFY_EVERY_S
+    except (Overrun, Unauthorized):
+        return  # the client comes back with the last id it has, and with a token
+    finally:
+        services.hub.close_feed(who.user_id, feed)
+
+
+def _event(message: Message) -> bytes:
+    event_id = b"" if message.rev is None else b"id: %d\n" % message.rev
+    return b"%bevent: %b\ndata: %b\n\n" % (event_id, message.kind.encode(), message.body)

@@ -1,0 +1,84 @@
+"""What the doors share: made when the process starts, closed in the opposite order when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from starlette.requests import HTTPConnection
+
+from api.auth import tokens
+from api.auth.identity import Identities
+from api.database import AsyncDatabase
+from api.health import Health
+from api.metrics import Metrics
+from api.push.hub import Hub
+from llmcoder.config import Config
+from llmcoder.registry import Registry
+from llmcoder.settings import EngineSettings
+from models.db import Database
+from workers.outbox import Outbox
+from workers.submit import Submitter
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a door may need; at `request.app.state.services`."""
+
+    config: Config
+    registry: Registry
+    db: Database
+    sql: AsyncDatabase
+    outbox: Outbox
+    submitter: Submitter
+    hub: Hub
+    identities: Identities
+    metrics: Metrics
+    health: Health
+
+    def settings(self) -> EngineSettings:
+        return self.config.get(EngineSettings)
+
+
+def services_of(connection: HTTPConnection) -> Services:
+    return cast(Services, connection.app.state.services)
+
+
+@asynccontextmanager
+async def running(config: Config, registry: Registry, metrics: Metrics) -> AsyncIterator[Services]:
+    """The services of one process, for as long as the block lasts."""
+    settings = config.get(EngineSettings)
+    db = Database(settings.database_url)
+    sql = AsyncDatabase(db)
+    outbox = Outbox(settings.broker_url, settings.redis_url, settings.doorbell_window)
+    services = Services(
+        config=config,
+        registry=registry,
+        db=db,
+        sql=sql,
+        outbox=outbox,
+        submitter=Submitter(db, outbox, asyncio.get_running_loop()),
+        hub=Hub(sql, settings.redis_url),
+        identities=Identities(db, tokens.signing_key(settings.data_dir)),
+        metrics=metrics,
+        health=Health(db, settings.broker_url),
+    )
+    services.outbox.start()
+    services.submitter.start()
+    services.hub.start()
+    try:
+        yield services
+    finally:
+        await services.hub.close()
+        await asyncio.to_thread(_close, services)
+
+
+def _close(services: Services) -> None:
+    services.submitter.close()
+    services.outbox.close()
+    services.sql.close()
+    services.health.close()
+    services.db.close()

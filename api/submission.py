@@ -1,0 +1,205 @@
+"""Taking a job in: what every door does with a submission once it knows who is asking and for which action."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import parse_qsl
+
+import orjson
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+
+from api.problems import HttpError
+from llmcoder.errors import NotConfigured
+from llmcoder.ids import new_id
+from llmcoder.registry import AnyAction
+from models.jobs import PRIORITY, Accepted, NewJob
+
+if TYPE_CHECKING:
+    from api.auth.identity import Identity
+    from api.services import Services
+
+M = TypeVar("M", bound=BaseModel)
+
+LONGEST_KEY = 255
+#: What Python's JSON readers take for numbers and JSON does not know.
+_NOT_JSON = (b"NaN", b"Infinity")
+
+
+class InvalidKey(HttpError):
+    """An Idempotency-Key that cannot be kept as it is."""
+
+    slug, title, status = "invalid-idempotency-key", "The idempotency key cannot be used", 400
+
+
+class KeyReused(HttpError):
+    """The same Idempotency-Key came with another submission before; nothing was accepted."""
+
+    slug, title, status = "idempotency-key-reused", "The idempotency key belongs to another submission", 422
+
+
+class NotJson(HttpError):
+    """The body cannot be read."""
+
+    slug, title, status = "invalid-json", "The body is not JSON", 400
+
+
+async def accept(
+    services: Services,
+    who: Identity,
+    action: AnyAction,
+    text: str,
+    *,
+    door: str,
+    key: str | None = None,
+    due_at: datetime | None = None,
+    priority: int = PRIORITY,
+) -> Accepted:
+    """Commit a job, or find the one that came under this key before.
+
+    Args:
+        text: The validated input as JSON, from one of the functions below.
+        door: Through which it came, for the metrics.
+
+    Raises:
+        NotConfigured: A setting that the action needs has no value.
+        KeyReused: The key came with another submission before.
+        sqlalchemy.exc.OperationalError: The database did not take it.
+    """
+    if action.requires:
+        refuse_unconfigured(services, action)
+    accepted = await services.submitter.submit(
+        NewJob(
+            id=new_id(),
+            user_id=who.user_id,
+            action=action.name,
+            effect=action.effect.value,
+            queue=action.queue.value,
+            input=text,
+            max_attempts=action.retry.attempts,
+            priority=priority,
+            due_at=due_at,
+            idempotency_key=key,
+            fingerprint=fingerprint(action.name, text, due_at, priority) if key is not None else None,
+        )
+    )
+    if accepted.conflict:
+        raise KeyReused(f"The key {key!r} came with another submission before. Take a new key for a new job.")
+    if not accepted.replayed:
+        services.metrics.submitted(action.name, door)
+    return accepted
+
+
+def refuse_unconfigured(services: Services, action: AnyAction) -> None:
+    """Say at once what would end the job anyway.
+
+    Raises:
+        NotConfigured: The detail names the settings.
+    """
+    for kind in action.requires:
+        if missing := services.config.get(kind).missing():
+            raise NotConfigured(f"{action.name} needs {kind.title}: set {', '.join(missing)}.")
+
+
+def fingerprint(action: str, text: str, due_at: datetime | None, priority: int) -> str:
+    """SHA-256 of a submission: the same for the same input however it was written down."""
+    whole = {"action": action, "input": orjson.loads(text), "due_at": due_at, "priority": priority}
+    return hashlib.sha256(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)).hexdigest()
+
+
+def checked_key(key: str | None) -> str | None:
+    """The key, if it can be kept.
+
+    Raises:
+        InvalidKey: It is empty, too long, or not printable ASCII.
+    """
+    if key is None or (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
+        return key
+    raise InvalidKey(f"Idempotency-Key takes 1 to {LONGEST_KEY} printable ASCII characters, such as a UUID.")
+
+
+def read_model(kind: type[M], body: bytes) -> M:
+    """A message of our own, from a request's body.
+
+    Raises:
+        RequestValidationError: It is something else.
+        NotJson: It is not JSON.
+    """
+    return _validated(kind, body, "body")
+
+
+def input_of_body(action: AnyAction, body: bytes) -> str:
+    """The input that stands in a request's body; no body at all is an empty object.
+
+    Raises:
+        RequestValidationError: It is not what the action takes.
+        NotJson: It is not JSON.
+    """
+    return _text(action, body or b"{}", "body")
+
+
+def input_of_object(action: AnyAction, given: Mapping[str, Any], *where: str) -> str:
+    """The input that stands as an object in a larger message, at `where`.
+
+    Raises:
+        RequestValidationError: It is not what the action takes.
+    """
+    return _text(action, json.dumps(given).encode(), *where)
+
+
+def input_of_query(action: AnyAction, query: bytes) -> str:
+    """The input that stands in a query string; a list is a parameter that comes several times.
+
+    Raises:
+        RequestValidationError: It is not what the action takes.
+    """
+    given: dict[str, list[str]] = {}
+    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+        given.setdefault(name, []).append(value)
+    lists = action.input_schema.get("properties", {})
+    plain = {
+        name: values if len(values) > 1 or _takes_list(lists.get(name, {})) else values[0]
+        for name, values in given.items()
+    }
+    try:
+        return _dumped(action.input.model_validate_strings(plain))
+    except ValidationError as error:
+        raise _at(error, "query") from None
+
+
+def _takes_list(schema: Mapping[str, Any]) -> bool:
+    return schema.get("type") == "array" or any(_takes_list(one) for one in schema.get("anyOf", ()))
+
+
+def _text(action: AnyAction, body: bytes, *where: str) -> str:
+    return _dumped(_validated(action.input, body, *where))
+
+
+def _validated(kind: type[M], body: bytes, *where: str) -> M:
+    if any(word in body for word in _NOT_JSON):
+        _refuse_what_is_not_json(body)
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        raise _at(error, *where) from None
+
+
+def _refuse_what_is_not_json(body: bytes) -> None:
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise NotJson("The body cannot be read as JSON.") from error
+
+
+def _dumped(given: BaseModel) -> str:
+    """With the names that the schema shows, so that the worker reads it as the caller wrote it."""
+    return given.model_dump_json(by_alias=True)
+
+
+def _at(error: ValidationError, *where: str) -> RequestValidationError:
+    found = error.errors(include_url=False, include_input=False)
+    return RequestValidationError([{**one, "loc": (*where, *one["loc"])} for one in found])
