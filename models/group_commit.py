@@ -22,6 +22,10 @@ Call = Callable[[], None]
 log = structlog.get_logger(__name__)
 
 
+class Closed(RuntimeError):
+    """The writer has ended; nothing that comes now is written."""
+
+
 class GroupCommit(Generic[Req, Res]):
     """Batches requests into transactions.
 
@@ -45,6 +49,8 @@ class GroupCommit(Generic[Req, Res]):
         self._limit = limit
         self._hand_over = hand_over or _run_all
         self._waiting: SimpleQueue[tuple[Req, Callable[[Res | BaseException], None]] | None] = SimpleQueue()
+        self._closed = False
+        self._closing = threading.Lock()  # nothing may come into the queue behind its end: nobody would answer it
         self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
 
     def start(self) -> None:
@@ -52,7 +58,10 @@ class GroupCommit(Generic[Req, Res]):
 
     def put(self, request: Req, answer: Callable[[Res | BaseException], None]) -> None:
         """Add a request; `answer` gets its result, or the exception that it met, after the commit."""
-        self._waiting.put((request, answer))
+        with self._closing:
+            if not self._closed:
+                return self._waiting.put((request, answer))
+        answer(Closed("closed: the request came after the end"))
 
     def ask(self, request: Req, timeout_s: float | None = None) -> Res:
         """Add a request and wait for its result."""
@@ -62,7 +71,9 @@ class GroupCommit(Generic[Req, Res]):
 
     def close(self, timeout_s: float = 10.0) -> None:
         """Commit what waits, then end."""
-        self._waiting.put(None)
+        with self._closing:
+            self._closed = True
+            self._waiting.put(None)
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
@@ -103,7 +114,13 @@ class GroupCommit(Generic[Req, Res]):
 
 
 def _call(answer: Callable[[Res | BaseException], None], result: Res | BaseException) -> Call:
-    return lambda: answer(result)
+    def call() -> None:
+        try:
+            answer(result)
+        except Exception:  # every writer of the process goes through this thread: one broken asker must not end it
+            log.exception("an answer could not be given")
+
+    return call
 
 
 def _run_all(calls: Sequence[Call]) -> None:

@@ -1,0 +1,225 @@
+"""What becomes of a job after an attempt that did not succeed: every branch, and the second promise over all."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmcoder import BadInput, NeedsReconnect, RateLimited, Retry, Transient, Uncertain
+from llmcoder.errors import Cancelled, Forbidden, NotConfigured, NotFound, Refused, TimedOut
+from models.machine import TRANSITIONS, Reason, State
+from workers.decide import (
+    MAX_LOSSES,
+    RECONCILE_WAIT_S,
+    Facts,
+    Verdict,
+    after_error,
+    after_failed_reconcile,
+    after_loss,
+    as_problem,
+)
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=7)
+RETRY = Retry(attempts=3, first_wait_s=10, factor=3, jitter=0)
+EVEN = 0.5  # the chance that leaves a wait as it is
+
+
+def read(**known: object) -> Facts:
+    facts = {"writes": False, "repeatable": True, "reconcilable": False, "armed": False, "attempt": 1}
+    return Facts(**(facts | {"max_attempts": 3, "retry": RETRY} | known))  # type: ignore[arg-type]
+
+
+def write(**known: object) -> Facts:
+    return read(**({"writes": True, "repeatable": False} | known))
+
+
+BLIND = write(armed=True)
+FINDABLE = write(armed=True, reconcilable=True)
+REPEATABLE = write(armed=True, repeatable=True)
+LAST = {"attempt": 3}
+
+
+def outcome(verdict: Verdict) -> tuple[object, ...]:
+    wait_s = None if verdict.due_at is None else (verdict.due_at - NOW).total_seconds()
+    return verdict.to, verdict.reason, wait_s, verdict.counted, verdict.stays_armed
+
+
+def stands(to: State, reason: Reason | None = None) -> tuple[object, ...]:
+    return to, reason, None, True, False
+
+
+def again(wait_s: float) -> tuple[object, ...]:
+    return State.SCHEDULED, Reason.RETRY, wait_s, True, False
+
+
+ASKS = (State.SCHEDULED, Reason.RECONCILE, RECONCILE_WAIT_S, True, True)
+RECONNECT = (State.WAITING, Reason.RECONNECT, None, False, False)
+WAITS = (State.SCHEDULED, Reason.RATE_LIMITED, 420.0, False, False)
+
+
+def unknown(reason: Reason) -> tuple[object, ...]:
+    return State.UNCERTAIN, reason, None, True, True
+
+
+AFTER_ERROR = [
+    # what ends a job whatever it is
+    (BadInput("x"), read(), stands(State.FAILED)),
+    (NotFound("x"), write(), stands(State.FAILED)),
+    (Forbidden("x"), BLIND, stands(State.FAILED)),
+    (NotConfigured("x"), read(), stands(State.FAILED)),
+    (Refused("x"), FINDABLE, stands(State.FAILED)),
+    # what waits for somebody and burns no attempt
+    (NeedsReconnect("x"), read(**LAST), RECONNECT),
+    (NeedsReconnect("x"), BLIND, RECONNECT),
+    (RateLimited("x", LATER), read(**LAST), WAITS),
+    (RateLimited("x", LATER), BLIND, WAITS),
+    (RateLimited("x", NOW - timedelta(hours=1)), read(), (State.SCHEDULED, Reason.RATE_LIMITED, 0.0, False, False)),
+    # it surely did not happen
+    (Transient("x"), read(), again(10)),
+    (Transient("x"), read(attempt=2), again(30)),
+    (Transient("x"), read(**LAST), stands(State.FAILED)),
+    (Transient("x"), BLIND, again(10)),
+    (Transient("x"), read(attempt=7, max_attempts=9), again(10)),  # six of the seven did not count
+    # it may have happened
+    (Uncertain("x"), read(), again(10)),
+    (Uncertain("x"), read(**LAST), stands(State.FAILED, Reason.NO_ANSWER)),
+    (Uncertain("x"), write(), unknown(Reason.NO_ANSWER)),  # a write that says so was sent, armed or not
+    (Uncertain("x"), BLIND, unknown(Reason.NO_ANSWER)),
+    (Uncertain("x"), FINDABLE, ASKS),
+    (Uncertain("x"), write(armed=True, reconcilable=True, **LAST), unknown(Reason.NO_ANSWER)),
+    (Uncertain("x"), REPEATABLE, again(10)),
+    (Uncertain("x"), write(armed=True, repeatable=True, **LAST), stands(State.FAILED, Reason.NO_ANSWER)),
+    # it took too long
+    (TimedOut("x"), read(), again(10)),
+    (TimedOut("x"), read(**LAST), stands(State.FAILED, Reason.TIMED_OUT)),
+    (TimedOut("x"), write(), again(10)),  # not armed, so nothing was sent
+    (TimedOut("x"), BLIND, unknown(Reason.TIMED_OUT)),
+    (TimedOut("x"), FINDABLE, ASKS),
+    (TimedOut("x"), REPEATABLE, again(10)),
+    # somebody cancelled it
+    (Cancelled("x"), read(), stands(State.CANCELLED)),
+    (Cancelled("x"), write(), stands(State.CANCELLED)),
+    (Cancelled("x"), BLIND, unknown(Reason.CANCELLED)),
+    (Cancelled("x"), FINDABLE, ASKS),
+    (Cancelled("x"), REPEATABLE, stands(State.CANCELLED)),
+    # a defect
+    (ValueError("x"), read(), stands(State.FAILED)),
+    (ValueError("x"), write(), stands(State.FAILED)),
+    (ValueError("x"), BLIND, unknown(Reason.BROKE)),
+    (ValueError("x"), FINDABLE, ASKS),
+    (ValueError("x"), REPEATABLE, stands(State.FAILED)),
+    (MemoryError(), read(), stands(State.FAILED)),
+    (SystemExit(3), BLIND, unknown(Reason.BROKE)),
+]
+
+
+@pytest.mark.parametrize(("error", "facts", "expected"), AFTER_ERROR, ids=lambda value: type(value).__name__)
+def test_the_verdict_on_an_attempt_that_raised(
+    error: BaseException, facts: Facts, expected: tuple[object, ...]
+) -> None:
+    assert outcome(after_error(error, facts, NOW, EVEN)) == expected
+
+
+AFTER_FAILED_RECONCILE = [
+    (NeedsReconnect("x"), FINDABLE, (State.WAITING, Reason.RECONNECT, None, False, True)),
+    (RateLimited("x", LATER), FINDABLE, (State.SCHEDULED, Reason.RATE_LIMITED, 420.0, False, True)),
+    (Transient("x"), FINDABLE, (State.SCHEDULED, Reason.RECONCILE, 10.0, True, True)),
+    (ValueError("x"), FINDABLE, (State.SCHEDULED, Reason.RECONCILE, 10.0, True, True)),
+    (BadInput("x"), write(armed=True, reconcilable=True, **LAST), unknown(Reason.NO_ANSWER)),
+    (Cancelled("x"), write(armed=True, reconcilable=True, **LAST), unknown(Reason.NO_ANSWER)),
+]
+
+
+@pytest.mark.parametrize(("error", "facts", "expected"), AFTER_FAILED_RECONCILE, ids=lambda value: type(value).__name__)
+def test_a_provider_that_cannot_say_leaves_the_job_armed(
+    error: BaseException, facts: Facts, expected: tuple[object, ...]
+) -> None:
+    assert outcome(after_failed_reconcile(error, facts, NOW, EVEN)) == expected
+
+
+RESCUED = (State.QUEUED, Reason.RESCUED, 0.0, False, False)
+AFTER_LOSS = [
+    (read(), 1, False, RESCUED),
+    (read(**LAST), 1, False, RESCUED),  # not the job's fault, so it counts for nothing
+    (read(), MAX_LOSSES, False, stands(State.FAILED, Reason.WORKER_LOST)),
+    (read(), 1, True, stands(State.CANCELLED)),
+    (write(), 1, False, RESCUED),
+    (BLIND, 1, False, unknown(Reason.WORKER_LOST)),
+    (BLIND, 1, True, unknown(Reason.WORKER_LOST)),
+    (FINDABLE, 1, False, ASKS),
+    (write(armed=True, reconcilable=True, **LAST), 1, False, unknown(Reason.WORKER_LOST)),
+    (REPEATABLE, 1, False, RESCUED),
+]
+
+
+@pytest.mark.parametrize(("facts", "losses", "cancelled", "expected"), AFTER_LOSS)
+def test_the_verdict_on_an_attempt_whose_worker_is_gone(
+    facts: Facts, losses: int, cancelled: bool, expected: tuple[object, ...]
+) -> None:
+    assert outcome(after_loss(facts, losses, cancelled, NOW)) == expected
+
+
+ERRORS = st.sampled_from([error for error, _, _ in AFTER_ERROR])
+ARMED = st.builds(
+    Facts,
+    writes=st.just(True),
+    repeatable=st.just(False),
+    reconcilable=st.booleans(),
+    armed=st.just(True),
+    attempt=st.integers(1, 5),
+    max_attempts=st.integers(1, 5),
+    retry=st.just(RETRY),
+)
+SURE_IT_DID_NOT_HAPPEN = (Transient, RateLimited, NeedsReconnect)
+
+
+@given(error=ERRORS, facts=ARMED, chance=st.floats(0, 1))
+def test_an_armed_effect_that_is_not_repeatable_runs_again_only_if_it_surely_did_not_happen(
+    error: BaseException, facts: Facts, chance: float
+) -> None:
+    verdict = after_error(error, facts, NOW, chance)
+    if verdict.to in (State.QUEUED, State.SCHEDULED, State.WAITING):
+        assert verdict.stays_armed or isinstance(error, SURE_IT_DID_NOT_HAPPEN)
+    if verdict.stays_armed and verdict.to is not State.UNCERTAIN:
+        assert facts.reconcilable
+
+
+@given(facts=ARMED, losses=st.integers(1, 9), cancelled=st.booleans())
+def test_an_armed_effect_of_a_lost_worker_is_asked_about_or_uncertain(
+    facts: Facts, losses: int, cancelled: bool
+) -> None:
+    verdict = after_loss(facts, losses, cancelled, NOW)
+    assert verdict.stays_armed
+    assert verdict.to is State.UNCERTAIN or (facts.reconcilable and verdict.reason is Reason.RECONCILE)
+
+
+@given(error=ERRORS, facts=ARMED, chance=st.floats(0, 1))
+def test_nothing_makes_a_failed_reconcile_forget_the_effect(error: BaseException, facts: Facts, chance: float) -> None:
+    assert after_failed_reconcile(error, facts, NOW, chance).stays_armed
+
+
+@given(error=ERRORS, facts=st.one_of(ARMED, st.just(read()), st.just(REPEATABLE)), chance=st.floats(0, 1))
+def test_every_verdict_is_a_transition_that_a_running_job_may_make(
+    error: BaseException, facts: Facts, chance: float
+) -> None:
+    for verdict in (after_error(error, facts, NOW, chance), after_loss(facts, 1, False, NOW)):
+        assert verdict.to in TRANSITIONS[State.RUNNING]
+        assert (verdict.due_at is not None) == (verdict.to in (State.SCHEDULED, State.QUEUED))
+
+
+def test_a_defect_shows_its_kind_and_never_its_text() -> None:
+    problem = as_problem(ValueError("canary"))
+    assert "ValueError" in problem["detail"]
+    assert "canary" not in str(problem)
+
+
+def test_out_of_memory_says_what_to_do() -> None:
+    assert "smaller input" in as_problem(MemoryError())["detail"]
+
+
+def test_an_error_on_purpose_shows_its_own_words() -> None:
+    assert as_problem(BadInput("the key is OPS-42"))["detail"] == "the key is OPS-42"
