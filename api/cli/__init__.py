@@ -1,0 +1,45 @@
+"""The `llmcoder` command: the door of whoever operates this machine.
+
+It speaks to the database itself, so it works while the API is down; what it may do is decided by who may read the data
+folder. Somebody waits for `llmcoder --help`, so what is heavy is imported inside the commands.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from api.cli import actions, configuration, doctor, jobs, processes, run, user
+
+app = typer.Typer(
+    name="llmcoder",
+    help="A self-hosted engine for background work: every action a durable job.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(processes.up)
+app.command()(processes.api)
+app.command()(processes.worker)
+app.command()(processes.scheduler)
+app.command()(processes.migrate)
+app.add_typer(configuration.app, name="config")
+app.add_typer(user.app, name="user")
+app.command()(actions.actions)
+app.command()(run.run)
+app.add_typer(jobs.app, name="jobs")
+app.command()(doctor.doctor)
+
+
+def main() -> None:
+    """Run the command line; an error that somebody can remedy is one line on standard error."""
+    try:
+        app()
+    except Exception as error:  # the end of the process: what is no known kind of error goes on as it was
+        from api.cli.errors import explained
+
+        known = explained(error)
+        if known is None:
+            raise
+        sys.stderr.write(f"llmcoder: {known.line}\n")
+        sys.exit(known.exit_code)

@@ -1,0 +1,5 @@
+"""`python -m api.cli` is `llmcoder`."""
+
+from api.cli import main
+
+main()
