@@ -33,11 +33,12 @@ class Attempt:
         self.armed = claimed.armed_at is not None
         self.started_at: float | None = None  # monotonic; None while it waits for a slot
         self.settled = False  # its ending was written, by whoever came first
-        self.abandoned = False  # its thread does not come back; another has its slot
         self._ending = threading.Event()
         self._end: End | None = None
         self._lock = threading.Lock()
         self._progress: tuple[float, str] | None = None
+        self._showed = False
+        self._has_slot = True
 
     @property
     def timeout_s(self) -> float:
@@ -54,6 +55,10 @@ class Attempt:
     @property
     def end(self) -> End | None:
         return self._end
+
+    @property
+    def lost(self) -> bool:
+        return self._end is End.LOST
 
     def start(self) -> None:
         self.started_at = time.monotonic()
@@ -87,9 +92,20 @@ class Attempt:
             first, self.settled = not self.settled, True
         return first
 
+    def free_slot(self) -> bool:
+        """Give up the slot; True for the first who asks, its thread or who writes it off."""
+        with self._lock:
+            first, self._has_slot = self._has_slot, False
+        return first
+
     def show(self, fraction: float, message: str) -> None:
         with self._lock:
             self._progress = (fraction, message)
+            self._showed = True
+
+    @property
+    def showed_progress(self) -> bool:
+        return self._showed
 
     def take_progress(self) -> tuple[float, str] | None:
         """The newest progress not yet taken."""

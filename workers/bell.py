@@ -140,15 +140,15 @@ class Window:
     def __init__(self, bell: Bell, size: int) -> None:
         self._bell = bell
         self._size = size
-        self._room: dict[str, int] = {}
+        self._room = dict.fromkeys(QUEUES, size)  # never grows: two threads go through it
         self._looked_at: dict[str, float] = {}
         self._rest_until = 0.0
 
     def take(self, queue: str) -> bool:
         """Reserve one doorbell; False while the window is full or the broker is away."""
-        if time.monotonic() < self._rest_until or self._room.get(queue, self._size) <= 0:
+        if time.monotonic() < self._rest_until or self._room[queue] <= 0:
             return False
-        self._room[queue] = self._room.get(queue, self._size) - 1
+        self._room[queue] -= 1
         return True
 
     def look(self) -> None:
@@ -156,7 +156,7 @@ class Window:
         now = time.monotonic()
         for queue, room in self._room.items():
             if (
-                room < self._size // 2
+                room <= self._size // 2
                 and now - self._looked_at.get(queue, 0.0) > LOOK_AGAIN_S
                 and now > self._rest_until
             ):

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from llmcoder.config import config
 from llmcoder.context import Context, S, T, User
+from llmcoder.errors import ActionError, Cancelled, Transient
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
+from models.db import TRANSIENT_ERRORS
 from workers.attempt import Attempt
 from workers.ledger import Ledger
 from workers.outbox import Outbox
+from workers.text import storable, to_json
 
 if TYPE_CHECKING:
     from llmcoder.net import GuardedClient
@@ -42,7 +43,7 @@ class JobContext(Context):
     def progress(self, fraction: float, message: str = "") -> None:
         self.check()
         fraction = min(max(float(fraction), 0.0), 1.0)
-        message = message[:MESSAGE_LIMIT].replace("\0", "")
+        message = storable(message[:MESSAGE_LIMIT])
         self._attempt.show(fraction, message)
         self._live({"type": "progress", "fraction": fraction, "message": message})
 
@@ -67,11 +68,22 @@ class JobContext(Context):
 
     def armed(self, marker: Mapping[str, str] | None = None) -> None:
         self.check()
-        if not self._ledger.arm(self.job_id, self.attempt, orjson.dumps(dict(marker or {})).decode()):
-            from llmcoder.errors import Cancelled
+        # Before it stands in SQL: who ends this attempt meanwhile must not take its effect for one that cannot happen.
+        before, self._attempt.armed = self._attempt.armed, True
+        try:
+            self._arm(to_json(dict(marker or {})).decode())
+        except ActionError:
+            self._attempt.armed = before
+            raise
 
+    def _arm(self, marker: str) -> None:
+        try:
+            ours = self._ledger.arm(self.job_id, self.attempt, marker)
+        except TRANSIENT_ERRORS as error:
+            raise Transient("The database is busy or away; nothing was sent.") from error
+        if not ours:
             raise Cancelled("The job was cancelled, or is another attempt's by now; nothing was sent.")
-        self._attempt.armed = True
+        self.check()  # while the database kept us waiting, this attempt may have been ended
 
     @property
     def remaining_s(self) -> float:

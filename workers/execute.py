@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import orjson
 import structlog
 from pydantic import BaseModel, ValidationError
 
@@ -17,12 +16,15 @@ from llmcoder.action import Retry
 from llmcoder.errors import ActionError, BadInput, NotConfigured, RateLimited, Refused, Uncertain
 from llmcoder.registry import AnyAction
 from models.claims import Claimed, Lost
-from models.machine import Move, State
+from models.machine import Move, Reason, State
 from workers.attempt import Attempt, End
 from workers.context import JobContext
 from workers.decide import Facts, Verdict, after_error, after_failed_reconcile, after_loss
+from workers.text import to_json
 
 log = structlog.get_logger(__name__)
+
+TO_RUN_AGAIN = frozenset({State.QUEUED, State.SCHEDULED, State.WAITING})
 
 Clock = Callable[[], datetime]
 RateLimits = Mapping[tuple[str, str], datetime]
@@ -50,15 +52,13 @@ def execute(attempt: Attempt, ctx: JobContext, now: Clock, rate_limits: RateLimi
     """
     claimed, action = attempt.claimed, attempt.action
     if action is None:
-        problem = Refused(f"No installed package declares the action {claimed.action!r}; install it and retry the job.")
-        return Ending(_move(attempt, Verdict(State.FAILED, error=problem.as_problem())))
+        return _unknown(attempt)
     try:
+        if attempt.armed and (settled := _settle_earlier(attempt, action, ctx, now, rate_limits)):
+            return settled
         _honour(rate_limits, action)
-        given = _input(action, claimed)
-        if attempt.armed:
-            return _reconcile(attempt, action, given, ctx, now) or _run(attempt, action, given, ctx, max_result_bytes)
-        return _run(attempt, action, given, ctx, max_result_bytes)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever it raises becomes a verdict for its user
+        return _run(attempt, action, _input(action, claimed), ctx, max_result_bytes)
+    except BaseException as error:  # noqa: BLE001  whatever it raises becomes a verdict, asyncio's CancelledError too
         return _after(error, attempt, action, now)
 
 
@@ -81,7 +81,10 @@ def given_back(attempt: Attempt, now: datetime) -> Move:
     """The transition of an attempt whose worker stops before it ended; it is no loss and counts for nothing."""
     claimed = attempt.claimed
     facts = _facts(attempt.action, attempt.armed, claimed.attempt, claimed.max_attempts)
-    return _transition(claimed.id, claimed.attempt, claimed.max_attempts, after_loss(facts, 0, False, now), {})
+    verdict = after_loss(facts, 0, False, now)
+    if verdict.to is State.QUEUED:
+        verdict = replace(verdict, reason=Reason.RELEASED)
+    return _transition(claimed.id, claimed.attempt, claimed.max_attempts, verdict, {})
 
 
 def _honour(rate_limits: RateLimits, action: AnyAction) -> None:
@@ -100,7 +103,19 @@ def _input(action: AnyAction, claimed: Claimed) -> Any:
         raise BadInput(f"The stored input no longer fits {action.name}: {wrong}. Submit it anew.") from None
 
 
-def _reconcile(attempt: Attempt, action: AnyAction, given: Any, ctx: JobContext, now: Clock) -> Ending | None:
+def _unknown(attempt: Attempt) -> Ending:
+    name = attempt.claimed.action
+    if attempt.armed:
+        doubt = Uncertain(f"An earlier attempt may have had its effect, and no installed package declares {name!r}.")
+        verdict = Verdict(State.UNCERTAIN, Reason.NO_ANSWER, error=doubt.as_problem(), stays_armed=True)
+        return Ending(_move(attempt, verdict))
+    problem = Refused(f"No installed package declares the action {name!r}; install it and retry the job.")
+    return Ending(_move(attempt, Verdict(State.FAILED, error=problem.as_problem())))
+
+
+def _settle_earlier(
+    attempt: Attempt, action: AnyAction, ctx: JobContext, now: Clock, rate_limits: RateLimits
+) -> Ending | None:
     """Settle what an earlier attempt armed; None when it surely did not happen, so that it may run."""
     if action.reconcile is None:
         if not action.repeatable:
@@ -108,8 +123,10 @@ def _reconcile(attempt: Attempt, action: AnyAction, given: Any, ctx: JobContext,
         attempt.armed = False
         return None
     try:
+        _honour(rate_limits, action)
+        given = _input(action, attempt.claimed)
         found = action.reconcile(given, json.loads(attempt.claimed.marker or "{}"), ctx)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  not knowing is a verdict of its own
+    except BaseException as error:  # noqa: BLE001  not knowing is a verdict of its own: it stays armed
         _log_defect(error, attempt)
         facts = _facts(action, True, attempt.claimed.attempt, attempt.claimed.max_attempts)
         return _ending(error, attempt, action, after_failed_reconcile(error, facts, now(), random.random()))
@@ -196,11 +213,13 @@ def _move(attempt: Attempt, verdict: Verdict, *, result: str | None = None) -> M
     newest = attempt.take_progress()
     if newest is not None:
         extra |= {"progress_fraction": newest[0], "progress_message": newest[1]}
+    if verdict.to is State.SUCCEEDED and attempt.showed_progress:
+        extra["progress_fraction"] = 1.0
     return _transition(claimed.id, claimed.attempt, claimed.max_attempts, verdict, extra)
 
 
 def _transition(job_id: Any, attempt: int, max_attempts: int, verdict: Verdict, extra: dict[str, object]) -> Move:
-    values: dict[str, object] = {"error": orjson.dumps(verdict.error).decode() if verdict.error else None}
+    values: dict[str, object] = {"error": to_json(verdict.error).decode() if verdict.error else None}
     if verdict.due_at is not None:
         values["due_at"] = verdict.due_at
     if not verdict.counted:
@@ -208,5 +227,11 @@ def _transition(job_id: Any, attempt: int, max_attempts: int, verdict: Verdict, 
     if not verdict.stays_armed and verdict.to is not State.SUCCEEDED:
         values |= {"armed_at": None, "marker": None}
     return Move(
-        job_id, verdict.to, attempt, verdict.reason, only_from=frozenset({State.RUNNING}), values=values | extra
+        job_id,
+        verdict.to,
+        attempt,
+        verdict.reason,
+        only_from=frozenset({State.RUNNING}),
+        or_cancel=verdict.to in TO_RUN_AGAIN and not verdict.stays_armed,
+        values=values | extra,
     )

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from models.claims import Claimed, arm, claim, claim_next
+from models.claims import Claimed, arm, claimed, pick, taking
 from models.db import Database
 from models.group_commit import GroupCommit
-from models.machine import Move, Moved, apply
+from models.machine import Move, Moved, apply, lock
 from workers.outbox import Outbox
 
 
@@ -95,18 +95,19 @@ class Ledger:
     def _write(self, batch: Sequence[Request]) -> list[Answer]:
         arms = [request for request in batch if isinstance(request, Arm)]
         endings = [request for request in batch if isinstance(request, Move)]
-        named = [request.job_id for request in batch if isinstance(request, ClaimOne)]
+        named = {request.job_id for request in batch if isinstance(request, ClaimOne)}
         wanted = sum(request.limit for request in batch if isinstance(request, ClaimNext))
         now = self._db.now()
         with self._db.write(durable=bool(arms or endings)) as conn:
-            ended = apply(conn, endings, now)
+            picked = pick(conn, named, self._queue, wanted)
+            if arms:
+                lock(conn, {one.job_id for one in arms} | {move.job_id for move in endings})
+            moved = apply(conn, [*endings, *taking(picked, self._worker, self._lease_s, now)], now)
+            ended, taken = moved[: len(endings)], claimed(conn, moved[len(endings) :])
             armed = [arm(conn, one.job_id, one.attempt, one.marker, now) for one in arms]
-            by_name, moved = claim(conn, named, self._worker, self._lease_s, now) if named else ([], [])
-            taken, moved_too = list[Claimed](), list[Moved]()
-            if wanted:
-                taken, moved_too = claim_next(conn, self._queue, wanted, self._worker, self._lease_s, now)
-        self._outbox.wake_moved([done for done in ended if done is not None] + moved + moved_too)
-        return _answers(batch, {one.id: one for one in by_name}, taken, armed, ended)
+        self._outbox.wake_moved(done for done in moved if done is not None)
+        by_name = {one.id: one for one in taken if one.id in named}
+        return _answers(batch, by_name, [one for one in taken if one.id not in by_name], armed, ended)
 
 
 def _answers(

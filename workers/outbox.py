@@ -19,6 +19,7 @@ from llmcoder.errors import Transient
 from models.machine import Moved
 from workers.bell import Bell, Ring, Window, connect_bell
 from workers.broker import PUSH_CHANNEL, redis_client
+from workers.text import to_json
 
 if TYPE_CHECKING:
     import redis
@@ -70,7 +71,7 @@ class Outbox:
 
     def live(self, user_id: UUID, message: Mapping[str, Any]) -> None:
         """Send a message that is not kept (progress, token, log) to whoever watches now."""
-        self._put(orjson.dumps({"user": user_id, "live": message}))
+        self._put(to_json({"user": user_id, "live": message}))
 
     def close(self, timeout_s: float = 3.0) -> None:
         """Send what waits, if the broker lets us, then end."""

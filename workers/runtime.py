@@ -19,7 +19,7 @@ from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
 from models.claims import Claimed, limit_rate
 from models.db import Database
-from models.machine import Move
+from models.machine import Move, State
 from workers import metrics
 from workers.attempt import Attempt, End
 from workers.context import JobContext
@@ -107,24 +107,39 @@ class Runtime:
         attempt = Attempt(claimed, registry().get(claimed.action))
         with self._lock:
             self._running[claimed.id, claimed.attempt] = attempt
-        self.claimed_at = self.db.now()
+        self.claimed_at = claimed.started_at
         self.events.claimed(claimed)
-        metrics.started(
-            claimed.action, max(0.0, (self.claimed_at - max(claimed.due_at, claimed.created_at)).total_seconds())
-        )
+        waited = claimed.started_at - max(claimed.due_at, claimed.created_at)
+        metrics.started(claimed.action, max(0.0, waited.total_seconds()))
         return attempt
 
     def run(self, attempt: Attempt) -> None:
         """Run an attempt and hand its ending to the ledger; whoever settles it first writes it."""
-        ctx = JobContext(attempt, self.ledger, self.outbox)
         try:
-            ending = execute(attempt, ctx, self.db.now, self.watch.rate_limits, self._max_result_bytes)
-            if attempt.settle():
+            ending = self._execute(attempt)
+            if not attempt.settle():
+                return
+            if ending is None:
+                self._forget(attempt)
+            else:
                 self._end_soon(attempt, ending)
         except Exception:
             # a defect of ours: the watch lets the job go, and the dispatcher decides about it as about a dead worker's
             log.exception("an attempt could not be ended", job=str(attempt.claimed.id))
             self._forget(attempt)
+
+    def _execute(self, attempt: Attempt) -> Ending | None:
+        """How the attempt ended; None when that is not for us to say.
+
+        A lost attempt was made to end by us, so what it raised says nothing about its job: should the row still be
+        ours, the watch lets it go and the dispatcher decides. What it achieved all the same is written, if SQL agrees.
+        """
+        if attempt.lost:
+            return None
+        ctx = JobContext(attempt, self.ledger, self.outbox)
+        ending = execute(attempt, ctx, self.db.now, self.watch.rate_limits, self._max_result_bytes)
+        achieved = ending.move.to is State.SUCCEEDED
+        return ending if achieved or not attempt.lost else None
 
     def run_here(self, job_id: UUID) -> None:
         """Claim a job and run it in this thread, to its written ending; for the heavy pool."""
@@ -161,7 +176,7 @@ class Runtime:
 
     def _wait_until_written(self, attempt: Attempt) -> None:
         key = (attempt.claimed.id, attempt.claimed.attempt)
-        while key in self._running and attempt.end is not End.LOST:
+        while key in self._running and not attempt.lost:
             time.sleep(0.002)
 
     def _forget(self, attempt: Attempt) -> None:
@@ -183,28 +198,24 @@ class Runtime:
 
     def overdue(self, attempt: Attempt) -> None:
         """End an attempt that does not end itself: by its verdict in SQL, and by its thread's or process's loss."""
-        if attempt.end is End.LOST:
+        now = self.db.now()
+        if not attempt.settle():
+            return  # it just ended by itself, or its ending waits for the database
+        if attempt.lost:
             self._forget(attempt)
-        elif attempt.settle():
-            self._write(attempt, past_deadline(attempt, self.db.now()))
-        elif not attempt.abandoned:
-            return  # it just ended by itself
+        else:
+            self._write(attempt, past_deadline(attempt, now))
         if self.slots is None:
             self._end_process(attempt)
-        elif not attempt.abandoned:
-            attempt.abandoned = True
+        elif self.slots.write_off(attempt):
             log.warning("an action did not end; its slot is written off", job=str(attempt.claimed.id))
-            self.slots.write_off(attempt)
             self._replace_if_worn()
 
     def write_again(self) -> None:
         with self._lock:
             waiting, self._unwritten = self._unwritten, []
         for attempt, move in waiting:
-            if attempt.end is End.LOST:
-                self._forget(attempt)
-            else:
-                self._write(attempt, move)
+            self._write(attempt, move)  # also of a lost attempt: SQL knows whether it is lost
 
     def _end_process(self, attempt: Attempt) -> None:
         """The heavy pool's way: the process goes, Celery makes a new one."""
@@ -229,8 +240,10 @@ class Runtime:
         threading.Thread(target=self._leave, name="leave", daemon=True).start()
 
     def _leave(self) -> None:
-        self.stop()
-        os._exit(EXIT_REPLACE_ME)
+        try:
+            self.stop()
+        finally:
+            os._exit(EXIT_REPLACE_ME)
 
     def _give_back_rest(self) -> None:
         now = self.db.now()

@@ -16,7 +16,7 @@ from uuid import UUID
 import structlog
 
 from models.db import TRANSIENT_ERRORS
-from workers.attempt import Attempt, End
+from workers.attempt import Attempt
 from workers.ledger import Ledger
 
 log = structlog.get_logger(__name__)
@@ -69,11 +69,14 @@ class Slots:
             if self._reserve(wait_s=STAND_BACK_S):
                 return self._claim(job_id)
 
-    def write_off(self, attempt: Attempt) -> None:
-        """Give a new thread the slot of an attempt that does not come back."""
+    def write_off(self, attempt: Attempt) -> bool:
+        """Give a new thread the slot of an attempt that does not come back; False when it just came back."""
+        if not attempt.free_slot():
+            return False
         self.written_off += 1
         self._add_slot(self.size + self.written_off)
-        self._ended(attempt)
+        self._ended()
+        return True
 
     def stop_taking(self) -> None:
         """Claim nothing more; doorbells that wait for a slot return."""
@@ -100,15 +103,14 @@ class Slots:
             attempt = self._ready.get()
             if attempt is None:
                 return
-            if attempt.end is not End.LOST:
-                attempt.start()
-                self._run(attempt)
-                self._run_s += 0.1 * (attempt.ran_s - self._run_s)
-            if attempt.abandoned:
+            attempt.start()
+            self._run(attempt)
+            self._run_s += 0.1 * (attempt.ran_s - self._run_s)
+            if not attempt.free_slot():
                 return  # this slot was written off meanwhile, and another thread has its place
-            self._ended(attempt)
+            self._ended()
 
-    def _ended(self, attempt: Attempt) -> None:
+    def _ended(self) -> None:
         with self._changed:
             self._open -= 1
             self._changed.notify()
@@ -128,14 +130,16 @@ class Slots:
             self._changed.notify_all()
 
     def _claim(self, job_id: UUID) -> None:
+        claimed = []
         try:
             claimed = self._ledger.claim(job_id)
         except TRANSIENT_ERRORS:
-            claimed = []  # the row is still queued, and the dispatcher rings again
+            return  # the row is still queued, and the dispatcher rings again
+        finally:
+            if not claimed:
+                self._give_back(1)
         for job in claimed:
             self._ready.put(self._admit(job))
-        if not claimed:
-            self._give_back(1)
 
     def _pull_loop(self) -> None:
         while not self._stopping:

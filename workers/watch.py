@@ -98,6 +98,9 @@ class Watch:
             except TRANSIENT_ERRORS as error:
                 log.warning("cannot renew leases", error=type(error).__name__)
                 self._fence_if_too_late()
+            except Exception:  # without this thread nothing is renewed or ended on time, so it outlives a defect
+                log.exception("a look of the watch broke")
+                self._fence_if_too_late()
             if self._stop.wait(LOOK_S):
                 return
 
@@ -118,20 +121,23 @@ class Watch:
 
     def _write(self, running: list[Attempt], now: datetime) -> None:
         seen = [(one.claimed.id, one.claimed.attempt, *shown) for one in running if (shown := one.take_progress())]
-        renewing = running and time.monotonic() - self._renewed_at > self._process.lease_s / 4
-        beating = self._beats and time.monotonic() - self._beat_at > BEAT_S
+        looked_at = time.monotonic()
+        if not running:
+            self._renewed_at = looked_at  # what is claimed from here on has a fresh lease
+        renewing = running and looked_at - self._renewed_at > self._process.lease_s / 4
+        beating = self._beats and looked_at - self._beat_at > BEAT_S
         if not (seen or renewing or beating):
             return
         with self._db.write(durable=False) as conn:
-            show_progress(conn, seen)
             if renewing:
                 renew(conn, self._process.name, self._process.lease_s, now)
+            show_progress(conn, seen)
             if beating:
                 beat(conn, self._about(), now)
         if renewing:
-            self._renewed_at = time.monotonic()
+            self._renewed_at = looked_at
         if beating:
-            self._beat_at = time.monotonic()
+            self._beat_at = looked_at
 
     def _about(self) -> dict[str, object]:
         process = self._process

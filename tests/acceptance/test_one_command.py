@@ -54,17 +54,22 @@ def test_flower_is_behind_a_password_and_shows_tasks_by_name_without_inputs(
     assert "canary-input" not in engine.log()
 
 
+@pytest.mark.timeout(300)
 def test_a_real_openai_compatible_server_writes_the_summary(
-    start_engine: Callable[..., Engine], long_page: str, model_server: str
+    start_engine: Callable[..., Engine], long_page: str, model_server: tuple[str, str]
 ) -> None:
-    engine = start_engine(OPENAI_BASE_URL=f"{model_server}/v1", OPENAI_MODEL="")
-    done = engine.client.post(
-        "/llm/generate", json={"prompt": "remind me to call Bob", "max_tokens": 20}, headers={"Prefer": "wait=60"}
-    )
-    job = done.json()
+    url, model = model_server
+    engine = start_engine(OPENAI_BASE_URL=f"{url}/v1", OPENAI_MODEL=model)
+    given = {"url": long_page, "method": "llm"}
+    submitted = engine.client.post("/document/summarize", json=given)
+    assert submitted.status_code == 202, submitted.text
+    job = poll(engine, submitted.headers["Location"], within_s=180)
     assert job["state"] == "succeeded", job
-    assert job["result"]["provider"] == "openai"
+    assert (job["result"]["method"], job["result"]["provider"]) == ("llm", "openai")
+    assert job["result"]["summary"]
     assert job["result"]["tokens_out"] > 0
+    tokens = asyncio.run(tokens_of(engine))
+    assert tokens, "the text arrives while it is generated"
 
 
 @pytest.fixture(scope="module")
@@ -93,21 +98,21 @@ def model_server(tmp_path_factory: pytest.TempPathFactory) -> Any:
     server = subprocess.Popen([*command, "--device", "cpu"], env=offline)
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_until(lambda: httpx.get(f"{url}/v1/models", timeout=5).status_code == 200, 90, "the model server")
-        yield url
+        wait_until(lambda: httpx.get(f"{url}/health", timeout=5).status_code == 200, 90, "the model server")
+        yield url, str(folder)
     finally:
         server.terminate()
         server.wait(20)
 
 
-def poll(engine: Engine, location: str) -> dict[str, Any]:
+def poll(engine: Engine, location: str, within_s: float = 30) -> dict[str, Any]:
     found: dict[str, Any] = {}
 
     def ended() -> bool:
         found.update(engine.client.get(location).raise_for_status().json())
         return found["state"] in ENDED
 
-    wait_until(ended, 30, "the job to end")
+    wait_until(ended, within_s, "the job to end")
     return found
 
 
@@ -132,4 +137,22 @@ async def by_websocket(engine: Engine, job_id: str) -> dict[str, Any]:
                     assert message["rev"] == message["job"]["rev"]
                     found: dict[str, Any] = message["job"]
                     return found
+    raise AssertionError("the socket ended without the job")
+
+
+async def tokens_of(engine: Engine) -> list[str]:
+    """The streamed pieces of one generation, up to its end."""
+    pieces: list[str] = []
+    async with websockets.connect(f"{engine.url.replace('http', 'ws')}/ws") as socket, asyncio.timeout(60):
+        await socket.send(json.dumps({"type": "auth", "token": engine.token}))
+        submit = {"type": "submit", "action": "llm.generate", "input": {"prompt": "remind me", "max_tokens": 30}}
+        async for text in socket:
+            message = json.loads(text)
+            if message["type"] == "live":
+                await socket.send(json.dumps(submit))
+            elif message["type"] == "token":
+                pieces.append(message["text"])
+            elif message["type"] == "job" and message["job"]["state"] in ENDED:
+                assert message["job"]["state"] == "succeeded", message
+                return pieces
     raise AssertionError("the socket ended without the job")
