@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
+
+import structlog
 
 from llmcoder.action import Queue
 from llmcoder.config import config
 from llmcoder.log import set_up_logging
 from llmcoder.settings import EngineSettings
 
+log = structlog.get_logger(__name__)
+
 
 def main(arguments: list[str]) -> None:
     if arguments not in (["io"], ["heavy"]):
         raise SystemExit("usage: python -m workers io|heavy")
     set_up_logging()
+    _say_once_that_this_is_root()
     from workers.app import app
 
     queue = Queue(arguments[0])
@@ -31,6 +38,15 @@ def main(arguments: list[str]) -> None:
             *pool,
         ]
     )
+
+
+def _say_once_that_this_is_root() -> None:
+    """Celery says it in six lines for every process."""
+    from celery.platforms import SecurityWarning
+
+    if os.getuid() == 0:
+        warnings.filterwarnings("ignore", category=SecurityWarning)
+        log.warning("running as root; an account of its own is safer")
 
 
 if __name__ == "__main__":
