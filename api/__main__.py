@@ -51,8 +51,16 @@ def main() -> None:
 
 def serve(host: str, port: int) -> None:
     """Answer until SIGTERM or SIGINT."""
-    app = create_app()
-    server = Server(
+    server = server_of(create_app(), host, port)
+    signal.signal(signal.SIGTERM, _leave)  # uvicorn raises the signals again that it was ended by
+    signal.signal(signal.SIGINT, _leave)
+    log.info("listening", address=f"http://{host}:{port}")
+    server.run()
+
+
+def server_of(app: FastAPI, host: str, port: int) -> Server:
+    """The server as we set it up."""
+    return Server(
         app,
         uvicorn.Config(
             app,
@@ -71,10 +79,6 @@ def serve(host: str, port: int) -> None:
             timeout_graceful_shutdown=GRACE_S,
         ),
     )
-    signal.signal(signal.SIGTERM, _leave)  # uvicorn raises the signals again that it was ended by
-    signal.signal(signal.SIGINT, _leave)
-    log.info("listening", address=f"http://{host}:{port}")
-    server.run()
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -32,7 +33,8 @@ class Metrics:
     """What this process counts, and the page that shows it together with what SQL knows."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # a line for each line, with the time at which counting began
+        # a line for each line, with the time at which counting began
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._own = CollectorRegistry()
         self._submits = Counter(
             "llmcoder_submits", "Jobs accepted by this process.", ["action", "door"], registry=self._own
@@ -40,6 +42,9 @@ class Metrics:
         self._responses = Counter(
             "llmcoder_http_responses", "Responses of this process.", ["route", "status"], registry=self._own
         )
+        # prometheus_client looks a child up under a lock, by way of strings; there are few, so they are kept
+        self._submits_of = cache(self._submits.labels)
+        self._responses_of = cache(self._responses.labels)
         self._waits = Histogram("llmcoder_job_wait_seconds", "How long requests waited for a job.", registry=self._own)
         self._own.register(_FromSql(self))
         self._lock = asyncio.Lock()
@@ -48,10 +53,10 @@ class Metrics:
         self.waiting: Mapping[tuple[str, str], int] = {}
 
     def submitted(self, action: str, door: str) -> None:
-        self._submits.labels(action, door).inc()
+        self._submits_of(action, door).inc()
 
     def responded(self, route: str, status: int) -> None:
-        self._responses.labels(route, str(status)).inc()
+        self._responses_of(route, status).inc()
 
     def waited(self, seconds: float) -> None:
         self._waits.observe(seconds)

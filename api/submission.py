@@ -166,7 +166,7 @@ def input_of_query(action: AnyAction, query: bytes) -> str:
         for name, values in given.items()
     }
     try:
-        return _dumped(action.input.model_validate_strings(plain))
+        return _dumped(action.input.model_validate(plain))
     except ValidationError as error:
         raise _at(error, "query") from None
 

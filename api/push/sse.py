@@ -17,6 +17,7 @@ from llmcoder.errors import BadInput
 
 HEARTBEAT_S = 15.0
 VERIFY_EVERY_S = 60.0
+HEARTBEAT = b": heartbeat\n"  # a comment; an empty line after it would be an empty event to some clients
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}  # the latter: nginx would hold events back
 
 router = APIRouter(tags=["jobs"])
@@ -61,7 +62,7 @@ async def _events(services: Services, who: Identity, token: str, since: int | No
         verify_at = time.monotonic() + VERIFY_EVERY_S
         while not feed.ended:
             news = await feed.next(HEARTBEAT_S)
-            yield _event(news) if news else b": heartbeat\n\n"
+            yield _event(news) if news else HEARTBEAT
             if time.monotonic() > verify_at:
                 await services.identities.authenticate(token)
                 verify_at = time.monotonic() + VERIFY_EVERY_S
