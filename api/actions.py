@@ -10,15 +10,14 @@ from typing import Annotated, Any
 
 from fastapi import Body, Depends, Header, Query
 from pydantic import AfterValidator, AwareDatetime, Field, JsonValue
-from starlette.requests import Request
 from starlette.responses import Response
 
 from api.auth.identity import Identity, bearer, current
 from api.job_view import JobView, problems
-from api.lean import Answer, LeanRoute, read_body
+from api.lean import Answer, Asked, JsonBytes, LeanRoute, read_body
 from api.prefer import LONGEST_WAIT_S, Prefer, read_prefer
 from api.problems import HttpError
-from api.services import Services, services_of
+from api.services import Services
 from api.submission import accept, checked_key, input_of_body, input_of_object, input_of_query, read_model
 from llmcoder.action import Effect
 from llmcoder.model import Model
@@ -98,12 +97,12 @@ def _by_post(action: AnyAction) -> LeanRoute:
 
     async def documented(body: given, who: Caller, key: Key = None, prefer: Preference = None) -> Any: ...
 
-    async def answer(request: Request) -> Response:
+    async def answer(request: Asked) -> Response:
         services, who = await _caller(request)
         text = input_of_body(action, await _json_body(request))
-        key = checked_key(request.headers.get("idempotency-key"))
+        key = checked_key(request.header(b"idempotency-key"))
         accepted = await accept(services, who, action, text, door="action", key=key)
-        return await _answer(services, accepted, read_prefer(request.headers.get("prefer")))
+        return await _answer(services, accepted, read_prefer(request.header(b"prefer")))
 
     return _route(action, "POST", documented, answer)
 
@@ -113,12 +112,12 @@ def _by_get(action: AnyAction) -> LeanRoute:
 
     async def documented(query: given, who: Caller, prefer: Preference = None) -> Any: ...
 
-    async def answer(request: Request) -> Response:
+    async def answer(request: Asked) -> Response:
         services, who = await _caller(request)
-        text = input_of_query(action, request.scope["query_string"])
-        key = checked_key(request.headers.get("idempotency-key"))
+        text = input_of_query(action, request.query)
+        key = checked_key(request.header(b"idempotency-key"))
         accepted = await accept(services, who, action, text, door="action", key=key)
-        prefer = read_prefer(request.headers.get("prefer"))
+        prefer = read_prefer(request.header(b"prefer"))
         if prefer.wait_s is None and not prefer.respond_async:
             return await _answer(services, accepted, Prefer(wait_s=READ_WAIT_S), applied=False)
         return await _answer(services, accepted, prefer)
@@ -129,16 +128,16 @@ def _by_get(action: AnyAction) -> LeanRoute:
 def _any_action() -> LeanRoute:
     async def documented(body: Submission, who: Caller, key: Key = None, prefer: Preference = None) -> Any: ...
 
-    async def answer(request: Request) -> Response:
+    async def answer(request: Asked) -> Response:
         services, who = await _caller(request)
         wanted = read_model(Submission, await _json_body(request))
         action = services.registry.find(wanted.action)
         text = input_of_object(action, wanted.input, "body", "input")
-        key = checked_key(request.headers.get("idempotency-key"))
+        key = checked_key(request.header(b"idempotency-key"))
         accepted = await accept(
             services, who, action, text, door="jobs", key=key, due_at=wanted.due_at, priority=wanted.priority
         )
-        return await _answer(services, accepted, read_prefer(request.headers.get("prefer")))
+        return await _answer(services, accepted, read_prefer(request.header(b"prefer")))
 
     return LeanRoute(
         "/jobs",
@@ -172,21 +171,20 @@ def _route(action: AnyAction, method: str, documented: Callable[..., Any], answe
 # --- what they share
 
 
-async def _caller(request: Request) -> tuple[Services, Identity]:
-    services = services_of(request)
-    token = bearer(request.headers.get("authorization", ""))
-    who = services.identities.known(token)
-    return services, who if who is not None else await services.identities.authenticate(token)
+async def _caller(request: Asked) -> tuple[Services, Identity]:
+    identities = request.services.identities
+    token = bearer(request.header(b"authorization") or "")
+    return request.services, identities.known(token) or await identities.authenticate(token)
 
 
-async def _json_body(request: Request) -> bytes:
+async def _json_body(request: Asked) -> bytes:
     """The body as it came.
 
     Raises:
         UnreadType: The client says that it is no JSON.
     """
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if kind != "application/json" and not kind.endswith("+json"):
+    kind = request.headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
+    if kind != b"application/json" and not kind.endswith(b"+json"):
         raise UnreadType("Send the input as JSON, with `Content-Type: application/json`.")
     return await read_body(request.receive)
 
@@ -198,19 +196,19 @@ async def _answer(services: Services, accepted: Accepted, prefer: Prefer, *, app
         applied: Whether it was the caller who said how long.
     """
     job = accepted.job
-    headers = {"location": f"/jobs/{job.id}"}
+    headers = [(b"location", b"/jobs/%b" % str(job.id).encode())]
     if accepted.replayed:
-        headers["idempotent-replayed"] = "true"
+        headers.append((b"idempotent-replayed", b"true"))
     if prefer.wait_s is None or prefer.respond_async:
         if prefer.respond_async:
-            headers["preference-applied"] = "respond-async"
-        return Response(job.as_json(), 202, headers, "application/json")
+            headers.append((b"preference-applied", b"respond-async"))
+        return JsonBytes(job.as_json(), 202, *headers)
     if applied:
-        headers["preference-applied"] = f"wait={prefer.wait_s}"
+        headers.append((b"preference-applied", b"wait=%d" % prefer.wait_s))
     waited_from = time.monotonic()
     job = await services.hub.wait(job, _has_ended, prefer.wait_s)
     services.metrics.waited(time.monotonic() - waited_from)
-    return Response(job.as_json(), 200 if job.ended else 202, headers, "application/json")
+    return JsonBytes(job.as_json(), 200 if job.ended else 202, *headers)
 
 
 def _has_ended(job: Job) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from fastapi import FastAPI
 from starlette.routing import Mount
+from starlette.types import Receive, Scope, Send
 
 from api import actions, catalogue, collections, configuration, health, jobs, metrics, problems
 from api.auth import routes as auth
@@ -32,6 +33,18 @@ class _Lifespan(Protocol):
     def __call__(self, app: FastAPI) -> AbstractAsyncContextManager[None]: ...
 
 
+class Application(FastAPI):
+    """FastAPI, with a short cut for the hot routes around all of its layers."""
+
+    def __init__(self, lean: list[LeanRoute], **options: Any) -> None:
+        super().__init__(**options)
+        self._entrance = HotPaths(super().__call__, lean)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self
+        await self._entrance(scope, receive, send)
+
+
 def create_app(own: Config | None = None, known: Registry | None = None) -> FastAPI:
     """The application of this process.
 
@@ -43,7 +56,9 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
     known = known or registry()
     own.register(*known.settings())
     counted = metrics.Metrics()
-    app = FastAPI(
+    lean = actions.lean_routes(known)
+    app = Application(
+        lean,
         title="LLMCoder",
         description=DESCRIPTION,
         version="0.1.0",
@@ -51,7 +66,6 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
-    lean = actions.lean_routes(known)
     app.router.routes.extend(lean)
     for router in (
         sse.router,  # before /jobs/{job_id}
@@ -84,7 +98,6 @@ def _lifespan(own: Config, known: Registry, counted: metrics.Metrics) -> _Lifesp
 def _add_middleware(app: FastAPI, lean: list[LeanRoute], counted: metrics.Metrics) -> None:
     """From the inside out: what is added last sees a request first."""
     submitting = {route.path for route in lean if "GET" in (route.methods or ())}
-    app.add_middleware(HotPaths, routes=lean)
     app.add_middleware(Limited)
     problems.install(app)
     app.add_middleware(Observed, metrics=counted)

@@ -27,6 +27,7 @@ PROTECTION = (
 #: Nothing that we answer is a page, but for the documentation, which brings its scripts from elsewhere.
 NO_PAGE = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 NO_STORE = (b"cache-control", b"no-store")
+PROTECTION_OF_DATA = (*PROTECTION, NO_PAGE, NO_STORE)
 PAGES = ("/docs", "/redoc")
 TRIED = ("GET", "POST", "PUT", "PATCH", "DELETE")
 EXPOSED = ["Location", "ETag", "Retry-After", "Preference-Applied", "Idempotent-Replayed"]

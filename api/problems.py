@@ -170,13 +170,18 @@ class Unexpected:
         try:
             await self._app(scope, receive, watched)
         except Exception:  # the edge of the process: nothing above could answer the caller; logged, with its trace
-            request_id = str(new_id())
-            log.exception("unexpected error", request_id=request_id, method=scope["method"], path=scope["path"])
+            answer = unexpected(scope)
             if started:  # half an answer is out; only a broken connection still tells the caller
                 raise
-            detail = f"This is a defect of the service, logged as request {request_id}."
-            answer = problem(500, "internal", "Something went wrong here", detail, request_id=request_id)
             await answer(scope, receive, send)
+
+
+def unexpected(scope: Scope) -> Response:
+    """The answer while an exception is handled that nobody foresaw; its trace goes to the log."""
+    request_id = str(new_id())
+    log.exception("unexpected error", request_id=request_id, method=scope["method"], path=scope["path"])
+    detail = f"This is a defect of the service, logged as request {request_id}."
+    return problem(500, "internal", "Something went wrong here", detail, request_id=request_id)
 
 
 class BodyTooLarge(HTTPException):
