@@ -1,5 +1,6 @@
-"""Every part of the engine looked at from outside, as it is this moment; nothing is changed or made.
+"""Every part of the engine looked at from outside, as it is this moment.
 
+Nothing is changed, but for what opening the configuration does: it makes the data folder and takes `.env` in.
 The order is that of the causes: what is said first is to be mended first.
 """
 
@@ -10,6 +11,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -196,18 +198,12 @@ def database(settings: EngineSettings) -> Iterator[Finding]:
         yield broken("database", f"{where} is not there", f"`llmcoder migrate`, or: {START}")
         return
     try:
-        yield from _database(db, where, settings)
+        with closing(db):
+            yield from _database(db, where, settings)
     except UnsafeDatabase:
         return  # said above
     except (*TRANSIENT_ERRORS, sa.exc.ProgrammingError) as error:
         yield broken("database", of_database(error))
-    finally:
-        if not db.is_sqlite or _sqlite_is_safe():
-            db.close()
-
-
-def _sqlite_is_safe() -> bool:
-    return sqlite("sqlite").standing == "fine"
 
 
 def _database(db: Database, where: str, settings: EngineSettings) -> Iterator[Finding]:

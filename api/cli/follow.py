@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LOOK_S = 1.0
 REST_S = 0.1
 #: A job's last tokens and its end come through one channel, but its end may be seen in SQL first.
-LAST_WORDS_S = 0.3
+LAST_WORDS_S = 0.1
 #: Nobody took the job for this long: perhaps there is nobody.
 ALONE_AFTER_S = 3.0
 WORKER_SEEN_S = 30.0

@@ -13,6 +13,8 @@ from api.cli.options import ExitCode, Output, OutputOption, UserOption
 from api.cli.output import say, show_json
 
 if TYPE_CHECKING:
+    from api.cli.follow import Ear
+    from models.db import Database
     from models.jobs import Job
 
 EXIT_CODES = {"succeeded": ExitCode.DONE, "uncertain": ExitCode.UNCERTAIN}
@@ -74,7 +76,7 @@ def run(
     raise typer.Exit(EXIT_CODES.get(job.state, ExitCode.FAILED))
 
 
-def wait_for(db: Any, ear: Any, job: Job, timeout_s: float | None) -> Job:
+def wait_for(db: Database, ear: Ear, job: Job, timeout_s: float | None) -> Job:
     """The job as it ended; ends this process where that takes too long."""
     from api.cli.follow import StillRunning, follow
     from api.cli.screen import Screen
