@@ -13,13 +13,13 @@ from uuid import UUID
 import httpx
 import pytest
 import sqlalchemy as sa
+from served import Served, serving
 
 from llmcoder import User
 from llmcoder.ids import new_id
 from models.db import Database
 from models.machine import Reason, State
 from models.tables import jobs, rate_limits, workers
-from served import Served, serving
 
 
 @pytest.fixture
@@ -50,7 +50,9 @@ def uncertain(served: Served, client: httpx.Client) -> str:
 # --- nobody else's
 
 
-def test_every_address_of_a_job_is_404_for_everybody_else(served: Served, alice: httpx.Client, bob: httpx.Client) -> None:
+def test_every_address_of_a_job_is_404_for_everybody_else(
+    served: Served, alice: httpx.Client, bob: httpx.Client
+) -> None:
     job_id = served.submit(alice)["id"]
     paths = alice.get("/openapi.json").json()["paths"]
     doors = [(method, path) for path, methods in paths.items() if "{job_id}" in path for method in methods]

@@ -17,11 +17,11 @@ from uuid import uuid4
 import httpx
 import pytest
 from pydantic import Field, SecretStr
+from served import Served, private_redis, serving, wait_until
 
 from llmcoder import Context, Effect, Model, Settings, User, action
 from models.db import Database
 from models.tables import jobs
-from served import Served, private_redis, serving, wait_until
 from workers.broker import redis_client
 
 
@@ -146,7 +146,9 @@ def test_an_unknown_action_is_404_and_offers_the_nearest_names(alice: httpx.Clie
 
 def test_a_body_of_another_type_is_415(alice: httpx.Client) -> None:
     assert alice.post("/test/echo", data={"text": "hi"}).status_code == 415
-    assert alice.post("/test/echo", content=b"{}", headers={"content-type": "Application/JSON; charset=utf-8"}).is_success
+    assert alice.post(
+        "/test/echo", content=b"{}", headers={"content-type": "Application/JSON; charset=utf-8"}
+    ).is_success
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -221,9 +223,7 @@ def test_the_same_key_for_another_submission_is_422(served: Served, alice: httpx
     assert served.count() == 1
 
 
-def test_a_key_belongs_to_its_user(
-    served: Served, alice: httpx.Client, new_user: Callable[[str], User]
-) -> None:
+def test_a_key_belongs_to_its_user(served: Served, alice: httpx.Client, new_user: Callable[[str], User]) -> None:
     key = {"idempotency-key": "mine"}
     first = alice.post("/test/echo", json={"text": "a"}, headers=key).json()
     with served.client(new_user("bob@example.org")) as bob:
@@ -386,9 +386,7 @@ def _references(part: Any) -> Iterator[str]:
             yield from _references(value)
 
 
-def test_a_hung_redis_neither_fails_nor_slows_a_submit(
-    db: Database, tmp_path: Path, user: User
-) -> None:
+def test_a_hung_redis_neither_fails_nor_slows_a_submit(db: Database, tmp_path: Path, user: User) -> None:
     with (
         private_redis() as (pid, redis_url),
         serving(db, redis_url, tmp_path) as served,
