@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -36,6 +36,7 @@ class Claimed:
     marker: str | None
     created_at: datetime
     due_at: datetime
+    started_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,33 +65,44 @@ _CLAIM_COLUMNS = (
     jobs.c.marker,
     jobs.c.created_at,
     jobs.c.due_at,
+    jobs.c.started_at,
 )
 
 
-def claim(
-    conn: sa.Connection, ids: Sequence[UUID], worker: str, lease_s: float, now: datetime
-) -> tuple[list[Claimed], list[Moved]]:
-    """Take those of the named jobs that are queued; the others are somebody else's by now, and that is no error."""
+def pick(conn: sa.Connection, named: Collection[UUID], queue: str, limit: int) -> list[UUID]:
+    """Lock what may be claimed: those of the named jobs that are queued, and up to `limit` next due ones of a queue.
+
+    What another transaction holds is passed over instead of waited for: it is somebody else's by now.
+    """
+    of_name = conn.execute(_NAMED, {"ids": list(named)}).scalars().all() if named else []
+    after = conn.execute(_NEXT, {"queue": queue, "limit": limit + len(of_name)}).scalars().all() if limit else []
+    return [*of_name, *[job_id for job_id in after if job_id not in named][:limit]]
+
+
+def taking(ids: Sequence[UUID], worker: str, lease_s: float, now: datetime) -> list[Move]:
+    """The transitions that claim jobs for a worker process."""
     lease = {"worker": worker, "lease_until": now + timedelta(seconds=lease_s), "started_at": now, "rung_at": None}
-    wanted = [
-        Move(job_id, State.RUNNING, only_from=frozenset({State.QUEUED}), values=lease) for job_id in dict.fromkeys(ids)
-    ]
-    moved = [done for done in apply(conn, wanted, now, skip_locked=True) if done is not None]
-    if not moved:
-        return [], []
-    took = sa.select(*_CLAIM_COLUMNS).join(users, users.c.id == jobs.c.user_id)
-    rows = conn.execute(took.where(jobs.c.id.in_([done.job_id for done in moved])).order_by(jobs.c.priority, jobs.c.id))
-    return [Claimed(*tuple(row)) for row in rows], moved
+    return [Move(job_id, State.RUNNING, only_from=frozenset({State.QUEUED}), values=lease) for job_id in ids]
 
 
-def claim_next(
-    conn: sa.Connection, queue: str, limit: int, worker: str, lease_s: float, now: datetime
-) -> tuple[list[Claimed], list[Moved]]:
-    """Take the next due jobs of a queue, in order, without a doorbell."""
-    ids = conn.execute(_NEXT, {"queue": queue, "limit": limit}).scalars().all()
-    return claim(conn, ids, worker, lease_s, now) if ids else ([], [])
+def claimed(conn: sa.Connection, moved: Sequence[Moved | None]) -> list[Claimed]:
+    """What was claimed, in the order in which it should run."""
+    ids = [done.job_id for done in moved if done is not None]
+    return [Claimed(*tuple(row)) for row in conn.execute(_CLAIMED, {"ids": ids})] if ids else []
 
 
+_NAMED = (
+    sa.select(jobs.c.id)
+    .where(jobs.c.id.in_(sa.bindparam("ids", expanding=True)), jobs.c.state == sa.literal_column("'queued'"))
+    .order_by(jobs.c.id)
+    .with_for_update(skip_locked=True)
+)
+_CLAIMED = (
+    sa.select(*_CLAIM_COLUMNS)
+    .join(users, users.c.id == jobs.c.user_id)
+    .where(jobs.c.id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(jobs.c.priority, jobs.c.id)
+)
 _NEXT = (
     sa.select(jobs.c.id)
     .where(jobs.c.queue == sa.bindparam("queue"), jobs.c.state == sa.literal_column("'queued'"))
@@ -119,7 +131,8 @@ def renew(conn: sa.Connection, worker: str, lease_s: float, now: datetime) -> No
     """Renew the leases of everything the worker process runs, with one statement."""
     until = now + timedelta(seconds=lease_s)
     mine = sa.and_(jobs.c.worker == worker, jobs.c.state == sa.literal_column("'running'"))
-    conn.execute(sa.update(jobs).where(mine).values(lease_until=until))
+    in_order = sa.select(jobs.c.id).where(mine).order_by(jobs.c.id).with_for_update()  # as everybody locks jobs
+    conn.execute(sa.update(jobs).where(jobs.c.id.in_(in_order)).values(lease_until=until))
 
 
 def let_go(conn: sa.Connection, worker: str, ids: Sequence[UUID], now: datetime) -> None:
@@ -132,7 +145,8 @@ def show_progress(conn: sa.Connection, seen: Sequence[tuple[UUID, int, float, st
     """Keep the latest progress of running attempts (job, attempt, fraction, message), for those who poll."""
     if not seen:
         return
-    rows = [{"j": job, "a": attempt, "f": fraction, "m": message} for job, attempt, fraction, message in seen]
+    in_order = sorted(seen, key=lambda one: one[0])  # as everybody locks jobs
+    rows = [{"j": job, "a": attempt, "f": fraction, "m": message} for job, attempt, fraction, message in in_order]
     conn.execute(_SHOW_PROGRESS, rows)
 
 
@@ -239,7 +253,8 @@ def to_ring(conn: sa.Connection, queue: str, rung_before: datetime, limit: int, 
 def forget_rings(conn: sa.Connection) -> int:
     """The broker lost everything: no doorbell is out any more. Returns how many there were."""
     rung = sa.and_(jobs.c.state == sa.literal_column("'queued'"), jobs.c.rung_at.is_not(None))
-    return conn.execute(sa.update(jobs).where(rung).values(rung_at=None)).rowcount
+    free = sa.select(jobs.c.id).where(rung).with_for_update(skip_locked=True)  # the others are being claimed or rung
+    return conn.execute(sa.update(jobs).where(jobs.c.id.in_(free)).values(rung_at=None)).rowcount
 
 
 def lost(conn: sa.Connection, now: datetime, limit: int) -> list[Lost]:

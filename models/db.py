@@ -28,6 +28,14 @@ SAFE_SQLITE = (3, 51, 3)
 BACKPORTED_SQLITE = ((3, 50, 7), (3, 44, 6))
 BUSY_TIMEOUT_S = 30
 CLOCK_CHECK_S = 10.0
+#: A server that vanished without a word would otherwise hold its caller for hours: the kernel's own patience.
+NOTICE_A_DEAD_SERVER = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 TRANSIENT_ERRORS = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
 
 
@@ -69,19 +77,26 @@ class Database:
     def now(self) -> datetime:
         """The database's clock, so that leases of several hosts are compared on one clock.
 
-        On PostgreSQL it is asked every few seconds and carried on by the monotonic clock in between.
+        On PostgreSQL it is asked every few seconds and carried on by the monotonic clock in between, and for as long
+        as the database is away.
         """
         if self.is_sqlite:
             return datetime.now(UTC)
         with self._anchor_lock:
             if self._anchor is None or time.monotonic() - self._anchor[1] > CLOCK_CHECK_S:
-                self._anchor = self._ask_clock()
+                self._anchor = self._ask_clock(self._anchor)
             at, mono = self._anchor
         return at + timedelta(seconds=time.monotonic() - mono)
 
-    def _ask_clock(self) -> tuple[datetime, float]:
-        with self.read() as conn:
-            at = conn.execute(sa.text("SELECT clock_timestamp()")).scalar_one()
+    def _ask_clock(self, known: tuple[datetime, float] | None) -> tuple[datetime, float]:
+        try:
+            with self.read() as conn:
+                at = conn.execute(sa.text("SELECT clock_timestamp()")).scalar_one()
+        except TRANSIENT_ERRORS:
+            if known is None:
+                raise
+            mono = time.monotonic()
+            return known[0] + timedelta(seconds=mono - known[1]), mono
         return at.astimezone(UTC), time.monotonic()
 
     def close(self) -> None:
@@ -106,17 +121,24 @@ class Database:
     def _reading(self) -> sa.Engine:
         if self.is_sqlite:
             return self._sqlite("NORMAL", begin=None)
-        return self._postgresql(isolation_level="AUTOCOMMIT")
+        return self._postgresql("", isolation_level="AUTOCOMMIT")
 
     def _engine(self, *, durable: bool) -> sa.Engine:
         if self.is_sqlite:
             return self._sqlite("FULL" if durable else "NORMAL", begin="BEGIN IMMEDIATE")
-        options = f"-c synchronous_commit={'on' if durable else 'off'}"
-        return self._postgresql(connect_args={"options": options, "connect_timeout": 5})
+        return self._postgresql(f"-c synchronous_commit={'on' if durable else 'off'}")
 
-    def _postgresql(self, **more: Any) -> sa.Engine:
+    def _postgresql(self, options: str, **more: Any) -> sa.Engine:
         # hide_parameters: an error's text would otherwise quote inputs and password hashes
-        return sa.create_engine(self.url, pool_size=self._pool_size, pool_pre_ping=True, hide_parameters=True, **more)
+        connect_args = NOTICE_A_DEAD_SERVER | {"options": options}
+        return sa.create_engine(
+            self.url,
+            pool_size=self._pool_size,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args=connect_args,
+            **more,
+        )
 
     def _sqlite(self, synchronous: str, begin: str | None) -> sa.Engine:
         dbapi = safe_sqlite()

@@ -238,13 +238,19 @@ def listed(conn: sa.Connection, user_id: UUID, wanted: Filter, limit: int) -> li
 
 
 def request_cancel(conn: sa.Connection, job: Job, now: datetime) -> Moved | None:
-    """Cancel a job that has not started; ask a running one to end.
+    """Cancel a job that does not run now; ask a running one to end.
+
+    One whose effect an earlier attempt may have had becomes uncertain: "cancelled" would invite to do it again.
 
     Returns:
         The transition, or None when the job runs (its attempt ends it) or has ended by now.
     """
-    before_start = frozenset({State.QUEUED, State.SCHEDULED, State.WAITING})
-    moved = apply(conn, [Move(job.id, State.CANCELLED, only_from=before_start)], now)[0]
+    at_rest = frozenset({State.QUEUED, State.SCHEDULED, State.WAITING})
+    armed_at = conn.execute(sa.select(jobs.c.armed_at).where(jobs.c.id == job.id).with_for_update()).scalar()
+    move = Move(job.id, State.CANCELLED, only_from=at_rest)
+    if armed_at is not None:
+        move = Move(job.id, State.UNCERTAIN, reason=Reason.CANCELLED, only_from=at_rest)
+    moved = apply(conn, [move], now)[0]
     if moved is None:
         running = sa.and_(jobs.c.id == job.id, jobs.c.state == State.RUNNING)
         conn.execute(sa.update(jobs).where(running).values(cancel_requested_at=now))

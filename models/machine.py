@@ -1,15 +1,15 @@
 """The job state machine: one table of allowed transitions, and the only function that performs them.
 
 Every transition is a compare-and-set fenced by the attempt number, and takes the user's next revision in the same
-transaction. Locks are taken in one order everywhere (jobs by id, then users' counters by user), so no two
-transactions wait for each other in a circle.
+transaction. Locks are waited for in one order everywhere (jobs by id, then users' counters by user, once), so no two
+transactions wait for each other in a circle. A transaction with several steps takes its jobs' locks first, see `lock`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
@@ -54,12 +54,12 @@ class Reason(StrEnum):
 
 _S = State
 TRANSITIONS: Mapping[State, frozenset[State]] = {
-    _S.QUEUED: frozenset({_S.RUNNING, _S.CANCELLED, _S.FAILED}),
-    _S.SCHEDULED: frozenset({_S.QUEUED, _S.CANCELLED}),
+    _S.QUEUED: frozenset({_S.RUNNING, _S.CANCELLED, _S.FAILED, _S.UNCERTAIN}),
+    _S.SCHEDULED: frozenset({_S.QUEUED, _S.CANCELLED, _S.UNCERTAIN}),
     _S.RUNNING: frozenset(
         {_S.SUCCEEDED, _S.FAILED, _S.CANCELLED, _S.UNCERTAIN, _S.SCHEDULED, _S.QUEUED, _S.WAITING},
     ),
-    _S.WAITING: frozenset({_S.QUEUED, _S.SCHEDULED, _S.CANCELLED, _S.FAILED}),
+    _S.WAITING: frozenset({_S.QUEUED, _S.SCHEDULED, _S.CANCELLED, _S.FAILED, _S.UNCERTAIN}),
     _S.SUCCEEDED: frozenset(),
     _S.FAILED: frozenset({_S.QUEUED}),  # a person retries it
     _S.CANCELLED: frozenset({_S.QUEUED}),  # likewise
@@ -76,6 +76,7 @@ class Move:
         attempt: The fence: it only happens while the job is still at this attempt. None for those that are not an
             attempt themselves (a person, the dispatcher).
         only_from: Narrows the table: it only happens from these states.
+        or_cancel: If somebody asked for the end of the job, it is cancelled instead.
         values: Further columns to set, by name.
     """
 
@@ -84,6 +85,7 @@ class Move:
     attempt: int | None = None
     reason: Reason | None = None
     only_from: frozenset[State] | None = None
+    or_cancel: bool = False
     values: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -98,14 +100,13 @@ class Moved:
     rev: int
 
 
-def apply(
-    conn: sa.Connection, moves: Sequence[Move], now: datetime, *, skip_locked: bool = False
-) -> list[Moved | None]:
-    """Perform transitions in the caller's transaction.
+def lock(conn: sa.Connection, ids: Iterable[UUID]) -> None:
+    """Take the locks of jobs that the caller's transaction will write about in more than one step."""
+    _lock(conn, ids)
 
-    Args:
-        skip_locked: Refuse what another transaction holds instead of waiting for it; for whoever already holds
-            counters of this transaction, such as a claim after a finish.
+
+def apply(conn: sa.Connection, moves: Sequence[Move], now: datetime) -> list[Moved | None]:
+    """Perform transitions in the caller's transaction, all of them in one call.
 
     Returns:
         For each move what happened, or None where it was refused: the job is gone, is in a state from which the
@@ -113,17 +114,18 @@ def apply(
     """
     if not moves:
         return []
-    found = _lock(conn, [move.job_id for move in moves], skip_locked)
+    found = _lock(conn, [move.job_id for move in moves])
     agreed = list({move.job_id: move for move in reversed(moves) if _may(move, found.get(move.job_id))}.values())
     revs = take_revisions(conn, Counter(found[move.job_id].user_id for move in agreed))
     done: dict[int, Moved] = {}
     rows: list[dict[str, object]] = []
     for move in agreed:
         row = found[move.job_id]
-        attempt = row.attempt + 1 if move.to is State.RUNNING else row.attempt
+        wanted = _cancelled(move) if move.or_cancel and row.cancel_requested_at is not None else move
+        attempt = row.attempt + 1 if wanted.to is State.RUNNING else row.attempt
         rev = revs[row.user_id] = revs[row.user_id] + 1
-        rows.append(_values(move, attempt, rev, now))
-        done[id(move)] = Moved(move.job_id, row.user_id, move.to, attempt, rev)
+        rows.append(_values(wanted, attempt, rev, now))
+        done[id(move)] = Moved(move.job_id, row.user_id, wanted.to, attempt, rev)
     _write(conn, rows)
     return [done.get(id(move)) for move in moves]
 
@@ -149,10 +151,10 @@ _TAKE = (
 )
 
 
-def _lock(conn: sa.Connection, ids: Iterable[UUID], skip_locked: bool) -> dict[UUID, Any]:
-    wanted = sa.select(jobs.c.id, jobs.c.user_id, jobs.c.state, jobs.c.attempt).where(jobs.c.id.in_(list(ids)))
-    locked = wanted.order_by(jobs.c.id).with_for_update(skip_locked=skip_locked)
-    return {row.id: row for row in conn.execute(locked)}
+def _lock(conn: sa.Connection, ids: Iterable[UUID]) -> dict[UUID, Any]:
+    columns = (jobs.c.id, jobs.c.user_id, jobs.c.state, jobs.c.attempt, jobs.c.cancel_requested_at)
+    wanted = sa.select(*columns).where(jobs.c.id.in_(list(ids))).order_by(jobs.c.id).with_for_update()
+    return {row.id: row for row in conn.execute(wanted)}
 
 
 def _may(move: Move, row: Any | None) -> bool:
@@ -161,6 +163,10 @@ def _may(move: Move, row: Any | None) -> bool:
     if move.only_from is not None and State(row.state) not in move.only_from:
         return False
     return move.attempt is None or move.attempt == row.attempt
+
+
+def _cancelled(move: Move) -> Move:
+    return replace(move, to=State.CANCELLED, reason=None, values=dict(move.values) | {"error": None})
 
 
 def _values(move: Move, attempt: int, rev: int, now: datetime) -> dict[str, object]:

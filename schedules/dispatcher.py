@@ -118,7 +118,7 @@ class Dispatcher:
 
     def _notice_loss(self) -> None:
         """Forget the doorbells that an emptied or replaced broker lost, so that they are rung at once."""
-        if self._broker_away or self._is_new_epoch():
+        if self._is_new_epoch() or self._broker_away:
             with self._db.write(durable=False) as conn:
                 forgotten = forget_rings(conn)
             if forgotten:

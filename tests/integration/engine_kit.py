@@ -1,0 +1,251 @@
+"""Jobs made by hand, and the engine's own processes started for a test."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from uuid import UUID
+
+import redis
+import sqlalchemy as sa
+
+from api.up import redis as embedded_redis
+from llmcoder.action import Action
+from llmcoder.context import User
+from llmcoder.ids import new_id
+from models.claims import Claimed, claimed, pick, taking
+from models.db import Database
+from models.jobs import Accepted, Job, NewJob, get, insert
+from models.machine import Move, Moved, State, apply
+from models.tables import jobs
+
+ROOT = Path(__file__).resolve().parents[2]
+PLUGIN = ROOT / "tests" / "plugin"
+LEASE_S = 5
+TIRELESS_S = 30.0
+
+
+def testkit() -> ModuleType:
+    """The test actions, as declarations; workers find them through the entry point."""
+    if str(PLUGIN) not in sys.path:
+        sys.path.append(str(PLUGIN))
+    import testkit_actions
+
+    return testkit_actions
+
+
+def eventually(question: Callable[[], Any], within_s: float = TIRELESS_S, what: str = "") -> Any:
+    """The first true answer, asked until a deadline."""
+    deadline = time.monotonic() + within_s
+    while not (answer := question()):
+        assert time.monotonic() < deadline, f"not within {within_s:g} s: {what or question}"
+        time.sleep(0.02)
+    return answer
+
+
+# --- jobs by hand
+
+
+def job_of(user: User, **wanted: Any) -> NewJob:
+    plain = {"action": "test.do_nothing", "effect": "draft", "queue": "io", "input": "{}", "max_attempts": 3}
+    return NewJob(new_id(), user.id, **(plain | wanted))
+
+
+def accept(db: Database, new: Collection[NewJob], *, rung: bool = False) -> list[Accepted]:
+    with db.write() as conn:
+        return insert(conn, list(new), db.now(), rung=[rung] * len(new))
+
+
+def accept_one(db: Database, user: User, **wanted: Any) -> Job:
+    return accept(db, [job_of(user, **wanted)])[0].job
+
+
+def take(db: Database, *ids: UUID, worker: str = "w1", lease_s: float = 30.0) -> list[Claimed]:
+    """Claim jobs by name."""
+    now = db.now()
+    with db.write() as conn:
+        return claimed(conn, apply(conn, taking(pick(conn, ids, "io", 0), worker, lease_s, now), now))
+
+
+def take_next(db: Database, limit: int, worker: str = "w1", queue: str = "io") -> list[Claimed]:
+    now = db.now()
+    with db.write() as conn:
+        return claimed(conn, apply(conn, taking(pick(conn, (), queue, limit), worker, 30.0, now), now))
+
+
+def move(db: Database, job_id: UUID, to: State, attempt: int | None = None, **more: Any) -> Moved | None:
+    with db.write() as conn:
+        return apply(conn, [Move(job_id, to, attempt, **more)], db.now())[0]
+
+
+def row(db: Database, job_id: UUID) -> Any:
+    with db.read() as conn:
+        return conn.execute(sa.select(jobs).where(jobs.c.id == job_id)).one()
+
+
+def set_columns(db: Database, job_id: UUID, **values: Any) -> None:
+    """Put a job where no transition of a test could put it in time, such as past its lease."""
+    with db.write() as conn:
+        conn.execute(sa.update(jobs).where(jobs.c.id == job_id).values(**values))
+
+
+def stand_in(db: Database, user: User, state: State, **wanted: Any) -> Job:
+    """A job in that state, brought there by the transitions of the table."""
+    job = accept_one(db, user, **wanted)
+    if state is State.CANCELLED:
+        move(db, job.id, state)
+    elif state is State.SCHEDULED:
+        take(db, job.id)
+        move(db, job.id, state, values={"due_at": db.now() + timedelta(hours=1)})
+    elif state is not State.QUEUED:
+        take(db, job.id)
+        if state is not State.RUNNING:
+            move(db, job.id, state)
+    return now_of(db, user, job.id)
+
+
+def now_of(db: Database, user: User, job_id: UUID) -> Job:
+    with db.read() as conn:
+        found = get(conn, user.id, job_id)
+    assert found is not None
+    return found
+
+
+# --- a Redis that may be stopped and killed
+
+
+@dataclass
+class OwnRedis:
+    """A private Redis that keeps nothing."""
+
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "redis.sock"
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}?db=0"
+
+    def start(self) -> None:
+        options = {"port": "0", "unixsocket": str(self.socket), "dir": str(self.folder), "save": "", "appendonly": "no"}
+        words = [word for name, value in options.items() for word in (f"--{name}", value)]
+        self.process = subprocess.Popen([embedded_redis.server(), *words], stdout=subprocess.DEVNULL)
+        eventually(lambda: embedded_redis.answers(self.socket), 10, "Redis starts")
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(10)
+        self.socket.unlink(missing_ok=True)
+
+    @contextmanager
+    def hung(self) -> Iterator[None]:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+    def client(self) -> redis.Redis[Any]:
+        return redis.Redis.from_url(self.url)
+
+
+# --- the engine's processes
+
+
+@dataclass
+class Engine:
+    """A database, a Redis, and the processes that a test starts on them."""
+
+    db: Database
+    user: User
+    redis: OwnRedis
+    folder: Path
+    environ: dict[str, str]
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self, *arguments: str, **environ: str) -> subprocess.Popen[bytes]:
+        """`python -m ARGUMENTS`, ended with the engine."""
+        log = (self.folder / f"{arguments[-1]}-{len(self.processes)}.log").open("wb")
+        process = subprocess.Popen(
+            [sys.executable, "-m", *arguments], cwd=ROOT, env=self.environ | environ, stdout=log, stderr=log
+        )
+        log.close()
+        self.processes.append(process)
+        return process
+
+    def start_worker(self, queue: str = "io", **environ: str) -> subprocess.Popen[bytes]:
+        """A worker, ready to take jobs."""
+        process = self.start("workers", queue, **environ)
+        eventually(lambda: process.pid in self.worker_pids(), TIRELESS_S, f"the {queue} worker starts")
+        return process
+
+    def worker_pids(self) -> set[int]:
+        from models.claims import workers_seen
+
+        with self.db.read() as conn:
+            return {seen.pid for seen in workers_seen(conn, datetime.now(UTC) - timedelta(minutes=1))}
+
+    def submit(self, action: Action[Any, Any], **given: Any) -> UUID:
+        """Accept a job without a doorbell; the dispatcher rings, or an idle worker looks."""
+        return self.submit_many(action, 1, **given)[0]
+
+    def submit_many(self, action: Action[Any, Any], times: int, **given: Any) -> list[UUID]:
+        about = {
+            "action": action.name,
+            "effect": action.effect.value,
+            "queue": action.queue.value,
+            "input": json.dumps(given),
+            "max_attempts": action.retry.attempts,
+        }
+        return [done.job.id for done in accept(self.db, [job_of(self.user, **about) for _ in range(times)])]
+
+    def job(self, job_id: UUID) -> Job:
+        return now_of(self.db, self.user, job_id)
+
+    def until(self, job_id: UUID, *states: State, within_s: float = TIRELESS_S) -> Job:
+        """The job, once it is in one of the states."""
+        eventually(lambda: self.job(job_id).state in states, within_s, f"{states} of {self.job(job_id)}")
+        return self.job(job_id)
+
+    def until_all_ended(self, ids: Iterable[UUID], within_s: float = TIRELESS_S) -> list[Job]:
+        wanted = list(ids)
+        eventually(lambda: all(self.job(job_id).ended for job_id in wanted), within_s, "all end")
+        return [self.job(job_id) for job_id in wanted]
+
+    def logs(self) -> str:
+        return "".join(path.read_text(errors="replace") for path in self.folder.glob("*.log"))
+
+    def close(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.send_signal(signal.SIGKILL)
+                process.wait(10)
+
+
+def environment(db_url: str, own_redis: OwnRedis, folder: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
+    return kept | {
+        "DATA_DIR": str(folder / "data"),
+        "DATABASE_URL": db_url,
+        "REDIS_URL": own_redis.url,
+        "PYTHONPATH": str(PLUGIN),
+        "LEASE_S": str(LEASE_S),
+        "PYTHONWARNINGS": "default",
+    }
