@@ -106,7 +106,7 @@ def serving(
         sys.path.insert(0, str(PLUGIN))
     database_url = db.url.render_as_string(hide_password=False)
     told = {"DATA_DIR": str(folder / "data"), "DATABASE_URL": database_url, "REDIS_URL": redis_url}
-    config = Config.open({**told, "CORS_ORIGINS": "https://friend.example", **environ}, cwd=folder)
+    config = Config.open({**told, **environ}, cwd=folder)
     app = create_app(config, Registry([*discover(), *more_actions]))
     server = server_of(app, "127.0.0.1", 0)
     thread = threading.Thread(target=server.run)

@@ -37,7 +37,8 @@ ROOT = Path(__file__).parent.parent.parent
 
 @pytest.fixture
 def served(db: Database, redis_url: str, tmp_path: Path) -> Iterator[Served]:
-    with serving(db, redis_url, tmp_path, OPENAI_API_KEY="sk-from-the-environment") as served:
+    told = {"OPENAI_API_KEY": "sk-from-the-environment", "CORS_ORIGINS": "https://friend.example"}
+    with serving(db, redis_url, tmp_path, **told) as served:
         yield served
 
 

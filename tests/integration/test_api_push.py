@@ -31,7 +31,7 @@ Events = Iterator[dict[str, Any]]
 
 @pytest.fixture
 def served(db: Database, redis_url: str, tmp_path: Path) -> Iterator[Served]:
-    with serving(db, redis_url, tmp_path) as served:
+    with serving(db, redis_url, tmp_path, CORS_ORIGINS="https://friend.example") as served:
         yield served
 
 

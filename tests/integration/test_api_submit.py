@@ -54,9 +54,10 @@ def open_vault(given: Question, ctx: Context) -> Found:
     return Found()
 
 
-@pytest.fixture
-def served(db: Database, redis_url: str, tmp_path: Path) -> Iterator[Served]:
-    with serving(db, redis_url, tmp_path, more_actions=(look_up, open_vault)) as served:
+@pytest.fixture(params=["", "https://friend.example"], ids=["short", "ordinary"])
+def served(db: Database, redis_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Served]:
+    """The short way of hot routes, and the ordinary one that every request takes where browser pages may call."""
+    with serving(db, redis_url, tmp_path, more_actions=(look_up, open_vault), CORS_ORIGINS=request.param) as served:
         yield served
 
 
