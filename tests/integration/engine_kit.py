@@ -36,7 +36,7 @@ LEASE_S = 5
 TIRELESS_S = 30.0
 
 
-def testkit() -> ModuleType:
+def load_testkit() -> ModuleType:
     """The test actions, as declarations; workers find them through the entry point."""
     if str(PLUGIN) not in sys.path:
         sys.path.append(str(PLUGIN))

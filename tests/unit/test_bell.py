@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from queue import Queue
 from typing import Any
@@ -135,8 +135,8 @@ def test_a_broker_that_hangs_is_a_passing_trouble_and_is_noticed_soon(url: str) 
         bell.close()
 
 
-def test_a_bell_of_any_broker_rings_again_after_a_failure(redis_url: str) -> None:
-    bell = KombuBell(redis_url)
+def test_a_bell_of_any_broker_rings_again_after_a_failure() -> None:
+    bell = KombuBell("memory://")
     bell.ring([ring()])
     bell._connection.close()  # what it does itself when the broker fails
     bell.ring([ring()])
@@ -181,6 +181,22 @@ def test_the_smallest_window_opens_again(redis_url: str) -> None:
     window.look()
     assert window.take("io")
     bell.close()
+
+
+def test_a_window_may_be_taken_from_while_it_waits_for_the_broker() -> None:
+    class SlowBell(Bell):
+        def ring(self, rings: Sequence[Ring]) -> None: ...
+
+        def out(self, queue: str) -> int:
+            window.take("heavy")  # another thread, meanwhile
+            return 0
+
+        def close(self) -> None: ...
+
+    window = Window(SlowBell(), 1)
+    window.take("io")
+    window.look()
+    assert window.take("io")
 
 
 def test_a_window_rests_after_a_failure(redis_url: str) -> None:
