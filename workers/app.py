@@ -13,13 +13,12 @@ from uuid import UUID
 
 from billiard import active_children
 from celery import Celery, bootsteps, signals
-from kombu import Queue as KombuQueue
 
 from llmcoder.action import Queue
 from llmcoder.config import config
 from llmcoder.registry import AnyAction, registry
 from llmcoder.settings import EngineSettings
-from workers.broker import QUEUES, for_kombu, transport_options
+from workers.broker import for_kombu, queues, transport_options
 from workers.runtime import Runtime
 from workers.watch import GRACE_S
 
@@ -53,9 +52,8 @@ def make_app() -> Celery:
         task_reject_on_worker_lost=False,
         task_publish_retry=False,
         task_create_missing_queues=False,
-        task_queues=[KombuQueue(name, routing_key=name) for name in QUEUES],
+        task_queues=queues(broker),
         task_default_queue=Queue.IO.value,
-        task_default_queue_type="quorum" if broker.startswith(("amqp", "pyamqp")) else "classic",
         worker_prefetch_multiplier=1,
         worker_send_task_events=False,  # ours speak for every job, see workers.events
         worker_cancel_long_running_tasks_on_connection_loss=False,

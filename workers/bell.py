@@ -21,16 +21,15 @@ from llmcoder.errors import Transient
 from workers.broker import (
     ANSWER_WITHIN_S,
     PREFIX,
+    QUEUES,
     for_kombu,
     is_redis,
-    limit_waiting,
+    open_for_asking,
     queues,
     redis_client,
     transport_options,
 )
 
-AMQP = ("amqp", "pyamqp")
-ANSWER_OR_FAIL = {"read_timeout": 5, "write_timeout": 5}  # seconds; a hung broker would hold its caller for ever
 REST_AFTER_FAILURE_S = 1.0
 LOOK_AGAIN_S = 0.1
 
@@ -103,6 +102,7 @@ class KombuBell(Bell):
 
     def __init__(self, url: str) -> None:
         from kombu import Connection
+        from kombu.exceptions import OperationalError
 
         self._connection = Connection(
             for_kombu(url), connect_timeout=ANSWER_WITHIN_S, transport_options=transport_options(url)
@@ -110,7 +110,7 @@ class KombuBell(Bell):
         self._queues = {queue.name: queue for queue in queues(url)}
         self._channel: Any = None
         transport = self._connection.transport
-        self._faults = (*transport.connection_errors, *transport.channel_errors, OSError)
+        self._faults = (*transport.connection_errors, *transport.channel_errors, OperationalError, OSError)
 
     def ring(self, rings: Sequence[Ring]) -> None:
         kept = self._channel is not None
@@ -141,7 +141,7 @@ class KombuBell(Bell):
                     _body(ring), headers=_headers(ring), routing_key=ring.queue, exchange="",
                     correlation_id=str(ring.job_id), retry=False,
                 )  # fmt: skip
-            # A channel works in order, so that one answer says that all were taken: a round trip each is 20 times slower.
+            # A channel works in order, so that one answer says that all were taken.
             for queue in {ring.queue for ring in rings}:
                 self._depth(channel, queue)
 
@@ -150,8 +150,8 @@ class KombuBell(Bell):
         return int(self._queues[queue].bind(channel).queue_declare().message_count)
 
     def _opened(self) -> Any:
-        if self._channel is None:
-            limit_waiting(self._connection)
+        if self._channel is None or not self._connection.connected:
+            open_for_asking(self._connection)
             channel = self._connection.channel()
             for queue in self._queues:
                 self._depth(channel, queue)  # a message to a queue that is not there yet is gone

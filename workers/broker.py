@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import kombu
     import redis
 
 PREFIX = "llmcoder:"
@@ -19,6 +20,10 @@ ANSWER_WITHIN_S = 2.0
 
 def is_redis(url: str) -> bool:
     return url.startswith(("redis://", "rediss://", "unix://", "redis+socket://"))
+
+
+def is_amqp(url: str) -> bool:
+    return url.startswith(("amqp://", "amqps://", "pyamqp://"))
 
 
 def redis_client(url: str, **options: Any) -> redis.Redis[Any]:
@@ -48,10 +53,24 @@ def for_kombu(url: str) -> str:
     return url.replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
 
 
+def queues(url: str) -> list[kombu.Queue]:
+    """The queues as everybody declares them: RabbitMQ refuses who declares one of its queues in another way.
+
+    Quorum queues, since a classic one is away as long as the node of a cluster that holds it.
+    """
+    from kombu import Queue
+
+    arguments = {"x-queue-type": "quorum"} if is_amqp(url) else None
+    return [Queue(name, routing_key=name, queue_arguments=arguments) for name in QUEUES]
+
+
 def transport_options(url: str) -> dict[str, Any]:
     """Kombu's transport options for the broker."""
+    if is_amqp(url):
+        # No publisher confirms: a lost doorbell is harmless, and waiting for one has no time limit in py-amqp.
+        return {"write_timeout": ANSWER_WITHIN_S}
     if not is_redis(url):
-        return {"confirm_publish": True} if url.startswith(("amqp", "pyamqp")) else {}
+        return {}
     return {
         "global_keyprefix": PREFIX,
         "ack_emulation": False,  # a lost doorbell is harmless, and the unacked set halves a worker's speed
@@ -61,3 +80,17 @@ def transport_options(url: str) -> dict[str, Any]:
         "health_check_interval": 15,
         "max_connections": 20,
     }
+
+
+def open_for_asking(connection: kombu.Connection) -> None:
+    """Open a connection on which every question ends within seconds, whatever the broker does.
+
+    kombu itself rests for two seconds before it tries again. py-amqp has a `read_timeout` and begins to read again
+    whenever it runs out, but honours a time limit of the socket; Celery's event loop would not, on its connections.
+
+    Raises:
+        kombu.exceptions.OperationalError: The broker cannot be reached, or does not answer.
+    """
+    connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=ANSWER_WITHIN_S / 2)
+    if connection.transport.driver_type == "amqp":
+        connection.connection.transport.sock.settimeout(ANSWER_WITHIN_S)
