@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 PROMOTE_EVERY_S = 0.5
 RING_EVERY_S = 0.5
 RESCUE_EVERY_S = 2.0
+COUNT_EVERY_S = 5.0
 PRUNE_EVERY_S = 600.0
 
 
@@ -47,11 +48,13 @@ def main() -> None:
         (dispatcher.ring, RING_EVERY_S),
         (dispatcher.rescue, RESCUE_EVERY_S),
         (dispatcher.prune, PRUNE_EVERY_S),
+        (dispatcher.count, COUNT_EVERY_S),
     ):
         clock.add_job(steady(duty), "interval", seconds=every_s, id=duty.__name__)
     clock.start()
     _wait_for_the_end()
     clock.shutdown(wait=True)
+    steady(dispatcher.count)()
     dispatcher.close()
     outbox.close()
     db.close()

@@ -11,6 +11,7 @@ import structlog
 from llmcoder.action import Queue
 from llmcoder.config import config
 from llmcoder.log import set_up_logging
+from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
 
 log = structlog.get_logger(__name__)
@@ -21,6 +22,7 @@ def main(arguments: list[str]) -> None:
         raise SystemExit("usage: python -m workers io|heavy")
     set_up_logging()
     _say_once_that_this_is_root()
+    config().register(*registry().settings())
     from workers.app import app
 
     queue = Queue(arguments[0])

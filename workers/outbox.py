@@ -114,6 +114,8 @@ class Outbox:
     def _send(self, batch: Sequence[Ring | bytes]) -> None:
         rings = [item for item in batch if isinstance(item, Ring)]
         pushes = [item for item in batch if isinstance(item, bytes)]
+        if not batch:
+            return  # the end alone says nothing about the broker
         try:
             if rings:
                 self._bell.ring(rings)

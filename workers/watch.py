@@ -17,6 +17,7 @@ import structlog
 
 from models.claims import beat, is_neglected, leave, let_go, rate_limited_until, renew, show_progress, still_mine
 from models.db import TRANSIENT_ERRORS, Database
+from workers import metrics
 from workers.attempt import Attempt, End
 
 log = structlog.get_logger(__name__)
@@ -84,12 +85,13 @@ class Watch:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(5)
-        if self._beats:
-            try:
+        try:
+            metrics.flush(self._db, now=True)
+            if self._beats:
                 with self._db.write(durable=False) as conn:
                     leave(conn, self._process.name)
-            except TRANSIENT_ERRORS:
-                return  # the row grows old by itself
+        except TRANSIENT_ERRORS as error:
+            log.warning("left without saying so; the heartbeat row grows old", error=type(error).__name__)
 
     def _loop(self) -> None:
         while True:
@@ -118,6 +120,7 @@ class Watch:
         self._process.write_again()
         if self._beats and not self._stop.is_set():
             self._notice_neglect(now)
+        metrics.flush(self._db)
 
     def _write(self, running: list[Attempt], now: datetime) -> None:
         seen = [(one.claimed.id, one.claimed.attempt, *shown) for one in running if (shown := one.take_progress())]

@@ -11,9 +11,10 @@ import pytest
 from llmcoder import Cancelled, NotFound, Refused, User
 from llmcoder.ids import new_id
 from llmcoder.testing import FakeContext, run_action
-from models.claims import claim, still_mine
+from models.claims import still_mine, taking
 from models.db import Database
 from models.jobs import NewJob, get, insert
+from models.machine import apply
 from tasks.system.actions import MAX_STREAMS, PAGE_JOBS, START, start_realtime, stop_realtime
 from tasks.system.machine import Reading, busy_fraction, read
 
@@ -31,7 +32,7 @@ def submit(db: Database) -> Callable[..., UUID]:
         with db.write() as conn:
             insert(conn, [new], now, rung=[False])
             if running:
-                claim(conn, [new.id], WORKER, 30, now)
+                apply(conn, taking([new.id], WORKER, 30, now), now)
         return new.id
 
     return submit
