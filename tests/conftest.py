@@ -15,7 +15,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -85,8 +85,22 @@ def postgres_template(postgres_url: sa.URL) -> str:
 @pytest.fixture(params=STORES)
 def db_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of a migrated, empty database of this test, for each store."""
+    with new_database(request, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture(params=STORES, scope="module")
+def module_db_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The same for all tests of a module, which share the processes that they start on it."""
+    with new_database(request, tmp_path_factory.mktemp("database")) as url:
+        yield url
+
+
+@contextmanager
+def new_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """A copy of the template of the store that the fixture was asked for."""
     if request.param == "sqlite":
-        path = tmp_path / "llmcoder.db"
+        path = folder / "llmcoder.db"
         shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
