@@ -146,9 +146,7 @@ def _of_queued(job: Job, seen: Seen, broker_answers: bool) -> list[Blocker]:
     if seen.ahead:
         count = f"{MOST_COUNTED} or more jobs are" if seen.ahead >= MOST_COUNTED else _are_ahead(seen.ahead)
         remedy = "It runs after them; another worker, or a lower `priority` at the next submit, makes it sooner."
-        found.append(
-            Blocker(kind="jobs_ahead", detail=f"{count} ahead of it in the queue {job.queue}.", remedy=remedy)
-        )
+        found.append(Blocker(kind="jobs_ahead", detail=f"{count} ahead of it in the queue {job.queue}.", remedy=remedy))
     return found
 
 

@@ -26,7 +26,7 @@ def is_amqp(url: str) -> bool:
     return url.startswith(("amqp://", "amqps://", "pyamqp://"))
 
 
-def redis_client(url: str, **options: Any) -> redis.Redis[Any]:
+def redis_client(url: str, **options: Any) -> redis.Redis:
     """A client that gives up on a hung server and never repeats a command on its own (a repeated LPUSH rings twice)."""
     import redis
     from redis.backoff import NoBackoff

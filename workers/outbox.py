@@ -41,7 +41,7 @@ class Outbox:
 
     def __init__(self, broker_url: str, redis_url: str, window: int) -> None:
         self._bell: Bell = connect_bell(broker_url)
-        self._redis: redis.Redis[Any] = redis_client(redis_url)
+        self._redis: redis.Redis = redis_client(redis_url)
         self._window = Window(self._bell, window)
         self._waiting: Queue[Ring | bytes | None] = Queue(WAITING_LIMIT)
         self._thread = threading.Thread(target=self._loop, name="outbox", daemon=True)

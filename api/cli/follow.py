@@ -36,7 +36,7 @@ class Ear:
     """Hears what is said of jobs, while Redis is there."""
 
     def __init__(self, redis_url: str) -> None:
-        self._redis: redis.Redis[Any] = redis_client(redis_url)
+        self._redis: redis.Redis = redis_client(redis_url)
         self._channel: Any = None
         self._try_again_at = 0.0
 
@@ -46,7 +46,7 @@ class Ear:
 
         if self._channel is None and time.monotonic() >= self._try_again_at:
             self._try_again_at = time.monotonic() + LOOK_S
-            channel = self._redis.pubsub(ignore_subscribe_messages=True)
+            channel = self._redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
             try:
                 channel.subscribe(PUSH_CHANNEL)
             except redis.RedisError:

@@ -80,12 +80,12 @@ def new_dispatcher(db: Database, own_redis: OwnRedis) -> Iterator[NewDispatcher]
 
 
 @pytest.fixture
-def broker(own_redis: OwnRedis) -> Iterator[redis.Redis[Any]]:
+def broker(own_redis: OwnRedis) -> Iterator[redis.Redis]:
     with closing(own_redis.client()) as client:
         yield client
 
 
-def rung(client: redis.Redis[Any], queue: str = "io") -> list[UUID]:
+def rung(client: redis.Redis, queue: str = "io") -> list[UUID]:
     bodies = [json.loads(b64decode(json.loads(message)["body"])) for message in client.lrange(PREFIX + queue, 0, -1)]
     return [UUID(body[0][0]) for body in bodies]
 
@@ -94,7 +94,7 @@ def rung(client: redis.Redis[Any], queue: str = "io") -> list[UUID]:
 
 
 def test_five_thousand_waiting_jobs_are_a_window_of_bells(
-    db: Database, user: User, new_dispatcher: NewDispatcher, broker: redis.Redis[Any]
+    db: Database, user: User, new_dispatcher: NewDispatcher, broker: redis.Redis
 ) -> None:
     accept(db, [job_of(user) for _ in range(5_000)])
     dispatcher = new_dispatcher()
@@ -107,7 +107,7 @@ def test_five_thousand_waiting_jobs_are_a_window_of_bells(
 
 
 def test_submits_ring_at_once_and_not_past_the_window(
-    db: Database, user: User, own_redis: OwnRedis, broker: redis.Redis[Any]
+    db: Database, user: User, own_redis: OwnRedis, broker: redis.Redis
 ) -> None:
     outbox = Outbox(own_redis.url, own_redis.url, WINDOW)
     submitter = Submitter(db, outbox)
@@ -122,7 +122,7 @@ def test_submits_ring_at_once_and_not_past_the_window(
 
 
 def test_two_dispatchers_at_once_ring_each_job_once(
-    db: Database, user: User, new_dispatcher: NewDispatcher, broker: redis.Redis[Any]
+    db: Database, user: User, new_dispatcher: NewDispatcher, broker: redis.Redis
 ) -> None:
     ids = {done.job.id for done in accept(db, [job_of(user) for _ in range(300)])}
     dispatchers = [new_dispatcher(window=100) for _ in range(2)]
@@ -144,7 +144,7 @@ def test_two_dispatchers_at_once_ring_each_job_once(
 
 
 def test_who_was_rung_and_does_not_come_is_rung_again(
-    db: Database, user: User, new_dispatcher: NewDispatcher, broker: redis.Redis[Any]
+    db: Database, user: User, new_dispatcher: NewDispatcher, broker: redis.Redis
 ) -> None:
     job, dispatcher = accept_one(db, user), new_dispatcher()
     assert [dispatcher.ring(), dispatcher.ring()] == [1, 0]
@@ -154,7 +154,7 @@ def test_who_was_rung_and_does_not_come_is_rung_again(
 
 
 def test_a_broker_that_lost_everything_is_noticed_and_rung_at_once(
-    db: Database, user: User, new_dispatcher: NewDispatcher, broker: redis.Redis[Any]
+    db: Database, user: User, new_dispatcher: NewDispatcher, broker: redis.Redis
 ) -> None:
     ids = {done.job.id for done in accept(db, [job_of(user) for _ in range(20)])}
     dispatchers = [new_dispatcher(), new_dispatcher()]
@@ -165,7 +165,7 @@ def test_a_broker_that_lost_everything_is_noticed_and_rung_at_once(
 
 
 def test_a_broker_that_was_killed_gets_its_bells_when_it_is_back(
-    db: Database, user: User, new_dispatcher: NewDispatcher, own_redis: OwnRedis, broker: redis.Redis[Any]
+    db: Database, user: User, new_dispatcher: NewDispatcher, own_redis: OwnRedis, broker: redis.Redis
 ) -> None:
     accept(db, [job_of(user) for _ in range(20)])
     dispatcher = new_dispatcher()
@@ -178,7 +178,7 @@ def test_a_broker_that_was_killed_gets_its_bells_when_it_is_back(
 
 
 def test_a_hung_broker_holds_up_bells_and_nothing_else(
-    db: Database, user: User, new_dispatcher: NewDispatcher, own_redis: OwnRedis, broker: redis.Redis[Any]
+    db: Database, user: User, new_dispatcher: NewDispatcher, own_redis: OwnRedis, broker: redis.Redis
 ) -> None:
     dispatcher = new_dispatcher()
     dispatcher.ring()

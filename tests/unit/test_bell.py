@@ -40,16 +40,16 @@ def app(redis_url: str) -> Iterator[Celery]:
 
 
 @pytest.fixture
-def redis_client(redis_url: str) -> Iterator[redis.Redis[Any]]:
+def redis_client(redis_url: str) -> Iterator[redis.Redis]:
     with closing(redis.Redis.from_url(redis_url)) as client:
         yield client
 
 
-def standing(client: redis.Redis[Any], queue: str) -> list[dict[str, Any]]:
+def standing(client: redis.Redis, queue: str) -> list[dict[str, Any]]:
     return [json.loads(message) for message in client.lrange(PREFIX + queue, 0, -1)]
 
 
-def test_an_envelope_means_what_celerys_own_publisher_sends(app: Celery, redis_client: redis.Redis[Any]) -> None:
+def test_an_envelope_means_what_celerys_own_publisher_sends(app: Celery, redis_client: redis.Redis) -> None:
     one = ring()
     app.send_task(one.action, args=[str(one.job_id), one.attempt], task_id=str(one.job_id), queue="io")
     theirs = standing(redis_client, "io")[0]
@@ -107,7 +107,7 @@ def test_a_celery_task_consumes_what_a_bell_rings(app: Celery, redis_url: str, k
     assert taken == {str(one.job_id): 3 for one in rings}
 
 
-def test_bells_ring_on_the_queue_of_the_job(redis_url: str, redis_client: redis.Redis[Any]) -> None:
+def test_bells_ring_on_the_queue_of_the_job(redis_url: str, redis_client: redis.Redis) -> None:
     bell = connect_bell(redis_url)
     bell.ring([ring("io"), ring("heavy"), ring("heavy")])
     assert (bell.out("io"), bell.out("heavy")) == (1, 2)
