@@ -35,7 +35,8 @@ from models.migrate import upgrade
 from models.tables import revisions, users
 
 REDIS_STARTS_WITHIN_S = 10.0
-STORES = ("sqlite", "postgresql") if os.environ.get("TEST_POSTGRES") == "1" else ("sqlite",)
+#: TEST_POSTGRES: 1 for both stores, `only` for PostgreSQL alone.
+STORES = {"1": ("sqlite", "postgresql"), "only": ("postgresql",)}.get(os.environ.get("TEST_POSTGRES", ""), ("sqlite",))
 
 
 def missing(reason: str) -> NoReturn:

@@ -18,9 +18,9 @@ from alembic.util import CommandError
 from models.db import Database
 from models.migrate import alembic_config, is_current, upgrade
 from models.tables import metadata, users
+from tests.conftest import STORES
 
 ROOT = Path(__file__).parents[2]
-STORES = ("sqlite", "postgresql") if os.environ.get("TEST_POSTGRES") == "1" else ("sqlite",)
 UPGRADERS = 3
 ENDS_WITHIN_S = 60
 
