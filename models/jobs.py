@@ -11,8 +11,8 @@ from uuid import UUID
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
+from models import batch
 from models.machine import ENDED, Move, Moved, Reason, State, apply, take_revisions
 from models.tables import jobs, revisions
 
@@ -136,8 +136,7 @@ def insert(conn: sa.Connection, new: Sequence[NewJob], now: datetime, *, rung: S
     for job, bell in zip(new, rung, strict=True):
         rev = revs[job.user_id] = revs[job.user_id] + 1
         rows.append(_row(job, now, rev, bell))
-    kind = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-    conn.execute(kind(jobs).on_conflict_do_nothing(), rows)
+    batch.insert_new(conn, jobs, rows)
     first = _first_of_keys(conn, new)
     return [_accepted(job, row, first) for job, row in zip(new, rows, strict=True)]
 
@@ -180,8 +179,7 @@ def _accepted(job: NewJob, row: dict[str, Any], first: dict[tuple[UUID, str], tu
     if job.idempotency_key is not None:
         stored, fingerprint = first[job.user_id, job.idempotency_key]
         return Accepted(stored, replayed=stored.id != job.id, conflict=fingerprint != job.fingerprint)
-    shown: dict[str, Any] = {name: row.get(name) for name in Job.__slots__}
-    return Accepted(Job(**shown))
+    return Accepted(Job(*map(row.get, Job.__slots__)))  # type: ignore[arg-type]  # in the order of its fields
 
 
 def get(conn: sa.Connection, user_id: UUID, job_id: UUID) -> Job | None:

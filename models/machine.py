@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from functools import cache
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from models import batch
 from models.tables import jobs, revisions
 
 
@@ -170,7 +170,7 @@ def _cancelled(move: Move) -> Move:
 
 
 def _values(move: Move, attempt: int, rev: int, now: datetime) -> dict[str, object]:
-    values: dict[str, object] = {"job_id": move.job_id, "state": move.to, "reason": move.reason, "attempt": attempt}
+    values: dict[str, object] = {"id": move.job_id, "state": move.to, "reason": move.reason, "attempt": attempt}
     values["rev"] = rev
     if move.to is not State.RUNNING:
         values |= {"lease_until": None, "worker": None, "rung_at": None}
@@ -183,11 +183,5 @@ def _write(conn: sa.Connection, rows: Sequence[dict[str, object]]) -> None:
     alike: dict[tuple[str, ...], list[dict[str, object]]] = {}
     for row in rows:
         alike.setdefault(tuple(row), []).append(row)
-    for columns, group in alike.items():
-        conn.execute(_update(columns), group)
-
-
-@cache
-def _update(columns: tuple[str, ...]) -> sa.Update:
-    wanted: dict[str, Any] = {name: sa.bindparam(name) for name in columns if name != "job_id"}
-    return sa.update(jobs).where(jobs.c.id == sa.bindparam("job_id")).values(**wanted)
+    for group in alike.values():
+        batch.update(conn, jobs, group)

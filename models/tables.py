@@ -28,7 +28,7 @@ class Instant(sa.TypeDecorator[datetime]):
     cache_ok = True
 
     def bind_processor(self, dialect: sa.Dialect) -> Any:
-        return _as_text if dialect.name == "sqlite" else _in_utc
+        return as_text if dialect.name == "sqlite" else _in_utc
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:
         return _from_text if dialect.name == "sqlite" else _in_utc
@@ -36,7 +36,7 @@ class Instant(sa.TypeDecorator[datetime]):
 
 # A batch of jobs carries the same few instants in every row, and writing one down costs more than remembering it.
 @lru_cache(256)
-def _as_text(at: datetime | None) -> str | None:
+def as_text(at: datetime | None) -> str | None:
     return None if at is None else at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
