@@ -161,7 +161,7 @@ class OwnRedis:
         finally:
             self.process.send_signal(signal.SIGCONT)
 
-    def client(self) -> redis.Redis[Any]:
+    def client(self) -> redis.Redis:
         return redis.Redis.from_url(self.url)
 
 
@@ -201,11 +201,11 @@ class Engine:
         with self.db.read() as conn:
             return {seen.pid for seen in workers_seen(conn, datetime.now(UTC) - timedelta(minutes=1))}
 
-    def submit(self, action: Action[Any, Any], **given: Any) -> UUID:
+    def submit(self, action: Action[Any, Any], /, **given: Any) -> UUID:
         """Accept a job without a doorbell; the dispatcher rings, or an idle worker looks."""
         return self.submit_many(action, 1, **given)[0]
 
-    def submit_many(self, action: Action[Any, Any], times: int, **given: Any) -> list[UUID]:
+    def submit_many(self, action: Action[Any, Any], times: int, /, **given: Any) -> list[UUID]:
         about = {
             "action": action.name,
             "effect": action.effect.value,
