@@ -6,7 +6,6 @@ import sys
 
 from llmcoder.config import config
 from llmcoder.settings import EngineSettings
-
 from models.migrate import upgrade
 
 if sys.argv[1:] != ["upgrade"]:
