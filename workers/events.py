@@ -11,10 +11,12 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from queue import Empty, Full, Queue
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import structlog
+from celery.utils.time import utcoffset
 
 from models.claims import Claimed
 from models.machine import State
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 WAITING_LIMIT = 20_000
+BATCH = 2_000
+#: Nobody waits for an event, and a message for a few of them costs as much as one for a thousand.
+GATHER_S = 0.05
 REST_AFTER_FAILURE_S = 2.0
 _ENDINGS = {
     State.SUCCEEDED: "task-succeeded",
@@ -32,6 +37,10 @@ _ENDINGS = {
     State.UNCERTAIN: "task-failed",
     State.CANCELLED: "task-revoked",
 }
+
+#: When, which job, how it ended (None: it was claimed), how long it ran.
+_Happened = tuple[float, Claimed, State | None, float]
+_Told = tuple[str, dict[str, Any]]
 
 
 class Events:
@@ -44,7 +53,7 @@ class Events:
     def __init__(self, app: Celery, hostname: str) -> None:
         self._app = app
         self._hostname = hostname
-        self._waiting: Queue[tuple[str, dict[str, Any]] | None] = Queue(WAITING_LIMIT)
+        self._waiting: SimpleQueue[_Happened | None] = SimpleQueue()
         self._dispatcher: Any = None
         self._faults: tuple[type[Exception], ...] = (OSError,)
         self._thread = threading.Thread(target=self._loop, name="events", daemon=True)
@@ -53,55 +62,52 @@ class Events:
         self._thread.start()
 
     def claimed(self, job: Claimed) -> None:
-        about = {"uuid": str(job.id), "name": job.action, "args": "", "kwargs": "", "retries": job.attempt - 1}
-        self._put("task-received", about | {"eta": None, "expires": None, "root_id": str(job.id), "parent_id": None})
-        self._put("task-started", {"uuid": str(job.id)})
+        self._put((time.time(), job, None, 0.0))
 
     def ended(self, job: Claimed, state: State, ran_s: float) -> None:
-        about: dict[str, Any] = {"uuid": str(job.id)}
-        match state:
-            case State.SUCCEEDED:
-                about |= {"result": "", "runtime": ran_s}
-            case State.FAILED | State.UNCERTAIN:
-                about |= {"exception": state.value, "traceback": ""}
-            case State.CANCELLED:
-                about |= {"terminated": True, "signum": None, "expired": False}
-            case _:
-                about |= {"exception": state.value, "traceback": ""}
-        self._put(_ENDINGS.get(state, "task-retried"), about)
+        self._put((time.time(), job, state, ran_s))
 
     def close(self, timeout_s: float = 2.0) -> None:
-        try:
-            self._waiting.put_nowait(None)
-        except Full:
-            return
+        self._waiting.put(None)
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
-    def _put(self, kind: str, about: dict[str, Any]) -> None:
-        try:
-            self._waiting.put_nowait((kind, about | {"timestamp": time.time()}))
-        except Full:
-            return  # Flower is a view; the jobs table keeps the history
+    def _put(self, what: _Happened) -> None:
+        if self._waiting.qsize() < WAITING_LIMIT:  # Flower is a view; the jobs table keeps the history
+            self._waiting.put(what)
 
     def _loop(self) -> None:
         going = True
         while going:
             batch = [self._waiting.get()]
-            while batch[-1] is not None and len(batch) < 1_000:
-                try:
-                    batch.append(self._waiting.get_nowait())
-                except Empty:
-                    break
+            time.sleep(GATHER_S)
+            while batch[-1] is not None and len(batch) < BATCH and not self._waiting.empty():
+                batch.append(self._waiting.get())
             going = None not in batch
-            self._send([item for item in batch if item is not None])
+            if happened := [item for item in batch if item is not None]:
+                self._send(happened)
 
-    def _send(self, batch: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    def _send(self, batch: Sequence[_Happened]) -> None:
         try:
             dispatcher = self._connected()
-            for kind, about in batch:
-                dispatcher.send(kind, **about)
-            dispatcher.flush(errors=False)
+            sender = {"hostname": self._hostname, "pid": dispatcher.pid, "utcoffset": utcoffset()}
+            events = [
+                {"type": kind, "timestamp": at, "clock": dispatcher.clock.forward(), **sender, **about}
+                for at, job, state, ran_s in batch
+                for kind, about in (_begun(job) if state is None else _ended(job, state, ran_s))
+            ]
+            # what `dispatcher.send` and `flush` do, but for one thing: a batch is written as JSON at once
+            dispatcher.producer.publish(
+                orjson.dumps(events).decode(),
+                content_type="application/json",
+                content_encoding="utf-8",
+                routing_key="task.multi",
+                exchange=dispatcher.exchange.name,
+                declare=[dispatcher.exchange],
+                headers=dispatcher.headers,
+                delivery_mode=dispatcher.delivery_mode,
+                retry=False,
+            )
         except self._faults as error:
             log.debug("task events were dropped", events=len(batch), error=type(error).__name__)
             self._disconnect()
@@ -112,11 +118,7 @@ class Events:
             connection = self._app.connection_for_write()
             self._faults = (OSError, *connection.connection_errors, *connection.channel_errors)
             self._dispatcher = self._app.events.Dispatcher(
-                connection,
-                hostname=self._hostname,
-                buffer_group={"task"},
-                buffer_limit=WAITING_LIMIT,
-                buffer_while_offline=False,
+                connection, hostname=self._hostname, buffer_while_offline=False
             )
         return self._dispatcher
 
@@ -126,3 +128,24 @@ class Events:
             self._dispatcher = None
             with suppress(*self._faults):
                 connection.close()
+
+
+def _begun(job: Claimed) -> list[_Told]:
+    uuid = str(job.id)
+    received = {
+        "uuid": uuid, "name": job.action, "args": "", "kwargs": "", "retries": job.attempt - 1,
+        "eta": None, "expires": None, "root_id": uuid, "parent_id": None,
+    }  # fmt: skip
+    return [("task-received", received), ("task-started", {"uuid": uuid})]
+
+
+def _ended(job: Claimed, state: State, ran_s: float) -> list[_Told]:
+    about: dict[str, Any] = {"uuid": str(job.id)}
+    match state:
+        case State.SUCCEEDED:
+            about |= {"result": "", "runtime": ran_s}
+        case State.CANCELLED:
+            about |= {"terminated": True, "signum": None, "expired": False}
+        case _:
+            about |= {"exception": state.value, "traceback": ""}
+    return [(_ENDINGS.get(state, "task-retried"), about)]
