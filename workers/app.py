@@ -13,6 +13,7 @@ from uuid import UUID
 
 from billiard import active_children
 from celery import Celery, bootsteps, signals
+from celery.worker import consumer
 
 from llmcoder.action import Queue
 from llmcoder.config import config
@@ -41,6 +42,7 @@ def make_app() -> Celery:
         broker_transport_options=transport_options(broker),
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        broker_heartbeat=10,  # AMQP: a worker whose broker went without a goodbye hears nothing until it looks
         broker_pool_acquire_timeout=2,
         result_backend=None,
         task_ignore_result=True,
@@ -54,6 +56,9 @@ def make_app() -> Celery:
         task_create_missing_queues=False,
         task_queues=queues(broker),
         task_default_queue=Queue.IO.value,
+        control_queue_exclusive=False,  # RabbitMQ would lock out a host's second worker of a queue,
+        control_queue_durable=True,  # and from 4.3 on takes no queue that is neither durable nor exclusive
+        worker_consumer=f"{__name__}:Consumer",
         worker_prefetch_multiplier=1,
         worker_send_task_events=False,  # ours speak for every job, see workers.events
         worker_cancel_long_running_tasks_on_connection_loss=False,
@@ -88,6 +93,15 @@ def _doorbell_of_heavy(job_id: str, attempt: int) -> None:
         Process.runtime = Runtime(app, Queue.HEAVY, beats=False)
         Process.runtime.start()
     Process.runtime.run_here(UUID(job_id))
+
+
+class Consumer(consumer.Consumer):  # type: ignore[misc]
+    """Celery's, without the 28 queues that it keeps in RabbitMQ for delays; ours are a `due_at` in SQL."""
+
+    class Blueprint(consumer.Consumer.Blueprint):  # type: ignore[misc]
+        default_steps = tuple(
+            step for step in consumer.Consumer.Blueprint.default_steps if "delayed_delivery" not in str(step)
+        )
 
 
 class RuntimeStep(bootsteps.StartStopStep):  # type: ignore[misc]
