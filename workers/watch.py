@@ -28,6 +28,12 @@ NEGLECT_S = 60.0  # jobs due for that long, with slots free, during that long: t
 GRACE_S = 5.0  # how long an action may take to notice that it should end
 
 
+# A pool's child that is forked in the middle of a look would inherit SQLite's own locks, held by a thread it does not
+# have, and hang at its first query.
+_looking = threading.Lock()
+os.register_at_fork(before=_looking.acquire, after_in_parent=_looking.release, after_in_child=_looking.release)
+
+
 class Watched(Protocol):
     """What the watch needs of its process."""
 
@@ -96,7 +102,8 @@ class Watch:
     def _loop(self) -> None:
         while True:
             try:
-                self.look()
+                with _looking:
+                    self.look()
             except TRANSIENT_ERRORS as error:
                 log.warning("cannot renew leases", error=type(error).__name__)
                 self._fence_if_too_late()
