@@ -290,6 +290,7 @@ def test_a_second_start_in_one_folder_is_refused_and_names_the_first(
 def test_a_process_found_stuck_is_restarted_with_the_reason(supervise: Callable[..., Running], tmp_path: Path) -> None:
     running = supervise({"name": "worker", "command": python(SLEEPS), "watch_every_s": 0.1})
     running.wait_for_line("all started")
+    running.wait_for_line(r"worker \| up")  # else it could be ended before it said so
     (tmp_path / "worker.stuck").touch()
 
     running.wait_for_line("worker was ended: it is stuck; starting it again")
