@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from models.machine import ENDED, Move, Moved, Reason, State, apply
+from models.machine import ENDED, LOCKED, Move, Moved, Reason, State, apply
 from models.tables import jobs, rate_limits, users, workers
 
 
@@ -52,63 +52,72 @@ class Lost:
     cancel_requested_at: datetime | None
 
 
-_CLAIM_COLUMNS = (
-    jobs.c.id,
-    jobs.c.user_id,
-    users.c.email,
-    jobs.c.action,
-    jobs.c.input,
-    jobs.c.attempt,
-    jobs.c.max_attempts,
-    jobs.c.losses,
-    jobs.c.armed_at,
-    jobs.c.marker,
-    jobs.c.created_at,
-    jobs.c.due_at,
-    jobs.c.started_at,
-)
-
-
-def pick(conn: sa.Connection, named: Collection[UUID], queue: str, limit: int) -> list[UUID]:
+def pick(conn: sa.Connection, named: Collection[UUID], queue: str, limit: int) -> dict[UUID, Any]:
     """Lock what may be claimed: those of the named jobs that are queued, and up to `limit` next due ones of a queue.
 
     What another transaction holds is passed over instead of waited for: it is somebody else's by now.
+
+    Returns:
+        Their rows by id.
     """
-    of_name = conn.execute(_NAMED, {"ids": list(named)}).scalars().all() if named else []
-    after = conn.execute(_NEXT, {"queue": queue, "limit": limit + len(of_name)}).scalars().all() if limit else []
-    return [*of_name, *[job_id for job_id in after if job_id not in named][:limit]]
+    of_name = {row.id: row for row in conn.execute(_NAMED, {"ids": list(named)})} if named else {}
+    after = conn.execute(_NEXT, {"queue": queue, "limit": limit + len(of_name)}) if limit else ()
+    return of_name | {row.id: row for row in [row for row in after if row.id not in named][:limit]}
 
 
-def taking(ids: Sequence[UUID], worker: str, lease_s: float, now: datetime) -> list[Move]:
+def taking(ids: Iterable[UUID], worker: str, lease_s: float, now: datetime) -> list[Move]:
     """The transitions that claim jobs for a worker process."""
     lease = {"worker": worker, "lease_until": now + timedelta(seconds=lease_s), "started_at": now, "rung_at": None}
-    return [Move(job_id, State.RUNNING, only_from=frozenset({State.QUEUED}), values=lease) for job_id in ids]
+    only_queued = frozenset({State.QUEUED})
+    return [Move(job_id, State.RUNNING, only_from=only_queued, values=lease) for job_id in ids]
 
 
-def claimed(conn: sa.Connection, moved: Sequence[Moved | None]) -> list[Claimed]:
-    """What was claimed, in the order in which it should run."""
-    ids = [done.job_id for done in moved if done is not None]
-    return [Claimed(*tuple(row)) for row in conn.execute(_CLAIMED, {"ids": ids})] if ids else []
+def claimed(picked: Mapping[UUID, Any], moved: Sequence[Moved | None], now: datetime) -> list[Claimed]:
+    """What was claimed of what had been picked, in the order in which it should run."""
+    taken = [(picked[done.job_id], done.attempt) for done in moved if done is not None]
+    taken.sort(key=lambda one: (one[0].priority, one[0].id))
+    return [_claimed(row, attempt, now) for row, attempt in taken]
 
 
-_NAMED = (
-    sa.select(jobs.c.id)
-    .where(jobs.c.id.in_(sa.bindparam("ids", expanding=True)), jobs.c.state == sa.literal_column("'queued'"))
-    .order_by(jobs.c.id)
-    .with_for_update(skip_locked=True)
-)
-_CLAIMED = (
-    sa.select(*_CLAIM_COLUMNS)
+def _claimed(row: Any, attempt: int, now: datetime) -> Claimed:
+    return Claimed(
+        id=row.id,
+        user_id=row.user_id,
+        email=row.email,
+        action=row.action,
+        input=row.input,
+        attempt=attempt,
+        max_attempts=row.max_attempts,
+        losses=row.losses,
+        armed_at=row.armed_at,
+        marker=row.marker,
+        created_at=row.created_at,
+        due_at=row.due_at,
+        started_at=now,
+    )
+
+
+_PICK = (
+    sa.select(
+        *LOCKED,
+        users.c.email,
+        jobs.c.action,
+        jobs.c.input,
+        jobs.c.max_attempts,
+        jobs.c.losses,
+        jobs.c.armed_at,
+        jobs.c.marker,
+        jobs.c.created_at,
+        jobs.c.due_at,
+        jobs.c.priority,
+    )
     .join(users, users.c.id == jobs.c.user_id)
-    .where(jobs.c.id.in_(sa.bindparam("ids", expanding=True)))
-    .order_by(jobs.c.priority, jobs.c.id)
+    .where(jobs.c.state == sa.literal_column("'queued'"))
+    .with_for_update(of=jobs, skip_locked=True)
 )
+_NAMED = _PICK.where(jobs.c.id.in_(sa.bindparam("ids", expanding=True))).order_by(jobs.c.id)
 _NEXT = (
-    sa.select(jobs.c.id)
-    .where(jobs.c.queue == sa.bindparam("queue"), jobs.c.state == sa.literal_column("'queued'"))
-    .order_by(jobs.c.priority, jobs.c.id)
-    .limit(sa.bindparam("limit"))
-    .with_for_update(skip_locked=True)
+    _PICK.where(jobs.c.queue == sa.bindparam("queue")).order_by(jobs.c.priority, jobs.c.id).limit(sa.bindparam("limit"))
 )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -105,8 +106,13 @@ def lock(conn: sa.Connection, ids: Iterable[UUID]) -> None:
     _lock(conn, ids)
 
 
-def apply(conn: sa.Connection, moves: Sequence[Move], now: datetime) -> list[Moved | None]:
+def apply(
+    conn: sa.Connection, moves: Sequence[Move], now: datetime, held: Mapping[UUID, Any] = MappingProxyType({})
+) -> list[Moved | None]:
     """Perform transitions in the caller's transaction, all of them in one call.
+
+    Args:
+        held: Rows with `LOCKED` columns, by id, that the caller's transaction has locked already.
 
     Returns:
         For each move what happened, or None where it was refused: the job is gone, is in a state from which the
@@ -114,7 +120,7 @@ def apply(conn: sa.Connection, moves: Sequence[Move], now: datetime) -> list[Mov
     """
     if not moves:
         return []
-    found = _lock(conn, [move.job_id for move in moves])
+    found = {**held, **_lock(conn, [move.job_id for move in moves if move.job_id not in held])}
     agreed = list({move.job_id: move for move in reversed(moves) if _may(move, found.get(move.job_id))}.values())
     revs = take_revisions(conn, Counter(found[move.job_id].user_id for move in agreed))
     done: dict[int, Moved] = {}
@@ -152,9 +158,14 @@ _TAKE = (
 
 
 def _lock(conn: sa.Connection, ids: Iterable[UUID]) -> dict[UUID, Any]:
-    columns = (jobs.c.id, jobs.c.user_id, jobs.c.state, jobs.c.attempt, jobs.c.cancel_requested_at)
-    wanted = sa.select(*columns).where(jobs.c.id.in_(list(ids))).order_by(jobs.c.id).with_for_update()
-    return {row.id: row for row in conn.execute(wanted)}
+    wanted = list(ids)
+    return {row.id: row for row in conn.execute(_LOCK, {"ids": wanted})} if wanted else {}
+
+
+LOCKED = (jobs.c.id, jobs.c.user_id, jobs.c.state, jobs.c.attempt, jobs.c.cancel_requested_at)
+_LOCK = (
+    sa.select(*LOCKED).where(jobs.c.id.in_(sa.bindparam("ids", expanding=True))).order_by(jobs.c.id).with_for_update()
+)
 
 
 def _may(move: Move, row: Any | None) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -49,10 +50,23 @@ def _in_utc(at: datetime | None) -> datetime | None:
     return None if at is None else at.astimezone(UTC)
 
 
+class Id(sa.Uuid[UUID]):
+    """An identifier; SQLite keeps it as 32 hexadecimal digits."""
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:
+        return _from_hex if dialect.name == "sqlite" else super().result_processor(dialect, coltype)  # type: ignore[no-untyped-call]
+
+
+# A job is read several times in its life and its user with each job; taking the digits apart costs more than knowing.
+@lru_cache(4096)
+def _from_hex(digits: str | None) -> UUID | None:
+    return None if digits is None else UUID(digits)
+
+
 users = sa.Table(
     "users",
     metadata,
-    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("id", Id, primary_key=True),
     sa.Column("email", sa.String(254), nullable=False, unique=True),  # lower case
     sa.Column("password_hash", sa.String(255), nullable=False),
     sa.Column("is_admin", sa.Boolean, nullable=False, default=False),
@@ -65,7 +79,7 @@ users = sa.Table(
 revisions = sa.Table(
     "revisions",
     metadata,
-    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("user_id", Id, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("rev", sa.BigInteger, nullable=False, default=0),
 )
 
@@ -74,8 +88,8 @@ refresh_tokens = sa.Table(
     "refresh_tokens",
     metadata,
     sa.Column("token_hash", sa.String(64), primary_key=True),
-    sa.Column("family", sa.Uuid, nullable=False),
-    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("family", Id, nullable=False),
+    sa.Column("user_id", Id, sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("expires_at", Instant, nullable=False),
     sa.Column("used_at", Instant),
@@ -95,7 +109,7 @@ revoked_tokens = sa.Table(
 login_attempts = sa.Table(
     "login_attempts",
     metadata,
-    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("id", Id, primary_key=True),
     sa.Column("subject", sa.String(300), nullable=False),  # "account:<email>" or "address:<ip>"
     sa.Column("at", Instant, nullable=False),
     sa.Index("ix_login_attempts_subject", "subject", "at"),  # how many failures lately
@@ -104,8 +118,8 @@ login_attempts = sa.Table(
 jobs = sa.Table(
     "jobs",
     metadata,
-    sa.Column("id", sa.Uuid, primary_key=True),  # UUIDv7: claim by id; sorts by time
-    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("id", Id, primary_key=True),  # UUIDv7: claim by id; sorts by time
+    sa.Column("user_id", Id, sa.ForeignKey("users.id"), nullable=False),
     sa.Column("action", sa.String(100), nullable=False),
     sa.Column("effect", sa.String(8), nullable=False),
     sa.Column("queue", sa.String(16), nullable=False),
@@ -171,8 +185,8 @@ sa.Index(
 connections = sa.Table(
     "connections",
     metadata,
-    sa.Column("id", sa.Uuid, primary_key=True),
-    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("user_id", Id, sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     sa.Column("provider", sa.String(40), nullable=False),
     sa.Column("account", sa.String(254), nullable=False),
     sa.Column("secret", sa.LargeBinary, nullable=False),
@@ -187,9 +201,9 @@ connections = sa.Table(
 settings_audit = sa.Table(
     "settings_audit",
     metadata,
-    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("id", Id, primary_key=True),
     sa.Column("at", Instant, nullable=False),
-    sa.Column("user_id", sa.Uuid),
+    sa.Column("user_id", Id),
     sa.Column("name", sa.String(100), nullable=False),
     sa.Column("change", sa.String(8), nullable=False),  # set | unset
 )

@@ -75,13 +75,15 @@ def take(db: Database, *ids: UUID, worker: str = "w1", lease_s: float = 30.0) ->
     """Claim jobs by name."""
     now = db.now()
     with db.write() as conn:
-        return claimed(conn, apply(conn, taking(pick(conn, ids, "io", 0), worker, lease_s, now), now))
+        picked = pick(conn, ids, "io", 0)
+        return claimed(picked, apply(conn, taking(picked, worker, lease_s, now), now, held=picked), now)
 
 
 def take_next(db: Database, limit: int, worker: str = "w1", queue: str = "io") -> list[Claimed]:
     now = db.now()
     with db.write() as conn:
-        return claimed(conn, apply(conn, taking(pick(conn, (), queue, limit), worker, 30.0, now), now))
+        picked = pick(conn, (), queue, limit)
+        return claimed(picked, apply(conn, taking(picked, worker, 30.0, now), now, held=picked), now)
 
 
 def move(db: Database, job_id: UUID, to: State, attempt: int | None = None, **more: Any) -> Moved | None:

@@ -81,7 +81,7 @@ def test_the_next_ones_come_by_priority_then_age_and_of_one_queue_only(db: Datab
 def test_names_and_the_next_ones_in_one_claim_do_not_take_a_job_twice(db: Database, user: User) -> None:
     ids = [accept_one(db, user).id for _ in range(6)]
     with db.write() as conn:
-        picked = claims.pick(conn, {ids[0], ids[4]}, "io", 3)
+        picked = [*claims.pick(conn, {ids[0], ids[4]}, "io", 3)]
     assert sorted(picked[:2]) == [ids[0], ids[4]]
     assert picked[2:] == [ids[1], ids[2], ids[3]]
 
