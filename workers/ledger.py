@@ -102,8 +102,8 @@ class Ledger:
             picked = pick(conn, named, self._queue, wanted)
             if arms:
                 lock(conn, {one.job_id for one in arms} | {move.job_id for move in endings})
-            moved = apply(conn, [*endings, *taking(picked, self._worker, self._lease_s, now)], now)
-            ended, taken = moved[: len(endings)], claimed(conn, moved[len(endings) :])
+            moved = apply(conn, [*endings, *taking(picked, self._worker, self._lease_s, now)], now, held=picked)
+            ended, taken = moved[: len(endings)], claimed(picked, moved[len(endings) :], now)
             armed = [arm(conn, one.job_id, one.attempt, one.marker, now) for one in arms]
         self._outbox.wake_moved(done for done in moved if done is not None)
         by_name = {one.id: one for one in taken if one.id in named}
