@@ -26,6 +26,7 @@ import sqlalchemy as sa
 from api.up import redis as embedded_redis
 from api.up.plan import is_live
 from models.migrate import upgrade
+from workers.broker import EPOCH_KEY
 
 ROOT = Path(__file__).parent.parent
 STARTS_WITHIN_S = 30.0
@@ -247,7 +248,7 @@ class Bench:
         starts = {
             "api": ([PYTHON, "-m", "api"], lambda: is_live("127.0.0.1", engine.port)),
             "io": ([PYTHON, "-m", "workers", "io"], self.is_consumed),
-            "scheduler": ([PYTHON, "-m", "schedules"], lambda: True),
+            "scheduler": ([PYTHON, "-m", "schedules"], lambda: bool(self.redis.exists(EPOCH_KEY))),
         }
         try:
             with ExitStack() as stack:

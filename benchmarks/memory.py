@@ -94,11 +94,14 @@ def _name(process: psutil.Process) -> str:
         parent = process.parent()
         is_child = parent is not None and words == parent.cmdline()
     except psutil.NoSuchProcess:
-        return "gone"
+        words = []
+    if not words:
+        return "ended"
     if "flower" in words:
         return "flower"
-    if "-m" not in words:
-        return Path(words[0].split()[0]).name if words else "?"
+    if "-m" not in words:  # a script, or a program that shows its own title
+        script = next((word for word in words if word.endswith(".py")), None)
+        return Path(script).stem if script else Path(words[0].split()[0]).name
     return " ".join(words[words.index("-m") + 1 :]) + (", child" if is_child else "")
 
 
