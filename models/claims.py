@@ -75,7 +75,7 @@ def taking(ids: Iterable[UUID], worker: str, lease_s: float, now: datetime) -> l
 def claimed(picked: Mapping[UUID, Any], moved: Sequence[Moved | None], now: datetime) -> list[Claimed]:
     """What was claimed of what had been picked, in the order in which it should run."""
     taken = [(picked[done.job_id], done.attempt) for done in moved if done is not None]
-    taken.sort(key=lambda one: (one[0].priority, one[0].id))
+    taken.sort(key=lambda one: (one[0].priority, one[0].turn, one[0].id))
     return [_claimed(row, attempt, now) for row, attempt in taken]
 
 
@@ -110,15 +110,15 @@ _PICK = (
         jobs.c.created_at,
         jobs.c.due_at,
         jobs.c.priority,
+        jobs.c.turn,
     )
     .join(users, users.c.id == jobs.c.user_id)
     .where(jobs.c.state == sa.literal_column("'queued'"))
     .with_for_update(of=jobs, skip_locked=True)
 )
 _NAMED = _PICK.where(jobs.c.id.in_(sa.bindparam("ids", expanding=True))).order_by(jobs.c.id)
-_NEXT = (
-    _PICK.where(jobs.c.queue == sa.bindparam("queue")).order_by(jobs.c.priority, jobs.c.id).limit(sa.bindparam("limit"))
-)
+_IN_TURN = (jobs.c.priority, jobs.c.turn, jobs.c.id)
+_NEXT = _PICK.where(jobs.c.queue == sa.bindparam("queue")).order_by(*_IN_TURN).limit(sa.bindparam("limit"))
 
 
 def arm(conn: sa.Connection, job_id: UUID, attempt: int, marker: str, now: datetime) -> bool:
@@ -253,7 +253,7 @@ def to_ring(conn: sa.Connection, queue: str, rung_before: datetime, limit: int, 
     stale = sa.or_(jobs.c.rung_at.is_(None), jobs.c.rung_at < rung_before)
     query = sa.select(jobs.c.id, jobs.c.action, jobs.c.attempt)
     query = query.where(jobs.c.queue == queue, jobs.c.state == sa.literal_column("'queued'"), stale)
-    rows = conn.execute(query.order_by(jobs.c.priority, jobs.c.id).limit(limit).with_for_update(skip_locked=True)).all()
+    rows = conn.execute(query.order_by(*_IN_TURN).limit(limit).with_for_update(skip_locked=True)).all()
     if rows:
         conn.execute(sa.update(jobs).where(jobs.c.id.in_([row.id for row in rows])).values(rung_at=now))
     return list(rows)

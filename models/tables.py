@@ -93,6 +93,7 @@ refresh_tokens = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("expires_at", Instant, nullable=False),
     sa.Column("used_at", Instant),
+    sa.Column("origin", sa.String(16), nullable=False, server_default="person"),  # who acts under this session
     sa.Index("ix_refresh_tokens_family", "family"),  # end a family: logout, reuse
     sa.Index("ix_refresh_tokens_expires_at", "expires_at"),  # prune
 )
@@ -148,12 +149,24 @@ jobs = sa.Table(
     sa.Column("rev", sa.BigInteger, nullable=False),
     sa.Column("idempotency_key", sa.String(255)),
     sa.Column("fingerprint", sa.String(64)),  # SHA-256 of what was submitted under the key
+    sa.Column("turn", sa.BigInteger, nullable=False, server_default="0"),  # its place among the users, see models.turns
+    sa.Column("provider", sa.String(60), nullable=False, server_default=""),  # whose limits it keeps
+    sa.Column("account", sa.String(254), nullable=False, server_default=""),  # at that provider; empty: everybody's
+    sa.Column("tainted", sa.Boolean, nullable=False, server_default=sa.false()),  # its input holds what others wrote
+    sa.Column("sources", sa.Text),  # ids of the jobs whose results its input was made of, as JSON
+    sa.Column("proposed_input", sa.Text),  # what was asked for, where the approved input is another
+    sa.Column("expires_at", Instant),  # waiting for approval no longer than this
+    sa.Column("decided_by", Id),  # who approved or rejected it
+    sa.Column("decided_at", Instant),
+    sa.Column("approved_sha256", sa.String(64)),  # of the input that was approved
+    sa.Column("note", sa.Text),  # a person's words: why it was rejected, how it was found to have ended
+    sa.Column("undo_of", Id),  # the job whose effect this one takes back
 )
 
 _STATE = jobs.c.state
 # a worker takes the next due jobs of its queue, in order
 sa.Index(
-    "ix_jobs_ready", jobs.c.queue, jobs.c.priority, jobs.c.id,
+    "ix_jobs_ready", jobs.c.queue, jobs.c.priority, jobs.c.turn, jobs.c.id,
     postgresql_where=_STATE == "queued", sqlite_where=_STATE == "queued",
 )  # fmt: skip
 # the dispatcher finds what was never rung, and what was rung and not claimed in time
@@ -180,6 +193,41 @@ sa.Index(
     "uq_jobs_idempotency_key", jobs.c.user_id, jobs.c.idempotency_key,
     unique=True, postgresql_where=_KEYED, sqlite_where=_KEYED,
 )  # fmt: skip
+# the dispatcher finds approvals that nobody gave in time
+_EXPIRES = sa.and_(_STATE == "waiting", jobs.c.expires_at.is_not(None))
+sa.Index("ix_jobs_expires", jobs.c.expires_at, postgresql_where=_EXPIRES, sqlite_where=_EXPIRES)
+# submit: one compensation a job; a job shows what undid it
+_UNDOES = jobs.c.undo_of.is_not(None)
+sa.Index("uq_jobs_undo_of", jobs.c.undo_of, unique=True, postgresql_where=_UNDOES, sqlite_where=_UNDOES)
+
+# How far each user has come in taking turns: a job's `turn` is its user's next one, see models.turns.
+turns = sa.Table(
+    "turns",
+    metadata,
+    sa.Column("queue", sa.String(16), primary_key=True),
+    sa.Column("priority", sa.SmallInteger, primary_key=True),
+    sa.Column("user_id", Id, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("turn", sa.BigInteger, nullable=False),
+    sa.Index("ix_turns_turn", "queue", "priority", "turn"),  # the furthest
+)
+
+# What a user decided about approvals and the like, as one JSON document; see models.preferences.
+preferences = sa.Table(
+    "preferences",
+    metadata,
+    sa.Column("user_id", Id, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+)
+
+# Who approves a user's jobs; where no row stands, the user alone.
+approvers = sa.Table(
+    "approvers",
+    metadata,
+    sa.Column("user_id", Id, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("approver_id", Id, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    sa.Index("ix_approvers_approver_id", "approver_id"),  # whose jobs may I approve
+)
 
 # A user's account at a provider. Secrets are encrypted with the key of that version before they come here.
 connections = sa.Table(
@@ -221,13 +269,15 @@ workers = sa.Table(
     sa.Column("slots", sa.Integer, nullable=False),
 )
 
-# "Do not ask before", per provider and account, honoured by every worker.
+# When a provider may be asked again for an account, honoured by every worker; see models.rates.
 rate_limits = sa.Table(
     "rate_limits",
     metadata,
     sa.Column("provider", sa.String(254), primary_key=True),
     sa.Column("account", sa.String(254), primary_key=True),
-    sa.Column("blocked_until", Instant, nullable=False),
+    sa.Column("blocked_until", Instant),  # the provider said so
+    sa.Column("used_until", Instant),  # how much of the declared rate is used up
+    sa.Column("spread_until", Instant),  # to when those that had to wait were spread out
 )
 
 # Counts that worker and scheduler processes add up for /metrics: workers come and go, and live on other machines.

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 import structlog
 
+from llmcoder import faults
 from llmcoder.errors import Transient
 from llmcoder.ids import new_id
 from llmcoder.registry import registry
@@ -83,6 +84,7 @@ class Dispatcher:
         now = self._db.now()
         with self._db.write() as conn:
             found = lost(conn, now, BATCH)
+            faults.reach("dispatcher.before_rescue")
             moved = apply(conn, [lost_to_nobody(one, registry().get(one.action), now) for one in found], now)
         done = [one for one in moved if one is not None]
         self._outbox.wake_moved(done)
@@ -152,4 +154,5 @@ class Dispatcher:
             rows = to_ring(conn, queue, rung_before, room, now)
         if rows:
             self._bell.ring([Ring(row.id, row.attempt, row.action, queue) for row in rows])
+            faults.reach("dispatcher.after_ring")
         return len(rows)

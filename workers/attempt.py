@@ -32,6 +32,7 @@ class Attempt:
         self.action = action
         self.armed = claimed.armed_at is not None
         self.started_at: float | None = None  # monotonic; None while it waits for a slot
+        self.lease_until: float | None = None  # monotonic; past it the job may be another's by now
         self.settled = False  # its ending was written, by whoever came first
         self._ending = threading.Event()
         self._end: End | None = None
@@ -70,6 +71,8 @@ class Attempt:
         self._ending.set()
 
     def should_end(self) -> bool:
+        if self.lease_until is not None and time.monotonic() > self.lease_until:
+            self.ask_to_end(End.LOST)  # this process was frozen, or cut off from the database
         if self._end is None and self.started_at is not None and self.remaining_s <= 0:
             self.ask_to_end(End.TIMED_OUT)
         return self._end is not None

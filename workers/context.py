@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from llmcoder import faults
 from llmcoder.config import config
 from llmcoder.context import Context, S, T, User
 from llmcoder.errors import ActionError, Cancelled, Transient
@@ -68,6 +69,7 @@ class JobContext(Context):
 
     def armed(self, marker: Mapping[str, str] | None = None) -> None:
         self.check()
+        faults.reach("worker.before_arm")
         # Before it stands in SQL: who ends this attempt meanwhile must not take its effect for one that cannot happen.
         before, self._attempt.armed = self._attempt.armed, True
         try:

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from pydantic import BaseModel, ValidationError
 
+from llmcoder import faults
 from llmcoder.action import Retry
 from llmcoder.errors import ActionError, BadInput, NotConfigured, RateLimited, Refused, Uncertain
 from llmcoder.registry import AnyAction
@@ -144,6 +145,7 @@ def _run(attempt: Attempt, action: AnyAction, given: Any, ctx: JobContext, max_r
             )
     ctx.check()
     result = action(given, ctx)
+    faults.reach("worker.after_effect")
     text = _dump(result)
     if len(text) > max_result_bytes and not action.effect.writes:
         raise Refused(f"The result has {len(text)} bytes; at most {max_result_bytes} are kept (MAX_RESULT_BYTES).")

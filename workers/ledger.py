@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from llmcoder import faults
 from models.claims import Claimed, arm, claimed, pick, taking
 from models.db import Database
 from models.group_commit import GroupCommit
@@ -98,6 +99,8 @@ class Ledger:
         named = {request.job_id for request in batch if isinstance(request, ClaimOne)}
         wanted = sum(request.limit for request in batch if isinstance(request, ClaimNext))
         now = self._db.now()
+        if named or wanted:
+            faults.reach("worker.before_claim")
         with self._db.write(durable=bool(arms or endings)) as conn:
             picked = pick(conn, named, self._queue, wanted)
             if arms:
@@ -105,9 +108,19 @@ class Ledger:
             moved = apply(conn, [*endings, *taking(picked, self._worker, self._lease_s, now)], now, held=picked)
             ended, taken = moved[: len(endings)], claimed(picked, moved[len(endings) :], now)
             armed = [arm(conn, one.job_id, one.attempt, one.marker, now) for one in arms]
+        _reach_faults(taken, arms, endings)
         self._outbox.wake_moved(done for done in moved if done is not None)
         by_name = {one.id: one for one in taken if one.id in named}
         return _answers(batch, by_name, [one for one in taken if one.id not in by_name], armed, ended)
+
+
+def _reach_faults(taken: Sequence[Claimed], arms: Sequence[Arm], endings: Sequence[Move]) -> None:
+    if taken:
+        faults.reach("worker.after_claim")
+    if arms:
+        faults.reach("worker.after_arm")
+    if endings:
+        faults.reach("worker.after_finish")
 
 
 def _answers(

@@ -105,6 +105,7 @@ class Runtime:
     def admit(self, claimed: Claimed) -> Attempt:
         """Register a claimed job with the watch."""
         attempt = Attempt(claimed, registry().get(claimed.action))
+        attempt.lease_until = time.monotonic() + self.lease_s - (self.db.now() - claimed.started_at).total_seconds()
         with self._lock:
             self._running[claimed.id, claimed.attempt] = attempt
         self.claimed_at = claimed.started_at

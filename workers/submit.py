@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
+from llmcoder import faults
 from models.db import Database
 from models.group_commit import Call, GroupCommit
 from models.jobs import Accepted, NewJob, insert
@@ -71,6 +72,8 @@ class Submitter:
         rung = [(job.due_at is None or job.due_at <= soon) and self._outbox.reserve(job.queue) for job in new]
         with self._db.write() as conn:
             accepted = insert(conn, new, now, rung=rung)
+            faults.reach("submit.before_commit")
+        faults.reach("submit.after_commit")
         fresh = [(done.job, bell) for done, bell in zip(accepted, rung, strict=True) if not done.replayed]
         self._outbox.ring(Ring(job.id, job.attempt, job.action, job.queue) for job, bell in fresh if bell)
         self._outbox.wake((job.user_id, job.id) for job, _ in fresh)

@@ -146,6 +146,8 @@ class Watch:
                 beat(conn, self._about(), now)
         if renewing:
             self._renewed_at = looked_at
+            for attempt in running:
+                attempt.lease_until = looked_at + self._process.lease_s
         if beating:
             self._beat_at = looked_at
 
