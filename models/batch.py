@@ -21,11 +21,10 @@ from models.tables import as_text
 LARGEST_BYTES = 64 * 2**20
 
 
-def insert_new(conn: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows that all set the same columns, passing over those that are there already."""
+def insert_new(conn: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Insert rows that all set the same columns, passing over those that are there already. Returns how many came."""
     statement = _insert(conn.dialect.name, table, tuple(rows[0]))
-    for packed in _packed(rows):
-        conn.execute(statement, {"rows": packed})
+    return sum(conn.execute(statement, {"rows": packed}).rowcount for packed in _packed(rows))
 
 
 def update(conn: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -51,7 +50,8 @@ def _insert(dialect: str, table: sa.Table, names: tuple[str, ...]) -> sa.Executa
     rows = _rows(dialect, table, names)
     kind = postgresql.insert if dialect == "postgresql" else sqlite.insert
     every = sa.select(*rows.c).where(sa.true())  # SQLite would take ON CONFLICT for the condition of a join
-    return kind(table).from_select(list(names), every).on_conflict_do_nothing()
+    statement = kind(table).from_select(list(names), every).on_conflict_do_nothing()
+    return statement.execution_options(preserve_rowcount=True)
 
 
 @cache

@@ -46,6 +46,14 @@ def missing(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What asks for the configuration of the process, as the audit log does for its key, gets one of the tests."""
+    folder = tmp_path_factory.mktemp("process")
+    with use(Config.open({"DATA_DIR": str(folder / "data")}, cwd=folder)):
+        yield
+
+
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite file; the last connection's end has emptied its WAL, so that the file alone is all of it."""

@@ -7,9 +7,7 @@ installation must have the same one. Whoever deletes it and restarts ends every 
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +15,9 @@ from uuid import UUID
 
 import jwt
 
+from llmcoder import keyfile
 from llmcoder.ids import new_id
+from llmcoder.keyfile import KEY_BYTES
 
 ALGORITHM = "HS256"
 ISSUER = "llmcoder"
@@ -26,7 +26,6 @@ AUDIENCE = "llmcoder-api"
 HEADER = {"alg": ALGORITHM, "typ": "JWT"}
 CLAIMS = ["iss", "aud", "sub", "sid", "jti", "iat", "exp"]
 LONGEST_TOKEN_CHARS = 2048
-KEY_BYTES = 32
 
 
 class InvalidToken(Exception):
@@ -57,34 +56,10 @@ def signing_key(folder: Path) -> bytes:
         OSError: The folder cannot be written.
     """
     path = folder / "signing.key"
-    if not path.exists():
-        _make(path)
-    if path.stat().st_mode & 0o077:
-        path.chmod(0o600)
-    key = path.read_bytes()
+    key = keyfile.read_or_make(path)
     if len(key) != KEY_BYTES:
         raise UnusableKey(f"{path} does not hold {KEY_BYTES} bytes. Delete it, and everybody logs in again.")
     return key
-
-
-def _make(path: Path) -> None:
-    # Complete before it has its name: nobody reads half a key. Linked and not renamed: nobody's key is replaced.
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink()
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def issue(key: bytes, user_id: UUID, session_id: UUID, lives_s: int, now: datetime) -> str:

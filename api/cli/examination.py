@@ -18,7 +18,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from api.auth.tokens import KEY_BYTES
 from api.cli.configuration import unknown_names
 from api.cli.engine import whole_config
 from api.cli.errors import of_database
@@ -30,6 +29,7 @@ from api.up.preflight import LEAST_FREE_BYTES
 from llmcoder.config import Config
 from llmcoder.config_file import ConfigError
 from llmcoder.errors import DeclarationError
+from llmcoder.keyfile import KEY_BYTES
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
 from models.claims import any_due, any_lost, workers_seen

@@ -1,0 +1,43 @@
+"""Secrets that an installation makes for itself: files of its data folder, mode 0600, 32 random bytes at first use."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+KEY_BYTES = 32
+
+
+def read_or_make(path: Path) -> bytes:
+    """What the file holds, made if there is none. Processes that start at the same moment agree on one.
+
+    Raises:
+        OSError: The folder cannot be written, or the file not be read.
+    """
+    if not path.exists():
+        _make(path)
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+    return path.read_bytes()
+
+
+def _make(path: Path) -> None:
+    # Complete before it has its name: nobody reads half a key. Linked and not renamed: nobody's key is replaced.
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

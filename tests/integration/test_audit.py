@@ -1,0 +1,269 @@
+"""The audit log: a dense chain whoever writes at once, and nothing done to it stays unseen."""
+
+from __future__ import annotations
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from llmcoder.config import config
+from llmcoder.context import User
+from models import audit
+from models.audit import AuditError, Entry, Event, Head, Wanted
+from models.db import Database
+from models.tables import audit as rows
+from models.tables import audit_head
+
+WRITERS, TRANSACTIONS = 8, 50
+
+
+def write(db: Database, *entries: Entry) -> None:
+    with db.write() as conn:
+        audit.append(conn, entries, db.now())
+
+
+def login(subject: str = "alice@example.org", **more: Any) -> Entry:
+    return Entry(Event.LOGIN, subject, **more)
+
+
+def verdict(db: Database, expected: Head | None = None) -> audit.Verdict:
+    with db.read() as conn:
+        return audit.verify(conn, audit.keys(config().path.parent), expected)
+
+
+def everything(db: Database) -> list[Any]:
+    with db.read() as conn:
+        return list(conn.execute(sa.select(rows).order_by(rows.c.seq)))
+
+
+# --- writing
+
+
+def test_entries_stand_as_they_were_given(db: Database, user: User) -> None:
+    now = db.now()
+    with db.write() as conn:
+        given = [login(actor=user.id, detail={"b": 1, "a": "ä\ud800\0"}), Entry(Event.LOGOUT, "x\0y\ud800" + "z" * 400)]
+        audit.append(conn, given, now)
+    first, second = everything(db)
+    assert (first.seq, first.at, first.actor_id, first.event) == (1, now, user.id, "login")
+    assert json.loads(first.detail) == {"a": "ä\ud800\0", "b": 1}
+    assert (second.seq, second.actor_id, second.subject[:4], len(second.subject)) == (2, None, "xy?z", 300)
+    assert (first.previous, second.previous) == (audit.GENESIS, first.hash)
+    assert verdict(db) == audit.Verdict(Head(2, second.hash), None)
+
+
+def test_an_empty_log_is_whole_and_nothing_to_write_takes_no_lock(db: Database) -> None:
+    write(db)
+    assert verdict(db) == audit.Verdict(Head(0, audit.GENESIS), None)
+
+
+def test_a_batch_is_three_statements(db: Database) -> None:
+    write(db, login())
+    seen: list[str] = []
+    with db.write() as conn:
+        sa.event.listen(conn, "before_cursor_execute", lambda _c, _u, statement, *_: seen.append(statement.split()[0]))
+        audit.append(conn, [login() for _ in range(500)], db.now())
+    assert seen == ["SELECT", "INSERT", "UPDATE"]
+    assert verdict(db).fault is None
+
+
+def test_a_transaction_that_is_rolled_back_leaves_no_gap(db: Database) -> None:
+    write(db, login())
+    with pytest.raises(RuntimeError, match="no"), db.write() as conn:
+        audit.append(conn, [login()], db.now())
+        raise RuntimeError("no")
+    write(db, login())
+    assert [row.seq for row in everything(db)] == [1, 2]
+    assert verdict(db).fault is None
+
+
+def test_writers_at_the_same_time_make_one_dense_chain(db: Database) -> None:
+    def work(number: int) -> None:
+        for turn in range(TRANSACTIONS):
+            write(db, *(login(f"writer {number}", detail={"turn": turn, "n": n}) for n in range(1 + turn % 3)))
+
+    done, checked = threading.Event(), []
+
+    def watch() -> None:
+        while not done.is_set():
+            checked.append(verdict(db))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        with ThreadPoolExecutor(WRITERS) as threads:
+            list(threads.map(work, range(WRITERS)))
+    finally:
+        done.set()
+        watcher.join()
+    written = sum(1 + turn % 3 for turn in range(TRANSACTIONS)) * WRITERS
+    assert [row.seq for row in everything(db)] == list(range(1, written + 1))
+    assert verdict(db).fault is None
+    assert checked and [one for one in checked if one.fault] == [], "verify among writers"
+
+
+def test_filters_narrow_the_list_and_pages_follow_each_other(db: Database, user: User) -> None:
+    before = db.now()
+    write(db, *(login(f"{n}@example.org") for n in range(5)))
+    write(db, Entry(Event.CONFIG_SET, "API_PORT", actor=user.id))
+
+    def found(wanted: Wanted, limit: int = 10) -> list[int]:
+        with db.read() as conn:
+            return [row.seq for row in audit.listed(conn, wanted, limit)]
+
+    assert found(Wanted(), 4) == [6, 5, 4, 3]
+    assert found(Wanted(before=3)) == [2, 1]
+    assert found(Wanted(event=Event.LOGIN), 2) == [5, 4]
+    assert found(Wanted(actor_id=user.id)) == [6]
+    assert found(Wanted(subject="2@example.org", since=before)) == [3]
+    assert found(Wanted(since=db.now())) == []
+
+
+# --- tampering
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE audit SET subject = 'mallory'", "DELETE FROM audit", "DELETE FROM audit WHERE seq = 1"]
+)
+def test_the_database_refuses_to_change_what_was_written(db: Database, statement: str) -> None:
+    write(db, login())
+    with pytest.raises(sa.exc.DBAPIError, match="append-only"), db.write() as conn:
+        conn.execute(sa.text(statement))
+    assert verdict(db).fault is None
+
+
+def test_postgresql_refuses_to_empty_the_table(db: Database) -> None:
+    if db.is_sqlite:
+        pytest.skip("SQLite has no TRUNCATE")
+    with pytest.raises(sa.exc.DBAPIError, match="append-only"), db.write() as conn:
+        conn.execute(sa.text("TRUNCATE audit"))
+
+
+def tamper(db: Database, *statements: str) -> None:
+    """Do what somebody does who owns the database and has no key."""
+    with db.write() as conn:
+        for name in ("audit_no_update", "audit_no_delete") if db.is_sqlite else ("audit_no_change",):
+            conn.execute(sa.text(f"DROP TRIGGER {name}" + ("" if db.is_sqlite else " ON audit")))
+        for statement in statements:
+            conn.execute(sa.text(statement))
+
+
+COPY = (
+    "INSERT INTO audit (seq, at, actor_id, event, subject, detail, key_id, previous, hash) "
+    "SELECT {seq}, at, actor_id, event, subject, detail, {key}, previous, hash FROM audit WHERE seq = {of}"
+)
+
+
+@pytest.mark.parametrize(
+    ("statements", "seq", "what"),
+    [
+        (["UPDATE audit SET subject = 'mallory' WHERE seq = 3"], 3, "changed"),
+        (["UPDATE audit SET event = 'logout' WHERE seq = 3"], 3, "changed"),
+        (["UPDATE audit SET detail = '{}' WHERE seq = 3"], 3, "changed"),
+        (["UPDATE audit SET actor_id = NULL WHERE seq = 3"], 3, "changed"),
+        (["UPDATE audit SET at = '2020-01-01 00:00:00.000000' WHERE seq = 3"], 3, "changed"),
+        (["UPDATE audit SET hash = previous WHERE seq = 3"], 3, "changed"),
+        (["UPDATE audit SET key_id = '0000' WHERE seq = 3"], 3, "key 0000"),
+        (["DELETE FROM audit WHERE seq = 3"], 3, "gone"),
+        (["DELETE FROM audit WHERE seq = 1"], 1, "gone"),
+        (["DELETE FROM audit WHERE seq > 3"], 4, "gone"),
+        (["DELETE FROM audit"], 1, "gone"),
+        (["DELETE FROM audit WHERE seq = 3", "UPDATE audit SET seq = seq - 1 WHERE seq = 4"], 3, "changed"),
+        (["UPDATE audit SET seq = 99 WHERE seq = 2", "UPDATE audit SET seq = 2 WHERE seq = 3"], 2, "changed"),
+        ([COPY.format(seq=7, key="key_id", of=6)], 7, "after the head"),
+        ([COPY.format(seq=7, key="key_id", of=6), "UPDATE audit_head SET seq = 7"], 7, "changed, or put in"),
+        ([COPY.format(seq=7, key="'0000'", of=6), "UPDATE audit_head SET seq = 7"], 7, "key 0000"),
+        ([COPY.format(seq=0, key="key_id", of=1)], 0, "before the first"),
+        (["UPDATE audit_head SET seq = 4"], 4, "head row says"),
+        (["UPDATE audit_head SET hash = '0'"], 6, "head row says"),
+        (["DELETE FROM audit_head"], 6, "head row is gone"),
+    ],
+)
+def test_every_kind_of_tampering_is_found_where_it_begins(
+    db: Database, user: User, statements: list[str], seq: int, what: str
+) -> None:
+    write(db, *(login(f"{n}@example.org", actor=user.id, detail={"n": n}) for n in range(1, 7)))
+    tamper(db, *statements)
+    fault = verdict(db).fault
+    assert fault is not None
+    assert (fault.seq, what in fault.what) == (seq, True), fault
+
+
+def test_a_row_that_another_history_wrote_is_found_by_the_row_before_it(db: Database) -> None:
+    """Genuine by itself: sealed with the key, at its place, but after another row."""
+    write(db, login("first"), login("second"))
+    other = everything(db)[1]
+    tamper(db, "DELETE FROM audit", f"UPDATE audit_head SET seq = 0, hash = '{audit.GENESIS}'")
+    write(db, login("another first"), login("another second"))
+    with db.write() as conn:
+        conn.execute(sa.delete(rows).where(rows.c.seq == 2))
+        conn.execute(sa.insert(rows).values(**other._mapping))
+        conn.execute(sa.update(audit_head).values(hash=other.hash))
+    fault = verdict(db).fault
+    assert fault is not None
+    assert (fault.seq, fault.what) == (2, "it does not follow the row before it")
+
+
+def test_a_tail_cut_off_with_its_head_is_found_by_a_head_that_was_written_down(db: Database) -> None:
+    write(db, *(login() for _ in range(4)))
+    noted, third = verdict(db).head, everything(db)[2]
+    assert noted is not None
+    write(db, login())
+    assert verdict(db, noted).fault is None
+    tamper(db, "DELETE FROM audit WHERE seq > 3", f"UPDATE audit_head SET seq = 3, hash = '{third.hash}'")
+    assert verdict(db).fault is None, "nothing inside the database tells"
+    assert verdict(db, noted).fault == audit.Fault(4, "it is gone, and with it everything after it")
+    write(db, login(), login())
+    fault = verdict(db, noted).fault
+    assert fault is not None
+    assert (fault.seq, "was the head" in fault.what) == (4, True)
+
+
+@pytest.mark.parametrize("statement", ["UPDATE audit_head SET seq = 1", "DELETE FROM audit_head"])
+def test_a_log_whose_head_was_tampered_with_takes_nothing_more(db: Database, statement: str) -> None:
+    write(db, login(), login())
+    with db.write() as conn:
+        conn.execute(sa.text(statement))
+    with pytest.raises(AuditError, match="audit verify"):
+        write(db, login(), login())
+    assert len(everything(db)) == 2
+
+
+# --- the key
+
+
+def test_what_another_machine_wrote_verifies_once_its_key_is_here(db: Database, tmp_path: Path) -> None:
+    write(db, login())
+    (theirs,) = audit.keys(tmp_path)
+    with db.write() as conn:
+        head = verdict(db).head
+        assert head is not None
+        ours = everything(db)[0]
+        row = audit.Record(2, ours.at, None, "login", "x", "{}", theirs.id, head.hash, "")
+        row = replace(row, hash=audit.seal(theirs, row))
+        conn.execute(sa.insert(rows).values({name: getattr(row, name) for name in audit.Record.__slots__}))
+        conn.execute(sa.update(audit_head).values(seq=2, hash=row.hash))
+    fault = verdict(db).fault
+    assert fault is not None and theirs.id in fault.what
+    known = [*audit.keys(config().path.parent), theirs]
+    with db.read() as conn:
+        assert audit.verify(conn, known).fault is None
+
+
+def test_the_first_key_of_the_file_seals_and_each_verifies(tmp_path: Path) -> None:
+    (first,) = audit.keys(tmp_path)
+    assert audit.keys(tmp_path) == (first,)
+    with (tmp_path / "audit.key").open("ab") as file:
+        file.write(bytes(32))
+    assert audit.keys(tmp_path)[0] == first
+    assert audit.keys(tmp_path)[1] == audit.Key.of(bytes(32))
+    (tmp_path / "audit.key").write_bytes(b"short")
+    with pytest.raises(AuditError, match="backup"):
+        audit.keys(tmp_path)
+    assert "secret" not in repr(first)
