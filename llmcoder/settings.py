@@ -161,6 +161,7 @@ CommaList = Annotated[tuple[str, ...], BeforeValidator(_split)]
 """Several texts: `a, b` in the environment, `"a, b"` or `["a", "b"]` in config.json."""
 
 Days = Annotated[int, Field(ge=1, le=36_500)]
+Jobs = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 # The kernel's limit is 107 bytes on Linux and 103 on macOS.
 LONGEST_SOCKET_PATH_BYTES = 100
@@ -248,6 +249,9 @@ class EngineSettings(Settings):
     retention_cancelled_days: Days = Field(30, description="Days a cancelled job is kept.")
     retention_failed_days: Days = Field(180, description="Days a failed job is kept.")
     retention_uncertain_days: Days = Field(180, description="Days a job of unknown outcome is kept.")
+    retention_succeeded_jobs: Jobs = Field(1_000_000, description="Succeeded jobs that are kept, newest first.")
+    retention_cancelled_jobs: Jobs = Field(1_000_000, description="Cancelled jobs that are kept, newest first.")
+    retention_failed_jobs: Jobs = Field(1_000_000, description="Failed jobs that are kept, newest first.")
 
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         "INFO", description="Least severe log lines that are written."
@@ -290,6 +294,15 @@ class EngineSettings(Settings):
             "cancelled": self.retention_cancelled_days,
             "failed": self.retention_failed_days,
             "uncertain": self.retention_uncertain_days,
+        }
+
+    @property
+    def retention_jobs(self) -> dict[str, int]:
+        """How many jobs are kept, by terminal state; an uncertain one waits for a person however many there are."""
+        return {
+            "succeeded": self.retention_succeeded_jobs,
+            "cancelled": self.retention_cancelled_jobs,
+            "failed": self.retention_failed_jobs,
         }
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from models.machine import ENDED, LOCKED, Move, Moved, Reason, State, apply
+from models.machine import LOCKED, Move, Moved, Reason, State, apply
 from models.tables import jobs, rate_limits, users, workers
 
 
@@ -272,14 +272,6 @@ def lost(conn: sa.Connection, now: datetime, limit: int) -> list[Lost]:
     query = sa.select(*columns).where(jobs.c.state == sa.literal_column("'running'"), jobs.c.lease_until < now)
     rows = conn.execute(query.order_by(jobs.c.id).limit(limit).with_for_update(skip_locked=True))
     return [Lost(*row) for row in rows]
-
-
-def prune(conn: sa.Connection, state: State, ended_before: datetime, limit: int) -> int:
-    """Delete up to `limit` jobs of an ended state that ended before the instant; returns how many."""
-    if state not in ENDED:
-        raise ValueError(f"{state}: only ended jobs are pruned")
-    old = sa.select(jobs.c.id).where(jobs.c.state == state, jobs.c.finished_at < ended_before).limit(limit)
-    return conn.execute(sa.delete(jobs).where(jobs.c.id.in_(old))).rowcount
 
 
 def is_neglected(conn: sa.Connection, queue: str, due_before: datetime, now: datetime) -> bool:

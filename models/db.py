@@ -155,6 +155,7 @@ class Database:
         def prepare(connection: Any, _record: object) -> None:
             connection.isolation_level = None
             for pragma in (
+                "auto_vacuum=INCREMENTAL",  # of a new file only; see models.retention.shrink
                 "journal_mode=WAL",
                 f"synchronous={synchronous}",
                 "foreign_keys=ON",

@@ -15,6 +15,7 @@ from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
 from models.db import TRANSIENT_ERRORS, Database
 from schedules.dispatcher import Dispatcher
+from schedules.retention import Retention
 from workers.bell import connect_bell
 from workers.outbox import Outbox
 
@@ -37,6 +38,7 @@ def main() -> None:
     db = Database(settings.database_url, pool_size=4)
     outbox = Outbox(settings.broker_url, settings.redis_url, settings.doorbell_window)
     outbox.start()
+    retention = Retention(db, lambda: config().get(EngineSettings))
     dispatcher = Dispatcher(db, connect_bell(settings.broker_url), outbox, settings)
     clock = BackgroundScheduler(
         executors={"default": ThreadPoolExecutor(4)},
@@ -47,7 +49,7 @@ def main() -> None:
         (dispatcher.promote, PROMOTE_EVERY_S),
         (dispatcher.ring, RING_EVERY_S),
         (dispatcher.rescue, RESCUE_EVERY_S),
-        (dispatcher.prune, PRUNE_EVERY_S),
+        (retention.prune, PRUNE_EVERY_S),
         (dispatcher.count, COUNT_EVERY_S),
     ):
         clock.add_job(steady(duty), "interval", seconds=every_s, id=duty.__name__)

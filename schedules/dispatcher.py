@@ -1,14 +1,13 @@
-"""The dispatcher: five idempotent duties that make every lost message, process and machine harmless.
+"""The dispatcher: four idempotent duties that make every lost message, process and machine harmless.
 
 It rings for what is due, within a window; rings again for what was rung and not claimed in time; notices that the
-broker lost everything, and rings all of it at once; rescues what runs with an expired lease; prunes what is old. Any
-number of copies may run at once: each takes its rows with locks that the others skip, and every write is a
-compare-and-set. A round first looks and only then opens a writing transaction, so that idle copies cost nobody a lock.
+broker lost everything, and rings all of it at once; rescues what runs with an expired lease. Any number of copies may
+run at once: each takes its rows with locks that the others skip, and every write is a compare-and-set. A round first
+looks and only then opens a writing transaction, so that idle copies cost nobody a lock.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -20,10 +19,9 @@ from llmcoder.errors import Transient
 from llmcoder.ids import new_id
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
-from models import users
-from models.claims import any_due, any_lost, any_to_ring, forget_rings, lost, promote_due, prune, to_ring
+from models.claims import any_due, any_lost, any_to_ring, forget_rings, lost, promote_due, to_ring
 from models.db import Database
-from models.machine import State, apply
+from models.machine import apply
 from workers import metrics
 from workers.bell import Bell, Ring
 from workers.broker import EPOCH_KEY, QUEUES, is_redis, redis_client
@@ -38,7 +36,7 @@ EPOCH_LOOK_S = 0.5
 
 
 class Dispatcher:
-    """Performs the five duties, one method each.
+    """Performs the duties, one method each.
 
     Args:
         outbox: Wakes watchers of the jobs it moved.
@@ -92,22 +90,6 @@ class Dispatcher:
             log.warning("a lease ran out; the job was taken from its worker", job=str(one.job_id), now=one.state.value)
             metrics.rescued(one.state.value)
         return len(done)
-
-    def prune(self) -> int:
-        """Delete ended jobs past their retention, in small transactions; returns how many. Dead tokens go as well."""
-        with self._db.write(durable=False) as conn:
-            users.prune(conn, self._db.now())
-        total = 0
-        for state, days in self._settings.retention_days.items():
-            before = self._db.now() - timedelta(days=days)
-            while True:
-                with self._db.write(durable=False) as conn:
-                    gone = prune(conn, State(state), before, BATCH)
-                total += gone
-                if gone < BATCH:
-                    break
-                time.sleep(0.05)  # leave room for others' writes
-        return total
 
     def count(self) -> int:
         """Add what this process counted to what `/metrics` shows."""

@@ -31,7 +31,7 @@ from engine_kit import (
 )
 
 from llmcoder.context import User
-from models import claims
+from models import claims, retention
 from models.db import TRANSIENT_ERRORS, Database
 from models.jobs import request_cancel
 from models.machine import ENDED, Move, Reason, State, apply
@@ -264,26 +264,6 @@ def test_rings_that_the_broker_lost_are_forgotten_at_once(db: Database, user: Us
     assert ring(db) == ids
 
 
-def test_pruning_takes_what_ended_long_ago_and_nothing_else(db: Database, user: User) -> None:
-    old = db.now() - timedelta(days=40)
-    kept = [stand_in(db, user, state) for state in S]
-    gone = [stand_in(db, user, S.SUCCEEDED) for _ in range(5)]
-    for job in gone:
-        set_columns(db, job.id, finished_at=old)
-    set_columns(db, kept[0].id, created_at=old)
-    with db.write() as conn:
-        before = db.now() - timedelta(days=30)
-        assert [claims.prune(conn, S.SUCCEEDED, before, 3) for _ in range(3)] == [3, 2, 0]
-    with db.read() as conn:
-        assert set(conn.execute(sa.select(jobs.c.id)).scalars()) == {job.id for job in kept}
-
-
-@pytest.mark.parametrize("state", sorted(set(S) - ENDED))
-def test_what_has_not_ended_is_never_pruned(db: Database, state: State) -> None:
-    with db.write() as conn, pytest.raises(ValueError, match="ended"):
-        claims.prune(conn, state, db.now(), 1)
-
-
 def test_the_later_limit_of_a_provider_holds_until_it_is_over(db: Database) -> None:
     now = db.now()
     with db.write() as conn:
@@ -398,7 +378,7 @@ def test_nobody_waits_in_a_circle_when_everything_is_written_at_once(
                 claims.forget_rings(conn)
                 claims.to_ring(conn, "io", now, 50, now)
             with db.write(durable=False) as conn:
-                claims.prune(conn, S.SUCCEEDED, now - timedelta(seconds=1), 50)
+                retention.prune(conn, S.SUCCEEDED, now - timedelta(seconds=1), 50)
             time.sleep(0.005)
 
     with ledgers(db, 3) as writers, ThreadPoolExecutor(24) as pool:

@@ -220,19 +220,6 @@ def test_more_than_one_batch_is_promoted_in_a_tick(db: Database, user: User, new
         assert set(conn.execute(sa.select(jobs.c.state, jobs.c.reason)).all()) == {(S.QUEUED, None)}
 
 
-def test_each_state_is_kept_as_long_as_the_settings_say(
-    db: Database, user: User, new_dispatcher: NewDispatcher
-) -> None:
-    ended = {state: stand_in(db, user, state) for state in (S.SUCCEEDED, S.CANCELLED, S.FAILED, S.UNCERTAIN)}
-    for job in ended.values():
-        set_columns(db, job.id, finished_at=db.now() - timedelta(days=31))
-    waiting = stand_in(db, user, S.WAITING)
-    assert new_dispatcher().prune() == 2
-    with db.read() as conn:
-        left = set(conn.execute(sa.select(jobs.c.id)).scalars())
-    assert left == {ended[S.FAILED].id, ended[S.UNCERTAIN].id, waiting.id}
-
-
 def test_a_tick_outlives_an_absent_database() -> None:
     calls = []
 
