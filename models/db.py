@@ -130,7 +130,8 @@ class Database:
 
     def _postgresql(self, options: str, **more: Any) -> sa.Engine:
         # hide_parameters: an error's text would otherwise quote inputs and password hashes
-        connect_args = NOTICE_A_DEAD_SERVER | {"options": options}
+        # timezone: a batch's instants travel as text without a zone, see models.batch
+        connect_args = NOTICE_A_DEAD_SERVER | {"options": f"-c timezone=UTC {options}".strip()}
         return sa.create_engine(
             self.url,
             pool_size=self._pool_size,

@@ -1,4 +1,4 @@
-"""The configured database of a process: one, and never a parent's."""
+"""The database of a process: the configured one is one and never a parent's, and instants come back as they went."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import os
 import pytest
 import sqlalchemy as sa
 
-from models.db import database
+from llmcoder.ids import new_id
+from models import batch
+from models.db import Database, database
+from models.tables import login_attempts
 
 pytestmark = pytest.mark.usefixtures("configured")
 
@@ -30,3 +33,15 @@ def test_a_forked_child_has_a_database_of_its_own_and_leaves_the_parents_alone()
     assert os.waitstatus_to_exitcode(status) == 0
     with ours.read() as conn:
         assert conn.execute(sa.text("SELECT 1")).scalar_one() == 1
+
+
+def test_instants_of_a_batch_are_kept_as_they_are_whatever_zone_the_server_lives_in(db: Database, db_url: str):
+    if not db.is_sqlite:
+        with db.write() as conn:
+            conn.execute(sa.text(f"ALTER DATABASE {sa.make_url(db_url).database} SET timezone TO 'Asia/Kolkata'"))
+        db.close()  # the zone is given to new connections
+    now = db.now()
+    with db.write() as conn:
+        batch.insert_new(conn, login_attempts, [{"id": new_id(), "subject": "account:x", "at": now}])
+    with db.read() as conn:
+        assert conn.execute(sa.select(login_attempts.c.at)).scalar_one() == now
