@@ -155,8 +155,10 @@ class Database:
         @sa.event.listens_for(engine, "connect")
         def prepare(connection: Any, _record: object) -> None:
             connection.isolation_level = None
+            # Asked of a new file only, see models.retention.shrink: elsewhere it does nothing but wait for the writer.
+            is_new = connection.execute("PRAGMA page_count").fetchone()[0] == 0
             for pragma in (
-                "auto_vacuum=INCREMENTAL",  # of a new file only; see models.retention.shrink
+                *(("auto_vacuum=INCREMENTAL",) if is_new else ()),
                 "journal_mode=WAL",
                 f"synchronous={synchronous}",
                 "foreign_keys=ON",

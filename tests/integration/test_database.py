@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 
 import pytest
 import sqlalchemy as sa
@@ -45,3 +46,10 @@ def test_instants_of_a_batch_are_kept_as_they_are_whatever_zone_the_server_lives
         batch.insert_new(conn, login_attempts, [{"id": new_id(), "subject": "account:x", "at": now}])
     with db.read() as conn:
         assert conn.execute(sa.select(login_attempts.c.at)).scalar_one() == now
+
+
+def test_a_new_connection_does_not_wait_for_a_transaction_that_writes(db: Database, db_url: str):
+    with db.write() as conn, closing(Database(db_url)) as another:
+        conn.execute(sa.insert(login_attempts).values(id=new_id(), subject="account:x", at=db.now()))
+        with another.read() as reading:  # 30 s, and an error, where opening it waits
+            assert reading.execute(sa.select(sa.func.count()).select_from(login_attempts)).scalar_one() == 0
