@@ -13,10 +13,11 @@ from api.commands import find
 from api.health import WORKER_SEEN_WITHIN
 from api.services import Services
 from llmcoder.model import Model
-from models.claims import rate_limited_until, workers_seen
+from models import rates
+from models.claims import workers_seen
 from models.jobs import Job
 from models.machine import Reason, State
-from models.tables import jobs
+from models.tables import Id, jobs
 
 #: Further ahead than this, a number says nothing that "more" does not.
 MOST_COUNTED = 10_000
@@ -71,17 +72,23 @@ async def explain(services: Services, user_id: UUID, job_id: UUID) -> Explanatio
     return Explanation(job_id=job.id, state=State(job.state), reason=reason, summary=summary, blockers=blockers)
 
 
+SURROUNDINGS = (
+    jobs.c.cancel_requested_at,
+    jobs.c.worker,
+    jobs.c.lease_until,
+    jobs.c.provider,
+    jobs.c.account,
+    jobs.c.turn,
+)
+
+
 def _look(conn: sa.Connection, user_id: UUID, job_id: UUID, now: datetime) -> tuple[Job, Seen]:
     job = find(conn, user_id, job_id)
-    limits = rate_limited_until(conn, now)
-    domain = job.action.partition(".")[0]
-    row = conn.execute(
-        sa.select(jobs.c.cancel_requested_at, jobs.c.worker, jobs.c.lease_until).where(jobs.c.id == job_id)
-    ).one()
+    row = conn.execute(sa.select(*SURROUNDINGS).where(jobs.c.id == job_id)).one()
     seen = Seen(
-        ahead=_ahead(conn, job) if job.state == State.QUEUED else 0,
+        ahead=_ahead(conn, job, row.turn) if job.state == State.QUEUED else 0,
         workers=sum(worker.queue == job.queue for worker in workers_seen(conn, now - WORKER_SEEN_WITHIN)),
-        limited_until=max((until for (provider, _), until in limits.items() if provider == domain), default=None),
+        limited_until=rates.blocked(conn, now).get((row.provider, row.account)),
         cancel_requested=row.cancel_requested_at is not None,
         worker=row.worker,
         lease_until=row.lease_until,
@@ -89,12 +96,10 @@ def _look(conn: sa.Connection, user_id: UUID, job_id: UUID, now: datetime) -> tu
     return job, seen
 
 
-def _ahead(conn: sa.Connection, job: Job) -> int:
+def _ahead(conn: sa.Connection, job: Job, turn: int) -> int:
     """How many jobs of its queue are claimed before it, counted up to `MOST_COUNTED`."""
-    earlier = sa.or_(
-        jobs.c.priority < job.priority,
-        sa.and_(jobs.c.priority == job.priority, jobs.c.id < job.id),
-    )
+    place = sa.tuple_(jobs.c.priority, jobs.c.turn, jobs.c.id)
+    earlier = place < sa.tuple_(sa.literal(job.priority), sa.literal(turn), sa.literal(job.id, Id))
     queued = sa.and_(jobs.c.queue == job.queue, jobs.c.state == sa.literal_column("'queued'"))
     some = sa.select(jobs.c.id).where(queued, earlier).limit(MOST_COUNTED).subquery()
     count: int = conn.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()

@@ -79,6 +79,7 @@ async def accept(
             action=action.name,
             effect=action.effect.value,
             queue=action.queue.value,
+            provider=action.provider,
             input=text,
             max_attempts=action.retry.attempts,
             priority=priority,

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from llmcoder.context import Context
 from llmcoder.errors import DeclarationError
+from llmcoder.rate import Rate
 from llmcoder.settings import Settings
 
 In = TypeVar("In", bound=BaseModel)
@@ -28,8 +29,11 @@ Out = TypeVar("Out", bound=BaseModel)
 Marker = Mapping[str, str]
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
+PROVIDER = re.compile(r"[a-z][a-z0-9_]{0,59}")
 SUMMARY_LIMIT = 100
 MAX_TIMEOUT_S = 24 * 3600
+#: A provider may go on with a request long after its caller gave up.
+SETTLE_S = 60.0
 
 
 class Effect(StrEnum):
@@ -86,6 +90,19 @@ class Retry:
 
 
 @dataclass(frozen=True)
+class Undo:
+    """How an effect is taken back.
+
+    Args:
+        action: A write that does it.
+        input: Makes that action's input from what was given and what came back.
+    """
+
+    action: Action[Any, Any]
+    input: Callable[[Any, Any], BaseModel]
+
+
+@dataclass(frozen=True)
 class Action(Generic[In, Out]):
     """One action: its function and everything a door needs to know about it."""
 
@@ -100,6 +117,11 @@ class Action(Generic[In, Out]):
     timeout_s: float
     retry: Retry
     requires: tuple[type[Settings], ...]
+    outside: bool = False
+    undo: Undo | None = None
+    provider: str = ""
+    rate: Rate | None = None
+    settle_s: float = SETTLE_S
 
     def __call__(self, given: In, ctx: Context) -> Out:
         return self.function(given, ctx)
@@ -146,6 +168,11 @@ def action(
     timeout_s: float = 60.0,
     retry: Retry | None = None,
     requires: tuple[type[Settings], ...] = (),
+    outside: bool = False,
+    undo: Undo | None = None,
+    provider: str = "",
+    rate: Rate | None = None,
+    settle_s: float = SETTLE_S,
 ) -> Callable[[Callable[[In, Context], Out]], Action[In, Out]]:
     """Declare a function as an action.
 
@@ -159,6 +186,13 @@ def action(
         timeout_s: Seconds one attempt may take, 1 to 86,400; clients inside must give up earlier.
         retry: When a `Transient` failure is tried again; three attempts when not given.
         requires: Settings that must be filled in before it can run.
+        outside: Whether the result holds what strangers wrote (a mail, a page, a document). Inputs made of it are
+            tainted, and no write runs on a tainted input before a person approved it.
+        undo: How the effect can be taken back.
+        provider: Whose limits it keeps, with all other actions that name the same; the domain when not given.
+        rate: How often that provider may be called per account; all actions of a provider that declare one agree.
+        settle_s: When `reconcile` finds nothing, it is believed only so many seconds after the deadline of the attempt
+            that armed the effect; until then it is asked again, since a provider may be slow. 0 or more.
 
     Raises:
         DeclarationError: The declaration breaks a rule; at import, naming the rule.
@@ -178,6 +212,11 @@ def action(
             timeout_s=timeout_s,
             retry=retry or Retry(),
             requires=requires,
+            outside=outside,
+            undo=undo,
+            provider=provider or name.partition(".")[0],
+            rate=rate,
+            settle_s=settle_s,
         )
         _check(declared, said_repeatable=repeatable is not None)
         return declared
@@ -228,6 +267,10 @@ def _rules(a: Action[Any, Any], said_repeatable: bool) -> list[tuple[bool, str]]
         ),
         (not 1 <= a.timeout_s <= MAX_TIMEOUT_S, f"timeout_s is 1 to {MAX_TIMEOUT_S} seconds"),
         (not all(_is_settings(kind) for kind in a.requires), "requires lists kinds of settings"),
+        (a.undo is not None and not a.effect.writes, "only a write has something to undo"),
+        (a.undo is not None and not a.undo.action.effect.writes, "what undoes an effect is a write itself"),
+        (not PROVIDER.fullmatch(a.provider), "a provider's name has lower-case letters, digits and _, up to 60"),
+        (a.settle_s < 0, "settle_s is 0 or more seconds"),
     ]
 
 

@@ -95,6 +95,15 @@ class Context(ABC):
             NotConfigured: No installed domain provides it.
         """
 
+    @abstractmethod
+    def heed(self, headers: Mapping[str, str], account: str = "") -> None:
+        """Let all workers know what a provider's answer says about its limits, see `llmcoder.rate.pause_until`.
+
+        Args:
+            headers: Of any answer, not only of a refusal.
+            account: Which account there; empty for the one that the job uses.
+        """
+
     @property
     @abstractmethod
     def remaining_s(self) -> float:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar, cast
 from llmcoder.action import Action
 from llmcoder.collection import Collection
 from llmcoder.errors import DeclarationError, NotConfigured, NotFound
+from llmcoder.rate import Rate
 from llmcoder.service import Provider
 from llmcoder.settings import Settings
 
@@ -31,8 +32,11 @@ T = TypeVar("T")
 class Registry(Mapping[str, AnyAction]):
     """All actions by name, in the order of their names.
 
+    Attributes:
+        rates: How often each provider may be called, where somebody declares it.
+
     Raises:
-        DeclarationError: Two actions carry one name.
+        DeclarationError: Two actions carry one name, or differ about a provider's rate.
     """
 
     def __init__(self, actions: Iterable[AnyAction]) -> None:
@@ -41,6 +45,7 @@ class Registry(Mapping[str, AnyAction]):
             if self._actions.setdefault(found.name, found) is not found:
                 places = f"{self._actions[found.name].function.__module__} and {found.function.__module__}"
                 raise DeclarationError(f"{found.name}: a name belongs to one action; declared in {places}")
+        self.rates = _declared_rates(self._actions.values())
 
     def __getitem__(self, name: str) -> AnyAction:
         return self._actions[name]
@@ -136,6 +141,15 @@ def _declared_actions(module: ModuleType) -> Iterator[AnyAction]:
     for value in vars(module).values():
         if isinstance(value, Action) and value.function.__module__ == module.__name__:
             yield value
+
+
+def _declared_rates(actions: Iterable[AnyAction]) -> dict[str, Rate]:
+    """How often each provider may be called, where somebody declares it."""
+    rates: dict[str, Rate] = {}
+    for found in actions:
+        if found.rate is not None and rates.setdefault(found.provider, found.rate) != found.rate:
+            raise DeclarationError(f"{found.name}: a provider has one rate; another action of {found.provider} differs")
+    return rates
 
 
 def _declared_settings(module: ModuleType) -> Iterator[type[Settings]]:

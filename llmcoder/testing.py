@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -57,6 +58,7 @@ class FakeContext(Context):
         self.log_seen: list[str] = []
         self.tokens: list[str] = []
         self.markers: list[Mapping[str, str]] = []
+        self.pauses: list[datetime] = []
         self._settings = {type(given): given for given in settings}
         self._services = tuple(services)
         self._cancel_after = cancel_after
@@ -91,6 +93,12 @@ class FakeContext(Context):
         if self.cancelled():
             raise Cancelled("The job was cancelled before its effect.")
         self.markers.append(dict(marker or {}))
+
+    def heed(self, headers: Mapping[str, str], account: str = "") -> None:
+        from llmcoder.rate import pause_until
+
+        if (until := pause_until(headers, datetime.now(UTC))) is not None:
+            self.pauses.append(until)
 
     def use(self, interface: type[P]) -> P:
         for service in self._services:

@@ -9,10 +9,11 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
+from llmcoder.rate import Rate
+from models import rates, turns
 from models.machine import LOCKED, Move, Moved, Reason, State, apply
-from models.tables import jobs, rate_limits, users, workers
+from models.tables import jobs, users, workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Claimed:
     created_at: datetime
     due_at: datetime
     started_at: datetime
+    provider: str
+    account: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +75,34 @@ def taking(ids: Iterable[UUID], worker: str, lease_s: float, now: datetime) -> l
     return [Move(job_id, State.RUNNING, only_from=only_queued, values=lease) for job_id in ids]
 
 
+def holding_back(
+    conn: sa.Connection, picked: Mapping[UUID, Any], declared: Mapping[str, Rate], now: datetime
+) -> list[Move]:
+    """The transitions of picked jobs that may not call their provider yet; the others' calls are counted.
+
+    Args:
+        declared: How often a provider may be called, where somebody declares it.
+    """
+    in_order = sorted(picked.values(), key=lambda row: (row.priority, row.turn, row.id))
+    waiting = rates.admit(conn, ((row.id, (row.provider, row.account)) for row in in_order), declared, now)
+    only_queued = frozenset({State.QUEUED})
+    return [
+        Move(
+            job_id,
+            State.SCHEDULED,
+            reason=Reason.RATE_LIMITED,
+            only_from=only_queued,
+            or_cancel=picked[job_id].armed_at is None,
+            values={"due_at": due_at},
+        )
+        for job_id, due_at in waiting.items()
+    ]
+
+
 def claimed(picked: Mapping[UUID, Any], moved: Sequence[Moved | None], now: datetime) -> list[Claimed]:
     """What was claimed of what had been picked, in the order in which it should run."""
-    taken = [(picked[done.job_id], done.attempt) for done in moved if done is not None]
+    of_attempt = [done for done in moved if done is not None and done.state is State.RUNNING]
+    taken = [(picked[done.job_id], done.attempt) for done in of_attempt]
     taken.sort(key=lambda one: (one[0].priority, one[0].turn, one[0].id))
     return [_claimed(row, attempt, now) for row, attempt in taken]
 
@@ -94,6 +122,8 @@ def _claimed(row: Any, attempt: int, now: datetime) -> Claimed:
         created_at=row.created_at,
         due_at=row.due_at,
         started_at=now,
+        provider=row.provider,
+        account=row.account,
     )
 
 
@@ -111,6 +141,9 @@ _PICK = (
         jobs.c.due_at,
         jobs.c.priority,
         jobs.c.turn,
+        jobs.c.provider,
+        jobs.c.account,
+        jobs.c.reason,
     )
     .join(users, users.c.id == jobs.c.user_id)
     .where(jobs.c.state == sa.literal_column("'queued'"))
@@ -191,23 +224,6 @@ def workers_seen(conn: sa.Connection, since: datetime) -> list[Any]:
     return [*conn.execute(sa.select(workers).where(workers.c.beat_at >= since))]
 
 
-def limit_rate(conn: sa.Connection, provider: str, account: str, until: datetime) -> None:
-    """Note that nobody should ask the provider for that account before the instant."""
-    mine = sa.and_(rate_limits.c.provider == provider, rate_limits.c.account == account)
-    later = sa.and_(mine, rate_limits.c.blocked_until < until)
-    if conn.execute(sa.update(rate_limits).where(later).values(blocked_until=until)).rowcount:
-        return
-    kind = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-    row = {"provider": provider, "account": account, "blocked_until": until}
-    conn.execute(kind(rate_limits).values(row).on_conflict_do_nothing())
-
-
-def rate_limited_until(conn: sa.Connection, now: datetime) -> dict[tuple[str, str], datetime]:
-    """Every (provider, account) that must not be asked now, each with the instant from which it may."""
-    query = sa.select(rate_limits).where(rate_limits.c.blocked_until > now)
-    return {(row.provider, row.account): row.blocked_until for row in conn.execute(query)}
-
-
 # --- the dispatcher's questions
 
 
@@ -245,6 +261,7 @@ def promote_due(conn: sa.Connection, now: datetime, limit: int) -> list[Moved]:
         )
         for row in rows
     ]
+    turns.rejoin(conn, [row.id for row in rows])
     return [done for done in apply(conn, moves, now) if done is not None]
 
 

@@ -12,8 +12,8 @@ from uuid import UUID
 import orjson
 import sqlalchemy as sa
 
-from models import batch
-from models.machine import ENDED, Move, Moved, Reason, State, apply, take_revisions
+from models import batch, turns
+from models.machine import ENDED, Move, Moved, Reason, State, apply, lock, take_revisions
 from models.tables import jobs, revisions
 
 PRIORITY = 5  # neither urgent (0) nor bulk (9)
@@ -40,6 +40,8 @@ class NewJob:
     origin: str = "person"
     idempotency_key: str | None = None
     fingerprint: str | None = None
+    provider: str = ""
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +134,19 @@ def insert(conn: sa.Connection, new: Sequence[NewJob], now: datetime, *, rung: S
         rung: For each, whether a doorbell is about to go out for it.
     """
     revs = take_revisions(conn, Counter(job.user_id for job in new))
+    last = turns.take(conn, Counter(_line(job) for job in new))
     rows = []
     for job, bell in zip(new, rung, strict=True):
         rev = revs[job.user_id] = revs[job.user_id] + 1
-        rows.append(_row(job, now, rev, bell))
+        turn = last[_line(job)] = last[_line(job)] + 1
+        rows.append(_row(job, now, rev, bell) | {"turn": turn})
     batch.insert_new(conn, jobs, rows)
     first = _first_of_keys(conn, new)
     return [_accepted(job, row, first) for job, row in zip(new, rows, strict=True)]
+
+
+def _line(job: NewJob) -> turns.Line:
+    return job.queue, job.priority, job.user_id
 
 
 def _row(job: NewJob, now: datetime, rev: int, bell: bool) -> dict[str, Any]:
@@ -163,6 +171,8 @@ def _row(job: NewJob, now: datetime, rev: int, bell: bool) -> dict[str, Any]:
         "rev": rev,
         "idempotency_key": job.idempotency_key,
         "fingerprint": job.fingerprint,
+        "provider": job.provider,
+        "account": job.account,
     }
 
 
@@ -274,6 +284,8 @@ def retry(conn: sa.Connection, job: Job, more_attempts: int, now: datetime) -> M
         "started_at": None,
     }
     ended = frozenset({State.FAILED, State.CANCELLED})
+    lock(conn, [job.id])
+    turns.rejoin(conn, [job.id])
     return apply(conn, [Move(job.id, State.QUEUED, job.attempt, only_from=ended, values=fresh)], now)[0]
 
 

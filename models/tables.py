@@ -161,6 +161,7 @@ jobs = sa.Table(
     sa.Column("approved_sha256", sa.String(64)),  # of the input that was approved
     sa.Column("note", sa.Text),  # a person's words: why it was rejected, how it was found to have ended
     sa.Column("undo_of", Id),  # the job whose effect this one takes back
+    sa.Column("undone_by", Id),  # the job that takes this one's effect back
 )
 
 _STATE = jobs.c.state

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from llmcoder import faults
 from llmcoder.config import config
 from llmcoder.context import Context, S, T, User
 from llmcoder.errors import ActionError, Cancelled, Transient
+from llmcoder.rate import pause_until
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
 from models.db import TRANSIENT_ERRORS
@@ -21,18 +23,25 @@ if TYPE_CHECKING:
     from llmcoder.net import GuardedClient
 
 MESSAGE_LIMIT = 2_000
+#: Provider, account, until.
+Pause = Callable[[str, str, datetime], None]
 
 
 class JobContext(Context):
-    """One attempt, connected to the ledger and the outbox of its worker process."""
+    """One attempt, connected to the ledger and the outbox of its worker process.
 
-    def __init__(self, attempt: Attempt, ledger: Ledger, outbox: Outbox) -> None:
+    Args:
+        pause: Has every worker wait for a provider.
+    """
+
+    def __init__(self, attempt: Attempt, ledger: Ledger, outbox: Outbox, pause: Pause) -> None:
         self.job_id = attempt.claimed.id
         self.attempt = attempt.claimed.attempt
         self.user = User(attempt.claimed.user_id, attempt.claimed.email)
         self._attempt = attempt
         self._ledger = ledger
         self._outbox = outbox
+        self._pause = pause
         self._http: GuardedClient | None = None
 
     def settings(self, kind: type[S]) -> S:
@@ -86,6 +95,12 @@ class JobContext(Context):
         if not ours:
             raise Cancelled("The job was cancelled, or is another attempt's by now; nothing was sent.")
         self.check()  # while the database kept us waiting, this attempt may have been ended
+
+    def heed(self, headers: Mapping[str, str], account: str = "") -> None:
+        until = pause_until(headers, datetime.now(UTC))
+        if until is not None:
+            claimed = self._attempt.claimed
+            self._pause(claimed.provider, account or claimed.account, until)
 
     @property
     def remaining_s(self) -> float:

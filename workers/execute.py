@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -28,7 +28,6 @@ log = structlog.get_logger(__name__)
 TO_RUN_AGAIN = frozenset({State.QUEUED, State.SCHEDULED, State.WAITING})
 
 Clock = Callable[[], datetime]
-RateLimits = Mapping[tuple[str, str], datetime]
 
 
 @dataclass(frozen=True)
@@ -44,20 +43,18 @@ class Ending:
     limited: tuple[str, str, datetime] | None = None
 
 
-def execute(attempt: Attempt, ctx: JobContext, now: Clock, rate_limits: RateLimits, max_result_bytes: int) -> Ending:
+def execute(attempt: Attempt, ctx: JobContext, now: Clock, max_result_bytes: int) -> Ending:
     """Run one attempt to its end.
 
     Args:
-        rate_limits: Providers that must not be asked before an instant.
         max_result_bytes: A longer result of a READ or DRAFT fails the job.
     """
     claimed, action = attempt.claimed, attempt.action
     if action is None:
         return _unknown(attempt)
     try:
-        if attempt.armed and (settled := _settle_earlier(attempt, action, ctx, now, rate_limits)):
+        if attempt.armed and (settled := _settle_earlier(attempt, action, ctx, now)):
             return settled
-        _honour(rate_limits, action)
         return _run(attempt, action, _input(action, claimed), ctx, max_result_bytes)
     except BaseException as error:  # noqa: BLE001  whatever it raises becomes a verdict, asyncio's CancelledError too
         return _after(error, attempt, action, now)
@@ -88,12 +85,6 @@ def given_back(attempt: Attempt, now: datetime) -> Move:
     return _transition(claimed.id, claimed.attempt, claimed.max_attempts, verdict, {})
 
 
-def _honour(rate_limits: RateLimits, action: AnyAction) -> None:
-    until = rate_limits.get((action.domain, ""))
-    if until is not None:
-        raise RateLimited(f"{action.domain} asked everybody to wait.", until)
-
-
 def _input(action: AnyAction, claimed: Claimed) -> Any:
     try:
         return action.input.model_validate_json(claimed.input)
@@ -114,9 +105,7 @@ def _unknown(attempt: Attempt) -> Ending:
     return Ending(_move(attempt, Verdict(State.FAILED, error=problem.as_problem())))
 
 
-def _settle_earlier(
-    attempt: Attempt, action: AnyAction, ctx: JobContext, now: Clock, rate_limits: RateLimits
-) -> Ending | None:
+def _settle_earlier(attempt: Attempt, action: AnyAction, ctx: JobContext, now: Clock) -> Ending | None:
     """Settle what an earlier attempt armed; None when it surely did not happen, so that it may run."""
     if action.reconcile is None:
         if not action.repeatable:
@@ -124,7 +113,6 @@ def _settle_earlier(
         attempt.armed = False
         return None
     try:
-        _honour(rate_limits, action)
         given = _input(action, attempt.claimed)
         found = action.reconcile(given, json.loads(attempt.claimed.marker or "{}"), ctx)
     except BaseException as error:  # noqa: BLE001  not knowing is a verdict of its own: it stays armed
@@ -132,9 +120,20 @@ def _settle_earlier(
         facts = _facts(action, True, attempt.claimed.attempt, attempt.claimed.max_attempts)
         return _ending(error, attempt, action, after_failed_reconcile(error, facts, now(), random.random()))
     if found is None:
+        return _not_found(attempt, action, now())
+    return Ending(_move(attempt, Verdict(State.SUCCEEDED), result=_dump(found)))
+
+
+def _not_found(attempt: Attempt, action: AnyAction, now: datetime) -> Ending | None:
+    """Not being found says nothing as long as the attempt that armed it may still send, or the provider be slow."""
+    assert attempt.claimed.armed_at is not None
+    believed_at = attempt.claimed.armed_at + timedelta(seconds=action.timeout_s + action.settle_s)
+    if now >= believed_at:
         attempt.armed = False
         return None
-    return Ending(_move(attempt, Verdict(State.SUCCEEDED), result=_dump(found)))
+    return Ending(
+        _move(attempt, Verdict(State.SCHEDULED, Reason.RECONCILE, believed_at, counted=False, stays_armed=True))
+    )
 
 
 def _run(attempt: Attempt, action: AnyAction, given: Any, ctx: JobContext, max_result_bytes: int) -> Ending:
@@ -169,7 +168,12 @@ def _after(error: BaseException, attempt: Attempt, action: AnyAction | None, now
 def _ending(error: BaseException, attempt: Attempt, action: AnyAction | None, verdict: Verdict) -> Ending:
     limited = None
     if isinstance(error, RateLimited) and action is not None:
-        limited = (error.provider or action.domain, error.account, error.retry_at)
+        claimed = attempt.claimed
+        limited = (
+            error.provider or claimed.provider or action.provider,
+            error.account or claimed.account,
+            error.retry_at,
+        )
     return Ending(_move(attempt, verdict), limited)
 
 

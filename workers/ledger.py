@@ -6,12 +6,13 @@ transaction. It is durable as soon as it holds a promise (an armed effect, an en
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from llmcoder import faults
-from models.claims import Claimed, arm, claimed, pick, taking
+from llmcoder.rate import Rate
+from models.claims import Claimed, arm, claimed, holding_back, pick, taking
 from models.db import Database
 from models.group_commit import GroupCommit
 from models.machine import Move, Moved, apply, lock
@@ -53,14 +54,18 @@ class Ledger:
         worker: The process's name in the leases it takes.
         queue: The queue it serves.
         lease_s: How long a lease lasts unless it is renewed.
+        rates: How often a provider may be called, where somebody declares it.
     """
 
-    def __init__(self, db: Database, outbox: Outbox, worker: str, queue: str, lease_s: float) -> None:
+    def __init__(
+        self, db: Database, outbox: Outbox, worker: str, queue: str, lease_s: float, rates: Mapping[str, Rate]
+    ) -> None:
         self._db = db
         self._outbox = outbox
         self._worker = worker
         self._queue = queue
         self._lease_s = lease_s
+        self._rates = rates
         self._commits: GroupCommit[Request, Answer] = GroupCommit("ledger", self._write, limit=512)
 
     def start(self) -> None:
@@ -105,7 +110,10 @@ class Ledger:
             picked = pick(conn, named, self._queue, wanted)
             if arms:
                 lock(conn, {one.job_id for one in arms} | {move.job_id for move in endings})
-            moved = apply(conn, [*endings, *taking(picked, self._worker, self._lease_s, now)], now, held=picked)
+            held_back = holding_back(conn, picked, self._rates, now) if picked else []
+            free = picked.keys() - {move.job_id for move in held_back}
+            claims = taking(free, self._worker, self._lease_s, now)
+            moved = apply(conn, [*endings, *held_back, *claims], now, held=picked)
             ended, taken = moved[: len(endings)], claimed(picked, moved[len(endings) :], now)
             armed = [arm(conn, one.job_id, one.attempt, one.marker, now) for one in arms]
         _reach_faults(taken, arms, endings)

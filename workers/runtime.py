@@ -17,7 +17,8 @@ from llmcoder.action import Queue
 from llmcoder.config import config
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
-from models.claims import Claimed, limit_rate
+from models import rates
+from models.claims import Claimed
 from models.db import Database
 from models.machine import Move, State
 from workers import metrics
@@ -57,7 +58,7 @@ class Runtime:
         self._max_result_bytes = settings.max_result_bytes
         self.db = Database(settings.database_url)
         self.outbox = Outbox(settings.broker_url, settings.redis_url, settings.doorbell_window)
-        self.ledger = Ledger(self.db, self.outbox, self.name, self.queue, self.lease_s)
+        self.ledger = Ledger(self.db, self.outbox, self.name, self.queue, self.lease_s, registry().rates)
         self.events = Events(app, f"{queue.value}@{socket.gethostname()}")
         self.watch = Watch(self.db, self, beats=beats)
         self.slots = Slots(self.slots_count, self.ledger, self.run, self.admit) if queue is Queue.IO else None
@@ -137,8 +138,8 @@ class Runtime:
         """
         if attempt.lost:
             return None
-        ctx = JobContext(attempt, self.ledger, self.outbox)
-        ending = execute(attempt, ctx, self.db.now, self.watch.rate_limits, self._max_result_bytes)
+        ctx = JobContext(attempt, self.ledger, self.outbox, self._pause)
+        ending = execute(attempt, ctx, self.db.now, self._max_result_bytes)
         achieved = ending.move.to is State.SUCCEEDED
         return ending if achieved or not attempt.lost else None
 
@@ -152,7 +153,7 @@ class Runtime:
 
     def _end_soon(self, attempt: Attempt, ending: Ending) -> None:
         if ending.limited is not None:
-            self._share_rate_limit(*ending.limited)
+            self._pause(*ending.limited)
         self._write(attempt, ending.move)
 
     def _write(self, attempt: Attempt, move: Move) -> None:
@@ -184,11 +185,12 @@ class Runtime:
         with self._lock:
             self._running.pop((attempt.claimed.id, attempt.claimed.attempt), None)
 
-    def _share_rate_limit(self, provider: str, account: str, until: datetime) -> None:
+    def _pause(self, provider: str, account: str, until: datetime) -> None:
+        """Have every worker wait for a provider."""
         try:
             with self.db.write(durable=False) as conn:
-                limit_rate(conn, provider, account, until)
-        except SQLAlchemyError as error:  # the job itself waits all the same
+                rates.block(conn, (provider, account), until)
+        except SQLAlchemyError as error:  # a job that was refused waits all the same
             log.warning("a rate limit could not be shared", provider=provider, error=type(error).__name__)
 
     # --- what the watch asks for
@@ -210,6 +212,8 @@ class Runtime:
             self._end_process(attempt)
         elif self.slots.write_off(attempt):
             log.warning("an action did not end; its slot is written off", job=str(attempt.claimed.id))
+            if attempt.armed and attempt.action is not None and not attempt.action.repeatable:
+                self.leave("an action that did not end may still have its effect")  # only its process's end stops it
             self._replace_if_worn()
 
     def write_again(self) -> None:

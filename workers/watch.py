@@ -15,7 +15,7 @@ from uuid import UUID
 
 import structlog
 
-from models.claims import beat, is_neglected, leave, let_go, rate_limited_until, renew, show_progress, still_mine
+from models.claims import beat, is_neglected, leave, let_go, renew, show_progress, still_mine
 from models.db import TRANSIENT_ERRORS, Database
 from workers import metrics
 from workers.attempt import Attempt, End
@@ -71,7 +71,6 @@ class Watch:
         self._process = process
         self._beats = beats
         self._strangers: set[UUID] = set()
-        self._limits: Mapping[tuple[str, str], datetime] = {}
         self._asked_at: dict[tuple[UUID, int], float] = {}
         self._renewed_at = time.monotonic()
         self._beat_at = float("-inf")
@@ -79,10 +78,6 @@ class Watch:
         self._neglected_since: float | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="watch", daemon=True)
-
-    @property
-    def rate_limits(self) -> Mapping[tuple[str, str], datetime]:
-        return self._limits
 
     def start(self) -> None:
         self._thread.start()
@@ -120,7 +115,6 @@ class Watch:
         self._write(running, now)
         with self._db.read() as conn:
             mine = still_mine(conn, self._process.name)
-            self._limits = rate_limited_until(conn, now)
         self._carry_in(running, mine)
         self._release_strangers(running, mine, now)
         self._end_overdue(running)

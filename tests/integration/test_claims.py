@@ -264,15 +264,6 @@ def test_rings_that_the_broker_lost_are_forgotten_at_once(db: Database, user: Us
     assert ring(db) == ids
 
 
-def test_the_later_limit_of_a_provider_holds_until_it_is_over(db: Database) -> None:
-    now = db.now()
-    with db.write() as conn:
-        for seconds in (60, 90, 30):
-            claims.limit_rate(conn, "openai", "", now + timedelta(seconds=seconds))
-        assert claims.rate_limited_until(conn, now) == {("openai", ""): now + timedelta(seconds=90)}
-        assert claims.rate_limited_until(conn, now + timedelta(seconds=91)) == {}
-
-
 def test_a_queue_is_neglected_when_jobs_wait_although_slots_are_free(db: Database, user: User) -> None:
     now = db.now()
     due_before = now - timedelta(seconds=60)
@@ -306,7 +297,7 @@ def ledgers(db: Database, number: int) -> Iterator[list[Ledger]]:
         made = []
         for which in range(number):
             own = stack.enter_context(closing(Database(plain(db.url))))
-            made.append(Ledger(own, Outbox(NO_BROKER, NO_BROKER, 400), f"w{which}", "io", 2.0))
+            made.append(Ledger(own, Outbox(NO_BROKER, NO_BROKER, 400), f"w{which}", "io", 2.0, {}))
             made[-1].start()
             stack.callback(made[-1].close)
         yield made

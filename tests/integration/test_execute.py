@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -73,7 +73,7 @@ def outbox() -> Iterator[Outbox]:
 
 @pytest.fixture
 def ledger(db: Database, outbox: Outbox) -> Iterator[Ledger]:
-    with closing(Ledger(db, outbox, "w1", "io", 30.0)) as made:
+    with closing(Ledger(db, outbox, "w1", "io", 30.0, {})) as made:
         made.start()
         yield made
 
@@ -85,15 +85,20 @@ def claimed(db: Database, user: User) -> Claimed:
 
 @pytest.fixture
 def run(db: Database, ledger: Ledger, outbox: Outbox) -> Callable[..., Ending]:
-    def run(attempt: Attempt, limits: Mapping[Any, Any] | None = None) -> Ending:
+    def run(attempt: Attempt) -> Ending:
         attempt.start()
-        return execute(attempt, JobContext(attempt, ledger, outbox), db.now, limits or {}, 1_000)
+        return execute(attempt, JobContext(attempt, ledger, outbox, no_pause), db.now, 1_000)
 
     return run
 
 
-def armed_before(claimed: Claimed, found: str = "no") -> Claimed:
-    return replace(claimed, armed_at=claimed.started_at, marker=f'{{"found": "{found}"}}')
+def armed_before(claimed: Claimed, found: str = "no", ago_s: float = 300.0) -> Claimed:
+    armed_at = claimed.started_at - timedelta(seconds=ago_s)
+    return replace(claimed, armed_at=armed_at, marker=f'{{"found": "{found}"}}')
+
+
+def no_pause(provider: str, account: str, until: datetime) -> None:
+    """Nobody else is to wait."""
 
 
 def keeps_armed(ending: Ending) -> bool:
@@ -115,17 +120,14 @@ def test_what_the_provider_does_not_know_of_runs_again(
     assert row(db, claimed.id).armed_at is not None
 
 
-def test_a_provider_that_may_not_be_asked_now_is_asked_later_and_nothing_is_forgotten(
-    db: Database, claimed: Claimed, run: Callable[..., Ending]
+def test_not_being_found_is_not_believed_before_the_one_who_armed_it_can_have_sent_and_been_heard(
+    claimed: Claimed, run: Callable[..., Ending]
 ) -> None:
-    later = db.now() + timedelta(minutes=5)
-    ending = run(Attempt(armed_before(claimed), find), {("trial", ""): later})
-    assert (ending.move.to, ending.move.reason, ending.move.values["due_at"]) == (
-        S.SCHEDULED,
-        Reason.RATE_LIMITED,
-        later,
-    )
-    assert keeps_armed(ending)
+    armed = armed_before(claimed, ago_s=find.timeout_s + find.settle_s - 1)
+    ending = run(Attempt(armed, find))
+    assert (ending.move.to, ending.move.reason, keeps_armed(ending)) == (S.SCHEDULED, Reason.RECONCILE, True)
+    assert ending.move.values["due_at"] == claimed.started_at + timedelta(seconds=1)
+    assert ending.move.values["max_attempts"] == claimed.max_attempts + 1
 
 
 def test_an_input_that_no_longer_fits_does_not_forget_the_effect(claimed: Claimed, run: Callable[..., Ending]) -> None:
@@ -149,7 +151,7 @@ def held_up(db: Database, claimed: Claimed, ledger: Ledger, outbox: Outbox, end:
     """Arm while the database keeps everybody waiting, and call `end` meanwhile; returns attempt, verdict and error."""
     attempt = Attempt(claimed, find)
     attempt.start()
-    ctx = JobContext(attempt, ledger, outbox)
+    ctx = JobContext(attempt, ledger, outbox, no_pause)
     with ThreadPoolExecutor(1) as pool:
         with db.write() as conn:
             lock(conn, [claimed.id])
@@ -191,10 +193,10 @@ def test_a_database_that_is_away_lets_nothing_be_sent_and_the_job_is_tried_again
 ) -> None:
     attempt = Attempt(claimed, find)
     attempt.start()
-    with closing(Ledger(Database("sqlite:////nowhere/at/all.db"), outbox, "w1", "io", 30.0)) as nowhere:
+    with closing(Ledger(Database("sqlite:////nowhere/at/all.db"), outbox, "w1", "io", 30.0, {})) as nowhere:
         nowhere.start()
         with pytest.raises(Transient, match="nothing was sent"):
-            JobContext(attempt, nowhere, outbox).armed({})
+            JobContext(attempt, nowhere, outbox, no_pause).armed({})
     assert not attempt.armed
 
 

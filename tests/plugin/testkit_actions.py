@@ -118,7 +118,15 @@ def _was_written(given: Line, marker: Mapping[str, str], ctx: Context) -> Done |
     return Done(text="found") if path.exists() and marker["line"] in path.read_text().splitlines() else None
 
 
-@action("test.write_findable_line", effect=Effect.WRITE, repeatable=False, reconcile=_was_written, retry=QUICK)
+@action(
+    "test.write_findable_line",
+    effect=Effect.WRITE,
+    repeatable=False,
+    reconcile=_was_written,
+    retry=QUICK,
+    timeout_s=5,
+    settle_s=0.5,
+)
 def write_findable_line(given: Line, ctx: Context) -> Done:
     """Have an effect that can be asked about."""
     return _effect(given, ctx)

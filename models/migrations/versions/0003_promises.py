@@ -33,6 +33,7 @@ def _add_columns() -> None:
         sa.Column("approved_sha256", sa.String(length=64)),
         sa.Column("note", sa.Text()),
         sa.Column("undo_of", sa.Uuid()),
+        sa.Column("undone_by", sa.Uuid()),
     ):
         op.add_column("jobs", column)
 
@@ -111,7 +112,7 @@ def downgrade() -> None:
     op.create_index("ix_jobs_ready", "jobs", ["queue", "priority", "id"], postgresql_where=queued, sqlite_where=queued)
     for name in (
         "turn", "provider", "account", "tainted", "sources", "proposed_input",
-        "expires_at", "decided_by", "decided_at", "approved_sha256", "note", "undo_of",
+        "expires_at", "decided_by", "decided_at", "approved_sha256", "note", "undo_of", "undone_by",
     ):  # fmt: skip
         op.drop_column("jobs", name)
     op.drop_column("refresh_tokens", "origin")
