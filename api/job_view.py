@@ -87,7 +87,7 @@ MEANINGS = {
     403: "Only an administrator may do this.",
     404: "There is no such thing, or it is not yours.",
     409: "Not possible as things stand; the detail says why.",
-    413: "The body is too large.",
+    413: "The body or the input is too large.",
     415: "The body is of a type that is not read here.",
     422: "The input is not usable; `errors` says which part and why.",
     429: "Too many at once.",

@@ -23,9 +23,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from llmcoder.errors import ActionError, RateLimited, Transient, problem_type
 from llmcoder.ids import new_id
-from models.db import TRANSIENT_ERRORS
+from models.db import TRANSIENT_ERRORS, is_full
 
 RETRY_AFTER_S = 2
+#: Somebody has to make room first.
+DISK_RETRY_AFTER_S = 30
 FASTAPI_UNREADABLE = "There was an error parsing the body"
 #: Where the framework's own words ("Not Found") would not help.
 DETAILS = {
@@ -105,8 +107,11 @@ def database_unavailable(error: Exception) -> Response:
     """The answer while the database cannot be reached, is locked or is full; nothing was accepted."""
     # `orig` is the driver's own error, without the statement's parameters
     log.error("database unavailable", kind=type(error).__name__, reason=str(getattr(error, "orig", None) or ""))
-    detail = "The database cannot be reached or cannot write; nothing was changed. Try again in a moment."
-    return problem(503, "database-unavailable", "Temporarily unavailable", detail, {"retry-after": str(RETRY_AFTER_S)})
+    detail, wait_s = "The database cannot be reached or cannot write; nothing was changed.", RETRY_AFTER_S
+    if is_full(error):
+        detail, wait_s = "The database's disk is full or does not take writes; nothing was changed.", DISK_RETRY_AFTER_S
+    headers = {"retry-after": str(wait_s)}
+    return problem(503, "database-unavailable", "Temporarily unavailable", f"{detail} Try again later.", headers)
 
 
 def install(app: FastAPI) -> None:

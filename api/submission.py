@@ -18,6 +18,7 @@ from llmcoder.errors import NotConfigured
 from llmcoder.ids import new_id
 from llmcoder.registry import AnyAction
 from models.jobs import PRIORITY, Accepted, NewJob
+from workers.submit import refuse_too_large
 
 if TYPE_CHECKING:
     from api.auth.identity import Identity
@@ -66,10 +67,12 @@ async def accept(
         door: Through which it came, for the metrics.
 
     Raises:
+        InputTooLarge: MAX_INPUT_BYTES says so.
         NotConfigured: A setting that the action needs has no value.
         KeyReused: The key came with another submission before.
         sqlalchemy.exc.OperationalError: The database did not take it.
     """
+    refuse_too_large(text, services.settings().max_input_bytes)
     if action.requires:
         refuse_unconfigured(services, action)
     accepted = await services.submitter.submit(

@@ -242,6 +242,7 @@ class EngineSettings(Settings):
     io_slots: int = Field(16, ge=1, le=1_000, description="Jobs an io worker runs at once.")
     lease_s: int = Field(30, ge=5, le=3_600, description="Seconds after which a silent worker loses its jobs.")
     doorbell_window: int = Field(400, ge=1, le=100_000, description="Rung and unclaimed jobs per queue in the broker.")
+    max_input_bytes: int = Field(1_048_576, ge=1_024, description="Largest input of a job, in bytes of JSON.")
     max_result_bytes: int = Field(1_048_576, ge=1_024, description="Largest result of a job, in bytes of JSON.")
     fetch_allow: CommaList = Field((), description="Hosts or networks that may be fetched although not public.")
 

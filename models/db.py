@@ -39,6 +39,17 @@ NOTICE_A_DEAD_SERVER = {
 TRANSIENT_ERRORS = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether it says that the database's disk has no room, or does not take writes for a reason of its own."""
+    driver = getattr(error, "orig", None)
+    sqlite_code = getattr(driver, "sqlite_errorcode", 0) & 0xFF  # the rest of the bits says what it was doing
+    return sqlite_code in _SQLITE_DISK or getattr(driver, "sqlstate", None) == _POSTGRES_DISK_FULL
+
+
+_SQLITE_DISK = (10, 13)  # SQLITE_IOERR, also of a quota or a file-size limit; SQLITE_FULL
+_POSTGRES_DISK_FULL = "53100"
+
+
 class UnsafeDatabase(RuntimeError):
     """The database cannot keep the promises; the message says what to install."""
 

@@ -7,11 +7,30 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from llmcoder import faults
+from llmcoder.errors import ActionError
 from models.db import Database
 from models.group_commit import Call, GroupCommit
 from models.jobs import Accepted, NewJob, insert
 from workers.bell import Ring
 from workers.outbox import Outbox
+
+
+class InputTooLarge(ActionError):
+    """An input is a message, not a file; nothing was accepted."""
+
+    slug, title, status = "input-too-large", "The input is too large", 413
+
+
+def refuse_too_large(text: str, max_input_bytes: int) -> None:
+    """For every door, before it submits.
+
+    Raises:
+        InputTooLarge: The input has more bytes of JSON than the engine keeps with a job.
+    """
+    size = len(text) if text.isascii() else len(text.encode())
+    if size > max_input_bytes:
+        detail = f"The input has {size} bytes of JSON; at most {max_input_bytes} are taken (MAX_INPUT_BYTES)."
+        raise InputTooLarge(f"{detail} Pass the address of what is large instead, or have the limit raised.")
 
 
 class Submitter:

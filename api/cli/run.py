@@ -54,6 +54,7 @@ def run(
     from llmcoder.registry import registry
     from llmcoder.settings import EngineSettings
     from models.db import database
+    from workers.submit import refuse_too_large
 
     found = registry().find(action)
     text = read_input(found.input, words or [], _object_in(json_file))
@@ -61,6 +62,7 @@ def run(
     config = whole_config()
     submitting.refuse_unconfigured(config, found)
     settings = config.get(EngineSettings)
+    refuse_too_large(text, settings.max_input_bytes)
     with closing(database()) as db, listening(settings.redis_url) as ear:
         with db.read() as conn:
             account = accounts.acting(conn, user)
