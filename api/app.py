@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
-from api import actions, catalogue, collections, configuration, health, jobs, metrics, problems
+from api import actions, audit, catalogue, collections, configuration, health, jobs, metrics, problems
 from api.auth import routes as auth
 from api.edge import Cors, Limited, Methods, Observed
 from api.job_view import Problem
@@ -74,6 +74,7 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
         auth.router,
         collections.router_for(known),
         configuration.router,
+        audit.router,
         health.router,
         metrics.router,
         ws.router,

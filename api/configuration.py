@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -15,10 +13,11 @@ from api.auth.identity import Identity, admin
 from api.job_view import problems
 from api.services import Services, services_of
 from llmcoder.config import SettingView
-from llmcoder.ids import new_id
 from llmcoder.model import Model
 from llmcoder.settings import unset
-from models.tables import settings_audit
+from models import audit
+from models.audit import Entry, Event
+from models.tables import audit_head
 
 router = APIRouter(prefix="/config", tags=["operations"], responses=problems(401, 403))
 Administrator = Annotated[Identity, Depends(admin)]
@@ -64,13 +63,8 @@ async def change_config(request: Request, who: Administrator, changes: Changes) 
 
 def _change(conn: sa.Connection, services: Services, user_id: UUID, changes: dict[str, JsonValue]) -> list[str]:
     """The file is written while the transaction is open: an audit that cannot be kept stops the change."""
-    conn.execute(sa.select(settings_audit.c.id).limit(1))
+    conn.execute(sa.select(audit_head.c.seq)).scalar_one()
     changed = services.config.patch(changes)
-    _audit(conn, user_id, [(name, "unset" if unset(changes[name]) else "set") for name in changed], services.db.now())
+    kinds = {name: Event.CONFIG_UNSET if unset(changes[name]) else Event.CONFIG_SET for name in changed}
+    audit.append(conn, [Entry(kind, name, user_id) for name, kind in kinds.items()], services.db.now())
     return changed
-
-
-def _audit(conn: sa.Connection, user_id: UUID, changed: Sequence[tuple[str, str]], now: datetime) -> None:
-    rows = [{"id": new_id(), "at": now, "user_id": user_id, "name": name, "change": how} for name, how in changed]
-    if rows:
-        conn.execute(sa.insert(settings_audit), rows)

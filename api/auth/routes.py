@@ -8,17 +8,19 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
 
+import sqlalchemy as sa
 import structlog
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import OAuth2PasswordRequestForm
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, JsonValue, SecretStr
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import limits, tokens
 from api.auth.identity import Identities, Identity, Services, Unauthorized, current, services
 from api.auth.passwords import Passwords
 from llmcoder.model import Model
-from models import users
+from models import audit, users
+from models.audit import Entry, Event
 from models.db import Database
 from models.users import Account, RegistrationClosed
 
@@ -144,7 +146,10 @@ def _refuse_strangers(db: Database) -> None:
 def _register(db: Database, email: str, password_hash: str, open_to_all: bool) -> Account:
     now = db.now()
     with db.write() as conn:
-        return users.register(conn, email, password_hash, now, open_to_all=open_to_all)
+        account = users.register(conn, email, password_hash, now, open_to_all=open_to_all)
+        detail: dict[str, JsonValue] = {"admin": account.is_admin}
+        audit.append(conn, [Entry(Event.USER_REGISTERED, email, account.id, detail)], now)
+    return account
 
 
 @router.post("/login")
@@ -192,13 +197,20 @@ def _settle(
     with own.db.write() as conn:
         limits.settle(conn, attempt, passed=account is not None, now=now)
         if account is None:
+            audit.append(conn, [_of_login(Event.LOGIN_FAILED, attempt)], now)
             return None
         if better_hash:
             users.set_password_hash(conn, account.id, better_hash)
         session = users.start_session(
             conn, account.id, tokens.fingerprint(refresh_token), now, _refresh_until(own, now)
         )
+        audit.append(conn, [_of_login(Event.LOGIN, attempt, account.id)], now)
     return _pair(own, session, refresh_token)
+
+
+def _of_login(event: Event, attempt: limits.Attempt, actor: UUID | None = None) -> Entry:
+    """What was typed is named only where it can be an address: people type their password into the wrong field."""
+    return Entry(event, attempt.email or "", actor, {"from": attempt.address})
 
 
 def _refresh_until(own: Services, now: datetime) -> datetime:
@@ -225,6 +237,8 @@ def _refresh(own: Services, old: str) -> TokenPair:
     new = tokens.new_refresh_token()
     with own.db.write() as conn:
         session = users.rotate(conn, tokens.fingerprint(old), tokens.fingerprint(new), now, _refresh_until(own, now))
+        if session is not None and session.reused:
+            audit.append(conn, [_of_account(conn, Event.SESSION_REUSED, session.user_id)], now)
     if session is None:
         raise Unauthorized("The refresh token is unknown or has expired. Log in again.")
     if session.reused:
@@ -232,6 +246,12 @@ def _refresh(own: Services, old: str) -> TokenPair:
         own.identities.forget(session.id)
         raise Unauthorized("The refresh token was used before, so its session was ended. Log in again.")
     return _pair(own, session, new)
+
+
+def _of_account(conn: sa.Connection, event: Event, user_id: UUID) -> Entry:
+    """By nobody in particular: two parties hold the token."""
+    account = users.by_id(conn, user_id)
+    return Entry(event, account.email if account else str(user_id))
 
 
 @router.post("/logout", status_code=204)
@@ -252,6 +272,7 @@ def _log_out(db: Database, identities: Identities, who: Identity, refresh_token:
         for session_id in sorted(ended):
             users.end_session(conn, session_id, now)
         users.revoke(conn, who.jti, who.expires_at)
+        audit.append(conn, [Entry(Event.LOGOUT, who.email, who.user_id, {"sessions": len(ended)})], now)
     for session_id in ended:
         identities.forget(session_id)
 

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from api.cli import actions, configuration, doctor, jobs, processes, run, user
+from api.cli import actions, audit, configuration, doctor, jobs, processes, run, user
 
 app = typer.Typer(
     name="llmcoder",
@@ -28,6 +28,7 @@ app.add_typer(user.app, name="user")
 app.command()(actions.actions)
 app.command()(run.run)
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(audit.app, name="audit")
 app.command()(doctor.doctor)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
+from pydantic import JsonValue
 
 from llmcoder.errors import BadInput, NotFound
-from models import users
+from models import audit, users
+from models.audit import Entry, Event
 from models.tables import refresh_tokens
 from models.tables import users as users_table
 from models.users import Account
@@ -66,3 +70,16 @@ def end_sessions(conn: sa.Connection, user_id: UUID, now: datetime) -> None:
     mine = sa.select(refresh_tokens.c.family).where(refresh_tokens.c.user_id == user_id).distinct()
     for session_id in sorted(conn.scalars(mine)):
         users.end_session(conn, session_id, now)
+
+
+def operator() -> dict[str, JsonValue]:
+    """Who is at the command line, as the audit log names them: they have no account here, but one on this machine."""
+    try:
+        return {"operator": pwd.getpwuid(os.getuid()).pw_name}
+    except KeyError:  # a container may run under a number that nobody gave a name
+        return {"operator": str(os.getuid())}
+
+
+def write_down(conn: sa.Connection, event: Event, email: str, now: datetime, **more: JsonValue) -> None:
+    """Keep in the audit log what the operator did to an account."""
+    audit.append(conn, [Entry(event, email, detail={**operator(), **more})], now)

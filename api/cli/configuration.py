@@ -126,23 +126,16 @@ def _write_down(changed: Sequence[str], gone: set[str]) -> None:
 
     import sqlalchemy as sa
 
-    from llmcoder.ids import new_id
+    from api.cli.accounts import operator
+    from models import audit
+    from models.audit import Entry, Event
     from models.db import TRANSIENT_ERRORS, database
-    from models.tables import settings_audit
 
+    kinds = {name: Event.CONFIG_UNSET if name in gone else Event.CONFIG_SET for name in changed}
+    entries = [Entry(kind, name, detail=operator()) for name, kind in kinds.items()]
     with closing(database()) as db:
-        rows = [
-            {
-                "id": new_id(),
-                "at": db.now(),
-                "user_id": None,
-                "name": name,
-                "change": "unset" if name in gone else "set",
-            }
-            for name in changed
-        ]
         try:
             with db.write() as conn:
-                conn.execute(sa.insert(settings_audit), rows)
+                audit.append(conn, entries, db.now())
         except (*TRANSIENT_ERRORS, sa.exc.ProgrammingError):
-            say("The change is not in the audit table: the database cannot be used, or has no tables yet.")
+            say("The change is not in the audit log: the database cannot be used, or has no tables yet.")

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from api.cli.options import ExitCode
 from llmcoder.config_file import ConfigError
 from llmcoder.errors import ActionError, DeclarationError, Transient
+from models.audit import AuditError
 from models.db import TRANSIENT_ERRORS, UnsafeDatabase
 
 
@@ -25,7 +26,7 @@ def explained(error: Exception) -> Explained | None:
     if isinstance(error, ActionError):
         ours = isinstance(error, ConfigError | Transient)
         return Explained(error.detail, ExitCode.FAILED if ours else ExitCode.BAD_INPUT)
-    if isinstance(error, UnsafeDatabase | DeclarationError):
+    if isinstance(error, UnsafeDatabase | DeclarationError | AuditError):
         return Explained(str(error), ExitCode.FAILED)
     if isinstance(error, (*TRANSIENT_ERRORS, sa.exc.ProgrammingError)):
         return Explained(of_database(error), ExitCode.FAILED)

@@ -25,6 +25,7 @@ def create(
     from api.auth.passwords import Passwords
     from api.cli import accounts
     from models import users
+    from models.audit import Event
     from models.db import database
 
     address, password = _checked(email, _ask_password())
@@ -35,8 +36,9 @@ def create(
             account = users.register(conn, address, hashed, now, open_to_all=True)
             if admin:
                 accounts.make_admin(conn, account.id)
-    kind = "administrator" if admin or account.is_admin else "user"
-    typer.echo(f"{account.email} may log in, as {kind}.")
+            is_admin = admin or account.is_admin
+            accounts.write_down(conn, Event.USER_CREATED, account.email, now, admin=is_admin)
+    typer.echo(f"{account.email} may log in, as {'administrator' if is_admin else 'user'}.")
 
 
 @app.command("list")
@@ -82,6 +84,7 @@ def set_password(email: Email) -> None:
     from api.auth.passwords import Passwords
     from api.cli import accounts
     from models import users
+    from models.audit import Event
     from models.db import database
 
     with closing(database()) as db:
@@ -93,6 +96,7 @@ def set_password(email: Email) -> None:
         with db.write() as conn:
             users.set_password_hash(conn, account.id, hashed)
             accounts.end_sessions(conn, account.id, now)
+            accounts.write_down(conn, Event.USER_PASSWORD, account.email, now)
     typer.echo(f"{account.email} has a new password and must log in anew.")
 
 
@@ -102,11 +106,13 @@ def make_admin(email: Email) -> None:
     from contextlib import closing
 
     from api.cli import accounts
+    from models.audit import Event
     from models.db import database
 
     with closing(database()) as db, db.write() as conn:
         account = accounts.by_email(conn, email)
         accounts.make_admin(conn, account.id)
+        accounts.write_down(conn, Event.USER_ADMIN, account.email, db.now())
     typer.echo(f"{account.email} is an administrator.")
 
 
@@ -115,6 +121,7 @@ def _let_in(email: str, may_log_in: bool) -> str:
 
     from api.cli import accounts
     from models import users
+    from models.audit import Event
     from models.db import database
 
     with closing(database()) as db:
@@ -124,6 +131,8 @@ def _let_in(email: str, may_log_in: bool) -> str:
             users.set_active(conn, account.id, may_log_in)
             if not may_log_in:
                 accounts.end_sessions(conn, account.id, now)
+            event = Event.USER_ENABLED if may_log_in else Event.USER_DISABLED
+            accounts.write_down(conn, event, account.email, now)
     return account.email
 
 

@@ -29,7 +29,7 @@ from llmcoder import User
 from llmcoder.ids import new_id
 from models import tallies
 from models.db import Database
-from models.tables import settings_audit, users, workers
+from models.tables import audit, users, workers
 from workers import metrics
 
 ROOT = Path(__file__).parent.parent.parent
@@ -183,10 +183,10 @@ def test_a_change_is_in_force_at_once_and_written_down_without_its_value(
     admin.patch("/config", json={"SLACK_BOT_TOKEN": None})
 
     with db.read() as conn:
-        rows = conn.execute(sa.select(settings_audit).order_by(settings_audit.c.id)).mappings().all()
-    told = [(row["name"], row["change"]) for row in rows]
-    assert sorted(told[:2]) == [("MAX_BODY_BYTES", "set"), ("SLACK_BOT_TOKEN", "set")]
-    assert told[2:] == [("SLACK_BOT_TOKEN", "unset")]
+        rows = conn.execute(sa.select(audit).order_by(audit.c.seq)).mappings().all()
+    told = [(row["subject"], row["event"]) for row in rows]
+    assert told[:2] == [("MAX_BODY_BYTES", "config.set"), ("SLACK_BOT_TOKEN", "config.set")]
+    assert told[2:] == [("SLACK_BOT_TOKEN", "config.unset")]
     assert canary not in str(rows)
 
 
@@ -200,7 +200,7 @@ def test_a_change_that_cannot_be_is_refused_whole(admin: httpx.Client, db: Datab
     assert answer.headers["content-type"] == "application/problem+json"
     assert {one["name"]: one["set"] for one in admin.get("/config").json()["items"]}["IO_SLOTS"] is False
     with db.read() as conn:
-        assert conn.execute(sa.select(settings_audit)).all() == []
+        assert conn.execute(sa.select(audit)).all() == []
 
 
 # --- catalogue and old addresses

@@ -1,26 +1,42 @@
-"""The audit log: a dense chain whoever writes at once, and nothing done to it stays unseen."""
+"""The audit log: a dense chain whoever writes at once, nothing done to it stays unseen, and no secret is in it."""
 
 from __future__ import annotations
 
 import json
+import os
+import stat
+import subprocess
+import sys
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import sqlalchemy as sa
+from served import Served, serving
 
-from llmcoder.config import config
+from llmcoder.config import Config, config, use
 from llmcoder.context import User
 from models import audit
 from models.audit import AuditError, Entry, Event, Head, Wanted
 from models.db import Database
 from models.tables import audit as rows
-from models.tables import audit_head
+from models.tables import audit_head, users
 
+ROOT = Path(__file__).resolve().parents[2]
+PASSWORD = "canary-password-4711"
 WRITERS, TRANSACTIONS = 8, 50
+#: Commands of the command line in one process, since a process costs a second.
+ONE_AFTER_THE_OTHER = """
+import sys
+from api.cli import app
+for command in sys.argv[1:]:
+    app(command.split(), standalone_mode=False)
+"""
 
 
 def write(db: Database, *entries: Entry) -> None:
@@ -241,12 +257,10 @@ def test_a_log_whose_head_was_tampered_with_takes_nothing_more(db: Database, sta
 def test_what_another_machine_wrote_verifies_once_its_key_is_here(db: Database, tmp_path: Path) -> None:
     write(db, login())
     (theirs,) = audit.keys(tmp_path)
+    (ours,) = everything(db)
+    row = audit.Record(2, ours.at, None, "login", "x", "{}", theirs.id, ours.hash, "")
+    row = replace(row, hash=audit.seal(theirs, row))
     with db.write() as conn:
-        head = verdict(db).head
-        assert head is not None
-        ours = everything(db)[0]
-        row = audit.Record(2, ours.at, None, "login", "x", "{}", theirs.id, head.hash, "")
-        row = replace(row, hash=audit.seal(theirs, row))
         conn.execute(sa.insert(rows).values({name: getattr(row, name) for name in audit.Record.__slots__}))
         conn.execute(sa.update(audit_head).values(seq=2, hash=row.hash))
     fault = verdict(db).fault
@@ -267,3 +281,163 @@ def test_the_first_key_of_the_file_seals_and_each_verifies(tmp_path: Path) -> No
     with pytest.raises(AuditError, match="backup"):
         audit.keys(tmp_path)
     assert "secret" not in repr(first)
+
+
+def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from models.audit import keys; print('ready', flush=True);"
+        "sys.stdin.readline(); print(keys(Path(sys.argv[1]))[0].id)"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen(command, cwd=ROOT, **pipes) for _ in range(3)]  # type: ignore[call-overload]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    ids = {process.communicate("go\n", timeout=60)[0] for process in processes}
+    assert ids == {f"{audit.keys(tmp_path)[0].id}\n"}
+    assert stat.S_IMODE((tmp_path / "audit.key").stat().st_mode) == 0o600
+
+
+# --- who did what, over HTTP and at the command line
+
+
+@pytest.fixture
+def served(db: Database, redis_url: str, tmp_path: Path) -> Iterator[Served]:
+    """An API and, by `shell`, a command line that share a data folder."""
+    with (
+        use(Config.open({"DATA_DIR": str(tmp_path / "data"), "ENV_FILE": "none"}, tmp_path)),
+        serving(db, redis_url, tmp_path) as served,
+    ):
+        yield served
+
+
+@pytest.fixture
+def shell(db_url: str, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    def run(*words: str, stdin: str = "", script: str = "") -> subprocess.CompletedProcess[str]:
+        own = {"DATA_DIR": str(tmp_path / "data"), "DATABASE_URL": db_url, "ENV_FILE": str(tmp_path / "none")}
+        command = [sys.executable, *(("-c", script) if script else ("-m", "api.cli")), *words]
+        return subprocess.run(
+            command, cwd=ROOT, env={**os.environ, **own}, input=stdin, capture_output=True, text=True, timeout=60
+        )
+
+    return run
+
+
+def log_in(url: str, email: str, password: str = PASSWORD) -> httpx.Response:
+    return httpx.post(f"{url}/auth/login", data={"username": email, "password": password})
+
+
+def told(db: Database) -> list[tuple[str, str]]:
+    return [(row.event, row.subject) for row in everything(db)]
+
+
+def test_what_people_do_over_http_is_written_down_and_no_secret_with_it(served: Served, db: Database) -> None:
+    url, email = served.url, "alice@example.org"
+    httpx.post(f"{url}/auth/register", json={"email": email, "password": PASSWORD}).raise_for_status()
+    httpx.post(f"{url}/auth/register", json={"email": email, "password": PASSWORD})
+    log_in(url, email, "canary-wrong")
+    log_in(url, "canary-secret-in-the-wrong-field", "x")
+    first, second = log_in(url, email.upper()).json(), log_in(url, email).json()
+    for _ in range(2):
+        httpx.post(f"{url}/auth/refresh", json={"refresh_token": first["refresh_token"]})
+    headers = {"authorization": f"Bearer {second['access_token']}"}
+    change = {"SLACK_BOT_TOKEN": "canary-token", "IO_SLOTS": 4711}
+    httpx.patch(f"{url}/config", json={**change, "IO_SLOTS": 9_999_999}, headers=headers)
+    httpx.patch(f"{url}/config", json={**change, "IO_SLOTS": 471}, headers=headers).raise_for_status()
+    httpx.patch(f"{url}/config", json={"SLACK_BOT_TOKEN": None}, headers=headers).raise_for_status()
+    httpx.post(f"{url}/auth/logout", headers=headers).raise_for_status()
+
+    assert told(db) == [
+        ("user.registered", email),
+        ("login.failed", email),
+        ("login.failed", ""),
+        ("login", email),
+        ("login", email),
+        ("session.reused", email),
+        ("config.set", "IO_SLOTS"),
+        ("config.set", "SLACK_BOT_TOKEN"),
+        ("config.unset", "SLACK_BOT_TOKEN"),
+        ("logout", email),
+    ]
+    rows = everything(db)
+    with db.read() as conn:
+        alice = conn.execute(sa.select(users)).one()
+    assert {row.actor_id for row in rows if row.event in ("login", "logout", "config.set")} == {alice.id}
+    assert {row.actor_id for row in rows if row.event in ("login.failed", "session.reused")} == {None}
+    assert json.loads(rows[1].detail) == {"from": "127.0.0.1"}
+    everywhere = str([tuple(row) for row in rows])
+    secrets = [first["refresh_token"], second["access_token"], second["refresh_token"], alice.password_hash, "canary"]
+    assert [secret for secret in [*secrets, "4711", "471,"] if secret in everywhere.replace(rows[0].hash, "")] == []
+    assert verdict(db).fault is None
+
+
+def test_the_log_is_shown_to_administrators_alone_page_by_page(
+    served: Served, db: Database, user: User, new_user: Callable[[str], User]
+) -> None:
+    root = new_user("root@example.org")
+    with db.write() as conn:
+        conn.execute(sa.update(users).where(users.c.id == root.id).values(is_admin=True))
+    write(
+        db, *(login(f"{n}@example.org", actor=user.id, detail={"n": n}) for n in range(1, 6)), Entry(Event.LOGOUT, "x")
+    )
+    assert httpx.get(f"{served.url}/audit").status_code == 401
+    with served.client(user) as alice:
+        assert alice.get("/audit").status_code == 403
+    with served.client(root) as admin:
+        first = admin.get("/audit", params={"event": "login", "limit": 2}).json()
+        assert [one["seq"] for one in first["items"]] == [5, 4]
+        assert (first["items"][0]["detail"], first["items"][0]["actor_id"]) == ({"n": 5}, str(user.id))
+        rest = admin.get("/audit", params={"event": "login", "limit": 3, "cursor": first["next"]}).json()
+        assert ([one["seq"] for one in rest["items"]], rest["next"]) == ([3, 2, 1], None)
+        since = (db.now()).isoformat()
+        for asked, seqs in (
+            ({"subject": "2@example.org"}, [2]),
+            ({"actor": str(user.id), "limit": 1}, [5]),
+            ({"since": since}, []),
+            ({}, [6, 5, 4, 3, 2, 1]),
+        ):
+            assert [one["seq"] for one in admin.get("/audit", params=asked).json()["items"]] == seqs, asked
+        for asked in ({"event": "nothing"}, {"cursor": 2**63}, {"cursor": 0}, {"limit": 201}, {"since": "today"}):
+            assert admin.get("/audit", params=asked).status_code == 422, asked
+
+
+def test_what_operators_do_is_written_down_listed_and_verified(
+    db: Database, tmp_path: Path, shell: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    email = "bob@example.org"
+    commands = [
+        *(f"user {verb} {email}" for verb in ("create", "make-admin", "disable", "enable", "set-password")),
+        *(f"config {verb} SLACK_BOT_TOKEN" for verb in ("set", "unset")),
+    ]
+    done = shell(*commands, stdin=f"{PASSWORD}\n{PASSWORD}!\ncanary-token\n", script=ONE_AFTER_THE_OTHER)
+    assert done.returncode == 0, done.stderr
+    kinds = ["user.created", "user.admin", "user.disabled", "user.enabled", "user.password"]
+    settings = [("config.set", "SLACK_BOT_TOKEN"), ("config.unset", "SLACK_BOT_TOKEN")]
+    assert told(db) == [*((kind, email) for kind in kinds), *settings]
+    assert all(json.loads(row.detail)["operator"] for row in everything(db))
+    assert "canary" not in str([tuple(row) for row in everything(db)])
+
+    shown = shell("audit", "list", "--event", "user.disabled", "--subject", email)
+    assert (shown.returncode, shown.stdout.splitlines()[1].split()[0]) == (0, "3")
+    as_json = json.loads(shell("audit", "list", "--since", "2020-01-01", "--limit", "2", "--output", "json").stdout)
+    assert [one["event"] for one in as_json] == ["config.unset", "config.set"]
+    assert shell("audit", "list", "--event", "nothing").returncode == 2
+
+
+def test_verify_prints_the_head_and_says_by_its_exit_code_what_it_found(
+    db: Database, tmp_path: Path, shell: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    with use(Config.open({"DATA_DIR": str(tmp_path / "data")}, tmp_path)):
+        write(db, *(login() for _ in range(3)))
+    third = everything(db)[2]
+    fine = shell("audit", "verify")
+    assert (fine.returncode, fine.stdout) == (0, f"head 3:{third.hash}\n")
+    assert shell("audit", "verify", "--head", f"3:{third.hash}").returncode == 0
+    assert shell("audit", "verify", "--head", "3").returncode == 2
+    cut = shell("audit", "verify", "--head", f"4:{third.hash}")
+    assert (cut.returncode, "entry is 4" in cut.stderr) == (1, True)
+    tamper(db, "UPDATE audit SET subject = 'mallory' WHERE seq = 2")
+    bad = shell("audit", "verify")
+    assert (bad.returncode, "entry is 2: it was changed" in bad.stderr) == (1, True)
+    as_json = json.loads(shell("audit", "verify", "--output", "json").stdout)
+    assert (as_json["head"], as_json["fault"]["seq"]) == (f"3:{third.hash}", 2)

@@ -40,7 +40,7 @@ from models.claims import workers_seen
 from models.db import Database
 from models.jobs import get, insert
 from models.machine import Move, Reason, State, apply
-from models.tables import jobs, refresh_tokens, settings_audit, users
+from models.tables import audit, jobs, refresh_tokens, users
 from models.users import start_session
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -305,8 +305,12 @@ def test_a_setting_is_set_shown_and_taken_away(shell: Shell, db: Database) -> No
     assert shell("config", "unset", "IO_SLOTS").code == 0
     assert "IO_SLOTS  16     default" in shell("config", "show", "io_slots").out
     with db.read() as conn:
-        audit = conn.execute(sa.select(settings_audit.c.name, settings_audit.c.change).order_by(settings_audit.c.id))
-        assert set(audit.all()) == {("OLLAMA_MODEL", "set"), ("IO_SLOTS", "set"), ("IO_SLOTS", "unset")}
+        kept = conn.execute(sa.select(audit.c.event, audit.c.subject))
+        assert set(kept.all()) == {
+            ("config.set", "OLLAMA_MODEL"),
+            ("config.set", "IO_SLOTS"),
+            ("config.unset", "IO_SLOTS"),
+        }
 
 
 def test_a_secret_is_read_from_standard_input_and_never_shown(shell: Shell, data_dir: Path) -> None:
