@@ -24,6 +24,7 @@ from models.machine import Reason, State
 
 MAX_LOSSES = 3  # workers that may die under a job before it is called poison
 RECONCILE_WAIT_S = 5.0
+LONGEST_DETAIL_CHARS = 4_000  # it often quotes a provider, who may answer with a page
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,8 @@ def after_loss(facts: Facts, losses: int, cancel_requested: bool, now: datetime)
 def as_problem(error: BaseException) -> dict[str, str]:
     """The error as the user sees it; of a bug only its kind, since its text may hold anything."""
     if isinstance(error, ActionError):
-        return error.as_problem()
+        problem = error.as_problem()
+        return problem | {"detail": problem["detail"][:LONGEST_DETAIL_CHARS]}
     if isinstance(error, MemoryError):
         detail = "The action ran out of memory. Give it a smaller input, or the worker more memory."
         return {"type": problem_type("out-of-memory"), "title": "Out of memory", "detail": detail}

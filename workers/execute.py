@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from llmcoder import faults
 from llmcoder.action import Retry
@@ -21,6 +21,7 @@ from models.machine import Move, Reason, State
 from workers.attempt import Attempt, End
 from workers.context import JobContext
 from workers.decide import Facts, Verdict, after_error, after_failed_reconcile, after_loss
+from workers.result import kept
 from workers.text import to_json
 
 log = structlog.get_logger(__name__)
@@ -47,13 +48,13 @@ def execute(attempt: Attempt, ctx: JobContext, now: Clock, max_result_bytes: int
     """Run one attempt to its end.
 
     Args:
-        max_result_bytes: A longer result of a READ or DRAFT fails the job.
+        max_result_bytes: A longer result of a READ or DRAFT fails the job; a write's is shortened.
     """
     claimed, action = attempt.claimed, attempt.action
     if action is None:
         return _unknown(attempt)
     try:
-        if attempt.armed and (settled := _settle_earlier(attempt, action, ctx, now)):
+        if attempt.armed and (settled := _settle_earlier(attempt, action, ctx, now, max_result_bytes)):
             return settled
         return _run(attempt, action, _input(action, claimed), ctx, max_result_bytes)
     except BaseException as error:  # noqa: BLE001  whatever it raises becomes a verdict, asyncio's CancelledError too
@@ -105,7 +106,9 @@ def _unknown(attempt: Attempt) -> Ending:
     return Ending(_move(attempt, Verdict(State.FAILED, error=problem.as_problem())))
 
 
-def _settle_earlier(attempt: Attempt, action: AnyAction, ctx: JobContext, now: Clock) -> Ending | None:
+def _settle_earlier(
+    attempt: Attempt, action: AnyAction, ctx: JobContext, now: Clock, max_result_bytes: int
+) -> Ending | None:
     """Settle what an earlier attempt armed; None when it surely did not happen, so that it may run."""
     if action.reconcile is None:
         if not action.repeatable:
@@ -121,7 +124,7 @@ def _settle_earlier(attempt: Attempt, action: AnyAction, ctx: JobContext, now: C
         return _ending(error, attempt, action, after_failed_reconcile(error, facts, now(), random.random()))
     if found is None:
         return _not_found(attempt, action, now())
-    return Ending(_move(attempt, Verdict(State.SUCCEEDED), result=_dump(found)))
+    return Ending(_move(attempt, Verdict(State.SUCCEEDED), result=kept(found, max_result_bytes, writes=True)))
 
 
 def _not_found(attempt: Attempt, action: AnyAction, now: datetime) -> Ending | None:
@@ -145,17 +148,8 @@ def _run(attempt: Attempt, action: AnyAction, given: Any, ctx: JobContext, max_r
     ctx.check()
     result = action(given, ctx)
     faults.reach("worker.after_effect")
-    text = _dump(result)
-    if len(text) > max_result_bytes and not action.effect.writes:
-        raise Refused(f"The result has {len(text)} bytes; at most {max_result_bytes} are kept (MAX_RESULT_BYTES).")
+    text = kept(result, max_result_bytes, writes=action.effect.writes)
     return Ending(_move(attempt, Verdict(State.SUCCEEDED), result=text))
-
-
-def _dump(result: BaseModel) -> str:
-    try:
-        return result.model_dump_json()
-    except ValueError:  # text that UTF-8 cannot carry, such as a lone surrogate from a vendor: escape it
-        return json.dumps(result.model_dump(mode="python"), default=str)
 
 
 def _after(error: BaseException, attempt: Attempt, action: AnyAction | None, now: Clock) -> Ending:

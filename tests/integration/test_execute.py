@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -63,6 +64,18 @@ def stammer(given: Nothing, ctx: Context) -> Done:
     ctx.emit_token(HALF)
     ctx.log("large", number=2**80, text=HALF)
     raise Refused(f"the provider said {HALF}")
+
+
+class Report(Model):
+    page: str
+    receipt: str = "msg-1"
+
+
+@action("trial.report", effect=Effect.WRITE, repeatable=False)
+def report(given: Nothing, ctx: Context) -> Report:
+    """Have an effect and say far too much about it."""
+    ctx.armed()
+    return Report(page="x" * 50_000)
 
 
 @pytest.fixture
@@ -234,3 +247,13 @@ def test_only_the_first_who_asks_ends_an_attempt_or_frees_its_slot(claimed: Clai
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(ask, range(8)))
     assert [sum(each) for each in zip(*answers, strict=True)] == [1, 1]
+
+
+def test_a_write_whose_result_is_too_large_succeeds_with_its_receipt(
+    db: Database, user: User, run: Callable[..., Ending]
+) -> None:
+    claimed = take(db, accept_one(db, user, action="trial.report", effect="write").id)[0]
+    move = run(Attempt(claimed, report)).move
+    assert (move.to, move.values["error"]) == (S.SUCCEEDED, None)
+    result = json.loads(str(move.values["result"]))
+    assert (result["receipt"], result["left_out"]["fields"]) == ("msg-1", ["page"])

@@ -12,6 +12,7 @@ from llmcoder import BadInput, NeedsReconnect, RateLimited, Retry, Transient, Un
 from llmcoder.errors import Cancelled, Forbidden, NotConfigured, NotFound, Refused, TimedOut
 from models.machine import TRANSITIONS, Reason, State
 from workers.decide import (
+    LONGEST_DETAIL_CHARS,
     MAX_LOSSES,
     RECONCILE_WAIT_S,
     Facts,
@@ -223,3 +224,8 @@ def test_out_of_memory_says_what_to_do() -> None:
 
 def test_an_error_on_purpose_shows_its_own_words() -> None:
     assert as_problem(BadInput("the key is OPS-42"))["detail"] == "the key is OPS-42"
+
+
+def test_a_provider_that_answers_with_a_page_is_quoted_briefly() -> None:
+    problem = as_problem(Refused("x" * 1_000_000))
+    assert len(problem["detail"]) == LONGEST_DETAIL_CHARS
