@@ -145,20 +145,20 @@ def test_filters_narrow_the_list_and_pages_follow_each_other(db: Database, user:
 
 
 @pytest.mark.parametrize(
-    "statement", ["UPDATE audit SET subject = 'mallory'", "DELETE FROM audit", "DELETE FROM audit WHERE seq = 1"]
+    "statement",
+    [
+        "UPDATE audit SET subject = 'mallory'",
+        "DELETE FROM audit WHERE seq = 1",
+        {"sqlite": "DELETE FROM audit", "postgresql": "TRUNCATE audit"},
+    ],
 )
-def test_the_database_refuses_to_change_what_was_written(db: Database, statement: str) -> None:
+def test_the_database_refuses_to_change_what_was_written(db: Database, statement: str | dict[str, str]) -> None:
     write(db, login())
+    if isinstance(statement, dict):
+        statement = statement[db.url.get_backend_name()]
     with pytest.raises(sa.exc.DBAPIError, match="append-only"), db.write() as conn:
         conn.execute(sa.text(statement))
     assert verdict(db).fault is None
-
-
-def test_postgresql_refuses_to_empty_the_table(db: Database) -> None:
-    if db.is_sqlite:
-        pytest.skip("SQLite has no TRUNCATE")
-    with pytest.raises(sa.exc.DBAPIError, match="append-only"), db.write() as conn:
-        conn.execute(sa.text("TRUNCATE audit"))
 
 
 def tamper(db: Database, *statements: str) -> None:
