@@ -116,6 +116,8 @@ def _blockers(job: Job, seen: Seen, broker_answers: bool) -> list[Blocker]:
             return [_of_waiting(job)]
         case State.UNCERTAIN:
             detail = "The effect may have happened, and nobody could tell so far."
+            if job.reason == Reason.RESTORED:
+                detail = "It had not ended in the backup that was restored, and may have run since; nobody could tell."
             remedy = "Look there, then POST /jobs/{id}/resolve with what you found."
             return [Blocker(kind="needs_a_person", detail=detail, remedy=remedy)]
         case State.RUNNING if seen.cancel_requested:

@@ -23,6 +23,7 @@ class Claimed:
     Attributes:
         attempt: The fence of everything this attempt writes.
         marker: Set when an earlier attempt armed the effect: JSON for `reconcile`, which comes first.
+        restored_at: When a restore put the job back to an earlier time, where its effect may have happened since.
     """
 
     id: UUID
@@ -35,6 +36,7 @@ class Claimed:
     losses: int
     armed_at: datetime | None
     marker: str | None
+    restored_at: datetime | None
     created_at: datetime
     due_at: datetime
     started_at: datetime
@@ -119,6 +121,7 @@ def _claimed(row: Any, attempt: int, now: datetime) -> Claimed:
         losses=row.losses,
         armed_at=row.armed_at,
         marker=row.marker,
+        restored_at=row.restored_at,
         created_at=row.created_at,
         due_at=row.due_at,
         started_at=now,
@@ -137,6 +140,7 @@ _PICK = (
         jobs.c.losses,
         jobs.c.armed_at,
         jobs.c.marker,
+        jobs.c.restored_at,
         jobs.c.created_at,
         jobs.c.due_at,
         jobs.c.priority,

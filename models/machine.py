@@ -49,6 +49,7 @@ class Reason(StrEnum):
     TIMED_OUT = "timed_out"  # failed, uncertain: ran past its deadline
     CANCELLED = "cancelled"  # uncertain: cancelled when the effect was under way
     NO_ANSWER = "no_answer"  # uncertain: the provider did not answer
+    RESTORED = "restored"  # uncertain: it had not ended in a backup that was restored, and may have run since
     BROKE = "broke"  # uncertain: the action broke after the effect was armed
     RESOLVED = "resolved"  # succeeded, failed: a person said how it ended
 

@@ -162,6 +162,7 @@ jobs = sa.Table(
     sa.Column("note", sa.Text),  # a person's words: why it was rejected, how it was found to have ended
     sa.Column("undo_of", Id),  # the job whose effect this one takes back
     sa.Column("undone_by", Id),  # the job that takes this one's effect back
+    sa.Column("restored_at", Instant),  # put back from a backup in doubt: a marker of before does not prove much
 )
 
 _STATE = jobs.c.state

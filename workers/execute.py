@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from llmcoder import faults
 from llmcoder.action import Retry
-from llmcoder.errors import ActionError, BadInput, NotConfigured, RateLimited, Refused, Uncertain
+from llmcoder.errors import ActionError, BadInput, NotConfigured, RateLimited, Refused, Uncertain, problem_type
 from llmcoder.registry import AnyAction
 from models.claims import Claimed, Lost
 from models.machine import Move, Reason, State
@@ -130,6 +130,8 @@ def _settle_earlier(
 def _not_found(attempt: Attempt, action: AnyAction, now: datetime) -> Ending | None:
     """Not being found says nothing as long as the attempt that armed it may still send, or the provider be slow."""
     assert attempt.claimed.armed_at is not None
+    if attempt.claimed.restored_at is not None and attempt.claimed.armed_at <= attempt.claimed.restored_at:
+        return Ending(_move(attempt, Verdict(State.UNCERTAIN, Reason.RESTORED, error=_LOST_TIME, stays_armed=True)))
     believed_at = attempt.claimed.armed_at + timedelta(seconds=action.timeout_s + action.settle_s)
     if now >= believed_at:
         attempt.armed = False
@@ -137,6 +139,14 @@ def _not_found(attempt: Attempt, action: AnyAction, now: datetime) -> Ending | N
     return Ending(
         _move(attempt, Verdict(State.SCHEDULED, Reason.RECONCILE, believed_at, counted=False, stays_armed=True))
     )
+
+
+_LOST_TIME = {
+    "type": problem_type("restored"),
+    "title": "It may have run after the backup",
+    "detail": "The provider knows nothing of the attempt that a restored backup holds; a later one may have had the "
+    "effect. Look there, then resolve it; one that did not happen can be retried afterwards.",
+}
 
 
 def _run(attempt: Attempt, action: AnyAction, given: Any, ctx: JobContext, max_result_bytes: int) -> Ending:

@@ -257,3 +257,20 @@ def test_a_write_whose_result_is_too_large_succeeds_with_its_receipt(
     assert (move.to, move.values["error"]) == (S.SUCCEEDED, None)
     result = json.loads(str(move.values["result"]))
     assert (result["receipt"], result["left_out"]["fields"]) == ("msg-1", ["page"])
+
+
+@pytest.mark.parametrize(("found", "to"), [("no", S.UNCERTAIN), ("yes", S.SUCCEEDED)])
+def test_after_a_restore_not_finding_an_earlier_attempts_effect_is_no_proof(
+    claimed: Claimed, run: Callable[..., Ending], found: str, to: State
+) -> None:
+    armed = armed_before(claimed, found=found)
+    move = run(Attempt(replace(armed, restored_at=claimed.started_at), find)).move
+    assert (move.to, move.reason) == (to, Reason.RESTORED if to is S.UNCERTAIN else None)
+
+
+def test_what_a_person_had_retried_after_the_restore_is_believed_again(
+    claimed: Claimed, run: Callable[..., Ending]
+) -> None:
+    armed = armed_before(claimed, ago_s=300)
+    before = claimed.started_at - timedelta(seconds=600)
+    assert run(Attempt(replace(armed, restored_at=before), find)).move.to is S.SUCCEEDED
