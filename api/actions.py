@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Body, Depends, Header, Query
-from pydantic import AfterValidator, AwareDatetime, Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue
 from starlette.responses import Response
 
 from api.auth.identity import Identity, bearer, current
@@ -20,6 +20,7 @@ from api.problems import HttpError
 from api.services import Services
 from api.submission import accept, checked_key, input_of_body, input_of_object, input_of_query, read_model
 from llmcoder.action import Effect
+from llmcoder.instants import WrittenInstant
 from llmcoder.model import Model
 from llmcoder.registry import AnyAction, Registry
 from models.jobs import PRIORITY, Accepted, Job
@@ -36,7 +37,7 @@ def _within_reason(at: datetime) -> datetime:
 
 
 #: An instant that both stores can keep and compare.
-Instant = Annotated[AwareDatetime, AfterValidator(_within_reason)]
+Instant = Annotated[WrittenInstant, AfterValidator(_within_reason)]
 
 
 class Submission(Model):

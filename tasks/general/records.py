@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from llmcoder import Model
+from llmcoder.instants import WrittenInstant
 
 # NUL is the one character that PostgreSQL keeps in no text.
 NO_NUL = r"^[^\x00]*$"
@@ -24,7 +25,7 @@ def _in_utc(at: datetime) -> datetime:
         raise ValueError("must lie within the years 1 to 9999 in UTC") from None
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Instant = Annotated[WrittenInstant, AfterValidator(_in_utc)]
 
 
 class NewNote(Model):

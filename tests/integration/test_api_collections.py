@@ -151,6 +151,7 @@ def test_nobody_in_particular_has_no_records(address, method):
         ("/general/notes", ["milk"]),
         ("/general/todos", {"title": "tea", "due_at": "tomorrow"}),
         ("/general/todos", {"title": "tea", "due_at": "2030-06-01T09:00:00"}),
+        ("/general/todos", {"title": "tea", "due_at": 2030}),
         ("/general/todos", {"title": "x" * 501}),
     ],
 )

@@ -106,7 +106,7 @@ def test_a_list_narrows_to_action_state_and_time(served: Served, alice: httpx.Cl
 @pytest.mark.parametrize(
     "query",
     ["limit=0", "limit=201", "limit=x", "state=lost", "cursor=1", "since=-1", "since=99999999999999999999",
-     "created_after=yesterday", "created_after=2026-01-01T00:00:00", "since=1&state=queued"],
+     "created_after=yesterday", "created_after=2026-01-01T00:00:00", "created_after=2026", "since=1&state=queued"],
 )  # fmt: skip
 def test_a_query_that_makes_no_sense_is_422(alice: httpx.Client, query: str) -> None:
     answer = alice.get(f"/jobs?{query}")

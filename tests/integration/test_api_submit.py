@@ -115,6 +115,8 @@ def test_no_body_is_an_empty_input(alice: httpx.Client) -> None:
         ("/jobs", b'{"action": "test.echo", "colour": 1}', 422, ["body", "colour"]),
         ("/jobs", b'{"action": "test.echo", "priority": 10}', 422, ["body", "priority"]),
         ("/jobs", b'{"action": "test.echo", "due_at": "2030-01-01T00:00:00"}', 422, ["body", "due_at"]),
+        ("/jobs", b'{"action": "test.echo", "due_at": 2030}', 422, ["body", "due_at"]),
+        ("/jobs", b'{"action": "test.echo", "due_at": "2030"}', 422, ["body", "due_at"]),
         ("/jobs", b'{"action": "test.echo", "due_at": "0001-01-01T00:00:00+14:00"}', 422, ["body", "due_at"]),
         ("/jobs", b"{}", 422, ["body", "action"]),
         ("/jobs", b"", 400, None),
