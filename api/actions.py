@@ -57,10 +57,12 @@ class UnreadType(HttpError):
     slug, title, status = "unsupported-media-type", "The body is not JSON", 415
 
 
+#: Printable ASCII, as `checked_key` wants it; what stands around it is not part of a header's value.
+PRINTABLE = r"^[!-~]([ -~]*[!-~])?$"
 Key = Annotated[
     str | None,
     Header(
-        alias="Idempotency-Key", min_length=1, max_length=255,
+        alias="Idempotency-Key", min_length=1, max_length=255, pattern=PRINTABLE,
         description="Names this submission: sent again with the same key, it is the same job.",
     ),
 ]  # fmt: skip
