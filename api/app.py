@@ -10,11 +10,9 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
-from api import actions, audit, catalogue, collections, configuration, health, jobs, metrics, problems
+from api import actions, audit, catalogue, collections, configuration, document, health, jobs, metrics, problems
 from api.auth import routes as auth
 from api.edge import Cors, Limited, Methods, Observed
-from api.job_view import Problem
-from api.job_view import problems as documented
 from api.lean import HotPaths, LeanRoute
 from api.legacy import Lazy
 from api.push import sse, ws
@@ -81,7 +79,7 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
     ):
         app.include_router(router)
     app.router.routes.append(Mount("/legacy", Lazy(known)))
-    app.openapi = _openapi(app)  # type: ignore[method-assign]  # the way FastAPI's documentation gives
+    app.openapi = document.describe(app)  # type: ignore[method-assign]  # the way FastAPI's documentation gives
     _add_middleware(app, lean, counted)
     return app
 
@@ -104,27 +102,3 @@ def _add_middleware(app: FastAPI, lean: list[LeanRoute], counted: metrics.Metric
     app.add_middleware(Observed, metrics=counted)
     app.add_middleware(Methods, routes=app.router.routes, submits=submitting.__contains__)
     app.add_middleware(Cors)
-
-
-def _openapi(app: FastAPI) -> Any:
-    """FastAPI's document, with our problems where it describes validation errors of its own."""
-    made = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            schemas = made()["components"]["schemas"]
-            for name in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(name, None)
-            schemas["Problem"] = Problem.model_json_schema()
-            _describe_refusals(app.openapi_schema or {})
-        return app.openapi_schema or {}
-
-    return openapi
-
-
-def _describe_refusals(document: dict[str, Any]) -> None:
-    refused = documented(422)[422]
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            if "422" in operation["responses"]:
-                operation["responses"]["422"] = refused

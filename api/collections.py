@@ -12,6 +12,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 
 from api.auth.identity import Identity, current
+from api.job_view import problems
 from llmcoder.collection import Page
 from llmcoder.errors import NotFound
 from llmcoder.registry import AnyCollection, Registry
@@ -20,8 +21,7 @@ Caller = Annotated[Identity, Depends(current)]
 Limit = Annotated[int, Query(ge=1, le=200, description="Most records to return.")]
 Cursor = Annotated[UUID | None, Query(description="`next` of the page before; left out, the newest are returned.")]
 
-LOGGED_OUT: dict[int | str, dict[str, Any]] = {401: {"description": "Not logged in."}}
-NO_SUCH = LOGGED_OUT | {404: {"description": "You have no record of that id."}}
+NO_SUCH = problems(404)
 
 
 def router_for(registry: Registry) -> APIRouter:
@@ -38,7 +38,7 @@ def router_for(registry: Registry) -> APIRouter:
 def _add_list(router: APIRouter, collection: AnyCollection) -> None:
     page: Any = Page[collection.item]  # type: ignore[name-defined]  # pydantic makes the class at runtime
 
-    @router.get("", response_model=page, responses=LOGGED_OUT, **_named(collection, "list"))
+    @router.get("", response_model=page, **_named(collection, "list"))
     def list_records(who: Caller, limit: Limit = 50, cursor: Cursor = None) -> Any:
         """Your records, newest first."""
         return collection.store.page(who.user_id, cursor, limit)
@@ -48,7 +48,7 @@ def _add_addition(router: APIRouter, collection: AnyCollection) -> None:
     new: Any = collection.new
     item = collection.item
 
-    @router.post("", status_code=201, response_model=item, responses=LOGGED_OUT, **_named(collection, "add"))
+    @router.post("", status_code=201, response_model=item, **_named(collection, "add"))
     def add_record(who: Caller, body: new, response: Response) -> Any:
         """Keep a new record; `Location` is its address."""
         added = collection.store.add(who.user_id, body)

@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
+from api.job_view import problems
 from models.jobs import waiting_counts
 from models.tallies import Key
 from models.tallies import read as read_tallies
@@ -112,7 +113,7 @@ def _histogram(tallies: Mapping[Key, float], name: str, about: str, labels: list
     return family
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", response_class=Response, responses=problems(503))
 async def metrics(request: Request) -> Response:
     """Figures for Prometheus."""
     services: Services = request.app.state.services

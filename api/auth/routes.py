@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from api.auth import limits, tokens
 from api.auth.identity import Identities, Identity, Services, Unauthorized, current, services
 from api.auth.passwords import Passwords
+from api.job_view import problems
 from llmcoder.model import Model
 from models import audit, users
 from models.audit import Entry, Event
@@ -125,7 +126,7 @@ class Logout(Model):
     refresh_token: Secret | None = None
 
 
-@router.post("/register", status_code=201)
+@router.post("/register", status_code=201, responses=problems(403, 409))
 async def register(request: Request, new: NewAccount) -> AccountView:
     """Make an account. The first one is the administrator's."""
     own = services(request)
@@ -152,7 +153,7 @@ def _register(db: Database, email: str, password_hash: str, open_to_all: bool) -
     return account
 
 
-@router.post("/login")
+@router.post("/login", responses=problems(401, 429))
 async def login(
     request: Request, response: Response, form: Annotated[OAuth2PasswordRequestForm, Depends()]
 ) -> TokenPair:
@@ -223,7 +224,7 @@ def _pair(own: Services, session: users.Session, refresh_token: str) -> TokenPai
     return TokenPair(access_token=access_token, expires_in=lives_s, refresh_token=refresh_token)
 
 
-@router.post("/refresh")
+@router.post("/refresh", responses=problems(401))
 async def refresh(request: Request, response: Response, old: RefreshToken) -> TokenPair:
     """Exchange the refresh token for a new pair. A token that was used before ends its session."""
     own = services(request)

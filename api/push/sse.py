@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from api.auth.identity import Identity, Unauthorized, bearer, current
-from api.job_view import LARGEST_REV
+from api.job_view import LARGEST_REV, problems
 from api.push.feed import Message, Overrun
 from api.services import Services, services_of
 from llmcoder.errors import BadInput
@@ -22,11 +22,22 @@ HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}  # the latter
 
 router = APIRouter(tags=["jobs"])
 
+#: Up to version 3.1, the schema of an event stream is that of each event.
+_EVENT = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"type": "string", "enum": ["job", "live", "progress", "token", "log"]},
+        "id": {"type": "string", "description": "The revision: `since` or `Last-Event-ID` of whoever comes back."},
+        "data": {"type": "string", "description": "The message as JSON, as a WebSocket gets it."},
+    },
+}
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events job, live, progress, token and log; the first two carry a revision as their id.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
-    }
+        "content": {"text/event-stream": {"schema": _EVENT}},
+    },
+    **problems(429),
 }
 
 
