@@ -1,0 +1,131 @@
+"""Everything the OpenAPI document says is true, whatever is sent: schemathesis over the real application.
+
+A new route is looked at without a word here. `SCHEMATHESIS_EXAMPLES=500` looks much longer than CI has time for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from schemathesis import engine
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import StopReason, events
+from schemathesis.openapi.checks import RejectedPositiveData
+from served import Served
+
+from llmcoder.registry import AnyAction, Registry
+
+EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "3"))
+#: 413, since how large a request may be is a setting and in no schema.
+ACCEPTED = ["2xx", "3xx", "401", "403", "404", "409", "413", "429"]
+REFUSED = ["400", "401", "403", "404", "405", "409", "413", "415", "422", "429"]
+#: Each operation that may refuse with 422 what its schema allows, and why the schema cannot say it.
+RULES_BEYOND_THE_SCHEMA = {
+    "POST /jobs": "what `input` may hold depends on the action",
+    "GET /jobs": "`since` excludes the filters",
+    "GET /jobs/stream": "Last-Event-ID is a number as text",
+    "PATCH /config": "which settings there are depends on what is installed",
+    "POST /auth/register": "what an address is, JSON Schema's `email` knows less well than the standards",
+}
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("caller", ["root", "alice"])
+def test_every_operation_answers_as_the_document_says(served: Served, caller: str) -> None:
+    config = SchemathesisConfig.from_dict(told(served.app.state.services.registry))
+    document = schemathesis.openapi.from_url(f"{served.url}/openapi.json", config=config)
+
+    @document.auth(refresh_interval=None)
+    class Login:
+        """A token for each request, since POST /auth/logout ends the one that it is sent with."""
+
+        def get(self, case: schemathesis.Case, ctx: schemathesis.AuthContext) -> str:
+            return served.token(served.users[caller])
+
+        def set(self, case: schemathesis.Case, data: str, ctx: schemathesis.AuthContext) -> None:
+            case.headers["Authorization"] = f"Bearer {data}"
+
+    @document.hook
+    def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:
+        """That a key was used before is no fault of the request: generated keys are short, and come again."""
+        used = b"urn:llmcoder:problem:idempotency-key-reused" in response.content
+        return not (used and isinstance(failure, RejectedPositiveData))
+
+    asked: set[str] = set()
+    wrong: list[str] = []
+    for event in engine.from_schema(document).execute():
+        if isinstance(event, events.ScenarioFinished) and event.recorder.interactions:
+            asked.add(event.recorder.label)
+        wrong += failures_of(event)
+    assert wrong == [], "\n\n".join(wrong)
+    assert asked >= {result.ok().label for result in document.get_all_operations()}
+
+
+def told(registry: Registry) -> dict[str, Any]:
+    """The configuration, as a schemathesis.toml would have it. Every check is on."""
+    beyond = [*RULES_BEYOND_THE_SCHEMA, *doors_with_rules(registry)]
+    may_refuse = {"positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "422"]}}
+    unready = {"expected-statuses": ["2xx", "4xx", "503"]}  # there is no worker here
+    return {
+        "seed": 4711,
+        "request-timeout": 20,
+        "max-stream-events": 1,  # a stream of jobs has no end
+        "continue-on-failure": True,
+        "checks": {
+            "positive_data_acceptance": {"expected-statuses": ACCEPTED},
+            "negative_data_rejection": {"expected-statuses": REFUSED},
+        },
+        "generation": {
+            "max-examples": EXAMPLES,
+            "deterministic": True,
+            "database": "none",
+            "no-shrink": True,  # what failed is shown as it was; making it smaller takes minutes
+            "with-security-parameters": False,  # the caller is given
+        },
+        "operations": [
+            *({"include-name": name, "checks": may_refuse} for name in beyond),
+            {
+                "include-name": "GET /health/ready",
+                "checks": {"not_a_server_error": unready, "positive_data_acceptance": unready},
+            },
+        ],
+    }
+
+
+def doors_with_rules(registry: Registry) -> Iterator[str]:
+    """The doors of actions whose input has a rule written in Python, such as "give either `url` or `text`"."""
+    for action in registry.values():
+        if has_own_rules(action):
+            yield f"POST /{action.domain}/{action.verb}"
+            yield f"GET /{action.domain}/{action.verb}"
+
+
+def has_own_rules(action: AnyAction) -> bool:
+    declared = action.input.__pydantic_decorators__
+    return bool(declared.model_validators or declared.field_validators)
+
+
+def failures_of(event: events.EngineEvent) -> Iterator[str]:
+    """What an event says went wrong, each with the command that shows it again."""
+    match event:
+        case events.ScenarioFinished():
+            for case_id, checks in event.recorder.checks.items():
+                for check in checks:
+                    if check.failure_info is not None:
+                        failure = check.failure_info
+                        answer = event.recorder.interactions[case_id].response
+                        said = answer.content[:300] if answer is not None and answer.content else b""
+                        yield (
+                            f"{event.recorder.label}: {check.name}: {failure.failure}\n"
+                            f"{failure.code_sample}\n{said.decode(errors='replace')}"
+                        )
+        case events.NonFatalError():
+            yield f"{event.label}: {event.value!r}"
+        case events.FatalError():
+            raise event.exception
+        case events.EngineFinished() if event.stop_reason is not StopReason.COMPLETED:
+            yield f"stopped early: {event.stop_reason}"
