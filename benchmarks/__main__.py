@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-ROUNDS, QUICK_ROUNDS = 5, 1
+ROUNDS, QUICK_ROUNDS = 7, 1
 
 
 def main() -> None:
@@ -45,13 +45,13 @@ def measured(quick: bool, store: str | None, only: str | None, rounds: int | Non
 
     with bench(store) as shared:
         measurements = {
-            "submit": submit.measurement(shared, seconds=1.5 if quick else 4),
-            "drain": drain.measurement(shared, jobs=2_000 if quick else 8_000),
-            "latency": latency.measurement(shared, jobs=100 if quick else 300),
+            "submit": submit.measurement(shared, seconds=1 if quick else 2),
+            "drain": drain.measurement(shared, jobs=2_000 if quick else 5_000),
+            "latency": latency.measurement(shared, jobs=100 if quick else 200),
         }
         chosen = [measurement for name, measurement in measurements.items() if only in (None, name)]
         run_interleaved(chosen, rounds, say)
-        seen = ([], []) if only else (memory.footprints(), memory.starts(shared))
+        seen = None if only else (memory.footprints(), memory.starts(shared))
         return report(shared, " ".join(["python -m benchmarks", *sys.argv[1:]]), rounds, chosen, seen)
 
 

@@ -1,4 +1,4 @@
-"""Where a benchmark runs: a private Redis for all contestants, a fresh database for each turn, processes by their pid.
+"""Where a benchmark runs: a private Redis for all contestants, a database for each of them, processes by their pid.
 
 Everything listens on loopback or on a unix socket in a folder of its own, has a deadline, and is gone at the end.
 """
@@ -25,12 +25,14 @@ import sqlalchemy as sa
 
 from api.up import redis as embedded_redis
 from api.up.plan import is_live
+from llmcoder.action import Queue
 from models.migrate import upgrade
-from workers.broker import EPOCH_KEY
+from workers.broker import EPOCH_KEY, PREFIX
 
 ROOT = Path(__file__).parent.parent
 STARTS_WITHIN_S = 30.0
 ENDS_WITHIN_S = 15.0
+MOST_CONTESTANTS = 100
 PYTHON = sys.executable
 
 
@@ -189,28 +191,54 @@ def postgres_store() -> Iterator[PostgresStore | None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@dataclass(frozen=True)
+class RedisDatabase:
+    """One of the numbered databases of the shared Redis: whoever has one sees nobody else's messages."""
+
+    socket: Path
+    number: int
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}?db={self.number}"
+
+    @property
+    def broker_url(self) -> str:
+        return f"redis+socket://{self.socket}?virtual_host={self.number}"
+
+    @property
+    def client(self) -> redis.Redis:
+        return redis.Redis.from_url(self.url)
+
+    def is_consumed(self) -> bool:
+        """Whether a worker waits for messages: a client is blocked on a list."""
+        clients = self.client.client_list()
+        return any(one["cmd"] == "brpop" and one["db"] == str(self.number) for one in clients)
+
+
 @dataclass
 class Bench:
     """What all contestants share.
 
     Attributes:
         folder: For sockets, logs and data folders; removed at the end.
-        redis_url: As redis-py writes it.
         stores: SQLite first.
+        contestants: How many were given a database of Redis.
     """
 
     folder: Path
     redis_pid: int
-    redis_url: str
-    broker_url: str
+    redis_socket: Path
     stores: list[Store] = field(default_factory=list)
-
-    @property
-    def redis(self) -> redis.Redis[bytes]:
-        return redis.Redis.from_url(self.redis_url)
+    contestants: int = 0
 
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
+
+    def own_redis(self) -> RedisDatabase:
+        """A database of Redis that nobody used before."""
+        self.contestants += 1
+        return RedisDatabase(self.redis_socket, self.contestants)
 
     @contextmanager
     def redis_stopped(self) -> Iterator[None]:
@@ -222,69 +250,74 @@ class Bench:
             os.kill(self.redis_pid, signal.SIGCONT)
 
     @contextmanager
-    def celery_worker(self, slots: int) -> Iterator[None]:
-        """Bare Celery's worker, as shipped but for the number of threads."""
-        self.redis.flushall()
+    def celery_worker(self, slots: int) -> Iterator[dict[str, str]]:
+        """Bare Celery's worker, as shipped but for the number of threads; gives the environment of who feeds it."""
+        own = self.own_redis()
         command = [PYTHON, "-m", "celery", "-A", "benchmarks.peers.celery_app", "worker"]
-        command += ["--pool=threads", f"--concurrency={slots}", "--loglevel=WARNING", "--hostname=peer@bench"]
-        with running(command, self.peer_env, self.log("celery"), self.is_consumed):
-            yield
+        command += ["--pool=threads", f"--concurrency={slots}", "--loglevel=WARNING", f"--hostname=peer@{own.number}"]
+        env = peer_env(own)
+        with running(command, env, self.log(f"celery-{own.number}"), own.is_consumed):
+            yield env
 
     @contextmanager
     def uvicorn(self, app: str) -> Iterator[int]:
         """One uvicorn worker without an access log, as the engine's; gives its port."""
-        self.redis.flushall()
-        port = free_port()
+        own, port = self.own_redis(), free_port()
         command = [PYTHON, "-m", "uvicorn", app, "--port", str(port), "--no-access-log", "--log-level=warning"]
-        with running(command, self.peer_env, self.log("uvicorn"), lambda: listens(port)):
+        with running(command, peer_env(own), self.log(f"uvicorn-{own.number}"), lambda: listens(port)):
             yield port
 
     @contextmanager
     def engine(self, store: Store, *parts: str) -> Iterator[Engine]:
         """Parts of the engine on a fresh database: `api`, `io`, `scheduler`."""
-        self.redis.flushall()
-        url = store.fresh()
-        engine = Engine(self, url, free_port())
+        own, url = self.own_redis(), store.fresh()
+        engine = Engine(self.folder / f"data-{own.number}", own, url, free_port())
         starts = {
             "api": ([PYTHON, "-m", "api"], lambda: is_live("127.0.0.1", engine.port)),
-            "io": ([PYTHON, "-m", "workers", "io"], self.is_consumed),
-            "scheduler": ([PYTHON, "-m", "schedules"], lambda: bool(self.redis.exists(EPOCH_KEY))),
+            "io": ([PYTHON, "-m", "workers", "io"], own.is_consumed),
+            "scheduler": ([PYTHON, "-m", "schedules"], lambda: bool(own.client.exists(EPOCH_KEY))),
         }
         try:
             with ExitStack() as stack:
                 for part in parts:
                     command, ready = starts[part]
-                    stack.enter_context(running(command, engine.env, self.log(part), ready))
+                    stack.enter_context(running(command, engine.env, self.log(f"{part}-{own.number}"), ready))
                 yield engine
         finally:
             store.drop(url)
 
-    @property
-    def peer_env(self) -> dict[str, str]:
-        return {"CELERY_BROKER_URL": self.broker_url, "REDIS_URL": self.redis_url, "PYTHONPATH": str(ROOT)}
 
-    def is_consumed(self) -> bool:
-        """Whether a worker waits for messages: a client of Redis is blocked on a list."""
-        return any(client.get("cmd") == "brpop" for client in self.redis.client_list())
+def peer_env(own: RedisDatabase) -> dict[str, str]:
+    return {"CELERY_BROKER_URL": own.broker_url, "REDIS_URL": own.url, "PYTHONPATH": str(ROOT)}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Engine:
-    """The engine during one turn."""
+    """The engine as one contestant.
 
-    bench: Bench
+    Attributes:
+        folder: For what it keeps besides the database.
+        url: Of its SQL database.
+    """
+
+    folder: Path
+    redis: RedisDatabase
     url: str
     port: int
 
+    def wait_until_quiet(self) -> None:
+        """Wait until every doorbell is taken."""
+        client, queue = self.redis.client, PREFIX + Queue.IO.value
+        wait_for(lambda: client.llen(queue) == 0, 60.0, what="the end of the doorbells", look_every_s=0.1)
+
     @property
     def env(self) -> dict[str, str]:
-        folder = self.bench.folder / "data"
         return {
-            "DATA_DIR": str(folder),
-            "ENV_FILE": str(folder / "none"),
+            "DATA_DIR": str(self.folder),
+            "ENV_FILE": str(self.folder / "none"),
             "DATABASE_URL": self.url,
-            "REDIS_URL": self.bench.redis_url,
-            "BROKER_URL": self.bench.broker_url,
+            "REDIS_URL": self.redis.url,
+            "BROKER_URL": self.redis.broker_url,
             "API_PORT": str(self.port),
             "LOG_LEVEL": "WARNING",
             "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'plugin'}",
@@ -302,9 +335,10 @@ def bench(wanted_store: str | None) -> Iterator[Bench]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True)))
         path = folder / "redis.sock"
         options = {"port": "0", "unixsocket": str(path), "dir": str(folder), "save": "", "appendonly": "no"}
+        options |= {"databases": str(MOST_CONTESTANTS + 1)}
         command = [embedded_redis.server(), *(word for name, value in options.items() for word in (f"--{name}", value))]
         started = stack.enter_context(running(command, {}, folder / "redis.log", lambda: embedded_redis.answers(path)))
-        made = Bench(folder, started.pid, f"unix://{path}?db=0", f"redis+socket://{path}?virtual_host=0")
+        made = Bench(folder, started.pid, path)
         if wanted_store != "postgresql":
             made.stores.append(SqliteStore(folder))
         if wanted_store != "sqlite" and (postgres := stack.enter_context(postgres_store())) is not None:

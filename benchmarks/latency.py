@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from benchmarks.drain import SLOTS, produce
 from benchmarks.harness import Bench, Store
 from benchmarks.load import counted, percentile, post
-from benchmarks.measure import Column, Contestant, Figures, Measurement
+from benchmarks.measure import Column, Contestant, Figures, Measurement, Turn
 from benchmarks.user import log_in
 
 WARM_UP_JOBS = 30
@@ -34,16 +36,22 @@ def measurement(bench: Bench, jobs: int) -> Measurement:
     )
 
 
-def _peer(bench: Bench, jobs: int) -> Figures:
-    with bench.celery_worker(SLOTS):
-        return _figures(produce("latency", WARM_UP_JOBS, jobs, bench.peer_env))
+@contextmanager
+def _peer(bench: Bench, jobs: int) -> Iterator[Turn]:
+    with bench.celery_worker(SLOTS) as env:
+        yield lambda: _figures(produce("latency", WARM_UP_JOBS, jobs, env))
 
 
-def _ours(bench: Bench, store: Store, jobs: int) -> Figures:
+@contextmanager
+def _ours(bench: Bench, store: Store, jobs: int) -> Iterator[Turn]:
     with bench.engine(store, "io", "scheduler", "api") as engine:
         request = post("/test/do_nothing", {}, token=log_in(engine.port), prefer=f"wait={WITHIN_S}")
-        counted(engine.port, request, connections=1, requests=WARM_UP_JOBS, status=200)
-        return _figures(counted(engine.port, request, connections=1, requests=jobs, status=200).latencies_ms)
+
+        def turn() -> Figures:
+            counted(engine.port, request, connections=1, requests=WARM_UP_JOBS, status=200)
+            return _figures(counted(engine.port, request, connections=1, requests=jobs, status=200).latencies_ms)
+
+        yield turn
 
 
 def _figures(taken_ms: list[float]) -> Figures:

@@ -1,8 +1,12 @@
-"""What a measurement is, and how its rounds interleave: A B C A B C, so that a busy minute hits all alike."""
+"""What a measurement is, and how its rounds interleave: A B C A B C, so that a busy minute hits all alike.
+
+All contestants stand ready before the first round and idle while another has its turn, so that turns can be short.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -18,10 +22,19 @@ class Column:
     digits: int = 0
 
 
+Turn = Callable[[], Figures]
+
+
 @dataclass(frozen=True)
 class Contestant:
+    """One of those who are compared.
+
+    Attributes:
+        ready: Starts what it needs and gives its turn; at its end the contestant checks what it did, and stops.
+    """
+
     name: str
-    turn: Callable[[], Figures]
+    ready: Callable[[], AbstractContextManager[Turn]]
 
 
 @dataclass
@@ -54,11 +67,13 @@ class Measurement:
 
 
 def run_interleaved(measurements: Sequence[Measurement], rounds: int, say: Callable[[str], None]) -> None:
-    """Every round gives each contestant of each measurement one turn."""
-    for number in range(1, rounds + 1):
-        for measurement in measurements:
-            for contestant in measurement.contestants:
-                figures = contestant.turn()
-                measurement.figures.setdefault(contestant.name, []).append(figures)
-                shown = "  ".join(f"{name} {value:,.1f}" for name, value in figures.items())
-                say(f"round {number}/{rounds}  {measurement.title}: {contestant.name}: {shown}")
+    """One measurement after the other; every round gives each of its contestants one turn."""
+    for measurement in measurements:
+        with ExitStack() as stack:
+            turns = {one.name: stack.enter_context(one.ready()) for one in measurement.contestants}
+            for number in range(1, rounds + 1):
+                for name, turn in turns.items():
+                    figures = turn()
+                    measurement.figures.setdefault(name, []).append(figures)
+                    shown = "  ".join(f"{key} {value:,.1f}" for key, value in figures.items())
+                    say(f"{measurement.title}, round {number}/{rounds}, {name}: {shown}")

@@ -117,7 +117,7 @@ def starts(bench: Bench) -> list[Start]:
     """How the API and the io worker start, on the first store."""
     with bench.engine(bench.stores[0]) as engine:
         api = _start(bench, engine.env, "api", lambda: is_live("127.0.0.1", engine.port))
-        worker = _start(bench, engine.env, "workers io", bench.is_consumed)
+        worker = _start(bench, engine.env, "workers io", engine.redis.is_consumed)
     return [api, worker]
 
 

@@ -48,16 +48,16 @@ def report(
     command: str,
     rounds: int,
     measurements: Sequence[Measurement],
-    memory: tuple[Sequence[Footprint], Sequence[Start]],
+    memory: tuple[Sequence[Footprint], Sequence[Start]] | None,
 ) -> str:
     parts = [_machine(bench, command, rounds), *(_section(measurement) for measurement in measurements)]
-    return "\n".join([*parts, _memory(*memory)])
+    return "\n".join(parts if memory is None else [*parts, _memory(*memory)])
 
 
 def _machine(bench: Bench, command: str, rounds: int) -> str:
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
     stores = ", ".join(f"{store.name} {store.version}" for store in bench.stores)
-    server = bench.redis.info("server")["redis_version"]
+    server = bench.own_redis().client.info("server")["redis_version"]
     memory_gb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     return (
         f"`{command}`, {datetime.now(UTC):%d %B %Y %H:%M} UTC, {rounds} rounds; medians.\n\n"

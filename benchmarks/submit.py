@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 
 from benchmarks.harness import Bench, BenchError, Store
 from benchmarks.load import Load, post, timed
-from benchmarks.measure import Column, Contestant, Figures, Measurement
+from benchmarks.measure import Column, Contestant, Figures, Measurement, Turn
 from benchmarks.user import count_jobs, log_in
 from models.db import Database
 
@@ -44,25 +45,34 @@ def measurement(bench: Bench, seconds: float) -> Measurement:
     )
 
 
-def _ceiling(bench: Bench, seconds: float) -> Figures:
+@contextmanager
+def _ceiling(bench: Bench, seconds: float) -> Iterator[Turn]:
     with bench.uvicorn("benchmarks.peers.bare_asgi:app") as port:
-        return _figures(port, post("/", {}), seconds)[0]
+        yield lambda: _figures(port, post("/", {}), seconds)[0]
 
 
-def _peer(bench: Bench, seconds: float) -> Figures:
+@contextmanager
+def _peer(bench: Bench, seconds: float) -> Iterator[Turn]:
     with bench.uvicorn("benchmarks.peers.fastapi_delay:app") as port:
-        return _figures(port, post("/nothing", {}), seconds)[0]
+        yield lambda: _figures(port, post("/nothing", {}), seconds)[0]
 
 
-def _ours(bench: Bench, store: Store, seconds: float) -> Figures:
+@contextmanager
+def _ours(bench: Bench, store: Store, seconds: float) -> Iterator[Turn]:
     with bench.engine(store, "api") as engine:
         request = post("/test/do_nothing", {}, token=log_in(engine.port))
-        figures, loads = _figures(engine.port, request, seconds)
-        with bench.redis_stopped():
-            loads.append(timed(engine.port, request, connections=CONNECTIONS, seconds=seconds / 2, warm_s=0))
-        figures |= {"stopped_per_second": loads[-1].per_second, "stopped_p99_ms": loads[-1].percentile_ms(99)}
-        _compare_with_sql(engine.url, accepted=sum(load.answered for load in loads))
-        return figures
+        accepted = 0
+
+        def turn() -> Figures:
+            nonlocal accepted
+            figures, loads = _figures(engine.port, request, seconds)
+            with bench.redis_stopped():
+                stopped = timed(engine.port, request, connections=CONNECTIONS, seconds=seconds / 2, warm_s=0)
+            accepted += sum(load.answered for load in (*loads, stopped))
+            return figures | {"stopped_per_second": stopped.per_second, "stopped_p99_ms": stopped.percentile_ms(99)}
+
+        yield turn
+        _compare_with_sql(engine.url, accepted)
 
 
 def _figures(port: int, request: bytes, seconds: float) -> tuple[Figures, list[Load]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 from contextlib import closing
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
@@ -15,15 +15,16 @@ from models.db import Database
 from models.tables import jobs, revisions, users
 from models.users import register
 
-EMAIL, PASSWORD = "bench@example.org", "a benchmark's password"
+PASSWORD = "a benchmark's password"
 #: Accepted, started, succeeded: each transition takes one of the user's revisions.
 REVISIONS_OF_A_JOB = 3
 
 
 def log_in(port: int) -> str:
     """Register over HTTP and return an access token."""
-    _ask(port, post("/auth/register", {"email": EMAIL, "password": PASSWORD}), 201)
-    form = {"username": EMAIL, "password": PASSWORD}
+    email = _new_email()
+    _ask(port, post("/auth/register", {"email": email, "password": PASSWORD}), 201)
+    form = {"username": email, "password": PASSWORD}
     token: str = _ask(port, post("/auth/login", form, form=True), 200)["access_token"]
     return token
 
@@ -31,7 +32,11 @@ def log_in(port: int) -> str:
 def add_user(db: Database) -> UUID:
     """A user who never logs in."""
     with db.write() as conn:
-        return register(conn, EMAIL, "!", db.now(), open_to_all=True).id
+        return register(conn, _new_email(), "!", db.now(), open_to_all=True).id
+
+
+def _new_email() -> str:
+    return f"{uuid4().hex}@example.org"
 
 
 def only_user(db: Database) -> UUID:
@@ -40,10 +45,9 @@ def only_user(db: Database) -> UUID:
         return user_id
 
 
-def count_jobs(db: Database, state: str | None = None) -> int:
-    wanted = sa.select(sa.func.count()).select_from(jobs)
+def count_jobs(db: Database, *conditions: sa.ColumnElement[bool]) -> int:
     with db.read() as conn:
-        n: int = conn.execute(wanted if state is None else wanted.where(jobs.c.state == state)).scalar_one()
+        n: int = conn.execute(sa.select(sa.func.count()).select_from(jobs).where(*conditions)).scalar_one()
         return n
 
 
@@ -60,7 +64,8 @@ def wait_until_all_succeeded(db: Database, user_id: UUID, expected: int, within_
             return bool(conn.execute(newest).scalar_one() >= REVISIONS_OF_A_JOB * expected)
 
     wait_for(all_ended, within_s, what=f"the end of {expected} jobs")
-    if (found := count_jobs(db, "succeeded")) != expected:
+    found = count_jobs(db, jobs.c.user_id == user_id, jobs.c.state == "succeeded")
+    if found != expected:
         raise BenchError(f"{found} jobs succeeded and {expected} should have")
 
 

@@ -11,7 +11,7 @@ from celery import Celery
 
 #: The worker tells how many tasks it ran after each so many, so that being asked costs it nothing.
 TELL_EVERY = 500
-RAN, ANSWERED = "bench:ran", "bench:answered"
+SENT, RAN, ANSWERED = "bench:sent", "bench:ran", "bench:answered"
 
 app = Celery("peer", broker=os.environ["CELERY_BROKER_URL"])
 app.conf.task_ignore_result = True
