@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import Body, Depends, Header, Query
 from pydantic import AfterValidator, Field, JsonValue
@@ -18,7 +19,7 @@ from api.lean import Answer, Asked, JsonBytes, LeanRoute, read_body
 from api.prefer import LONGEST_WAIT_S, Prefer, read_prefer
 from api.problems import HttpError
 from api.services import Services
-from api.submission import accept, checked_key, input_of_body, input_of_object, input_of_query, read_model
+from api.submission import AWAITED, accept, checked_key, input_of_body, input_of_object, input_of_query, read_model
 from llmcoder.action import Effect
 from llmcoder.instants import WrittenInstant
 from llmcoder.model import Model
@@ -48,7 +49,18 @@ class Submission(Model):
         default_factory=dict, description="What the action takes; its schema is in GET /actions/{name}."
     )
     due_at: Instant | None = Field(None, description="Do not run before this instant; at once when left out.")
-    priority: int = Field(PRIORITY, ge=0, le=9, description="0 runs first, 9 last.")
+    priority: int | None = Field(
+        None,
+        ge=0,
+        le=9,
+        description=f"0 runs first, 9 last; {PRIORITY}, or {AWAITED} with `Prefer: wait`, when left out.",
+    )
+    derived_from: list[UUID] = Field(
+        default_factory=list,
+        max_length=100,
+        description="Jobs whose results this input was made of, where it does not say so itself with references "
+        'such as {"$ref": "/jobs/<id>#/result/text"}. What strangers wrote makes a write wait for approval.',
+    )
 
 
 class UnreadType(HttpError):
@@ -102,10 +114,11 @@ def _by_post(action: AnyAction) -> LeanRoute:
 
     async def answer(request: Asked) -> Response:
         services, who = await _caller(request)
-        text = input_of_body(action, await _json_body(request))
+        given = await input_of_body(services, who, action, await _json_body(request))
         key = checked_key(request.header(b"idempotency-key"))
-        accepted = await accept(services, who, action, text, door="action", key=key)
-        return await _answer(services, accepted, read_prefer(request.header(b"prefer")))
+        prefer = read_prefer(request.header(b"prefer"))
+        accepted = await accept(services, who, action, given, door="action", key=key, waits=prefer.waits)
+        return await _answer(services, accepted, prefer)
 
     return _route(action, "POST", documented, answer)
 
@@ -117,10 +130,11 @@ def _by_get(action: AnyAction) -> LeanRoute:
 
     async def answer(request: Asked) -> Response:
         services, who = await _caller(request)
-        text = input_of_query(action, request.query)
+        given = input_of_query(action, request.query)
         key = checked_key(request.header(b"idempotency-key"))
-        accepted = await accept(services, who, action, text, door="action", key=key)
         prefer = read_prefer(request.header(b"prefer"))
+        waits = not prefer.respond_async
+        accepted = await accept(services, who, action, given, door="action", key=key, waits=waits)
         if prefer.wait_s is None and not prefer.respond_async:
             return await _answer(services, accepted, Prefer(wait_s=READ_WAIT_S), applied=False)
         return await _answer(services, accepted, prefer)
@@ -135,12 +149,14 @@ def _any_action() -> LeanRoute:
         services, who = await _caller(request)
         wanted = read_model(Submission, await _json_body(request))
         action = services.registry.find(wanted.action)
-        text = input_of_object(action, wanted.input, "body", "input")
+        given = await input_of_object(services, who, action, dict(wanted.input), wanted.derived_from, "body", "input")
         key = checked_key(request.header(b"idempotency-key"))
+        prefer = read_prefer(request.header(b"prefer"))
         accepted = await accept(
-            services, who, action, text, door="jobs", key=key, due_at=wanted.due_at, priority=wanted.priority
-        )
-        return await _answer(services, accepted, read_prefer(request.header(b"prefer")))
+            services, who, action, given, door="jobs", key=key, due_at=wanted.due_at, priority=wanted.priority,
+            waits=prefer.waits,
+        )  # fmt: skip
+        return await _answer(services, accepted, prefer)
 
     return LeanRoute(
         "/jobs",

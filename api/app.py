@@ -10,7 +10,20 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
-from api import actions, audit, catalogue, collections, configuration, document, health, jobs, metrics, problems
+from api import (
+    actions,
+    approvals,
+    audit,
+    catalogue,
+    collections,
+    configuration,
+    document,
+    health,
+    jobs,
+    metrics,
+    preferences,
+    problems,
+)
 from api.auth import routes as auth
 from api.edge import Cors, Limited, Methods, Observed
 from api.lean import HotPaths, LeanRoute
@@ -68,6 +81,8 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
     for router in (
         sse.router,  # before /jobs/{job_id}
         jobs.router,
+        approvals.router,
+        preferences.router,
         catalogue.router,
         auth.router,
         collections.router_for(known),

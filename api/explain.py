@@ -9,22 +9,24 @@ from uuid import UUID
 import sqlalchemy as sa
 from pydantic import Field
 
-from api.commands import find
+from api.approvals import WORDS, Link, link, reasons_of
 from api.health import WORKER_SEEN_WITHIN
 from api.services import Services
 from llmcoder.model import Model
-from models import rates
+from models import preferences, rates, taint
+from models.approvals import Why
 from models.claims import workers_seen
 from models.jobs import Job
 from models.machine import Reason, State
-from models.tables import Id, jobs
+from models.tables import Id, jobs, users
+from workers.commands import find
 
 #: Further ahead than this, a number says nothing that "more" does not.
 MOST_COUNTED = 10_000
 
 Kind = Literal[
     "due_later", "retry", "rate_limited", "reconcile", "jobs_ahead", "no_worker", "broker_unreachable", "reconnect",
-    "waiting", "cancel_requested", "needs_a_person",
+    "waiting", "cancel_requested", "needs_a_person", "approval", "undo_window",
 ]  # fmt: skip
 
 
@@ -45,6 +47,7 @@ class Explanation(Model):
     reason: Reason | None
     summary: str = Field(description="One sentence.")
     blockers: list[Blocker] = Field(description="What is in the way, the most decisive first; empty when nothing is.")
+    chain: list[Link] = Field(description="The jobs that its input was made of, and those before them, nearest first.")
 
 
 class Seen(Model):
@@ -56,6 +59,11 @@ class Seen(Model):
     cancel_requested: bool
     worker: str | None
     lease_until: datetime | None
+    provider: str
+    account: str
+    approvers: list[str]
+    asks: list[Why]
+    chain: list[Link]
 
 
 async def explain(services: Services, user_id: UUID, job_id: UUID) -> Explanation:
@@ -64,12 +72,14 @@ async def explain(services: Services, user_id: UUID, job_id: UUID) -> Explanatio
     Raises:
         NotFound: The user has no such job.
     """
-    job, seen = await services.sql.read(_look, user_id, job_id, services.db.now())
+    job, seen = await services.sql.read(_look, services, user_id, job_id)
     broker_answers = (await services.health.check("broker")).status == "ok"
     blockers = _blockers(job, seen, broker_answers)
     summary = blockers[0].detail if blockers else _plain(job, seen)
     reason = Reason(job.reason) if job.reason else None
-    return Explanation(job_id=job.id, state=State(job.state), reason=reason, summary=summary, blockers=blockers)
+    return Explanation(
+        job_id=job.id, state=State(job.state), reason=reason, summary=summary, blockers=blockers, chain=seen.chain
+    )
 
 
 SURROUNDINGS = (
@@ -82,8 +92,10 @@ SURROUNDINGS = (
 )
 
 
-def _look(conn: sa.Connection, user_id: UUID, job_id: UUID, now: datetime) -> tuple[Job, Seen]:
-    job = find(conn, user_id, job_id)
+def _look(conn: sa.Connection, services: Services, user_id: UUID, job_id: UUID) -> tuple[Job, Seen]:
+    job, now = find(conn, user_id, job_id), services.db.now()
+    waits = job.reason == Reason.APPROVAL
+    links = taint.chain(conn, user_id, taint.ids_of(job.sources), services.registry.outside)
     row = conn.execute(sa.select(*SURROUNDINGS).where(jobs.c.id == job_id)).one()
     seen = Seen(
         ahead=_ahead(conn, job, row.turn) if job.state == State.QUEUED else 0,
@@ -92,8 +104,19 @@ def _look(conn: sa.Connection, user_id: UUID, job_id: UUID, now: datetime) -> tu
         cancel_requested=row.cancel_requested_at is not None,
         worker=row.worker,
         lease_until=row.lease_until,
+        provider=row.provider,
+        account=row.account,
+        approvers=_approvers(conn, user_id) if waits else [],
+        asks=reasons_of(conn, services.registry.get(job.action), job) if waits else [],
+        chain=[link(one) for one in links],
     )
     return job, seen
+
+
+def _approvers(conn: sa.Connection, user_id: UUID) -> list[str]:
+    """Who may approve the user's jobs, by email address."""
+    ids = preferences.approver_ids(conn, user_id)
+    return list(conn.execute(sa.select(users.c.email).where(users.c.id.in_(ids)).order_by(users.c.email)).scalars())
 
 
 def _ahead(conn: sa.Connection, job: Job, turn: int) -> int:
@@ -111,9 +134,9 @@ def _blockers(job: Job, seen: Seen, broker_answers: bool) -> list[Blocker]:
         case State.QUEUED:
             return _of_queued(job, seen, broker_answers)
         case State.SCHEDULED:
-            return [_of_scheduled(job)]
+            return [_of_scheduled(job, seen)]
         case State.WAITING:
-            return [_of_waiting(job)]
+            return [_of_waiting(job, seen)]
         case State.UNCERTAIN:
             detail = "The effect may have happened, and nobody could tell so far."
             if job.reason == Reason.RESTORED:
@@ -147,7 +170,7 @@ def _of_queued(job: Job, seen: Seen, broker_answers: bool) -> list[Blocker]:
             )
         )
     if seen.limited_until is not None:
-        detail = f"The provider asked not to be called before {seen.limited_until.isoformat()}."
+        detail = f"{_provider(seen)} asked not to be called before {seen.limited_until.isoformat()}."
         remedy = "It runs after that."
         found.append(Blocker(kind="rate_limited", detail=detail, remedy=remedy, until=seen.limited_until))
     if seen.ahead:
@@ -161,22 +184,36 @@ def _are_ahead(count: int) -> str:
     return "1 job is" if count == 1 else f"{count} jobs are"
 
 
-def _of_scheduled(job: Job) -> Blocker:
+def _of_scheduled(job: Job, seen: Seen) -> Blocker:
     at = job.due_at.isoformat()
     match job.reason:
         case Reason.RATE_LIMITED:
             kind: Kind = "rate_limited"
-            detail = f"The provider asked to wait until {at}."
+            detail = f"{_provider(seen)} may not be called before {at}."
         case Reason.RETRY:
             kind, detail = "retry", f"Attempt {job.attempt} failed; the next one is due at {at}."
         case Reason.RECONCILE:
             kind, detail = "reconcile", f"The provider is asked at {at} whether it happened."
+        case Reason.UNDO_WINDOW:
+            kind, detail = "undo_window", f"It is held back until {at}, so that it can still be cancelled for certain."
         case _:
             kind, detail = "due_later", f"It is due at {at}."
     return Blocker(kind=kind, detail=detail, remedy="It runs by itself then.", until=job.due_at)
 
 
-def _of_waiting(job: Job) -> Blocker:
+def _provider(seen: Seen) -> str:
+    return f"The provider {seen.provider}" + (f", for the account {seen.account}," if seen.account else "")
+
+
+def _of_waiting(job: Job, seen: Seen) -> Blocker:
+    if job.reason == Reason.APPROVAL:
+        reasons = " ".join(WORDS[why] for why in seen.asks)
+        return Blocker(
+            kind="approval",
+            detail=f"It waits for approval by {' or '.join(seen.approvers)}. {reasons}".rstrip(),
+            remedy="GET /approvals shows it; POST /jobs/{id}/approve or /reject decides. Nobody's decision cancels it.",
+            until=job.expires_at,
+        )
     if job.reason == Reason.RECONNECT:
         detail = "The account at the provider is no longer connected."
         return Blocker(kind="reconnect", detail=detail, remedy="Connect the account again; the job then goes on.")

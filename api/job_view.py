@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field, JsonValue
 
 from llmcoder.action import Effect
+from models.approvals import Origin
 from models.machine import Reason, State
 
 #: The largest number that both stores keep.
@@ -49,6 +50,15 @@ class JobView(BaseModel):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    origin: Origin = Field(description="Who submitted it.")
+    tainted: bool = Field(description="Its input was made of what others wrote, such as a mail or a page.")
+    sources: list[UUID] = Field(description="The jobs whose results its input was made of.")
+    proposed_input: JsonValue = Field(description="What was asked for, where another input was approved.")
+    expires_at: datetime | None = Field(description="When it is cancelled unless somebody has approved it.")
+    decided_at: datetime | None = Field(description="When it was approved or rejected.")
+    note: str | None = Field(description="A person's words: why it was rejected, what was found.")
+    undo_of: UUID | None = Field(description="The job whose effect this one takes back.")
+    undone_by: UUID | None = Field(description="The job that takes this one's effect back.")
     rev: int = Field(description="The revision of its last change, in the order of all of your changes.")
 
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from api import commands
 from api.actions import Instant
-from api.auth.identity import Identity, current
+from api.auth.identity import Identity, current, person
 from api.explain import Explanation, explain
 from api.job_view import LARGEST_REV, JobChanges, JobPage, JobView, problems
 from api.prefer import read_prefer
@@ -23,6 +23,7 @@ from llmcoder.errors import BadInput
 from llmcoder.model import Model
 from models.jobs import Filter, Job, changed_since, listed, revision
 from models.machine import State
+from workers.commands import find
 
 MOST_PER_PAGE = 200
 #: A browser may keep an answer and must ask again before it shows it.
@@ -30,13 +31,16 @@ ASK_AGAIN = "private, no-cache"
 
 router = APIRouter(prefix="/jobs", tags=["jobs"], responses=problems(401, 422, 503))
 Caller = Annotated[Identity, Depends(current)]
+Person = Annotated[Identity, Depends(person)]
 
 
 class Resolution(Model):
     """How an uncertain job ended, by a person's word."""
 
     happened: bool = Field(description="Whether the effect took place.")
-    note: str | None = Field(None, max_length=1_000, description="Kept as the error's detail when it did not happen.")
+    note: str | None = Field(
+        None, max_length=1_000, description="Kept as the job's note; where it did not happen, in the error too."
+    )
 
 
 @router.get("", response_model=JobPage | JobChanges)
@@ -85,7 +89,7 @@ async def show_job(
 ) -> Response:
     """One job. With `Prefer: wait=N` the answer comes when it has ended, or has changed from the `ETag` you have."""
     services = services_of(request)
-    job = await services.sql.read(commands.find, who.user_id, job_id)
+    job = await services.sql.read(find, who.user_id, job_id)
     headers = {"cache-control": ASK_AGAIN}
     wait_s = read_prefer(prefer).wait_s
     if wait_s is not None:
@@ -127,8 +131,18 @@ async def retry_job(request: Request, who: Caller, job_id: UUID) -> Response:
     return _json(job.as_json(), 202)
 
 
-@router.post("/{job_id}/resolve", response_model=JobView, responses=problems(404, 409))
-async def resolve_job(request: Request, who: Caller, job_id: UUID, word: Resolution) -> Response:
+@router.post("/{job_id}/undo", status_code=202, response_model=JobView, responses=problems(404, 409))
+async def undo_job(request: Request, who: Caller, job_id: UUID) -> Response:
+    """Submit the job that takes this one's effect back. A second call answers with the first one's job."""
+    accepted = await commands.undo(services_of(request), who, job_id)
+    headers = {"location": f"/jobs/{accepted.job.id}"} | ({"idempotent-replayed": "true"} if accepted.replayed else {})
+    return _json(accepted.job.as_json(), 202, headers)
+
+
+@router.post("/{job_id}/resolve", response_model=JobView, responses=problems(403, 404, 409))
+async def resolve_job(
+    request: Request, who: Annotated[Identity, Depends(person)], job_id: UUID, word: Resolution
+) -> Response:
     """Say how an uncertain job ended, after looking."""
     services = services_of(request)
     job = await commands.resolve(services, who.user_id, job_id, happened=word.happened, note=word.note)

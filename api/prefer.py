@@ -19,6 +19,10 @@ class Prefer:
     wait_s: int | None = None
     respond_async: bool = False
 
+    @property
+    def waits(self) -> bool:
+        return bool(self.wait_s) and not self.respond_async
+
 
 NOTHING = Prefer()
 

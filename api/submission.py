@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 import orjson
 from fastapi.exceptions import RequestValidationError
@@ -15,9 +17,11 @@ from pydantic import BaseModel, ValidationError
 
 from api.problems import HttpError
 from llmcoder.errors import NotConfigured
-from llmcoder.ids import new_id
 from llmcoder.registry import AnyAction
-from models.jobs import PRIORITY, Accepted, NewJob
+from models import taint
+from models.jobs import PRIORITY, Accepted
+from workers import references
+from workers.admission import PLAIN, Wish, look, new_job
 from workers.submit import refuse_too_large
 
 if TYPE_CHECKING:
@@ -25,6 +29,9 @@ if TYPE_CHECKING:
     from api.services import Services
 
 M = TypeVar("M", bound=BaseModel)
+
+#: Priority of what somebody waits for, unless they say otherwise.
+AWAITED = PRIORITY - 2
 
 LONGEST_KEY = 255
 #: What Python's JSON readers take for numbers and JSON does not know.
@@ -49,22 +56,38 @@ class NotJson(HttpError):
     slug, title, status = "invalid-json", "The body is not JSON", 400
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A validated input.
+
+    Attributes:
+        text: As JSON.
+        sources: Jobs whose results it was made of.
+    """
+
+    text: str
+    sources: tuple[UUID, ...] = ()
+
+
 async def accept(
     services: Services,
     who: Identity,
     action: AnyAction,
-    text: str,
+    given: Given,
     *,
     door: str,
     key: str | None = None,
     due_at: datetime | None = None,
-    priority: int = PRIORITY,
+    priority: int | None = None,
+    waits: bool = False,
 ) -> Accepted:
     """Commit a job, or find the one that came under this key before.
 
     Args:
-        text: The validated input as JSON, from one of the functions below.
+        given: From one of the functions below.
         door: Through which it came, for the metrics.
+        priority: As its submitter wants; when not given, one that somebody waits for passes before the others.
+        waits: Whether the caller waits for the outcome.
 
     Raises:
         InputTooLarge: MAX_INPUT_BYTES says so.
@@ -72,25 +95,22 @@ async def accept(
         KeyReused: The key came with another submission before.
         sqlalchemy.exc.OperationalError: The database did not take it.
     """
-    refuse_too_large(text, services.settings().max_input_bytes)
+    refuse_too_large(given.text, services.settings().max_input_bytes)
     if action.requires:
         refuse_unconfigured(services, action)
-    accepted = await services.submitter.submit(
-        NewJob(
-            id=new_id(),
-            user_id=who.user_id,
-            action=action.name,
-            effect=action.effect.value,
-            queue=action.queue.value,
-            provider=action.provider,
-            input=text,
-            max_attempts=action.retry.attempts,
-            priority=priority,
-            due_at=due_at,
-            idempotency_key=key,
-            fingerprint=fingerprint(action.name, text, due_at, priority) if key is not None else None,
-        )
+    wish = Wish(
+        user_id=who.user_id,
+        action=action,
+        text=given.text,
+        origin=who.origin,
+        sources=given.sources,
+        due_at=due_at,
+        priority=(AWAITED if waits else PRIORITY) if priority is None else priority,
+        key=key,
+        fingerprint=fingerprint(action.name, given.text, due_at, priority or PRIORITY) if key is not None else None,
     )
+    standing = PLAIN if wish.is_plain else await services.sql.read(look, wish, services.registry)
+    accepted = await services.submitter.submit(new_job(wish, standing, services.db.now()))
     if accepted.conflict:
         raise KeyReused(f"The key {key!r} came with another submission before. Take a new key for a new job.")
     if not accepted.replayed:
@@ -136,26 +156,52 @@ def read_model(kind: type[M], body: bytes) -> M:
     return _validated(kind, body, "body")
 
 
-def input_of_body(action: AnyAction, body: bytes) -> str:
+async def input_of_body(services: Services, who: Identity, action: AnyAction, body: bytes) -> Given:
     """The input that stands in a request's body; no body at all is an empty object.
 
     Raises:
         RequestValidationError: It is not what the action takes.
         NotJson: It is not JSON.
+        NotFound, NoResultYet, BadInput: It refers to a result that cannot be had.
     """
-    return _text(action, body or b"{}", "body")
+    if references.SIGN in body:
+        return await _with_results(services, who, action, _parsed(body), (), "body")
+    return Given(_text(action, body or b"{}", "body"))
 
 
-def input_of_object(action: AnyAction, given: Mapping[str, Any], *where: str) -> str:
+async def input_of_object(
+    services: Services, who: Identity, action: AnyAction, given: dict[str, Any], sources: Sequence[UUID], *where: str
+) -> Given:
     """The input that stands as an object in a larger message, at `where`.
+
+    Args:
+        sources: Jobs of which the caller says that the input was made of their results.
 
     Raises:
         RequestValidationError: It is not what the action takes.
+        NotFound, NoResultYet, BadInput: It refers to a result that cannot be had.
     """
-    return _text(action, json.dumps(given).encode(), *where)
+    return await _with_results(services, who, action, given, sources, *where)
 
 
-def input_of_query(action: AnyAction, query: bytes) -> str:
+async def _with_results(
+    services: Services, who: Identity, action: AnyAction, given: Any, sources: Sequence[UUID], *where: str
+) -> Given:
+    named = references.find(given)
+    if named:
+        found = await services.sql.read(taint.look_up, who.user_id, named, services.registry.outside)
+        given = references.resolve(given, found)
+    return Given(_text(action, json.dumps(given).encode(), *where), tuple(dict.fromkeys([*named, *sources])))
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise NotJson("The body cannot be read as JSON.") from error
+
+
+def input_of_query(action: AnyAction, query: bytes) -> Given:
     """The input that stands in a query string; a list is a parameter that comes several times.
 
     Raises:
@@ -170,7 +216,7 @@ def input_of_query(action: AnyAction, query: bytes) -> str:
         for name, values in given.items()
     }
     try:
-        return _dumped(action.input.model_validate(plain))
+        return Given(_dumped(action.input.model_validate(plain)))
     except ValidationError as error:
         raise _at(error, "query") from None
 
@@ -193,10 +239,7 @@ def _validated(kind: type[M], body: bytes, *where: str) -> M:
 
 
 def _refuse_what_is_not_json(body: bytes) -> None:
-    try:
-        orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise NotJson("The body cannot be read as JSON.") from error
+    _parsed(body)
 
 
 def _dumped(given: BaseModel) -> str:

@@ -1,6 +1,6 @@
 """The kernel: what an action, an error and a setting is. It imports nothing of the application."""
 
-from llmcoder.action import Action, Effect, Marker, Queue, Retry, action
+from llmcoder.action import Action, Effect, Marker, Queue, Retry, Undo, action
 from llmcoder.context import Context, User
 from llmcoder.errors import (
     ActionError,
@@ -18,10 +18,11 @@ from llmcoder.errors import (
     Uncertain,
 )
 from llmcoder.model import Model
+from llmcoder.rate import Rate
 from llmcoder.settings import Settings
 
 __all__ = [
     "Action", "ActionError", "BadInput", "Cancelled", "Context", "DeclarationError", "Effect", "Forbidden", "Marker",
-    "Model", "NeedsReconnect", "NotConfigured", "NotFound", "Queue", "RateLimited", "Refused", "Retry", "Settings",
-    "TimedOut", "Transient", "Uncertain", "User", "action",
+    "Model", "NeedsReconnect", "NotConfigured", "NotFound", "Queue", "Rate", "RateLimited", "Refused", "Retry",
+    "Settings", "TimedOut", "Transient", "Uncertain", "Undo", "User", "action",
 ]  # fmt: skip

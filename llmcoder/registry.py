@@ -33,6 +33,7 @@ class Registry(Mapping[str, AnyAction]):
     """All actions by name, in the order of their names.
 
     Attributes:
+        outside: Names of the actions that bring in what others wrote.
         rates: How often each provider may be called, where somebody declares it.
 
     Raises:
@@ -45,6 +46,7 @@ class Registry(Mapping[str, AnyAction]):
             if self._actions.setdefault(found.name, found) is not found:
                 places = f"{self._actions[found.name].function.__module__} and {found.function.__module__}"
                 raise DeclarationError(f"{found.name}: a name belongs to one action; declared in {places}")
+        self.outside = frozenset(found.name for found in self._actions.values() if found.outside)
         self.rates = _declared_rates(self._actions.values())
 
     def __getitem__(self, name: str) -> AnyAction:

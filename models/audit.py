@@ -51,6 +51,7 @@ class Event(StrEnum):
     USER_DISABLED = "user.disabled"
     USER_ENABLED = "user.enabled"
     USER_PASSWORD = "user.password"
+    AGENT_ADDED = "agent.added"  # a session for an agent that acts in the user's name
     CONFIG_SET = "config.set"
     CONFIG_UNSET = "config.unset"
     PREFERENCES_CHANGED = "preferences.changed"  # about approvals, or who gives them

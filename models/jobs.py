@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +26,10 @@ class NewJob:
     Attributes:
         input: The input as JSON text.
         fingerprint: SHA-256 of everything submitted, in hex; compared when the idempotency key comes again.
+        sources: Ids of the jobs whose results the input was made of, as JSON.
+        undo_of: The job whose effect this one takes back; there is at most one, and it is the first that came.
+        held_s: Seconds for which it is held back although it is due.
+        approval_expires_at: Set when it waits for approval, and how long.
     """
 
     id: UUID
@@ -42,6 +46,11 @@ class NewJob:
     fingerprint: str | None = None
     provider: str = ""
     account: str = ""
+    tainted: bool = False
+    sources: str | None = None
+    undo_of: UUID | None = None
+    held_s: int = 0
+    approval_expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,15 @@ class Job:
     started_at: datetime | None
     finished_at: datetime | None
     rev: int
+    origin: str
+    tainted: bool
+    sources: str | None
+    proposed_input: str | None
+    expires_at: datetime | None
+    decided_at: datetime | None
+    note: str | None
+    undo_of: UUID | None
+    undone_by: UUID | None
 
     @property
     def ended(self) -> bool:
@@ -112,6 +130,15 @@ class Job:
                 "started_at": self.started_at,
                 "finished_at": self.finished_at,
                 "rev": self.rev,
+                "origin": self.origin,
+                "tainted": self.tainted,
+                "sources": _fragment(self.sources) or (),
+                "proposed_input": _fragment(self.proposed_input),
+                "expires_at": self.expires_at,
+                "decided_at": self.decided_at,
+                "note": self.note,
+                "undo_of": self.undo_of,
+                "undone_by": self.undone_by,
             },
             option=orjson.OPT_UTC_Z,
         )
@@ -145,35 +172,62 @@ def insert(conn: sa.Connection, new: Sequence[NewJob], now: datetime, *, rung: S
     return [_accepted(job, row, first) for job, row in zip(new, rows, strict=True)]
 
 
+def insert_undo(conn: sa.Connection, undo: NewJob, job: Job, now: datetime) -> Accepted:
+    """Accept the job that takes another's effect back, and link the two; the first one if there is one already."""
+    lock(conn, [job.id])
+    query = sa.select(*COLUMNS).where(jobs.c.undo_of == job.id)
+    if (first := conn.execute(query).first()) is not None:
+        return Accepted(Job(*first), replayed=True)
+    accepted = insert(conn, [undo], now, rung=[False])[0]
+    rev = take_revisions(conn, {job.user_id: 1})[job.user_id] + 1
+    conn.execute(sa.update(jobs).where(jobs.c.id == job.id).values(undone_by=undo.id, rev=rev))
+    return accepted
+
+
 def _line(job: NewJob) -> turns.Line:
     return job.queue, job.priority, job.user_id
 
 
 def _row(job: NewJob, now: datetime, rev: int, bell: bool) -> dict[str, Any]:
-    later = job.due_at is not None and job.due_at > now
+    due_at, state, reason = _standing(job, now)
     return {
         "id": job.id,
         "user_id": job.user_id,
         "action": job.action,
         "effect": job.effect,
         "queue": job.queue,
-        "state": State.SCHEDULED if later else State.QUEUED,
-        "reason": Reason.DELAY if later else None,
+        "state": state,
+        "reason": reason,
         "origin": job.origin,
         "input": job.input,
         "attempt": 0,
         "losses": 0,
         "max_attempts": job.max_attempts,
         "priority": job.priority,
-        "due_at": job.due_at.astimezone(UTC) if job.due_at is not None else now,
-        "rung_at": now if bell and not later else None,
+        "due_at": due_at,
+        "rung_at": now if bell and state is State.QUEUED else None,
         "created_at": now,
         "rev": rev,
         "idempotency_key": job.idempotency_key,
         "fingerprint": job.fingerprint,
         "provider": job.provider,
         "account": job.account,
+        "tainted": job.tainted,
+        "sources": job.sources,
+        "undo_of": job.undo_of,
+        "expires_at": job.approval_expires_at,
     }
+
+
+def _standing(job: NewJob, now: datetime) -> tuple[datetime, State, Reason | None]:
+    """When a new job is due, and where it begins."""
+    asked_for = now if job.due_at is None else job.due_at.astimezone(UTC)
+    due_at = max(asked_for, now + timedelta(seconds=job.held_s))
+    if job.approval_expires_at is not None:
+        return asked_for, State.WAITING, Reason.APPROVAL
+    if due_at <= now:
+        return asked_for, State.QUEUED, None
+    return due_at, State.SCHEDULED, Reason.DELAY if due_at == asked_for else Reason.UNDO_WINDOW
 
 
 def _first_of_keys(conn: sa.Connection, new: Sequence[NewJob]) -> dict[tuple[UUID, str], tuple[Job, str]]:
@@ -265,8 +319,13 @@ def request_cancel(conn: sa.Connection, job: Job, now: datetime) -> Moved | None
     return moved
 
 
-def retry(conn: sa.Connection, job: Job, more_attempts: int, now: datetime) -> Moved | None:
+def retry(
+    conn: sa.Connection, job: Job, more_attempts: int, now: datetime, expires_at: datetime | None = None
+) -> Moved | None:
     """Queue a job again that failed or was cancelled.
+
+    Args:
+        expires_at: Set when it must be approved first, and how long that may take.
 
     Returns:
         The transition, or None when the job is in another state by now.
@@ -282,14 +341,19 @@ def retry(conn: sa.Connection, job: Job, more_attempts: int, now: datetime) -> M
         "progress_fraction": None,
         "progress_message": None,
         "started_at": None,
+        "expires_at": expires_at,
+        "note": None,
     }
     ended = frozenset({State.FAILED, State.CANCELLED})
     lock(conn, [job.id])
     turns.rejoin(conn, [job.id])
-    return apply(conn, [Move(job.id, State.QUEUED, job.attempt, only_from=ended, values=fresh)], now)[0]
+    to, reason = (State.QUEUED, None) if expires_at is None else (State.WAITING, Reason.APPROVAL)
+    return apply(conn, [Move(job.id, to, job.attempt, reason, only_from=ended, values=fresh)], now)[0]
 
 
-def resolve(conn: sa.Connection, job: Job, *, happened: bool, error: str | None, now: datetime) -> Moved | None:
+def resolve(
+    conn: sa.Connection, job: Job, *, happened: bool, error: str | None, note: str | None, now: datetime
+) -> Moved | None:
     """Settle an uncertain job by a person's word."""
     to = State.SUCCEEDED if happened else State.FAILED
     move = Move(
@@ -298,9 +362,15 @@ def resolve(conn: sa.Connection, job: Job, *, happened: bool, error: str | None,
         job.attempt,
         reason=Reason.RESOLVED,
         only_from=frozenset({State.UNCERTAIN}),
-        values={"error": None if happened else error},
+        values={"error": None if happened else error, "note": note},
     )
     return apply(conn, [move], now)[0]
+
+
+def approved_sha256(conn: sa.Connection, job_id: UUID) -> str | None:
+    """Of the input that somebody approved for this job."""
+    found: str | None = conn.execute(sa.select(jobs.c.approved_sha256).where(jobs.c.id == job_id)).scalar()
+    return found
 
 
 def revision(conn: sa.Connection, user_id: UUID) -> int:

@@ -44,6 +44,8 @@ class Reason(StrEnum):
     RECONCILE = "reconcile"  # queued or scheduled: the provider is asked whether it happened
     RESCUED = "rescued"  # queued: the worker that had it is gone
     RELEASED = "released"  # queued: a worker that stopped gave it back
+    UNDO_WINDOW = "undo_window"  # scheduled: held back for a while, so that it can still be cancelled for certain
+    APPROVAL = "approval"  # waiting: a person decides whether it runs
     RECONNECT = "reconnect"  # waiting: a person must connect the account again
     WORKER_LOST = "worker_lost"  # failed, uncertain: workers died under it
     TIMED_OUT = "timed_out"  # failed, uncertain: ran past its deadline
@@ -51,6 +53,8 @@ class Reason(StrEnum):
     NO_ANSWER = "no_answer"  # uncertain: the provider did not answer
     RESTORED = "restored"  # uncertain: it had not ended in a backup that was restored, and may have run since
     BROKE = "broke"  # uncertain: the action broke after the effect was armed
+    REJECTED = "rejected"  # cancelled: a person said no
+    EXPIRED = "expired"  # cancelled: nobody approved it in time
     RESOLVED = "resolved"  # succeeded, failed: a person said how it ended
 
 
@@ -63,8 +67,8 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     ),
     _S.WAITING: frozenset({_S.QUEUED, _S.SCHEDULED, _S.CANCELLED, _S.FAILED, _S.UNCERTAIN}),
     _S.SUCCEEDED: frozenset(),
-    _S.FAILED: frozenset({_S.QUEUED}),  # a person retries it
-    _S.CANCELLED: frozenset({_S.QUEUED}),  # likewise
+    _S.FAILED: frozenset({_S.QUEUED, _S.WAITING}),  # a person retries it
+    _S.CANCELLED: frozenset({_S.QUEUED, _S.WAITING}),  # likewise
     _S.UNCERTAIN: frozenset({_S.SUCCEEDED, _S.FAILED, _S.QUEUED}),  # settled by the provider or a person
 }
 ENDED = frozenset({_S.SUCCEEDED, _S.FAILED, _S.CANCELLED, _S.UNCERTAIN})
@@ -79,6 +83,7 @@ class Move:
             attempt themselves (a person, the dispatcher).
         only_from: Narrows the table: it only happens from these states.
         or_cancel: If somebody asked for the end of the job, it is cancelled instead.
+        of_effect: The attempt that ends had armed an effect.
         values: Further columns to set, by name.
     """
 
@@ -88,6 +93,7 @@ class Move:
     reason: Reason | None = None
     only_from: frozenset[State] | None = None
     or_cancel: bool = False
+    of_effect: bool = False
     values: Mapping[str, object] = field(default_factory=dict)
 
 

@@ -7,7 +7,7 @@ follow each other, whose id every access token of that login carries.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -60,11 +60,13 @@ class Session:
     """One login.
 
     Attributes:
+        origin: Who acts under it: `person`, or `agent` for one that the user handed out.
         reused: A refresh token that was used before came back: two parties hold it, and the session was ended.
     """
 
     id: UUID
     user_id: UUID
+    origin: str = "person"
     reused: bool = False
 
 
@@ -140,9 +142,11 @@ _REVOKE = sa.text(
 ).bindparams(sa.bindparam("until", type_=revoked_tokens.c.expires_at.type))
 
 
-def start_session(conn: sa.Connection, user_id: UUID, token_hash: str, now: datetime, expires_at: datetime) -> Session:
+def start_session(
+    conn: sa.Connection, user_id: UUID, token_hash: str, now: datetime, expires_at: datetime, origin: str = "person"
+) -> Session:
     """Keep the first refresh token of a new login."""
-    session = Session(new_id(), user_id)
+    session = Session(new_id(), user_id, origin)
     _keep(conn, session, token_hash, now, expires_at)
     return session
 
@@ -163,7 +167,7 @@ def rotate(conn: sa.Connection, old_hash: str, new_hash: str, now: datetime, exp
         return None
     if old.used_at is not None:
         _end(conn, session.id, now)
-        return Session(session.id, session.user_id, reused=True)
+        return replace(session, reused=True)
     if old.expires_at <= now or not old.is_active:
         return None
     conn.execute(sa.update(refresh_tokens).where(refresh_tokens.c.token_hash == old_hash).values(used_at=now))
@@ -180,7 +184,7 @@ _OLD = (
 
 def session_of(conn: sa.Connection, token_hash: str) -> Session | None:
     """Whose login a refresh token belongs to, used and expired ones included."""
-    wanted = sa.select(refresh_tokens.c.family, refresh_tokens.c.user_id)
+    wanted = sa.select(refresh_tokens.c.family, refresh_tokens.c.user_id, refresh_tokens.c.origin)
     row = conn.execute(wanted.where(refresh_tokens.c.token_hash == token_hash)).first()
     return None if row is None else Session(*row)
 
@@ -197,7 +201,7 @@ def _end(conn: sa.Connection, session_id: UUID, now: datetime) -> None:
 
 
 def _keep(conn: sa.Connection, session: Session, token_hash: str, now: datetime, expires_at: datetime) -> None:
-    row = {"token_hash": token_hash, "family": session.id, "user_id": session.user_id}
+    row = {"token_hash": token_hash, "family": session.id, "user_id": session.user_id, "origin": session.origin}
     conn.execute(sa.insert(refresh_tokens).values(**row, created_at=now, expires_at=expires_at))
 
 

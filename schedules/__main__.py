@@ -25,6 +25,7 @@ PROMOTE_EVERY_S = 0.5
 RING_EVERY_S = 0.5
 RESCUE_EVERY_S = 2.0
 COUNT_EVERY_S = 5.0
+EXPIRE_EVERY_S = 5.0
 PRUNE_EVERY_S = 600.0
 
 
@@ -49,6 +50,7 @@ def main() -> None:
         (dispatcher.promote, PROMOTE_EVERY_S),
         (dispatcher.ring, RING_EVERY_S),
         (dispatcher.rescue, RESCUE_EVERY_S),
+        (dispatcher.expire, EXPIRE_EVERY_S),
         (retention.prune, PRUNE_EVERY_S),
         (dispatcher.count, COUNT_EVERY_S),
     ):

@@ -19,6 +19,7 @@ from llmcoder.errors import Transient
 from llmcoder.ids import new_id
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
+from models import approvals
 from models.claims import any_due, any_lost, any_to_ring, forget_rings, lost, promote_due, to_ring
 from models.db import Database
 from models.machine import apply
@@ -89,6 +90,15 @@ class Dispatcher:
         for one in done:
             log.warning("a lease ran out; the job was taken from its worker", job=str(one.job_id), now=one.state.value)
             metrics.rescued(one.state.value)
+        return len(done)
+
+    def expire(self) -> int:
+        """Cancel what nobody approved in time; returns how many."""
+        if not self._is_there(approvals.any_expired):
+            return 0
+        with self._db.write() as conn:
+            done = approvals.expire(conn, self._db.now(), BATCH)
+        self._outbox.wake_moved(done)
         return len(done)
 
     def count(self) -> int:

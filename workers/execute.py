@@ -225,7 +225,8 @@ def _move(attempt: Attempt, verdict: Verdict, *, result: str | None = None) -> M
         extra |= {"progress_fraction": newest[0], "progress_message": newest[1]}
     if verdict.to is State.SUCCEEDED and attempt.showed_progress:
         extra["progress_fraction"] = 1.0
-    return _transition(claimed.id, claimed.attempt, claimed.max_attempts, verdict, extra)
+    move = _transition(claimed.id, claimed.attempt, claimed.max_attempts, verdict, extra)
+    return replace(move, of_effect=attempt.armed)
 
 
 def _transition(job_id: Any, attempt: int, max_attempts: int, verdict: Verdict, extra: dict[str, object]) -> Move:

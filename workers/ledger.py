@@ -8,14 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
+
+import sqlalchemy as sa
 
 from llmcoder import faults
 from llmcoder.rate import Rate
+from models import audit
+from models.audit import Entry, Event
 from models.claims import Claimed, arm, claimed, holding_back, pick, taking
 from models.db import Database
 from models.group_commit import GroupCommit
-from models.machine import Move, Moved, apply, lock
+from models.machine import Move, Moved, State, apply, lock
 from workers.outbox import Outbox
 
 
@@ -116,10 +121,34 @@ class Ledger:
             moved = apply(conn, [*endings, *held_back, *claims], now, held=picked)
             ended, taken = moved[: len(endings)], claimed(picked, moved[len(endings) :], now)
             armed = [arm(conn, one.job_id, one.attempt, one.marker, now) for one in arms]
+            _note_effects(conn, arms, armed, endings, ended, now)
         _reach_faults(taken, arms, endings)
         self._outbox.wake_moved(done for done in moved if done is not None)
         by_name = {one.id: one for one in taken if one.id in named}
         return _answers(batch, by_name, [one for one in taken if one.id not in by_name], armed, ended)
+
+
+def _note_effects(
+    conn: sa.Connection,
+    arms: Sequence[Arm],
+    armed: Sequence[bool],
+    endings: Sequence[Move],
+    ended: Sequence[Moved | None],
+    now: datetime,
+) -> None:
+    """In the audit log: which effects may happen from here on, and what became of them."""
+    entries = [
+        Entry(Event.EFFECT_ARMED, str(one.job_id), detail={"attempt": one.attempt})
+        for one, done in zip(arms, armed, strict=True)
+        if done
+    ]
+    for move, done in zip(endings, ended, strict=True):
+        if done is not None and move.of_effect and (event := _OUTCOMES.get(done.state)):
+            entries.append(Entry(event, str(move.job_id), detail={"attempt": done.attempt}))
+    audit.append(conn, entries, now)
+
+
+_OUTCOMES = {State.SUCCEEDED: Event.EFFECT_CONFIRMED, State.UNCERTAIN: Event.EFFECT_UNCERTAIN}
 
 
 def _reach_faults(taken: Sequence[Claimed], arms: Sequence[Arm], endings: Sequence[Move]) -> None:

@@ -24,6 +24,7 @@ from api.problems import HttpError
 from llmcoder.errors import Forbidden
 from llmcoder.settings import EngineSettings
 from models import users
+from models.approvals import Origin
 from models.db import Database
 
 TRUSTED_FOR_S = 5.0
@@ -45,6 +46,7 @@ class Identity:
         jti: Of the token that said so.
         expires_at: When that token ends.
         session_id: The login that the token belongs to.
+        origin: Who acts: the user in person, or an agent in the user's name.
     """
 
     user_id: UUID
@@ -53,6 +55,7 @@ class Identity:
     jti: str
     expires_at: datetime
     session_id: UUID
+    origin: Origin = Origin.PERSON
 
 
 class Identities:
@@ -101,9 +104,9 @@ class Identities:
         """
         return await self.authenticate(bearer(headers.get("authorization", "")))
 
-    def issue(self, user_id: UUID, session_id: UUID, lives_s: int) -> str:
+    def issue(self, user_id: UUID, session_id: UUID, lives_s: int, origin: Origin = Origin.PERSON) -> str:
         """A new access token of one session."""
-        return tokens.issue(self._key, user_id, session_id, lives_s, self._db.now())
+        return tokens.issue(self._key, user_id, session_id, lives_s, self._db.now(), origin)
 
     def forget(self, session_id: UUID) -> None:
         """Trust no token of a session any longer without asking; other processes find out by themselves."""
@@ -123,7 +126,13 @@ class Identities:
             detail = "This login has ended, or the account was disabled. Log in again."
             raise Unauthorized(detail, www_authenticate='Bearer error="invalid_token"')
         who = Identity(
-            claims.user_id, standing.email, standing.is_admin, claims.jti, claims.expires_at, claims.session_id
+            user_id=claims.user_id,
+            email=standing.email,
+            is_admin=standing.is_admin and claims.origin is Origin.PERSON,
+            jti=claims.jti,
+            expires_at=claims.expires_at,
+            session_id=claims.session_id,
+            origin=claims.origin,
         )
         left_s = (claims.expires_at - datetime.now(UTC)).total_seconds()
         self._remember(token, who, asked_at + min(left_s, self._trusted_for_s))
@@ -173,6 +182,17 @@ async def current(request: Request, _documented: Annotated[str | None, Depends(_
         Unauthorized: Nobody we know. A token in the address does not count, since addresses are logged.
     """
     return await services(request).identities.identify(request.headers)
+
+
+async def person(who: Annotated[Identity, Depends(current)]) -> Identity:
+    """Dependency: who is asking, in person.
+
+    Raises:
+        Forbidden: An agent asks in the user's name.
+    """
+    if who.origin is not Origin.PERSON:
+        raise Forbidden("Only the user in person may do this, not an agent with a token of its own.")
+    return who
 
 
 async def admin(who: Annotated[Identity, Depends(current)]) -> Identity:

@@ -16,11 +16,12 @@ from pydantic import AfterValidator, Field, JsonValue, SecretStr
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import limits, tokens
-from api.auth.identity import Identities, Identity, Services, Unauthorized, current, services
+from api.auth.identity import Identities, Identity, Services, Unauthorized, current, person, services
 from api.auth.passwords import Passwords
 from api.job_view import problems
 from llmcoder.model import Model
 from models import audit, users
+from models.approvals import Origin
 from models.audit import Entry, Event
 from models.db import Database
 from models.users import Account, RegistrationClosed
@@ -220,7 +221,7 @@ def _refresh_until(own: Services, now: datetime) -> datetime:
 
 def _pair(own: Services, session: users.Session, refresh_token: str) -> TokenPair:
     lives_s = own.settings().access_token_expire_minutes * 60
-    access_token = own.identities.issue(session.user_id, session.id, lives_s)
+    access_token = own.identities.issue(session.user_id, session.id, lives_s, Origin(session.origin))
     return TokenPair(access_token=access_token, expires_in=lives_s, refresh_token=refresh_token)
 
 
@@ -253,6 +254,26 @@ def _of_account(conn: sa.Connection, event: Event, user_id: UUID) -> Entry:
     """By nobody in particular: two parties hold the token."""
     account = users.by_id(conn, user_id)
     return Entry(event, account.email if account else str(user_id))
+
+
+@router.post("/agents", status_code=201, responses=problems(401, 403))
+async def hand_out(request: Request, response: Response, who: Annotated[Identity, Depends(person)]) -> TokenPair:
+    """Make a session for an agent that acts in your name.
+
+    What it submits carries the origin `agent`: its writes wait for approval unless your preferences say otherwise, and
+    it can neither approve nor settle jobs, nor change preferences or settings. Log it out with its refresh token.
+    """
+    response.headers.update(NO_STORE)
+    return await run_in_threadpool(_hand_out, services(request), who)
+
+
+def _hand_out(own: Services, who: Identity) -> TokenPair:
+    now, token = own.db.now(), tokens.new_refresh_token()
+    until = _refresh_until(own, now)
+    with own.db.write() as conn:
+        session = users.start_session(conn, who.user_id, tokens.fingerprint(token), now, until, Origin.AGENT)
+        audit.append(conn, [Entry(Event.AGENT_ADDED, str(session.id), who.user_id)], now)
+    return _pair(own, session, token)
 
 
 @router.post("/logout", status_code=204)

@@ -18,13 +18,14 @@ import jwt
 from llmcoder import keyfile
 from llmcoder.ids import new_id
 from llmcoder.keyfile import KEY_BYTES
+from models.approvals import Origin
 
 ALGORITHM = "HS256"
 ISSUER = "llmcoder"
 AUDIENCE = "llmcoder-api"
 #: The one header we write, so that no other (`crit`, `jwk`, `jku`, `kid`, …) can mean anything to us.
 HEADER = {"alg": ALGORITHM, "typ": "JWT"}
-CLAIMS = ["iss", "aud", "sub", "sid", "jti", "iat", "exp"]
+CLAIMS = ["iss", "aud", "sub", "sid", "jti", "iat", "exp", "origin"]
 LONGEST_TOKEN_CHARS = 2048
 
 
@@ -44,6 +45,7 @@ class Claims:
     session_id: UUID
     jti: str
     expires_at: datetime
+    origin: Origin
 
 
 def signing_key(folder: Path) -> bytes:
@@ -62,7 +64,9 @@ def signing_key(folder: Path) -> bytes:
     return key
 
 
-def issue(key: bytes, user_id: UUID, session_id: UUID, lives_s: int, now: datetime) -> str:
+def issue(
+    key: bytes, user_id: UUID, session_id: UUID, lives_s: int, now: datetime, origin: Origin = Origin.PERSON
+) -> str:
     """A new access token of one session."""
     issued_at = int(now.timestamp())
     claims = {
@@ -70,6 +74,7 @@ def issue(key: bytes, user_id: UUID, session_id: UUID, lives_s: int, now: dateti
         "aud": AUDIENCE,
         "sub": str(user_id),
         "sid": str(session_id),
+        "origin": origin.value,
         "jti": str(new_id()),
         "iat": issued_at,
         "exp": issued_at + lives_s,
@@ -109,7 +114,7 @@ def _read(key: bytes, token: str) -> Claims:
         raise ValueError
     claims = found["payload"]
     expires_at = datetime.fromtimestamp(claims["exp"], UTC)
-    return Claims(UUID(claims["sub"]), UUID(claims["sid"]), claims["jti"], expires_at)
+    return Claims(UUID(claims["sub"]), UUID(claims["sid"]), claims["jti"], expires_at, Origin(claims["origin"]))
 
 
 def new_refresh_token() -> str:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from models.jobs import Job
-    from models.machine import Moved, State
+    from models.machine import State
 
-    Change = Callable[[sa.Connection, Job, datetime], Moved | None]
+    Change = Callable[[sa.Connection, Job, datetime], Job]
 
 app = typer.Typer(help="Jobs: what became of them, and what can still be done.", no_args_is_help=True)
 JobId = Annotated[UUID, typer.Argument(help="Its id, from `llmcoder jobs list`.")]
@@ -74,13 +74,10 @@ def show(job_id: JobId, user: UserOption = None, output: OutputOption = Output.T
 @app.command()
 def cancel(job_id: JobId, user: UserOption = None) -> None:
     """Cancel a job that waits, or ask a running one to end."""
-    from llmcoder.errors import BadInput
-    from models.jobs import request_cancel
+    from workers import commands
 
-    def change(conn: sa.Connection, job: Job, now: datetime) -> Moved | None:
-        if job.ended:
-            raise BadInput(f"{job.id} has ended: {job.state}. There is nothing to cancel.")
-        return request_cancel(conn, job, now)
+    def change(conn: sa.Connection, job: Job, now: datetime) -> Job:
+        return commands.cancel(conn, job.user_id, job.id, now)
 
     job = _change(job_id, user, change)
     if job.state == "uncertain":
@@ -92,17 +89,15 @@ def cancel(job_id: JobId, user: UserOption = None) -> None:
 @app.command()
 def retry(job_id: JobId, user: UserOption = None) -> None:
     """Queue a job again that failed or was cancelled."""
-    from llmcoder.errors import BadInput
     from llmcoder.registry import registry
-    from models import jobs
+    from workers import commands
 
-    def change(conn: sa.Connection, job: Job, now: datetime) -> Moved:
-        moved = jobs.retry(conn, job, registry().find(job.action).retry.attempts, now)
-        if moved is None:
-            raise BadInput(f"{job.id} is {job.state}; only what failed or was cancelled can be retried.")
-        return moved
+    def change(conn: sa.Connection, job: Job, now: datetime) -> Job:
+        return commands.retry(conn, registry(), job.user_id, job.id, now)
 
-    typer.echo(f"{_change(job_id, user, change).id} is queued again.")
+    job = _change(job_id, user, change)
+    waits = job.state == "waiting"
+    typer.echo(f"{job.id} waits for approval again." if waits else f"{job.id} is queued again.")
 
 
 @app.command()
@@ -113,20 +108,10 @@ def resolve(
     user: UserOption = None,
 ) -> None:
     """Say how an uncertain job ended, after looking."""
-    import orjson
+    from workers import commands
 
-    from llmcoder.errors import BadInput, problem_type
-    from models import jobs
-
-    detail = note or "Its user looked, and found that it did not happen."
-    error = {"type": problem_type("did-not-happen"), "title": "It did not happen", "detail": detail}
-
-    def change(conn: sa.Connection, job: Job, now: datetime) -> Moved:
-        text = None if happened else orjson.dumps(error).decode()
-        moved = jobs.resolve(conn, job, happened=happened, error=text, now=now)
-        if moved is None:
-            raise BadInput(f"{job.id} is {job.state}; only an uncertain job can be resolved.")
-        return moved
+    def change(conn: sa.Connection, job: Job, now: datetime) -> Job:
+        return commands.resolve(conn, job.user_id, job.id, happened=happened, note=note, now=now)
 
     job = _change(job_id, user, change)
     typer.echo(f"{job.id} is {job.state}, by your word.")

@@ -204,9 +204,9 @@ async def _done(services: Services, who: Identity, command: Command) -> dict[str
     match command:
         case Submit():
             action = services.registry.find(command.action)
-            text = input_of_object(action, command.input, "input")
+            given = await input_of_object(services, who, action, dict(command.input), (), "input")
             key = checked_key(command.idempotency_key)
-            accepted = await accept(services, who, action, text, door="websocket", key=key)
+            accepted = await accept(services, who, action, given, door="websocket", key=key)
             job = orjson.Fragment(accepted.job.as_json())
             return {"type": "accepted", "job": job, "replayed": accepted.replayed}
         case Cancel():

@@ -81,7 +81,13 @@ class Summary(Model):
     prompt: str | None = Field(None, description="Name and version of the last prompt, such as whole/1.")
 
 
-@action("document.summarize", effect=Effect.DRAFT, timeout_s=TIMEOUT_S, retry=Retry(attempts=4, first_wait_s=5))
+@action(
+    "document.summarize",
+    effect=Effect.DRAFT,
+    timeout_s=TIMEOUT_S,
+    retry=Retry(attempts=4, first_wait_s=5),
+    outside=True,
+)
 def summarize(given: Source, ctx: Context) -> Summary:
     """Summarise a web page, a PDF or a text.
 

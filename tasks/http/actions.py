@@ -95,6 +95,7 @@ class HttpAnswer(Model):
 @action(
     "http.request",
     effect=Effect.WRITE,
+    outside=True,
     repeatable=False,
     timeout_s=MAX_TIMEOUT_S + 30,
     retry=Retry(attempts=4, first_wait_s=5),

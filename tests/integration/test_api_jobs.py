@@ -50,6 +50,9 @@ def uncertain(served: Served, client: httpx.Client) -> str:
 # --- nobody else's
 
 
+BODIES: dict[str, dict[str, object]] = {"resolve": {"happened": True}, "approve": {"sha256": "0" * 64}, "reject": {}}
+
+
 def test_every_address_of_a_job_is_404_for_everybody_else(
     served: Served, alice: httpx.Client, bob: httpx.Client
 ) -> None:
@@ -60,7 +63,7 @@ def test_every_address_of_a_job_is_404_for_everybody_else(
 
     for method, path in doors:
         address = path.replace("{job_id}", job_id)
-        body = {"happened": True} if path.endswith("resolve") else None
+        body = BODIES.get(path.rpartition("/")[2])
         answer = bob.request(method, address, json=body)
         unknown = bob.request(method, path.replace("{job_id}", str(new_id())), json=body)
         assert (answer.status_code, unknown.status_code) == (404, 404), (method, path)

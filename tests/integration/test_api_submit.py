@@ -70,6 +70,7 @@ def alice(served: Served, user: User) -> Iterator[httpx.Client]:
 JOB_FIELDS = [
     "id", "action", "effect", "state", "reason", "input", "result", "error", "progress", "attempt", "max_attempts",
     "priority", "due_at", "created_at", "started_at", "finished_at", "rev",
+    "origin", "tainted", "sources", "proposed_input", "expires_at", "decided_at", "note", "undo_of", "undone_by",
 ]  # fmt: skip
 
 

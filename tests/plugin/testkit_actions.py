@@ -25,6 +25,7 @@ from llmcoder import (
     Retry,
     Transient,
     Uncertain,
+    Undo,
     action,
 )
 
@@ -130,6 +131,42 @@ def _was_written(given: Line, marker: Mapping[str, str], ctx: Context) -> Done |
 def write_findable_line(given: Line, ctx: Context) -> Done:
     """Have an effect that can be asked about."""
     return _effect(given, ctx)
+
+
+@action("test.fetch_mail", effect=Effect.READ, outside=True)
+def fetch_mail(given: Text, ctx: Context) -> Done:
+    """Bring in what somebody else wrote."""
+    return Done(text=given.text)
+
+
+class Post(Model):
+    to: str = Field(description="Who gets it.", examples=["bert"])
+    text: str = Field(description="What they get.", examples=["hello"])
+
+
+class Posted(Model):
+    post_id: str
+
+
+class PostChoice(Model):
+    post_id: str = Field(description="Which post.", examples=["1"])
+
+
+@action("test.retract_post", effect=Effect.DESTROY, repeatable=True)
+def retract_post(given: PostChoice, ctx: Context) -> Done:
+    """Take a post back."""
+    return Done(text=given.post_id)
+
+
+@action(
+    "test.post",
+    effect=Effect.WRITE,
+    repeatable=True,
+    undo=Undo(retract_post, lambda given, posted: PostChoice(post_id=posted.post_id)),
+)
+def post(given: Post, ctx: Context) -> Posted:
+    """Post something, which can be taken back."""
+    return Posted(post_id=f"{given.to}-{ctx.job_id}")
 
 
 def _nap(given: Nap, ctx: Context) -> Done:

@@ -41,8 +41,8 @@ def test_success_is_for_ever() -> None:
 
 
 @pytest.mark.parametrize("state", [S.FAILED, S.CANCELLED])
-def test_failed_and_cancelled_only_lead_back_to_the_queue(state: State) -> None:
-    assert TRANSITIONS[state] == {S.QUEUED}
+def test_failed_and_cancelled_only_lead_back_to_the_queue_or_to_a_person(state: State) -> None:
+    assert TRANSITIONS[state] == {S.QUEUED, S.WAITING}
 
 
 def test_an_attempt_begins_only_from_the_queue() -> None:

@@ -25,7 +25,7 @@ USER, SESSION = new_id(), new_id()
 
 def claims(**changed: Any) -> dict[str, Any]:
     now = int(datetime.now(UTC).timestamp())
-    good = {"iss": "llmcoder", "aud": "llmcoder-api", "sub": str(USER), "sid": str(SESSION), "jti": "1"}
+    good = {"iss": "llmcoder", "aud": "llmcoder-api", "sub": str(USER), "sid": str(SESSION), "jti": "1", "origin": "person"}
     return {
         name: value for name, value in {**good, "iat": now, "exp": now + 60, **changed}.items() if value is not None
     }
@@ -73,6 +73,8 @@ FORGED: dict[str, Callable[[], str]] = {
     "another audience": lambda: signed(tokens.HEADER, claims(aud="somebody-else")),
     "several audiences": lambda: signed(tokens.HEADER, claims(aud=["llmcoder-api", "somebody-else"])),
     "another issuer": lambda: signed(tokens.HEADER, claims(iss="somebody-else")),
+    "an unknown origin": lambda: signed(tokens.HEADER, claims(origin="root")),
+    "no origin": lambda: signed(tokens.HEADER, claims(origin=None)),
     "a subject that is no id": lambda: signed(tokens.HEADER, claims(sub="admin")),
     "an expiry that is no number": lambda: signed(tokens.HEADER, claims(exp="never")),
     "not yet valid": lambda: signed(tokens.HEADER, claims(nbf=int(datetime.now(UTC).timestamp()) + 600)),

@@ -1,0 +1,156 @@
+"""The doors of approval: what waits for you and why, approve, reject. All but looking is POST, and for persons only."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+from uuid import UUID
+
+import orjson
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, Field, JsonValue
+from starlette.responses import Response
+
+from api import commands
+from api.auth.identity import Identity, current, person
+from api.job_view import JobView, problems
+from api.services import Services, services_of
+from llmcoder.model import Model
+from llmcoder.registry import AnyAction
+from models import approvals, preferences, taint
+from models.approvals import Origin, Pending, Why
+from models.jobs import Job
+from models.machine import State
+from workers.admission import Standing, why
+
+MOST_PER_PAGE = 50
+WORDS = {
+    Why.TAINTED: "Its input was made of what others wrote, which may not mean well.",
+    Why.POLICY: "Its user wants to be asked about this action.",
+    Why.ORIGIN: "It was not submitted by its user in person.",
+}
+
+router = APIRouter(tags=["approvals"], responses=problems(401, 422, 503))
+Caller = Annotated[Identity, Depends(current)]
+Person = Annotated[Identity, Depends(person)]
+
+
+class Link(BaseModel):
+    """One job of the chain that led to an input."""
+
+    job_id: UUID
+    action: str
+    state: State
+    origin: Origin
+    outside: bool = Field(description="It brought in what others wrote.")
+    tainted: bool = Field(description="Its own input held such a thing.")
+    sources: list[UUID] = Field(description="The jobs whose results its input was made of.")
+
+
+class Reason(BaseModel):
+    """Why it waits."""
+
+    kind: Why
+    detail: str
+
+
+class Approval(BaseModel):
+    """A job that waits for you."""
+
+    job: JobView
+    sha256: str = Field(description="Of the input: its JSON with sorted keys and without spaces. Approving names it.")
+    owner: str = Field(description="Whose job it is, by email address.")
+    why: list[Reason]
+    chain: list[Link] = Field(description="The jobs that its input was made of, nearest first.")
+
+
+class ApprovalPage(BaseModel):
+    """What waits for you, newest first."""
+
+    items: list[Approval]
+    next: UUID | None = Field(description="`cursor` of the page after this one; null on the last page.")
+
+
+class Yes(Model):
+    """Let it run."""
+
+    sha256: str = Field(
+        pattern="^[0-9a-f]{64}$",
+        description="Of the input that you saw, as GET /approvals says it.",
+        examples=["0" * 64],
+    )
+    input: dict[str, JsonValue] | None = Field(
+        None, description="Another input to run with; the proposed one is kept beside it."
+    )
+
+
+class No(Model):
+    """Let it not run."""
+
+    reason: str | None = Field(None, max_length=1_000, description="Kept as the job's note.")
+
+
+@router.get("/approvals", response_model=ApprovalPage)
+async def list_approvals(
+    request: Request,
+    who: Caller,
+    cursor: Annotated[UUID | None, Query(description="`next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_PER_PAGE, description="Most jobs to return.")] = 20,
+) -> Response:
+    """Jobs that wait for your decision: your own, and those of users who named you."""
+    services = services_of(request)
+    return Response(await services.sql.read(_page, services, who.user_id, cursor, limit), 200, None, "application/json")
+
+
+@router.post("/jobs/{job_id}/approve", status_code=202, response_model=JobView, responses=problems(403, 404, 409))
+async def approve_job(request: Request, who: Person, job_id: UUID, yes: Yes) -> Response:
+    """Let a job run, with the input that you saw or with an edited one."""
+    edited = None if yes.input is None else json.dumps(yes.input)
+    job = await commands.approve(services_of(request), who, job_id, yes.sha256, edited)
+    return Response(job.as_json(), 202, None, "application/json")
+
+
+@router.post("/jobs/{job_id}/reject", response_model=JobView, responses=problems(403, 404, 409))
+async def reject_job(request: Request, who: Person, job_id: UUID, no: No) -> Response:
+    """Cancel a job that waits for approval."""
+    job = await commands.reject(services_of(request), who, job_id, no.reason)
+    return Response(job.as_json(), 200, None, "application/json")
+
+
+def _page(conn: sa.Connection, services: Services, viewer_id: UUID, cursor: UUID | None, limit: int) -> bytes:
+    found = approvals.pending(conn, viewer_id, cursor, limit + 1)
+    items = [_item(conn, services, one) for one in found[:limit]]
+    return orjson.dumps({"items": items, "next": found[limit - 1].job.id if len(found) > limit else None})
+
+
+def _item(conn: sa.Connection, services: Services, one: Pending) -> dict[str, object]:
+    names = services.registry.outside
+    links = taint.chain(conn, one.job.user_id, taint.ids_of(one.job.sources), names)
+    reasons = reasons_of(conn, services.registry.get(one.job.action), one.job)
+    return {
+        "job": orjson.Fragment(one.job.as_json()),
+        "sha256": approvals.sha256(one.job.input),
+        "owner": one.email,
+        "why": [{"kind": kind, "detail": WORDS[kind]} for kind in reasons],
+        "chain": [link(source).model_dump() for source in links],
+    }
+
+
+def reasons_of(conn: sa.Connection, action: AnyAction | None, job: Job) -> list[Why]:
+    """Why a job waits, as its user's preferences stand now."""
+    if action is None:
+        return []
+    return why(action, Origin(job.origin), Standing(preferences.load(conn, job.user_id), job.tainted))
+
+
+def link(source: taint.Source) -> Link:
+    return Link(
+        job_id=source.id,
+        action=source.action,
+        state=State(source.state),
+        origin=Origin(source.origin),
+        outside=source.outside,
+        tainted=source.tainted,
+        sources=list(source.sources),
+    )

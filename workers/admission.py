@@ -1,0 +1,111 @@
+"""From a wish to a job: what every door that submits (HTTP, schedule, macro, webhook, agent) has decided in one place.
+
+Here a write is told to wait for approval or to be held back, and here an input made of other jobs' results gets their
+taint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from llmcoder.ids import new_id
+from llmcoder.registry import AnyAction, Registry
+from models import preferences, taint
+from models.approvals import Origin, Why, why_ask
+from models.jobs import PRIORITY, NewJob
+from models.preferences import Preferences
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A job that somebody wants, with a validated input.
+
+    Attributes:
+        text: The input as JSON.
+        sources: Jobs whose results the input was made of.
+        key: The idempotency key.
+        fingerprint: SHA-256 of what was submitted under the key.
+        undo_of: The job whose effect it takes back.
+    """
+
+    user_id: UUID
+    action: AnyAction
+    text: str
+    origin: Origin = Origin.PERSON
+    sources: tuple[UUID, ...] = ()
+    due_at: datetime | None = None
+    priority: int = PRIORITY
+    key: str | None = None
+    fingerprint: str | None = None
+    undo_of: UUID | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing needs to be looked up about it: most jobs read or draft, for a person, on plain input."""
+        return not (self.action.effect.writes or self.sources or self.origin.delegated)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a wish stands on.
+
+    Attributes:
+        tainted: Its input holds what strangers wrote.
+    """
+
+    preferences: Preferences = field(default_factory=Preferences)
+    tainted: bool = False
+
+
+PLAIN = Standing()
+
+
+def look(conn: sa.Connection, wish: Wish, registry: Registry) -> Standing:
+    """What the database knows about a wish.
+
+    Raises:
+        NotFound: A source is not there, or somebody else's.
+    """
+    if wish.is_plain:
+        return PLAIN
+    names = registry.outside
+    found = taint.look_up(conn, wish.user_id, wish.sources, names)
+    tainted = any(source.taints or source.action not in registry for source in found.values())
+    if not tainted and wish.origin.delegated:
+        tainted = taint.has_read_outside(conn, wish.user_id, names)
+    return Standing(preferences.load(conn, wish.user_id), tainted)
+
+
+def new_job(wish: Wish, standing: Standing, now: datetime) -> NewJob:
+    """The job as it will stand in SQL."""
+    action, chosen = wish.action, standing.preferences
+    asks = why(wish.action, wish.origin, standing)
+    return NewJob(
+        id=new_id(),
+        user_id=wish.user_id,
+        action=action.name,
+        effect=action.effect.value,
+        queue=action.queue.value,
+        input=wish.text,
+        max_attempts=action.retry.attempts,
+        priority=wish.priority,
+        due_at=wish.due_at,
+        origin=wish.origin.value,
+        idempotency_key=wish.key,
+        fingerprint=wish.fingerprint,
+        provider=action.provider,
+        tainted=standing.tainted,
+        sources=taint.as_column(wish.sources),
+        undo_of=wish.undo_of,
+        held_s=chosen.held_s(action.name) if action.effect.writes else 0,
+        approval_expires_at=now + timedelta(seconds=chosen.approval_expires_s) if asks else None,
+    )
+
+
+def why(action: AnyAction, origin: Origin, standing: Standing) -> list[Why]:
+    """Why such a job must wait for a person; empty when it may run."""
+    return why_ask(action.effect, action.name, origin, standing.tainted, standing.preferences)

@@ -1,0 +1,204 @@
+"""What a person may tell a job to do, the same through every door. Each works in its caller's transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import orjson
+import sqlalchemy as sa
+from pydantic import BaseModel, ValidationError
+
+from llmcoder.errors import ActionError, BadInput, Forbidden, NotFound, problem_type
+from llmcoder.registry import AnyAction, Registry
+from models import approvals, audit, jobs, preferences
+from models.approvals import Origin
+from models.audit import Entry, Event
+from models.jobs import Accepted, Job
+from models.machine import Moved, Reason, State
+from workers.admission import Standing, Wish, look, new_job, why
+
+
+class WrongState(ActionError):
+    """The job is where this cannot be done."""
+
+    slug, title, status = "wrong-state", "The job's state does not allow it", 409
+
+
+class NoUndo(ActionError):
+    """The job's effect cannot be taken back."""
+
+    slug, title, status = "no-undo", "There is no way back", 409
+
+
+def find(conn: sa.Connection, user_id: UUID, job_id: UUID) -> Job:
+    """The user's job.
+
+    Raises:
+        NotFound: There is none of that id, or it is somebody else's.
+    """
+    job = jobs.get(conn, user_id, job_id)
+    if job is None:
+        raise NotFound(f"You have no job {job_id}.")
+    return job
+
+
+def cancel(conn: sa.Connection, user_id: UUID, job_id: UUID, now: datetime) -> Job:
+    """Cancel a job, or ask the running attempt to end.
+
+    Raises:
+        NotFound: The user has no such job.
+        WrongState: It has ended.
+    """
+    moved = jobs.request_cancel(conn, find(conn, user_id, job_id), now)
+    job = find(conn, user_id, job_id)
+    if moved is None and job.ended:
+        raise WrongState(f"The job has ended: {job.state}.")
+    audit.append(conn, [Entry(Event.JOB_CANCELLED, str(job_id), user_id)], now)
+    return job
+
+
+def retry(conn: sa.Connection, registry: Registry, user_id: UUID, job_id: UUID, now: datetime) -> Job:
+    """Queue a failed or cancelled job again, with the action's attempts anew.
+
+    A write that would have to ask today asks again, unless this very input was approved.
+
+    Raises:
+        NotFound: The user has no such job, or its action is not installed any more.
+        WrongState: It is in another state.
+    """
+    job = find(conn, user_id, job_id)
+    action = registry.find(job.action)
+    chosen = preferences.load(conn, user_id)
+    asks = why(action, Origin(job.origin), Standing(chosen, job.tainted))
+    approved = jobs.approved_sha256(conn, job_id) == approvals.sha256(job.input)
+    expires_at = now + timedelta(seconds=chosen.approval_expires_s) if asks and not approved else None
+    _require(
+        jobs.retry(conn, job, action.retry.attempts, now, expires_at),
+        job,
+        "Only a failed or cancelled job can be retried",
+    )
+    audit.append(conn, [Entry(Event.JOB_RETRIED, str(job_id), user_id)], now)
+    return find(conn, user_id, job_id)
+
+
+def resolve(
+    conn: sa.Connection, user_id: UUID, job_id: UUID, *, happened: bool, note: str | None, now: datetime
+) -> Job:
+    """Settle an uncertain job by its user's word.
+
+    Args:
+        note: Is kept; where it did not happen, as the detail of the error too.
+
+    Raises:
+        NotFound: The user has no such job.
+        WrongState: It is in another state.
+    """
+    job = find(conn, user_id, job_id)
+    detail = note or "Its user looked, and found that it did not happen."
+    error = {"type": problem_type("did-not-happen"), "title": "It did not happen", "detail": detail}
+    text = None if happened else orjson.dumps(error).decode()
+    moved = jobs.resolve(conn, job, happened=happened, error=text, note=note, now=now)
+    _require(moved, job, "Only an uncertain job can be resolved")
+    audit.append(conn, [Entry(Event.JOB_RESOLVED, str(job_id), user_id, {"happened": happened})], now)
+    return find(conn, user_id, job_id)
+
+
+def approve(
+    conn: sa.Connection, registry: Registry, by: UUID, job_id: UUID, seen: str, edited: str | None, now: datetime
+) -> Job:
+    """Let a waiting job run, with the input that was seen or an edited one.
+
+    Args:
+        seen: SHA-256 of the input that the person saw.
+        edited: Another input, as JSON text.
+
+    Raises:
+        NotFound: There is no such job that this person may see.
+        Forbidden: Its user lets others decide.
+        WrongState: It does not wait for approval.
+        NotAsShown: Its input is another than the one that was seen.
+        BadInput: The edited input is not what the action takes.
+    """
+    job = _to_decide(conn, by, job_id)
+    if edited is not None:
+        edited = _checked(registry.find(job.action), edited)
+    held_s = preferences.load(conn, job.user_id).held_s(job.action)
+    _require(
+        approvals.approve(conn, job_id, by, seen, edited, held_s, now), job, "Only a job that waits can be approved"
+    )
+    return find(conn, job.user_id, job_id)
+
+
+def reject(conn: sa.Connection, by: UUID, job_id: UUID, reason: str | None, now: datetime) -> Job:
+    """Cancel a waiting job by a person's word.
+
+    Raises:
+        NotFound, Forbidden, WrongState: As `approve`.
+    """
+    job = _to_decide(conn, by, job_id)
+    _require(approvals.reject(conn, job_id, by, reason, now), job, "Only a job that waits can be rejected")
+    return find(conn, job.user_id, job_id)
+
+
+def undo(
+    conn: sa.Connection, registry: Registry, user_id: UUID, job_id: UUID, origin: Origin, now: datetime
+) -> Accepted:
+    """Submit the job that takes another's effect back; once, whoever asks how often.
+
+    Raises:
+        NotFound: The user has no such job, or its action is not installed any more.
+        WrongState: Its effect did not take place, or not yet.
+        NoUndo: Its action has no way back.
+    """
+    job = find(conn, user_id, job_id)
+    action = registry.find(job.action)
+    if action.undo is None:
+        raise NoUndo(f"What {job.action} did cannot be taken back from here.")
+    if job.state != State.SUCCEEDED:
+        hint = " Cancel it instead." if not job.ended else ""
+        raise WrongState(f"Only what has succeeded can be undone; this job is {job.state}.{hint}")
+    given = _undoing(action, job)
+    wish = Wish(user_id, action.undo.action, given.model_dump_json(by_alias=True), origin, undo_of=job_id)
+    accepted = jobs.insert_undo(conn, new_job(wish, look(conn, wish, registry), now), job, now)
+    if not accepted.replayed:
+        audit.append(conn, [Entry(Event.JOB_UNDONE, str(job_id), user_id, {"by": str(accepted.job.id)})], now)
+    return accepted
+
+
+def _undoing(action: AnyAction, job: Job) -> BaseModel:
+    assert action.undo is not None
+    if job.result is None:
+        raise NoUndo("A person said that it happened, so nobody knows what to take back.")
+    try:
+        given, result = action.input.model_validate_json(job.input), action.output.model_validate_json(job.result)
+    except ValidationError:
+        raise NoUndo(f"What {job.action} takes or returns has changed since this job ran.") from None
+    return action.undo.input(given, result)
+
+
+def _to_decide(conn: sa.Connection, by: UUID, job_id: UUID) -> Job:
+    job = approvals.find(conn, by, job_id)
+    if job is None:
+        raise NotFound(f"You have no job {job_id}.")
+    if not approvals.may_decide(conn, by, job):
+        raise Forbidden("Your preferences name others who approve your jobs.")
+    if (job.state, job.reason) != (State.WAITING, Reason.APPROVAL):
+        raise WrongState(f"The job does not wait for approval; it is {job.state}.")
+    return job
+
+
+def _checked(action: AnyAction, text: str) -> str:
+    try:
+        checked: str = action.input.model_validate_json(text).model_dump_json(by_alias=True)
+        return checked
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False)
+        )
+        raise BadInput(f"The edited input is not what {action.name} takes: {wrong}.") from None
+
+
+def _require(moved: Moved | None, job: Job, rule: str) -> None:
+    if moved is None:
+        raise WrongState(f"{rule}; this one is {job.state}.")
