@@ -323,7 +323,7 @@ def config() -> Config:
 
 @contextmanager
 def use(other: Config) -> Iterator[Config]:
-    """Let `config()` answer with another one for a while; for tests."""
+    """Let `config()` answer with another one for a while: that of a data folder being made ready, or of a test."""
     global _process_config
     before, _process_config = _process_config, other
     try:

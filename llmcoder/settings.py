@@ -254,6 +254,9 @@ class EngineSettings(Settings):
     retention_cancelled_jobs: Jobs = Field(1_000_000, description="Cancelled jobs that are kept, newest first.")
     retention_failed_jobs: Jobs = Field(1_000_000, description="Failed jobs that are kept, newest first.")
 
+    pg_dump: Path | None = Field(None, description="PostgreSQL's pg_dump, for backups; else looked for on the PATH.")
+    pg_restore: Path | None = Field(None, description="PostgreSQL's pg_restore; else looked for on the PATH.")
+
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         "INFO", description="Least severe log lines that are written."
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +44,23 @@ def is_current(db: Database) -> bool:
         applied |= older
         pending |= older
     return set(script.get_heads()) <= applied
+
+
+def applied(db: Database) -> list[str]:
+    """The newest migrations that the database has; empty when it has no tables."""
+    from alembic.migration import MigrationContext
+
+    with db.read() as conn:
+        return sorted(MigrationContext.configure(conn).get_current_heads())
+
+
+def unknown(revisions: Iterable[str]) -> list[str]:
+    """Those migrations that this code does not have: whoever applied them is newer, or has other domains."""
+    from alembic.script import ScriptDirectory
+
+    # the address does not matter: only the folders are read
+    known = {found.revision for found in ScriptDirectory.from_config(alembic_config("sqlite://")).walk_revisions()}
+    return sorted(set(revisions) - known)
 
 
 def _as_tuple(revisions: str | Collection[str] | None) -> tuple[str, ...]:

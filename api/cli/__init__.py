@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from api.cli import actions, audit, configuration, doctor, jobs, processes, run, user
+from api.cli import actions, audit, backup, configuration, doctor, jobs, processes, run, user
 
 app = typer.Typer(
     name="llmcoder",
@@ -30,6 +30,8 @@ app.command()(run.run)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(audit.app, name="audit")
 app.command()(doctor.doctor)
+app.command()(backup.backup)
+app.command()(backup.restore)
 
 
 def main() -> None:
