@@ -6,13 +6,13 @@ Any number of copies may do it at once: what one deletes the others pass over.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import sqlalchemy as sa
 
 from llmcoder.settings import EngineSettings
-from models import retention, users
+from models import audit, retention, users
 from models.db import Database
 from models.machine import State
 
@@ -37,12 +37,19 @@ class Retention:
         with self._db.write(durable=False) as conn:
             users.prune(conn, self._db.now())
         settings = self._settings()
-        total = sum(
-            self._prune(State(state), days, settings.retention_jobs.get(state))
+        gone = {
+            state: self._prune(State(state), days, settings.retention_jobs.get(state))
             for state, days in settings.retention_days.items()
-        )
+        }
+        if any(gone.values()):
+            self._write_down({state: count for state, count in gone.items() if count})
         self._step_by_step(retention.shrink)
-        return total
+        return sum(gone.values())
+
+    def _write_down(self, gone: Mapping[str, int]) -> None:
+        now = self._db.now()
+        with self._db.write(durable=False) as conn:
+            audit.append(conn, [audit.Entry(audit.Event.RETENTION_PRUNED, "jobs", detail=gone)], now)
 
     def _prune(self, state: State, days: int, count: int | None) -> int:
         before = self._db.now() - timedelta(days=days)

@@ -471,6 +471,28 @@ def test_a_backup_under_load_is_one_moment_of_a_running_engine(
     assert there.is_whole()
 
 
+def test_an_engine_goes_on_from_a_restored_database(
+    engine: Engine, here: Installation, there: Installation, tmp_path: Path
+) -> None:
+    testkit = load_testkit()
+    engine.submit_many(testkit.do_nothing, 3)
+    ran = stand_in(engine.db, engine.user, S.RUNNING, max_attempts=3)
+    sent = engine.submit(testkit.write_line, path=str(tmp_path / "effects"))
+    there.restore(here.backup(tmp_path / "b.tar").path)
+
+    environ = environment(there.url, engine.redis, there.folder.parent)
+    with closing(Database(there.url)) as db:
+        after = Engine(db, engine.user, engine.redis, there.folder.parent, environ | there.environ)
+        try:
+            after.start("schedules")
+            after.start_worker()
+            eventually(lambda: len(there.rows(S.SUCCEEDED)) == 4, what="what harms nobody runs")
+            assert after.job(ran.id).attempt == 2
+            assert after.job(sent).state == S.UNCERTAIN and not (tmp_path / "effects").exists()
+        finally:
+            after.close()
+
+
 def test_the_commands_say_what_they_did_and_what_is_to_be_done(
     db: Database, user: User, here: Installation, there: Installation, tmp_path: Path
 ) -> None:

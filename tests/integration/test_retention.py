@@ -14,7 +14,7 @@ from engine_kit import accept, job_of, set_columns, stand_in
 
 from llmcoder.context import User
 from llmcoder.settings import EngineSettings
-from models import retention
+from models import audit, retention
 from models.db import Database
 from models.machine import ENDED, State
 from models.migrate import upgrade
@@ -42,8 +42,11 @@ def ended_days_ago(db: Database, user: User, state: State, days: float) -> UUID:
 def test_each_state_is_kept_as_long_as_the_settings_say(db: Database, user: User) -> None:
     ended = {state: ended_days_ago(db, user, state, 31) for state in ENDED}
     waiting = stand_in(db, user, S.WAITING)
-    assert prune(db) == 2
+    assert prune(db) == 2 and prune(db) == 0
     assert left(db) == {ended[S.FAILED], ended[S.UNCERTAIN], waiting.id}
+    with db.read() as conn:
+        written = audit.listed(conn, audit.Wanted(event=audit.Event.RETENTION_PRUNED), 10)
+    assert [row.detail for row in written] == ['{"cancelled":1,"succeeded":1}']
 
 
 @pytest.mark.parametrize("state", sorted(retention.COUNTED))

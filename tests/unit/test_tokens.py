@@ -25,7 +25,14 @@ USER, SESSION = new_id(), new_id()
 
 def claims(**changed: Any) -> dict[str, Any]:
     now = int(datetime.now(UTC).timestamp())
-    good = {"iss": "llmcoder", "aud": "llmcoder-api", "sub": str(USER), "sid": str(SESSION), "jti": "1", "origin": "person"}
+    good = {
+        "iss": "llmcoder",
+        "aud": "llmcoder-api",
+        "sub": str(USER),
+        "sid": str(SESSION),
+        "jti": "1",
+        "origin": "person",
+    }
     return {
         name: value for name, value in {**good, "iat": now, "exp": now + 60, **changed}.items() if value is not None
     }
