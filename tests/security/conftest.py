@@ -9,18 +9,15 @@ from pathlib import Path
 
 import pytest
 import redis
-import sqlalchemy as sa
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "integration"))
 
+from accounts import account
 from served import Served, serving
 
 from api import actions
 from llmcoder.config import Config, use
-from llmcoder.context import User
-from models import users
 from models.db import Database, database
-from models.tables import users as accounts
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +35,7 @@ def served(module_db_url: str, redis_server: str, tmp_path_factory: pytest.TempP
     ):
         patch.setattr(actions, "READ_WAIT_S", 0)  # there is no worker to wait for
         with serving(db, redis_server, folder) as served:
-            served.users.update(root=account(db, "root@example.org", is_admin=True), alice=account(db, "a@example.org"))
+            served.users.update(
+                root=account(db, "root@example.org", is_admin=True), alice=account(db, "alice@example.org")
+            )
             yield served
-
-
-def account(db: Database, email: str, *, is_admin: bool = False) -> User:
-    """A user who may own anything and cannot log in with a password."""
-    with db.write() as conn:
-        made = users.register(conn, email, "!", db.now(), open_to_all=True)
-        conn.execute(sa.update(accounts).where(accounts.c.id == made.id).values(is_admin=is_admin))
-    return User(id=made.id, email=email)

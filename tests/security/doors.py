@@ -1,0 +1,70 @@
+"""Every door of the application, read from its own routes, so that nobody has to remember a new one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from starlette.routing import Mount, WebSocketRoute
+
+from llmcoder.registry import Registry
+
+PARAMETER = re.compile(r"\{(\w+)[^}]*\}")
+
+
+@dataclass(frozen=True, order=True)
+class Door:
+    """One method at one address; `WS` and `MOUNT` stand for what has no method."""
+
+    path: str
+    method: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def parameters(self) -> list[str]:
+        return PARAMETER.findall(self.path)
+
+    def address(self, **values: object) -> str:
+        return PARAMETER.sub(lambda found: str(values[found[1]]), self.path)
+
+
+def doors_of(app: FastAPI) -> list[Door]:
+    return sorted(set(_doors(app)))
+
+
+def _doors(app: FastAPI) -> Iterator[Door]:
+    for route in iter_route_contexts(app.router.routes):
+        assert route.path is not None, f"a route without an address: {route}"
+        if route.methods:
+            yield from (Door(route.path, method) for method in route.methods - {"HEAD"})
+        elif isinstance(route.original_route, WebSocketRoute):
+            yield Door(route.path, "WS")
+        else:
+            assert isinstance(route.original_route, Mount), f"a route of an unknown kind: {route}"
+            yield Door(route.path, "MOUNT")
+
+
+def doors_of_actions(registry: Registry) -> set[str]:
+    """They take an input and give back a new job of the caller's."""
+    paths = [f"/{action.domain}/{action.verb}" for action in registry.values()]
+    return {"POST /jobs", *(f"{method} {path}" for path in paths for method in ("GET", "POST"))}
+
+
+def ids_in(schema: Any, where: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The places of an input that take an id, by its JSON schema; `[]` stands for a place in a list."""
+    if not isinstance(schema, dict):
+        return
+    if schema.get("format") == "uuid":
+        yield where
+    for name, one in schema.get("properties", {}).items():
+        yield from ids_in(one, (*where, name))
+    if "items" in schema:
+        yield from ids_in(schema["items"], (*where, "[]"))
+    for one in schema.get("anyOf", []):
+        yield from ids_in(one, where)
