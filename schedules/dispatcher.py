@@ -24,7 +24,7 @@ from models.claims import any_due, any_lost, any_to_ring, forget_rings, lost, pr
 from models.db import Database
 from models.machine import apply
 from workers import metrics
-from workers.bell import Bell, Ring
+from workers.bell import Bell, Ring, window_of
 from workers.broker import EPOCH_KEY, QUEUES, is_redis, redis_client
 from workers.execute import lost_to_nobody
 from workers.outbox import Outbox
@@ -134,7 +134,7 @@ class Dispatcher:
             raise Transient("The broker did not answer.") from error
 
     def _ring_queue(self, queue: str) -> int:
-        room = self._settings.doorbell_window - self._bell.out(queue)
+        room = window_of(queue, self._settings.doorbell_window) - self._bell.out(queue)
         if room <= 0:
             return 0
         now = self._db.now()

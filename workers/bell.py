@@ -17,6 +17,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
+from llmcoder.action import Queue
 from llmcoder.errors import Transient
 from workers.broker import (
     ANSWER_WITHIN_S,
@@ -32,6 +33,7 @@ from workers.broker import (
 
 REST_AFTER_FAILURE_S = 1.0
 LOOK_AGAIN_S = 0.1
+MOST_HEAVY_DOORBELLS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,15 @@ def connect_bell(broker_url: str) -> Bell:
     return RedisBell(broker_url) if is_redis(broker_url) else KombuBell(broker_url)
 
 
+def window_of(queue: str, size: int) -> int:
+    """How many doorbells of a queue may be out.
+
+    A worker of the io queue that has no free slot looks into SQL for whose turn it is. One of the heavy queue takes the
+    broker's order, so few doorbells are out, and the dispatcher rings the next ones in turn.
+    """
+    return min(size, MOST_HEAVY_DOORBELLS) if queue == Queue.HEAVY else size
+
+
 class Window:
     """Keeps the number of doorbells that are out within a bound, from one process's point of view.
 
@@ -184,8 +195,8 @@ class Window:
 
     def __init__(self, bell: Bell, size: int) -> None:
         self._bell = bell
-        self._size = size
-        self._room = dict.fromkeys(QUEUES, size)  # never grows: two threads go through it
+        self._room = {queue: window_of(queue, size) for queue in QUEUES}  # never grows: two threads go through it
+        self._size = dict(self._room)
         self._looked_at: dict[str, float] = {}
         self._rest_until = 0.0
 
@@ -201,12 +212,12 @@ class Window:
         now = time.monotonic()
         for queue, room in self._room.items():
             if (
-                room <= self._size // 2
+                room <= self._size[queue] // 2
                 and now - self._looked_at.get(queue, 0.0) > LOOK_AGAIN_S
                 and now > self._rest_until
             ):
                 self._looked_at[queue] = now
-                self._room[queue] = self._size - self._bell.out(queue)
+                self._room[queue] = self._size[queue] - self._bell.out(queue)
 
     def failed(self) -> None:
         """The broker is away: stop trying for a moment; the dispatcher rings later."""
