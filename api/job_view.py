@@ -101,5 +101,5 @@ MEANINGS = {
     415: "The body is of a type that is not read here.",
     422: "The input is not usable; `errors` says which part and why.",
     429: "Too many at once.",
-    503: "The database cannot be reached; nothing was accepted.",
+    503: "The database cannot be reached; send the same again later.",
 }

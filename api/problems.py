@@ -104,14 +104,23 @@ def _message(error: Mapping[str, Any]) -> str:
 
 
 def database_unavailable(error: Exception) -> Response:
-    """The answer while the database cannot be reached, is locked or is full; nothing was accepted."""
+    """The answer while the database cannot be reached, is locked or is full.
+
+    A connection that breaks in the middle of a commit leaves the question open, and only a second look settles it.
+    """
     # `orig` is the driver's own error, without the statement's parameters
     log.error("database unavailable", kind=type(error).__name__, reason=str(getattr(error, "orig", None) or ""))
-    detail, wait_s = "The database cannot be reached or cannot write; nothing was changed.", RETRY_AFTER_S
+    detail, wait_s = "The database cannot be reached or cannot write.", RETRY_AFTER_S
     if is_full(error):
-        detail, wait_s = "The database's disk is full or does not take writes; nothing was changed.", DISK_RETRY_AFTER_S
+        detail, wait_s = "The database's disk is full or does not take writes.", DISK_RETRY_AFTER_S
     headers = {"retry-after": str(wait_s)}
-    return problem(503, "database-unavailable", "Temporarily unavailable", f"{detail} Try again later.", headers)
+    return problem(503, "database-unavailable", "Temporarily unavailable", f"{detail} {_LATER}", headers)
+
+
+_LATER = (
+    "Nothing was changed, unless it broke off in this very moment: send the same again later, a submit with the same "
+    "Idempotency-Key."
+)
 
 
 def install(app: FastAPI) -> None:
