@@ -7,7 +7,7 @@ INSTALLED := .venv/installed
 PIP := -m pip --disable-pip-version-check --quiet
 DATA := $(or $(DATA_DIR),data)
 
-.PHONY: help install up test lint format bench lock image clean clean-data
+.PHONY: help install up test lint format bench crash lock image clean clean-data
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ format: $(INSTALLED) ## Put the code into shape
 
 bench: $(INSTALLED) ## Measure speed and memory, and compare (see benchmarks/README.md)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+crash: $(INSTALLED) ## Kill everything under load, count what was lost or doubled, write docs/crash-matrix.md (25 minutes)
+	@$(BIN)/python -m tests.crash $(ARGS)
 
 # Two steps, so that the image can leave out what stands below the second heading.
 lock: ## Write requirements.lock anew, with the newest versions that pyproject.toml allows

@@ -1,0 +1,116 @@
+"""Actions of the crash matrix: one of each kind that the engine treats differently when somebody dies under it.
+
+They call `tests/crash/provider.py`, which counts what really happened, through the product's own HTTP client. Put this
+folder on PYTHONPATH and they are there.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from llmcoder import Context, Effect, Model, Queue, Retry, Transient, action
+from llmcoder.net import Limits, Response
+
+TIMEOUT_S = 5.0
+ANSWER_WITHIN_S = 2.0  # the provider stalls for longer
+SETTLE_S = 1.0
+RETRY = Retry(attempts=8, first_wait_s=0.2, max_wait_s=2.0)
+
+
+class Thought(Model):
+    number: int = Field(description="Which one; it comes back.", examples=[1])
+    takes_s: float = Field(0.05, ge=0, le=10, description="How long it takes.")
+
+
+class Call(Model):
+    number: int = Field(description="Which one; it comes back.", examples=[1])
+    provider: str = Field(description="Address of the provider.", examples=["http://127.0.0.1:8000"])
+    do: str = Field("answer", description="What the provider does with it, see its Behaviour.")
+    nowhere: str | None = Field(None, description="Address that refuses connections, for the first attempt.")
+
+
+class Ending(Model):
+    how: int = Field(signal.SIGKILL, description="The signal by which the process ends.")
+
+
+class Done(Model):
+    number: int
+
+
+@action("crash.think", effect=Effect.DRAFT, timeout_s=TIMEOUT_S, retry=RETRY)
+def think(given: Thought, ctx: Context) -> Done:
+    """Have no effect and take some time."""
+    ctx.wait(given.takes_s)
+    return Done(number=given.number)
+
+
+@action("crash.write_blind", effect=Effect.WRITE, repeatable=False, timeout_s=TIMEOUT_S, retry=RETRY)
+def write_blind(given: Call, ctx: Context) -> Done:
+    """Have an effect that nobody can be asked about."""
+    return _write("blind", given, ctx)
+
+
+def _was_written(given: Call, marker: Mapping[str, str], ctx: Context) -> Done | None:
+    answer = ctx.http.request("GET", f"{given.provider}/effects/{marker['key']}", check=ctx.check, limits=_LIMITS)
+    return Done(number=given.number) if answer.status == 200 else None
+
+
+@action(
+    "crash.write_checkable",
+    effect=Effect.WRITE,
+    repeatable=False,
+    reconcile=_was_written,
+    timeout_s=TIMEOUT_S,
+    settle_s=SETTLE_S,
+    retry=RETRY,
+)
+def write_checkable(given: Call, ctx: Context) -> Done:
+    """Have an effect that the provider can be asked about."""
+    return _write("checkable", given, ctx)
+
+
+@action("crash.write_keyed", effect=Effect.WRITE, repeatable=True, timeout_s=TIMEOUT_S, retry=RETRY)
+def write_keyed(given: Call, ctx: Context) -> Done:
+    """Have an effect that the provider has once per key, however often it is asked for."""
+    return _write("keyed", given, ctx)
+
+
+@action("crash.run_out_of_memory", effect=Effect.DRAFT, timeout_s=TIMEOUT_S, retry=RETRY)
+def run_out_of_memory(given: Thought, ctx: Context) -> Done:
+    """Want more memory than there is."""
+    raise MemoryError
+
+
+@action("crash.end_process", effect=Effect.DRAFT, queue=Queue.HEAVY, timeout_s=TIMEOUT_S, retry=RETRY)
+def end_process(given: Ending, ctx: Context) -> Done:
+    """Take a pool's process along, as the kernel does with one that eats all memory."""
+    os.kill(os.getpid(), given.how)
+    raise AssertionError("it should have ended")
+
+
+@action("crash.end_worker", effect=Effect.DRAFT, timeout_s=TIMEOUT_S, retry=RETRY)
+def end_worker(given: Ending, ctx: Context) -> Done:
+    """Take a whole worker along, with everything that runs in it."""
+    os.kill(os.getpid(), given.how)
+    raise AssertionError("it should have ended")
+
+
+_LIMITS = Limits(connect_s=ANSWER_WITHIN_S, read_s=ANSWER_WITHIN_S, total_s=ANSWER_WITHIN_S)
+
+
+def _write(kind: str, given: Call, ctx: Context) -> Done:
+    key = str(ctx.job_id)
+    ctx.armed({"key": key})
+    address = given.nowhere if given.nowhere and ctx.attempt == 1 else given.provider
+    answer = ctx.http.request("POST", f"{address}/effects/{key}?kind={kind}&do={given.do}", limits=_LIMITS)
+    return _done(given, answer)
+
+
+def _done(given: Call, answer: Response) -> Done:
+    if answer.status == 503:
+        raise Transient("The provider is busy; it did nothing.")
+    return Done(number=given.number)
