@@ -22,6 +22,8 @@ from llmcoder.settings import EngineSettings
 #: Requests in flight get this long when the process is told to end; streams and waits are let go at once.
 GRACE_S = 3
 LARGEST_WS_MESSAGE_BYTES = 65_536
+#: A client that takes nothing of what it is sent for so long is cut off.
+TAKEN_WITHIN_S = 30.0
 
 log = structlog.get_logger(__name__)
 
@@ -33,10 +35,27 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._app = app
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for server in self.servers:
+            for listening in server.sockets:
+                cut_off_who_takes_nothing(listening)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.state.services.hub.stop()
         await asyncio.sleep(0.05)  # for their last words
         await super().shutdown(sockets)
+
+
+def cut_off_who_takes_nothing(listening: socket.socket) -> None:
+    """Have the kernel end connections that send nothing any more, because their clients do not read or are gone.
+
+    Nobody else does. To close such a connection is to wait until everything is sent, so uvicorn's pings end it in name
+    only, and an authenticated client that never reads would hold its connection and its stream for ever. Connections
+    inherit this from the socket that accepts them. Linux has it; elsewhere they stay.
+    """
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(TAKEN_WITHIN_S * 1000))
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 
 from api.auth.identity import Identity, Unauthorized, bearer, current
 from api.job_view import LARGEST_REV, problems
-from api.push.feed import Message, Overrun
+from api.push.feed import Feed, Message, Overrun
 from api.services import Services, services_of
 from llmcoder.errors import BadInput
 
@@ -67,13 +67,10 @@ def _revision(event_id: str) -> int:
 
 async def _events(services: Services, who: Identity, token: str, since: int | None) -> AsyncIterator[bytes]:
     feed = services.hub.open_feed(who.user_id)
+    verify_at = time.monotonic() + VERIFY_EVERY_S
     try:
-        async for message in feed.history(since):
-            yield _event(message)
-        verify_at = time.monotonic() + VERIFY_EVERY_S
-        while not feed.ended:
-            news = await feed.next(HEARTBEAT_S)
-            yield _event(news) if news else HEARTBEAT
+        async for message in _messages(feed, since):
+            yield _event(message) if message else HEARTBEAT
             if time.monotonic() > verify_at:
                 await services.identities.authenticate(token)
                 verify_at = time.monotonic() + VERIFY_EVERY_S
@@ -81,6 +78,14 @@ async def _events(services: Services, who: Identity, token: str, since: int | No
         return  # the client comes back with the last id it has, and with a token
     finally:
         services.hub.close_feed(who.user_id, feed)
+
+
+async def _messages(feed: Feed, since: int | None) -> AsyncIterator[Message | None]:
+    """Everything, with None where a while passed without anything."""
+    async for message in feed.history(since):
+        yield message
+    while not feed.ended:
+        yield await feed.next(HEARTBEAT_S)
 
 
 def _event(message: Message) -> bytes:

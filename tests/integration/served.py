@@ -58,6 +58,10 @@ class Served:
     def ws_url(self) -> str:
         return self.url.replace("http", "ws") + "/ws"
 
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
     def token(self, user: User, lives_s: int = 600) -> str:
         return self.identities.issue(user.id, new_id(), lives_s)
 
