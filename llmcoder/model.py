@@ -8,4 +8,5 @@ from pydantic import BaseModel, ConfigDict
 class Model(BaseModel):
     """Base of an action's input and output."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # JSON has neither infinity nor NaN: 1e999 was read as one, and kept as null
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

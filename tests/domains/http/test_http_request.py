@@ -146,7 +146,7 @@ def test_a_private_address_is_refused_and_nothing_is_sent(server):
         ({"method": "GE T"}, "pattern"),
         ({"method": "GET", "json": {}}, "no body"),
         ({"text": "a", "json": {}}, "not both"),
-        ({"json": float("nan")}, "JSON"),
+        ({"json": float("nan")}, "finite number"),
         ({"timeout_s": 9999}, "300"),
         ({"colour": "red"}, "Extra"),
     ],
