@@ -26,6 +26,8 @@ from llmcoder.ids import new_id
 from models.db import TRANSIENT_ERRORS, is_full
 
 RETRY_AFTER_S = 2
+#: Of an input's errors: two megabytes can have 180,000 wrong places, and named 12 megabytes of them in the answer.
+MOST_SHOWN = 50
 #: Somebody has to make room first.
 DISK_RETRY_AFTER_S = 30
 FASTAPI_UNREADABLE = "There was an error parsing the body"
@@ -91,8 +93,9 @@ def invalid(errors: Sequence[Mapping[str, Any]]) -> Response:
     """The answer for input that pydantic refused: 400 where it is not JSON at all, else 422 and every place."""
     if any(error["type"] == "json_invalid" for error in errors):
         return problem(400, "invalid-json", "The body is not JSON", "The body cannot be read as JSON.")
-    shown = [{"loc": error["loc"], "msg": _message(error)} for error in errors]
-    detail = "Some input cannot be used; `errors` says which and why."
+    shown = [{"loc": error["loc"], "msg": _message(error)} for error in errors[:MOST_SHOWN]]
+    which = "which" if len(errors) == len(shown) else f"the first {MOST_SHOWN} of {len(errors)} places"
+    detail = f"Some input cannot be used; `errors` says {which} and why."
     return problem(422, "bad-input", "The input is not usable", detail, errors=shown)
 
 

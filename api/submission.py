@@ -34,6 +34,8 @@ M = TypeVar("M", bound=BaseModel)
 AWAITED = PRIORITY - 2
 
 LONGEST_KEY = 255
+#: Described one by one; a body of two megabytes can have 180,000, which held the process up for seconds.
+MOST_ERRORS = 1_000
 #: What Python's JSON readers take for numbers and JSON does not know.
 _NOT_JSON = (b"NaN", b"Infinity")
 
@@ -248,5 +250,8 @@ def _dumped(given: BaseModel) -> str:
 
 
 def _at(error: ValidationError, *where: str) -> RequestValidationError:
+    if error.error_count() > MOST_ERRORS:
+        many = f"{error.error_count()} places cannot be used."
+        return RequestValidationError([{"type": "too_many_errors", "loc": where, "msg": many}])
     found = error.errors(include_url=False, include_input=False)
     return RequestValidationError([{**one, "loc": (*where, *one["loc"])} for one in found])
