@@ -29,6 +29,9 @@ NO_PAGE = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'no
 NO_STORE = (b"cache-control", b"no-store")
 PROTECTION_OF_DATA = (*PROTECTION, NO_PAGE, NO_STORE)
 PAGES = ("/docs", "/redoc")
+#: Doors that read a body before they know whose it is. An address, a password and a token are small; reading is work.
+OPEN_TO_ALL = "/auth/"
+LARGEST_FROM_STRANGERS_BYTES = 16_384
 TRIED = ("GET", "POST", "PUT", "PATCH", "DELETE")
 EXPOSED = ["Location", "ETag", "Retry-After", "Preference-Applied", "Idempotent-Replayed"]
 
@@ -102,8 +105,10 @@ class Limited:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = BodyLimit(self._app, _services(scope).settings().max_body_bytes)
-        await limit(scope, receive, send)
+        max_bytes = _services(scope).settings().max_body_bytes
+        if scope["path"].startswith(OPEN_TO_ALL):
+            max_bytes = min(max_bytes, LARGEST_FROM_STRANGERS_BYTES)
+        await BodyLimit(self._app, max_bytes)(scope, receive, send)
 
 
 class Methods:
