@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+import sqlalchemy as sa
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
@@ -21,14 +22,16 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.edge import PROTECTION_OF_DATA
-from api.problems import database_unavailable, invalid, problem_of, unexpected
+from api.problems import cannot_be_kept, database_unavailable, invalid, problem_of, unexpected
 from llmcoder.errors import ActionError
 from models.db import TRANSIENT_ERRORS
 
 if TYPE_CHECKING:
     from api.services import Services
 
-FORESEEN: tuple[type[Exception], ...] = (ActionError, RequestValidationError, ValidationError, *TRANSIENT_ERRORS)
+FORESEEN: tuple[type[Exception], ...] = (
+    ActionError, RequestValidationError, ValidationError, sa.exc.DataError, *TRANSIENT_ERRORS,
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -119,7 +122,7 @@ def answer_to(error: Exception) -> Response:
         return problem_of(error)
     if isinstance(error, RequestValidationError | ValidationError):
         return invalid(error.errors())
-    return database_unavailable(error)
+    return cannot_be_kept(error) if isinstance(error, sa.exc.DataError) else database_unavailable(error)
 
 
 class JsonBytes(Response):

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 import orjson
+import sqlalchemy as sa
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -126,6 +127,13 @@ _LATER = (
 )
 
 
+def cannot_be_kept(error: Exception) -> Response:
+    """The answer to a value that the database does not take: PostgreSQL's texts hold no zero byte, SQLite's do."""
+    log.warning("the database refused a value", kind=type(error).__name__)  # its words may quote the value
+    detail = "The database cannot keep or compare something in this request, such as a zero byte. Nothing was changed."
+    return problem(422, "bad-input", "The input is not usable", detail)
+
+
 def install(app: FastAPI) -> None:
     """Make the app answer every error as a problem. Call it before the app starts."""
     app.add_exception_handler(ActionError, _on_action_error)
@@ -134,6 +142,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
     for kind in TRANSIENT_ERRORS:
         app.add_exception_handler(kind, _on_database_error)
+    app.add_exception_handler(sa.exc.DataError, _on_refused_value)
     app.add_middleware(Unexpected)
 
 
@@ -152,6 +161,10 @@ async def _on_invalid(_request: Request, error: Exception) -> Response:
 
 async def _on_database_error(_request: Request, error: Exception) -> Response:
     return database_unavailable(error)
+
+
+async def _on_refused_value(_request: Request, error: Exception) -> Response:
+    return cannot_be_kept(error)
 
 
 async def _on_http_exception(_request: Request, error: Exception) -> Response:
