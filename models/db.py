@@ -28,6 +28,7 @@ SAFE_SQLITE = (3, 51, 3)
 BACKPORTED_SQLITE = ((3, 50, 7), (3, 44, 6))
 BUSY_TIMEOUT_S = 30
 CLOCK_CHECK_S = 10.0
+CLOCK_STEP_S = 1.0  # further off than this, the clock was set, and not corrected little by little
 #: A server that vanished without a word would otherwise hold its caller for hours: the kernel's own patience.
 NOTICE_A_DEAD_SERVER = {
     "connect_timeout": 5,
@@ -67,6 +68,7 @@ class Database:
         self._pool_size = pool_size
         self._anchor: tuple[datetime, float] | None = None
         self._anchor_lock = threading.Lock()
+        self._stepped_at = float("-inf")  # monotonic: when the clock was last seen to have been set
 
     @property
     def is_sqlite(self) -> bool:
@@ -91,13 +93,32 @@ class Database:
         On PostgreSQL it is asked every few seconds and carried on by the monotonic clock in between, and for as long
         as the database is away.
         """
-        if self.is_sqlite:
-            return datetime.now(UTC)
         with self._anchor_lock:
-            if self._anchor is None or time.monotonic() - self._anchor[1] > CLOCK_CHECK_S:
-                self._anchor = self._ask_clock(self._anchor)
+            if self.is_sqlite:
+                self._take_anchor((datetime.now(UTC), time.monotonic()))
+            elif self._anchor is None or time.monotonic() - self._anchor[1] > CLOCK_CHECK_S:
+                self._take_anchor(self._ask_clock(self._anchor))
+            assert self._anchor is not None
             at, mono = self._anchor
-        return at + timedelta(seconds=time.monotonic() - mono)
+        return at if self.is_sqlite else at + timedelta(seconds=time.monotonic() - mono)
+
+    def since_s(self, at: datetime) -> float:
+        """Seconds that have surely gone by since an instant of this clock, even if it was set in between.
+
+        A clock that was set an hour ahead does not make a moment an hour old; then only the time since is sure.
+        """
+        by_clock_s = (self.now() - at).total_seconds()
+        since_step_s = time.monotonic() - self._stepped_at
+        if by_clock_s < 0:  # it was set back, and here or not here somebody saw it
+            return since_step_s if self._stepped_at > float("-inf") else 0.0
+        return min(by_clock_s, since_step_s)
+
+    def _take_anchor(self, new: tuple[datetime, float]) -> None:
+        if self._anchor is not None:
+            expected_at = self._anchor[0] + timedelta(seconds=new[1] - self._anchor[1])
+            if abs((new[0] - expected_at).total_seconds()) > CLOCK_STEP_S:
+                self._stepped_at = new[1]
+        self._anchor = new
 
     def _ask_clock(self, known: tuple[datetime, float] | None) -> tuple[datetime, float]:
         try:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from pydantic import ValidationError
@@ -28,7 +27,15 @@ log = structlog.get_logger(__name__)
 
 TO_RUN_AGAIN = frozenset({State.QUEUED, State.SCHEDULED, State.WAITING})
 
-Clock = Callable[[], datetime]
+
+class Clock(Protocol):
+    """The database's."""
+
+    def now(self) -> datetime:
+        """Of all hosts alike."""
+
+    def since_s(self, at: datetime) -> float:
+        """Seconds that have surely gone by since then, whatever was done to the clock."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Ending:
     limited: tuple[str, str, datetime] | None = None
 
 
-def execute(attempt: Attempt, ctx: JobContext, now: Clock, max_result_bytes: int) -> Ending:
+def execute(attempt: Attempt, ctx: JobContext, clock: Clock, max_result_bytes: int) -> Ending:
     """Run one attempt to its end.
 
     Args:
@@ -54,11 +61,11 @@ def execute(attempt: Attempt, ctx: JobContext, now: Clock, max_result_bytes: int
     if action is None:
         return _unknown(attempt)
     try:
-        if attempt.armed and (settled := _settle_earlier(attempt, action, ctx, now, max_result_bytes)):
+        if attempt.armed and (settled := _settle_earlier(attempt, action, ctx, clock, max_result_bytes)):
             return settled
         return _run(attempt, action, _input(action, claimed), ctx, max_result_bytes)
     except BaseException as error:  # noqa: BLE001  whatever it raises becomes a verdict, asyncio's CancelledError too
-        return _after(error, attempt, action, now)
+        return _after(error, attempt, action, clock.now())
 
 
 def lost_to_nobody(lost: Lost, action: AnyAction | None, now: datetime) -> Move:
@@ -73,7 +80,7 @@ def past_deadline(attempt: Attempt, now: datetime) -> Move:
     """The transition of an attempt that does not end although it was asked to."""
     if attempt.end is End.LOST or attempt.end is None:
         raise ValueError("only an attempt that still owns its job, and was asked to end, is written off")
-    return _after(attempt.error(), attempt, attempt.action, lambda: now).move
+    return _after(attempt.error(), attempt, attempt.action, now).move
 
 
 def given_back(attempt: Attempt, now: datetime) -> Move:
@@ -107,7 +114,7 @@ def _unknown(attempt: Attempt) -> Ending:
 
 
 def _settle_earlier(
-    attempt: Attempt, action: AnyAction, ctx: JobContext, now: Clock, max_result_bytes: int
+    attempt: Attempt, action: AnyAction, ctx: JobContext, clock: Clock, max_result_bytes: int
 ) -> Ending | None:
     """Settle what an earlier attempt armed; None when it surely did not happen, so that it may run."""
     if action.reconcile is None:
@@ -121,21 +128,22 @@ def _settle_earlier(
     except BaseException as error:  # noqa: BLE001  not knowing is a verdict of its own: it stays armed
         _log_defect(error, attempt)
         facts = _facts(action, True, attempt.claimed.attempt, attempt.claimed.max_attempts)
-        return _ending(error, attempt, action, after_failed_reconcile(error, facts, now(), random.random()))
+        return _ending(error, attempt, action, after_failed_reconcile(error, facts, clock.now(), random.random()))
     if found is None:
-        return _not_found(attempt, action, now())
+        return _not_found(attempt, action, clock)
     return Ending(_move(attempt, Verdict(State.SUCCEEDED), result=kept(found, max_result_bytes, writes=True)))
 
 
-def _not_found(attempt: Attempt, action: AnyAction, now: datetime) -> Ending | None:
+def _not_found(attempt: Attempt, action: AnyAction, clock: Clock) -> Ending | None:
     """Not being found says nothing as long as the attempt that armed it may still send, or the provider be slow."""
     assert attempt.claimed.armed_at is not None
     if attempt.claimed.restored_at is not None and attempt.claimed.armed_at <= attempt.claimed.restored_at:
         return Ending(_move(attempt, Verdict(State.UNCERTAIN, Reason.RESTORED, error=_LOST_TIME, stays_armed=True)))
-    believed_at = attempt.claimed.armed_at + timedelta(seconds=action.timeout_s + action.settle_s)
-    if now >= believed_at:
+    too_early_s = action.timeout_s + action.settle_s - clock.since_s(attempt.claimed.armed_at)
+    if too_early_s <= 0:
         attempt.armed = False
         return None
+    believed_at = clock.now() + timedelta(seconds=too_early_s)
     return Ending(
         _move(attempt, Verdict(State.SCHEDULED, Reason.RECONCILE, believed_at, counted=False, stays_armed=True))
     )
@@ -162,11 +170,11 @@ def _run(attempt: Attempt, action: AnyAction, given: Any, ctx: JobContext, max_r
     return Ending(_move(attempt, Verdict(State.SUCCEEDED), result=text))
 
 
-def _after(error: BaseException, attempt: Attempt, action: AnyAction | None, now: Clock) -> Ending:
+def _after(error: BaseException, attempt: Attempt, action: AnyAction | None, now: datetime) -> Ending:
     _log_defect(error, attempt)
     claimed = attempt.claimed
     facts = _facts(action, attempt.armed, claimed.attempt, claimed.max_attempts)
-    return _ending(error, attempt, action, after_error(error, facts, now(), random.random()))
+    return _ending(error, attempt, action, after_error(error, facts, now, random.random()))
 
 
 def _ending(error: BaseException, attempt: Attempt, action: AnyAction | None, verdict: Verdict) -> Ending:

@@ -139,7 +139,7 @@ class Runtime:
         if attempt.lost:
             return None
         ctx = JobContext(attempt, self.ledger, self.outbox, self._pause)
-        ending = execute(attempt, ctx, self.db.now, self._max_result_bytes)
+        ending = execute(attempt, ctx, self.db, self._max_result_bytes)
         achieved = ending.move.to is State.SUCCEEDED
         return ending if achieved or not attempt.lost else None
 
