@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -13,11 +16,14 @@ from llmcoder.config import config
 from llmcoder.log import set_up_logging
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
-from models.db import TRANSIENT_ERRORS, Database
+from models.db import CLOCK_STEP_S, TRANSIENT_ERRORS, Database
 from schedules.dispatcher import Dispatcher
 from schedules.retention import Retention
 from workers.bell import connect_bell
 from workers.outbox import Outbox
+
+if TYPE_CHECKING:
+    from apscheduler.schedulers.base import BaseScheduler
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +33,7 @@ RESCUE_EVERY_S = 2.0
 COUNT_EVERY_S = 5.0
 EXPIRE_EVERY_S = 5.0
 PRUNE_EVERY_S = 600.0
+LOOK_AT_CLOCK_EVERY_S = 1.0
 
 
 def main() -> None:
@@ -56,7 +63,7 @@ def main() -> None:
     ):
         clock.add_job(steady(duty), "interval", seconds=every_s, id=duty.__name__)
     clock.start()
-    _wait_for_the_end()
+    _wait_for_the_end(clock)
     clock.shutdown(wait=True)
     steady(dispatcher.count)()
     dispatcher.close()
@@ -82,7 +89,7 @@ def steady(duty: Callable[[], int]) -> Callable[[], None]:
     return tick
 
 
-def _wait_for_the_end() -> None:
+def _wait_for_the_end(clock: BaseScheduler) -> None:
     ended = threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:
@@ -90,7 +97,18 @@ def _wait_for_the_end() -> None:
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
-    ended.wait()
+    ahead_s = time.time() - time.monotonic()
+    while not ended.wait(LOOK_AT_CLOCK_EVERY_S):
+        before_s, ahead_s = ahead_s, time.time() - time.monotonic()
+        if abs(ahead_s - before_s) > CLOCK_STEP_S:
+            _tick_now(clock)
+
+
+def _tick_now(clock: BaseScheduler) -> None:
+    """Somebody set the wall clock, and APScheduler would stand still for as long as it went back."""
+    log.warning("the wall clock was set; every duty is done now")
+    for duty in clock.get_jobs():
+        duty.modify(next_run_time=datetime.now(UTC))
 
 
 if __name__ == "__main__":
