@@ -28,6 +28,7 @@ RULES_BEYOND_THE_SCHEMA = {
     "POST /jobs": "what `input` may hold depends on the action",
     "GET /jobs": "`since` excludes the filters",
     "GET /jobs/stream": "Last-Event-ID is a number as text",
+    "PUT /preferences": "who may approve is a user who exists",
     "PATCH /config": "which settings there are depends on what is installed",
     "POST /auth/register": "what an address is, JSON Schema's `email` knows less well than the standards",
 }
