@@ -157,11 +157,12 @@ def _reset(raw: socket.socket) -> None:
 
 
 @asynccontextmanager
-async def socket_since(doors: Doors, user: User, since: int | None) -> AsyncIterator[Socket]:
-    """A WebSocket of the user."""
+async def socket_since(doors: Doors, user: User, since: int | None, **options: Any) -> AsyncIterator[Socket]:
+    """A WebSocket of the user; options as for `connect`."""
     # close_timeout: who leaves with messages unread cannot finish the closing handshake
     where = f"ws://127.0.0.1:{doors.port}/ws"
-    async with connect(where, open_timeout=10, close_timeout=0.2, compression=None, ping_interval=None) as socket:
+    plain: dict[str, Any] = {"open_timeout": 10, "close_timeout": 0.2, "compression": None, "ping_interval": None}
+    async with connect(where, **plain, **options) as socket:
         await socket.send(json.dumps({"type": "auth", "token": doors.token(user), "since": since}))
         link = Socket(socket)
         yield link
