@@ -39,6 +39,24 @@ REDIS_STARTS_WITHIN_S = 10.0
 STORES = {"1": ("sqlite", "postgresql"), "only": ("postgresql",)}.get(os.environ.get("TEST_POSTGRES", ""), ("sqlite",))
 
 
+#: What asks for one of these meets a database; TEST_POSTGRES=only leaves out the others, which the first run has run.
+OF_A_STORE = {"db_url", "module_db_url", "postgres_url", "postgres_template"}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if STORES != ("postgresql",):
+        return
+    meets = [bool(OF_A_STORE & set(getattr(item, "fixturenames", ()))) or _starts_its_own(item) for item in items]
+    config.hook.pytest_deselected(items=[item for item, met in zip(items, meets, strict=True) if not met])
+    items[:] = [item for item, met in zip(items, meets, strict=True) if met]
+
+
+def _starts_its_own(item: pytest.Item) -> bool:
+    """Acceptance and crash tests start databases of their own."""
+    return bool({"acceptance", "crash"} & set(item.path.parts))
+
+
 def missing(reason: str) -> NoReturn:
     """End the test for want of a service."""
     if os.environ.get("CI", "").lower() in ("1", "true"):
