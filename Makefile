@@ -34,7 +34,7 @@ format: $(INSTALLED) ## Put the code into shape
 bench: $(INSTALLED) ## Measure speed and memory, and compare (see benchmarks/README.md)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-crash: $(INSTALLED) ## Kill everything under load, count what was lost or doubled, write docs/crash-matrix.md (25 minutes)
+crash: $(INSTALLED) ## Kill everything under load, count what was lost or doubled, write docs/crash-matrix.md
 	@$(BIN)/python -m tests.crash $(ARGS)
 
 # Two steps, so that the image can leave out what stands below the second heading.

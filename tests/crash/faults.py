@@ -140,12 +140,13 @@ def worker_killed(scene: Scene) -> int:
 
 
 def worker_frozen(scene: Scene) -> int:
-    """For longer than its lease; now and then for longer than anybody waits for what it had armed."""
+    """For longer than its lease; one time in three for longer than what it had armed is waited for."""
     done = 0
     while scene.pause(0.2, 1):
         name = scene.rng.choice(["io-1", "io-2"])
         scene.cluster.kill(name, signal.SIGSTOP)
-        scene.over.wait(LEASE_S + scene.rng.uniform(0.5, 3))
+        extra_s = scene.rng.uniform(8, 12) if done % 3 == 2 else scene.rng.uniform(0.5, 3)
+        scene.over.wait(LEASE_S + extra_s)
         scene.cluster.kill(name, signal.SIGCONT)
         done += 1
     return done
@@ -197,27 +198,28 @@ def _at(point: str, name: str, probability: float, uncertain: str, does: str) ->
         uncertain=uncertain,
         inject=nothing_more,
         jobs=800,
+        jobs_per_s=30.0,
         parts="io",
         planted=f"{point}=kill:{probability:g}",
     )
 
 
 FAULTS = (
-    _at("worker.before_claim", "before claim", 0.02, _LOST_ARMED, "a worker dies as it begins to claim"),
-    _at("worker.after_claim", "after claim", 0.03, _LOST_ARMED, "a worker dies when it has claimed"),
-    _at("worker.before_arm", "before arm", 0.04, _LOST_ARMED, "a worker dies as it is about to arm an effect"),
-    _at("worker.after_arm", "after arm", 0.04, _LOST_ARMED, "a worker dies when an effect is armed and nothing sent"),
+    _at("worker.before_claim", "before claim", 0.04, _LOST_ARMED, "a worker dies as it begins to claim"),
+    _at("worker.after_claim", "after claim", 0.05, _LOST_ARMED, "a worker dies when it has claimed"),
+    _at("worker.before_arm", "before arm", 0.06, _LOST_ARMED, "a worker dies as it is about to arm an effect"),
+    _at("worker.after_arm", "after arm", 0.05, _LOST_ARMED, "a worker dies when an effect is armed and nothing sent"),
     _at(
         "worker.after_effect",
         "after the provider answered",
-        0.03,
+        0.05,
         _LOST_ARMED,
         "a worker dies when the action has returned and its ending is not written",
     ),
     _at(
         "worker.after_finish",
         "after the finish commit",
-        0.03,
+        0.05,
         _LOST_ARMED,
         "a worker dies when an ending is written and nobody was told",
     ),
@@ -245,6 +247,7 @@ FAULTS = (
         "process holds the write lock for 1 to 8 s, longer than a lease",
         "blind writes under way in a worker that could not renew its leases",
         database_restarted,
+        jobs_per_s=24.0,
     ),
     Fault(
         "connections cut",
@@ -260,6 +263,7 @@ FAULTS = (
         "an io worker gets SIGSTOP for longer than its lease, then SIGCONT",
         "blind writes that were armed in the frozen worker",
         worker_frozen,
+        jobs_per_s=14.0,
     ),
     Fault(
         "out of memory",
