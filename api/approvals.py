@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
@@ -17,7 +17,7 @@ from api.auth.identity import Identity, current, person
 from api.job_view import JobView, problems
 from api.services import Services, services_of
 from llmcoder.model import Model
-from llmcoder.registry import AnyAction
+from llmcoder.registry import AnyAction, Registry
 from models import approvals, preferences, taint
 from models.approvals import Origin, Pending, Why
 from models.jobs import Job
@@ -120,14 +120,14 @@ async def reject_job(request: Request, who: Person, job_id: UUID, no: No) -> Res
 
 def _page(conn: sa.Connection, services: Services, viewer_id: UUID, cursor: UUID | None, limit: int) -> bytes:
     found = approvals.pending(conn, viewer_id, cursor, limit + 1)
-    items = [_item(conn, services, one) for one in found[:limit]]
+    items = [item(conn, services.registry, one) for one in found[:limit]]
     return orjson.dumps({"items": items, "next": found[limit - 1].job.id if len(found) > limit else None})
 
 
-def _item(conn: sa.Connection, services: Services, one: Pending) -> dict[str, object]:
-    names = services.registry.outside
-    links = taint.chain(conn, one.job.user_id, taint.ids_of(one.job.sources), names)
-    reasons = reasons_of(conn, services.registry.get(one.job.action), one.job)
+def item(conn: sa.Connection, registry: Registry, one: Pending) -> dict[str, Any]:
+    """An `Approval`, as every door shows it."""
+    links = taint.chain(conn, one.job.user_id, taint.ids_of(one.job.sources), registry.outside)
+    reasons = reasons_of(conn, registry.get(one.job.action), one.job)
     return {
         "job": orjson.Fragment(one.job.as_json()),
         "sha256": approvals.sha256(one.job.input),

@@ -120,7 +120,7 @@ def approve(
         NotAsShown: Its input is another than the one that was seen.
         BadInput: The edited input is not what the action takes.
     """
-    job = _to_decide(conn, by, job_id)
+    job = to_decide(conn, by, job_id)
     if edited is not None:
         edited = _checked(registry.find(job.action), edited)
     held_s = preferences.load(conn, job.user_id).held_s(job.action)
@@ -136,7 +136,7 @@ def reject(conn: sa.Connection, by: UUID, job_id: UUID, reason: str | None, now:
     Raises:
         NotFound, Forbidden, WrongState: As `approve`.
     """
-    job = _to_decide(conn, by, job_id)
+    job = to_decide(conn, by, job_id)
     _require(approvals.reject(conn, job_id, by, reason, now), job, "Only a job that waits can be rejected")
     return find(conn, job.user_id, job_id)
 
@@ -177,7 +177,12 @@ def _undoing(action: AnyAction, job: Job) -> BaseModel:
     return action.undo.input(given, result)
 
 
-def _to_decide(conn: sa.Connection, by: UUID, job_id: UUID) -> Job:
+def to_decide(conn: sa.Connection, by: UUID, job_id: UUID) -> Job:
+    """A job that waits for this person's decision.
+
+    Raises:
+        NotFound, Forbidden, WrongState: As `approve`.
+    """
     job = approvals.find(conn, by, job_id)
     if job is None:
         raise NotFound(f"You have no job {job_id}.")

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from api.cli import actions, audit, backup, configuration, doctor, jobs, processes, run, user
+from api.cli import actions, approvals, audit, backup, configuration, doctor, jobs, preferences, processes, run, user
 
 app = typer.Typer(
     name="llmcoder",
@@ -28,6 +28,8 @@ app.add_typer(user.app, name="user")
 app.command()(actions.actions)
 app.command()(run.run)
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(approvals.app, name="approvals")
+app.add_typer(preferences.app, name="preferences")
 app.add_typer(audit.app, name="audit")
 app.command()(doctor.doctor)
 app.command()(backup.backup)

@@ -27,7 +27,15 @@ def read_input(model: type[BaseModel], words: Sequence[str], base: Mapping[str, 
     Raises:
         BadInput: A word is not key=value, or the whole is not what the model takes; the detail names the fields.
     """
-    given = assembled(model.model_json_schema(), words, base)
+    return checked(model, assembled(model.model_json_schema(), words, base))
+
+
+def checked(model: type[BaseModel], given: Any) -> str:
+    """The validated input as JSON text.
+
+    Raises:
+        BadInput: It is not what the model takes; the detail names the fields.
+    """
     try:
         text = orjson.dumps(given)
     except orjson.JSONEncodeError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from models.jobs import Job
     from models.machine import State
-
-    Change = Callable[[sa.Connection, Job, datetime], Job]
 
 app = typer.Typer(help="Jobs: what became of them, and what can still be done.", no_args_is_help=True)
 JobId = Annotated[UUID, typer.Argument(help="Its id, from `llmcoder jobs list`.")]
@@ -74,12 +72,13 @@ def show(job_id: JobId, user: UserOption = None, output: OutputOption = Output.T
 @app.command()
 def cancel(job_id: JobId, user: UserOption = None) -> None:
     """Cancel a job that waits, or ask a running one to end."""
+    from api.cli.changing import change
     from workers import commands
 
-    def change(conn: sa.Connection, job: Job, now: datetime) -> Job:
-        return commands.cancel(conn, job.user_id, job.id, now)
+    def do(conn: sa.Connection, user_id: UUID, now: datetime) -> Sequence[Job]:
+        return [commands.cancel(conn, user_id, _find(conn, user_id, job_id).id, now)]
 
-    job = _change(job_id, user, change)
+    job = change(user, do)
     if job.state == "uncertain":
         typer.echo(f"{job.id} has ended, but its effect may have happened: look, then `llmcoder jobs resolve`.")
         raise typer.Exit(ExitCode.UNCERTAIN)
@@ -89,13 +88,14 @@ def cancel(job_id: JobId, user: UserOption = None) -> None:
 @app.command()
 def retry(job_id: JobId, user: UserOption = None) -> None:
     """Queue a job again that failed or was cancelled."""
+    from api.cli.changing import change
     from llmcoder.registry import registry
     from workers import commands
 
-    def change(conn: sa.Connection, job: Job, now: datetime) -> Job:
-        return commands.retry(conn, registry(), job.user_id, job.id, now)
+    def do(conn: sa.Connection, user_id: UUID, now: datetime) -> Sequence[Job]:
+        return [commands.retry(conn, registry(), user_id, _find(conn, user_id, job_id).id, now)]
 
-    job = _change(job_id, user, change)
+    job = change(user, do)
     waits = job.state == "waiting"
     typer.echo(f"{job.id} waits for approval again." if waits else f"{job.id} is queued again.")
 
@@ -108,39 +108,37 @@ def resolve(
     user: UserOption = None,
 ) -> None:
     """Say how an uncertain job ended, after looking."""
+    from api.cli.changing import change
     from workers import commands
 
-    def change(conn: sa.Connection, job: Job, now: datetime) -> Job:
-        return commands.resolve(conn, job.user_id, job.id, happened=happened, note=note, now=now)
+    def do(conn: sa.Connection, user_id: UUID, now: datetime) -> Sequence[Job]:
+        found = _find(conn, user_id, job_id)
+        return [commands.resolve(conn, user_id, found.id, happened=happened, note=note, now=now)]
 
-    job = _change(job_id, user, change)
+    job = change(user, do)
     typer.echo(f"{job.id} is {job.state}, by your word.")
 
 
-def _change(job_id: UUID, user: str | None, change: Change) -> Job:
-    """Change a job of the user and tell everybody; the job as it is then."""
-    from contextlib import closing
+@app.command()
+def undo(job_id: JobId, user: UserOption = None, output: OutputOption = Output.TEXT) -> None:
+    """Take back what a job did, by a job of its own; asking again finds the first one."""
+    import orjson
 
-    from api.cli import accounts
-    from api.cli.engine import whole_config
-    from api.cli.submitting import an_outbox
-    from llmcoder.settings import EngineSettings
-    from models.db import database
-    from models.machine import State
-    from workers.bell import Ring
+    from api.cli.changing import change
+    from api.cli.screen import standing_in_words
+    from llmcoder.registry import registry
+    from models.approvals import Origin
+    from workers import commands
 
-    settings = whole_config().get(EngineSettings)
-    with closing(database()) as db:
-        now = db.now()
-        with db.write() as conn:
-            owner = accounts.acting(conn, user).id
-            change(conn, _find(conn, owner, job_id), now)
-            job = _find(conn, owner, job_id)
-        with an_outbox(settings) as outbox:
-            outbox.wake([(owner, job.id)])
-            if job.state == State.QUEUED and outbox.reserve(job.queue):
-                outbox.ring([Ring(job.id, job.attempt, job.action, job.queue)])
-    return job
+    def do(conn: sa.Connection, user_id: UUID, now: datetime) -> Sequence[Job]:
+        found = _find(conn, user_id, job_id)
+        return [commands.undo(conn, registry(), user_id, found.id, Origin.PERSON, now).job, found]
+
+    job = change(user, do)
+    if output is Output.JSON:
+        return show_json(orjson.Fragment(job.as_json()))
+    typer.echo(str(job.id))
+    say(f"{job.action} takes it back; {standing_in_words(job)}")
 
 
 def _find(conn: sa.Connection, user_id: UUID, job_id: UUID) -> Job:
@@ -181,12 +179,31 @@ def _explain(job: Job) -> None:
         "finished": local(job.finished_at),
         "progress": _progress(job),
         "error": _why(job),
+        "note": job.note or "",
+        **_origin(job),
     }
     show_table(("", ""), [(name, value) for name, value in lines.items() if value])
-    for name, text in (("input", job.input), ("result", job.result)):
+    for name, text in (("input", job.input), ("proposed input", job.proposed_input), ("result", job.result)):
         if text is not None:
             typer.echo(f"\n{name}:")
             show_json(orjson.loads(text))
+    if (job.state, job.reason) == ("waiting", "approval"):
+        say(f"A person must approve it: `llmcoder approvals approve {job.id}` shows why, and asks.")
+
+
+def _origin(job: Job) -> dict[str, str]:
+    """Where the job came from, and what came of it besides its result."""
+    import orjson
+
+    return {
+        "origin": "" if job.origin == "person" else job.origin,
+        "tainted": "its input holds what others wrote" if job.tainted else "",
+        "made of": ", ".join(orjson.loads(job.sources)) if job.sources else "",
+        "approve until": local(job.expires_at) if job.state == "waiting" else "",
+        "decided": local(job.decided_at),
+        "takes back": str(job.undo_of or ""),
+        "taken back by": str(job.undone_by or ""),
+    }
 
 
 def _standing(job: Job) -> str:

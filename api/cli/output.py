@@ -5,6 +5,7 @@ Texts may come from outside (a page's title in a job's error), so they must not 
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -31,11 +32,15 @@ def say(text: str) -> None:
 
 
 def show_json(value: Any) -> None:
-    """A value on standard output, indented for people and fit for scripts."""
+    """A value on standard output, indented for people and fit for scripts.
+
+    Characters that show nothing or turn the order of others about are escaped: what a person approves is what they see.
+    """
     import orjson
 
     options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
-    sys.stdout.write(orjson.dumps(value, option=options).decode())
+    text = orjson.dumps(value, option=options).decode()
+    sys.stdout.write("".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in text))
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, long: str = "") -> None:

@@ -6,6 +6,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -41,14 +42,21 @@ def run(
         str | None, typer.Option(metavar="ISO", help="Not before, such as 2030-01-31T09:00; local time without a zone.")
     ] = None,
     key: Annotated[str | None, typer.Option("--idempotency-key", help="The same key never makes a second job.")] = None,
+    derived_from: Annotated[
+        list[UUID] | None,
+        typer.Option(metavar="JOB", help="A job whose result the input was made of; may come several times."),
+    ] = None,
     user: UserOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Run an action as a job. Exits with 0 succeeded, 1 failed, 2 bad input, 3 uncertain, 4 still running."""
+    """Run an action as a job. Exits with 0 succeeded, 1 failed, 2 bad input, 3 uncertain, 4 still running.
+
+    In --json a value may refer to the result of an earlier job: {"$ref": "/jobs/ID#/result/text"}.
+    """
     from contextlib import closing
 
     from api.cli import accounts, submitting
-    from api.cli.arguments import read_input
+    from api.cli.arguments import assembled
     from api.cli.engine import whole_config
     from api.cli.follow import listening
     from llmcoder.registry import registry
@@ -57,18 +65,20 @@ def run(
     from workers.submit import refuse_too_large
 
     found = registry().find(action)
-    text = read_input(found.input, words or [], _object_in(json_file))
+    given = assembled(found.input_schema, words or [], _object_in(json_file))
     due_at = _instant(due)
     config = whole_config()
     submitting.refuse_unconfigured(config, found)
     settings = config.get(EngineSettings)
-    refuse_too_large(text, settings.max_input_bytes)
     with closing(database()) as db, listening(settings.redis_url) as ear:
         with db.read() as conn:
             account = accounts.acting(conn, user)
-        new = submitting.new_job(found, account.id, text, priority=priority, due_at=due_at, key=key)
+            text, named = submitting.with_results(conn, registry(), account.id, found, given)
+        refuse_too_large(text, settings.max_input_bytes)
+        sources = [*named, *(derived_from or ())]
+        wish = submitting.wish_of(found, account.id, text, sources=sources, priority=priority, due_at=due_at, key=key)
         with submitting.an_outbox(settings) as outbox:
-            accepted = submitting.submit(db, outbox, new)
+            accepted = submitting.submit(db, outbox, registry(), wish)
         if accepted.replayed:
             say(f"The key came before; this is its job, {accepted.job.state}.")
         if not (wait or timeout_s is not None):
@@ -113,7 +123,8 @@ def _ending(job: Job) -> str:
     import orjson
 
     error = orjson.loads(job.error) if job.error else {}
-    why = f": {error.get('detail') or error.get('title')}" if error else ""
+    said = error.get("detail") or error.get("title") or job.note
+    why = (f" ({job.reason})" if job.state == "cancelled" and job.reason else "") + (f": {said}" if said else "")
     hint = f" Settle it with `llmcoder jobs resolve {job.id}`." if job.state == "uncertain" else ""
     return f"{job.state}{why}{hint}"
 
@@ -121,10 +132,12 @@ def _ending(job: Job) -> str:
 def _show_accepted(job: Job, output: Output) -> None:
     import orjson
 
+    from api.cli.screen import standing_in_words
+
     if output is Output.JSON:
         return show_json(orjson.Fragment(job.as_json()))
     typer.echo(str(job.id))
-    say(f"{job.state}; `llmcoder jobs show {job.id}` says how it stands")
+    say(f"{standing_in_words(job)}; `llmcoder jobs show {job.id}` says how it stands")
 
 
 def _object_in(file: str | None) -> dict[str, Any]:

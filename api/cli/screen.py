@@ -24,6 +24,9 @@ REMEDIES = {
     Reason.RATE_LIMITED: "the provider asked to wait",
     Reason.RETRY: "it is tried again",
     Reason.DELAY: "it is not due yet",
+    Reason.RECONCILE: "the provider is asked whether it happened",
+    Reason.APPROVAL: "a person must approve it, `llmcoder approvals approve {id}`",
+    Reason.UNDO_WINDOW: "until then it can be cancelled for certain, `llmcoder jobs cancel {id}`",
 }
 
 
@@ -47,7 +50,7 @@ class Screen:
             return
         self._standing = standing
         if job.state in ("scheduled", "waiting"):
-            self._line(_standing_in_words(job))
+            self._line(standing_in_words(job))
 
     def live(self, message: Mapping[str, Any]) -> None:
         """A message that is sent only once: progress, token or log."""
@@ -120,7 +123,8 @@ class Screen:
         self._bar = None
 
 
-def _standing_in_words(job: Job) -> str:
+def standing_in_words(job: Job) -> str:
+    """Where a job stands, and what it waits for."""
     until = f" until {local(job.due_at)}" if job.state == "scheduled" else ""
-    why = f": {REMEDIES[Reason(job.reason)]}" if job.reason in REMEDIES else ""
+    why = f": {REMEDIES[Reason(job.reason)].format(id=job.id)}" if job.reason in REMEDIES else ""
     return f"{job.state}{until}{why}"

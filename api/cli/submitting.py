@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
+
+from api.cli.arguments import checked
 from llmcoder.config import Config
 from llmcoder.errors import BadInput, NotConfigured
-from llmcoder.ids import new_id
-from llmcoder.registry import AnyAction
+from llmcoder.registry import AnyAction, Registry
 from llmcoder.settings import EngineSettings
+from models import taint
 from models.db import Database
-from models.jobs import Accepted, NewJob
+from models.jobs import Accepted
+from workers import references
+from workers.admission import Wish, look, new_job
 from workers.outbox import Outbox
 from workers.submit import Submitter
 
@@ -41,9 +47,30 @@ def refuse_unconfigured(config: Config, action: AnyAction) -> None:
             raise NotConfigured(f"{action.name} needs {kind.title}: `llmcoder config set` {names}.")
 
 
-def new_job(
-    action: AnyAction, user_id: UUID, text: str, *, priority: int, due_at: datetime | None, key: str | None
-) -> NewJob:
+def with_results(
+    conn: sa.Connection, registry: Registry, user_id: UUID, action: AnyAction, given: Mapping[str, Any]
+) -> tuple[str, tuple[UUID, ...]]:
+    """The validated input, with what it refers to in its place, and the jobs that it refers to.
+
+    Raises:
+        BadInput: It is not what the action takes, or a result has nothing at that place.
+        NotFound, NoResultYet: It refers to a result that cannot be had.
+    """
+    named = references.find(dict(given))
+    found = taint.look_up(conn, user_id, named, registry.outside)
+    return checked(action.input, references.resolve(dict(given), found)), tuple(named)
+
+
+def wish_of(
+    action: AnyAction,
+    user_id: UUID,
+    text: str,
+    *,
+    sources: Sequence[UUID] = (),
+    priority: int,
+    due_at: datetime | None,
+    key: str | None,
+) -> Wish:
     """The submission of a validated input.
 
     Raises:
@@ -56,28 +83,28 @@ def new_job(
 
         key = checked_key(key)
         fingerprint = fingerprint_of(action.name, text, due_at, priority)
-    return NewJob(
-        id=new_id(),
-        user_id=user_id,
-        action=action.name,
-        effect=action.effect.value,
-        queue=action.queue.value,
-        input=text,
-        max_attempts=action.retry.attempts,
-        priority=priority,
+    return Wish(
+        user_id,
+        action,
+        text,
+        sources=tuple(sources),
         due_at=due_at,
-        idempotency_key=key,
+        priority=priority,
+        key=key,
         fingerprint=fingerprint,
     )
 
 
-def submit(db: Database, outbox: Outbox, job: NewJob) -> Accepted:
+def submit(db: Database, outbox: Outbox, registry: Registry, wish: Wish) -> Accepted:
     """Commit a job and ring for it; under a key that came before, find the first one.
 
     Raises:
         BadInput: The key belongs to another submission.
+        NotFound: A source is not there, or somebody else's.
     """
-    accepted = Submitter(db, outbox).submit_now([job])[0]
+    with db.read() as conn:
+        standing = look(conn, wish, registry)
+    accepted = Submitter(db, outbox).submit_now([new_job(wish, standing, db.now())])[0]
     if accepted.conflict:
         raise BadInput("The idempotency key came with another submission before. Take a new key for a new job.")
     return accepted

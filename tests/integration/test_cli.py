@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import signal
 import subprocess
@@ -12,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,13 +20,14 @@ import psutil
 import pytest
 import sqlalchemy as sa
 from pydantic import Field, SecretStr
+from shell_kit import ROOT, Shell, shell_on
 
 from api.cli.accounts import acting, make_admin
 from api.cli.actions import command_line
 from api.cli.arguments import assembled, read_input
 from api.cli.integrations import ask_all
 from api.cli.screen import Screen
-from api.cli.submitting import new_job
+from api.cli.submitting import wish_of
 from llmcoder.config import Config
 from llmcoder.context import User
 from llmcoder.errors import BadInput, Forbidden, NotFound
@@ -42,38 +41,10 @@ from models.jobs import get, insert
 from models.machine import Move, Reason, State, apply
 from models.tables import audit, jobs, refresh_tokens, users
 from models.users import start_session
+from workers.admission import PLAIN, new_job
 
-ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "correct horse battery staple"
 HEAVY = ("sqlalchemy", "pydantic", "fastapi", "celery", "redis", "rich.progress", "llmcoder")
-
-
-@dataclass(frozen=True)
-class Done:
-    """A command that ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-@dataclass(frozen=True)
-class Shell:
-    """Runs `llmcoder` on one database, one data folder and one Redis."""
-
-    env: dict[str, str]
-
-    def __call__(self, *words: str, stdin: str = "", **env: str) -> Done:
-        command = [sys.executable, "-m", "api.cli", *words]
-        done = subprocess.run(
-            command, cwd=ROOT, env={**self.env, **env}, input=stdin, capture_output=True, text=True, timeout=60
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return Done(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture
@@ -82,20 +53,8 @@ def data_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def shell(db_url: str, redis_url: str, data_dir: Path, tmp_path: Path) -> Shell:
-    return Shell(
-        {
-            "PATH": os.environ.get("PATH", ""),
-            "HOME": str(tmp_path),
-            "PYTHONPATH": str(ROOT / "tests" / "plugin"),
-            "ENV_FILE": str(tmp_path / "no.env"),
-            "DATA_DIR": str(data_dir),
-            "DATABASE_URL": db_url,
-            "REDIS_URL": redis_url,
-            "API_PORT": "1",
-            "FLOWER_PORT": "1",
-        }
-    )
+def shell(db_url: str, redis_url: str, tmp_path: Path) -> Shell:
+    return shell_on(db_url, redis_url, tmp_path)
 
 
 @pytest.fixture
@@ -132,7 +91,7 @@ def job_of(db: Database) -> Callable[[User], UUID]:
 
     def make(owner: User) -> UUID:
         action = registry()["http.request"]
-        new = new_job(action, owner.id, "{}", priority=5, due_at=None, key=None)
+        new = new_job(wish_of(action, owner.id, "{}", priority=5, due_at=None, key=None), PLAIN, db.now())
         with db.write() as conn:
             insert(conn, [new], db.now(), rung=[False])
         return new.id
