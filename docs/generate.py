@@ -13,6 +13,10 @@ from llmcoder.settings import EngineSettings, ReservedSettings, Settings
 
 HERE = Path(__file__).parent
 NOTE = "<!-- Made by docs/generate.py; do not edit. -->"
+LEGEND = (
+    "A *repeatable* write may run twice; one that is *reconcilable* is asked about before it runs again. A result from "
+    "*outside* holds what others wrote, so no write runs on it before a person approved. See [approvals](approvals.md)."
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -29,7 +33,7 @@ def main(arguments: list[str]) -> int:
 
 def actions_page(actions: list[AnyAction]) -> str:
     """Every action with its input."""
-    return "\n".join([NOTE, "# Actions", "", *(line for action in actions for line in _action(action))])
+    return "\n".join([NOTE, "# Actions", "", LEGEND, "", *(line for action in actions for line in _action(action))])
 
 
 def settings_page() -> str:
@@ -48,9 +52,8 @@ def _action(action: AnyAction) -> Iterator[str]:
     yield action.summary
     yield ""
     method = "GET" if action.effect == "read" else "POST"
-    repeatable = ", repeatable" if action.effect.writes and action.repeatable else ""
     route = f"`{method} /{action.domain}/{action.verb}`"
-    yield f"{route} · {action.effect}{repeatable} · queue `{action.queue}` · {action.timeout_s:g} s"
+    yield " · ".join([route, *_traits(action), f"queue `{action.queue}`", f"{action.timeout_s:g} s"])
     yield ""
     if action.input.model_fields:
         yield "| field | required | description |"
@@ -58,6 +61,20 @@ def _action(action: AnyAction) -> Iterator[str]:
         for name, field in action.input.model_fields.items():
             yield f"| `{field.alias or name}` | {'yes' if field.is_required() else ''} | {_cell(field.description)} |"
         yield ""
+
+
+def _traits(action: AnyAction) -> Iterator[str]:
+    """What running it means for whoever is asked to allow it."""
+    repeatable = ", repeatable" if action.effect.writes and action.repeatable else ""
+    yield f"{action.effect}{repeatable}" + (", reconcilable" if action.reconcile else "")
+    if action.outside:
+        yield "result from outside"
+    if action.undo:
+        yield f"taken back by `{action.undo.action.name}`"
+    if action.provider != action.domain:
+        yield f"provider `{action.provider}`"
+    if rate := registry().rates.get(action.provider):
+        yield f"at most {rate.calls} calls in {rate.per_s:g} s"
 
 
 def _kind(kind: type[Settings]) -> Iterator[str]:

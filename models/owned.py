@@ -89,6 +89,13 @@ class OwnedRows(Store[New, Change, Item], Generic[New, Change, Item]):
         with writing(self._table.name) as conn:
             return conn.execute(sa.delete(self._table).where(self._is(user_id, item_id))).rowcount == 1
 
+    def take(self, user_id: UUID, item_id: UUID) -> Item | None:
+        """Remove a record and give it back as it was; None where it is gone already."""
+        gone = sa.delete(self._table).where(self._is(user_id, item_id)).returning(*self._shown)
+        with writing(self._table.name) as conn:
+            row = conn.execute(gone).first()
+        return None if row is None else self._show(row)
+
     def _read(self, conn: sa.Connection, user_id: UUID, item_id: UUID) -> Item | None:
         row = conn.execute(sa.select(*self._shown).where(self._is(user_id, item_id))).first()
         return None if row is None else self._show(row)

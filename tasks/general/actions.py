@@ -10,7 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from pydantic import Field
 
-from llmcoder import Context, Effect, Model, NotFound, action
+from llmcoder import Context, Effect, Model, NotFound, Undo, action
 from llmcoder.collection import Page
 from tasks.general.records import Instant, NewNote, NewTodo, Note, SearchText, Todo, TodoChange
 from tasks.general.store import NOTES, TODOS
@@ -39,26 +39,74 @@ class TodoListing(Listing):
     due_before: Instant | None = Field(None, description="Only those due before this instant, with a time zone.")
 
 
+class NoteChoice(Model):
+    """Which note is meant."""
+
+    note_id: UUID = Field(description="The note's id.", examples=["01937b2e-7c00-7000-8000-000000000001"])
+
+
 class TodoChoice(Model):
     """Which to-do is meant."""
 
     todo_id: UUID = Field(description="The to-do's id.", examples=["01937b2e-7c00-7000-8000-000000000001"])
 
 
-@action("general.add_note", effect=Effect.WRITE, repeatable=True, timeout_s=TIMEOUT_S)
+class RemovedNote(Model):
+    """A note that is gone."""
+
+    removed: Note | None = Field(description="The note as it was; null when it was gone already.")
+
+
+class RemovedTodo(Model):
+    """A to-do that is gone."""
+
+    removed: Todo | None = Field(description="The to-do as it was; null when it was gone already.")
+
+
+@action("general.remove_note", effect=Effect.DESTROY, repeatable=True, timeout_s=TIMEOUT_S)
+def remove_note(which: NoteChoice, ctx: Context) -> RemovedNote:
+    """Remove a note.
+
+    One that is gone already is no error: an attempt that is run again finds its work done.
+    """
+    return RemovedNote(removed=NOTES.take(ctx.user.id, which.note_id))
+
+
+@action(
+    "general.add_note",
+    effect=Effect.WRITE,
+    repeatable=True,
+    undo=Undo(remove_note, lambda new, note: NoteChoice(note_id=note.id)),
+    timeout_s=TIMEOUT_S,
+)
 def add_note(new: NewNote, ctx: Context) -> Note:
     """Keep a note.
 
-    To change or remove one, use PATCH or DELETE on /general/notes/{id}.
+    To change one, use PATCH on /general/notes/{id}; to remove it, general.remove_note.
     """
     return NOTES.add(ctx.user.id, new, ctx.job_id)
 
 
-@action("general.add_todo", effect=Effect.WRITE, repeatable=True, timeout_s=TIMEOUT_S)
+@action("general.remove_todo", effect=Effect.DESTROY, repeatable=True, timeout_s=TIMEOUT_S)
+def remove_todo(which: TodoChoice, ctx: Context) -> RemovedTodo:
+    """Remove a to-do.
+
+    One that is gone already is no error. To keep it as done, use general.complete_todo.
+    """
+    return RemovedTodo(removed=TODOS.take(ctx.user.id, which.todo_id))
+
+
+@action(
+    "general.add_todo",
+    effect=Effect.WRITE,
+    repeatable=True,
+    undo=Undo(remove_todo, lambda new, todo: TodoChoice(todo_id=todo.id)),
+    timeout_s=TIMEOUT_S,
+)
 def add_todo(new: NewTodo, ctx: Context) -> Todo:
     """Keep a thing to do.
 
-    To change or remove one, use PATCH or DELETE on /general/todos/{id}.
+    To change one, use PATCH on /general/todos/{id}; to remove it, general.remove_todo.
     """
     return TODOS.add(ctx.user.id, new, ctx.job_id)
 
@@ -76,13 +124,32 @@ def list_todos(wanted: TodoListing, ctx: Context) -> Page[Todo]:
     return TODOS.page(ctx.user.id, wanted.before, wanted.limit, *_conditions(wanted))
 
 
-@action("general.complete_todo", effect=Effect.WRITE, repeatable=True, timeout_s=TIMEOUT_S)
+@action("general.reopen_todo", effect=Effect.WRITE, repeatable=True, timeout_s=TIMEOUT_S)
+def reopen_todo(which: TodoChoice, ctx: Context) -> Todo:
+    """Open a to-do again that was done.
+
+    One that is open already stays as it is.
+    """
+    return _set_done(which, ctx, False)
+
+
+@action(
+    "general.complete_todo",
+    effect=Effect.WRITE,
+    repeatable=True,
+    undo=Undo(reopen_todo, lambda which, todo: which),
+    timeout_s=TIMEOUT_S,
+)
 def complete_todo(which: TodoChoice, ctx: Context) -> Todo:
     """Mark a to-do as done.
 
-    One that is done already stays as it is. To open it again, PATCH /general/todos/{id} with `done` false.
+    One that is done already stays as it is. To open it again, use general.reopen_todo.
     """
-    todo = TODOS.change(ctx.user.id, which.todo_id, TodoChange(done=True))
+    return _set_done(which, ctx, True)
+
+
+def _set_done(which: TodoChoice, ctx: Context, done: bool) -> Todo:
+    todo = TODOS.change(ctx.user.id, which.todo_id, TodoChange(done=done))
     if todo is None:
         raise NotFound(f"You have no to-do {which.todo_id}; it may have been removed.")
     return todo

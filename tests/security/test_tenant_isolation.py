@@ -88,6 +88,9 @@ INPUTS: dict[str, dict[str, Any]] = {
     "general.complete_todo": {},
     "general.list_notes": {},
     "general.list_todos": {},
+    "general.remove_note": {},
+    "general.remove_todo": {},
+    "general.reopen_todo": {},
     "system.stop_realtime": {},
 }
 

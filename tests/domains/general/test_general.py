@@ -15,7 +15,16 @@ from llmcoder.ids import new_id
 from llmcoder.testing import FakeContext, run_action
 from models.db import Database
 from models.tables import users
-from tasks.general.actions import add_note, add_todo, complete_todo, list_notes, list_todos
+from tasks.general.actions import (
+    add_note,
+    add_todo,
+    complete_todo,
+    list_notes,
+    list_todos,
+    remove_note,
+    remove_todo,
+    reopen_todo,
+)
 from tasks.general.records import NewNote, NewTodo, NoteChange, TodoChange
 from tasks.general.store import NOTES, TODOS
 
@@ -99,9 +108,32 @@ def test_completing_twice_keeps_the_first_time(run):
     assert run(complete_todo, todo_id=todo.id).done_at == done.done_at
 
 
-def test_completing_what_is_not_there_says_so(run):
+@pytest.mark.parametrize("action", [complete_todo, reopen_todo])
+def test_completing_or_reopening_what_is_not_there_says_so(run, action):
     with pytest.raises(NotFound, match="no to-do"):
-        run(complete_todo, todo_id=new_id())
+        run(action, todo_id=new_id())
+
+
+@pytest.mark.parametrize(
+    ("add", "remove", "show", "given"),
+    [(add_note, remove_note, list_notes, {"text": "milk"}), (add_todo, remove_todo, list_todos, {"title": "tea"})],
+)
+def test_what_was_added_is_taken_back_and_given_back_and_once_more_is_no_error(run, add, remove, show, given):
+    added, other = run(add, **given), run(add, **given)
+    taking_back = add.undo.input(add.input(**given), added).model_dump()
+    assert add.undo.action is remove
+    assert run(remove, **taking_back).removed == added
+    assert run(remove, **taking_back).removed is None
+    assert run(show).items == [other]
+
+
+def test_what_was_done_is_opened_again_and_twice_is_as_once(run):
+    todo = run(add_todo, title="tea")
+    done = run(complete_todo, todo_id=todo.id)
+    taking_back = complete_todo.undo.input(complete_todo.input(todo_id=todo.id), done).model_dump()
+    assert complete_todo.undo.action is reopen_todo
+    assert run(reopen_todo, **taking_back).done_at is None
+    assert run(reopen_todo, **taking_back).done_at is None
 
 
 def test_a_change_sets_what_it_names_and_leaves_the_rest(run, user):
@@ -133,8 +165,12 @@ def test_others_records_do_not_exist(run, user, bob):
     assert NOTES.change(bob.id, note.id, NoteChange(text="yours")) is None
     assert NOTES.remove(bob.id, note.id) is False
     assert NOTES.page(bob.id, None, 10).items == []
-    with pytest.raises(NotFound):
-        run_action(complete_todo, {"todo_id": todo.id}, FakeContext(user=bob))
+    for action in (complete_todo, reopen_todo):
+        with pytest.raises(NotFound):
+            run_action(action, {"todo_id": todo.id}, FakeContext(user=bob))
+    for action, which in ((remove_note, {"note_id": note.id}), (remove_todo, {"todo_id": todo.id})):
+        assert run_action(action, which, FakeContext(user=bob)).result.removed is None
+    assert run(list_todos).items == [todo]
     assert NOTES.get(user.id, note.id) == note
 
 
