@@ -19,7 +19,16 @@ from api.lean import Answer, Asked, JsonBytes, LeanRoute, read_body
 from api.prefer import LONGEST_WAIT_S, Prefer, read_prefer
 from api.problems import HttpError
 from api.services import Services
-from api.submission import AWAITED, accept, checked_key, input_of_body, input_of_object, input_of_query, read_model
+from api.submission import (
+    AWAITED,
+    MOST_SOURCES,
+    accept,
+    checked_key,
+    input_of_body,
+    input_of_object,
+    input_of_query,
+    read_model,
+)
 from llmcoder.action import Effect
 from llmcoder.instants import WrittenInstant
 from llmcoder.model import Model
@@ -57,7 +66,7 @@ class Submission(Model):
     )
     derived_from: list[UUID] = Field(
         default_factory=list,
-        max_length=100,
+        max_length=MOST_SOURCES,
         description="Jobs whose results this input was made of, where it does not say so itself with references "
         'such as {"$ref": "/jobs/<id>#/result/text"}. What strangers wrote makes a write wait for approval.',
     )

@@ -25,6 +25,13 @@ class Requirement(Model):
     missing: list[str] = Field(description="Those without a value; the action is refused while there are any.")
 
 
+class RateView(Model):
+    """How often a provider may be called."""
+
+    calls: int
+    per_s: float = Field(description="Seconds in any stretch of which there are at most so many calls, per account.")
+
+
 class ActionView(Model):
     """One action."""
 
@@ -33,6 +40,11 @@ class ActionView(Model):
     description: str
     effect: Effect
     repeatable: bool = Field(description="Whether doing it twice is the same as doing it once.")
+    reconcilable: bool = Field(description="Whether the provider can be asked if an effect took place.")
+    undo: str | None = Field(description="The action that takes its effect back; null where nothing does.")
+    outside: bool = Field(description="Whether its result holds what others wrote; no write runs on that unapproved.")
+    provider: str = Field(description="Whose limits it keeps, with all other actions that name the same.")
+    rate: RateView | None = Field(description="How often that provider may be called, where it is declared.")
     queue: Queue
     timeout_s: float = Field(description="Seconds one attempt may take.")
     attempts: int = Field(description="Runs in all, when attempts fail for reasons that pass.")
@@ -64,6 +76,7 @@ async def show_action(request: Request, name: Annotated[str, "such as document.s
 
 
 def _view(services: Services, action: AnyAction) -> ActionView:
+    rate = services.registry.rates.get(action.provider)
     kinds = [services.config.get(kind) for kind in action.requires]
     requires = [Requirement(title=kind.title, settings=list(kind.needs), missing=kind.missing()) for kind in kinds]
     return ActionView(
@@ -72,6 +85,11 @@ def _view(services: Services, action: AnyAction) -> ActionView:
         description=action.description,
         effect=action.effect,
         repeatable=action.repeatable,
+        reconcilable=action.reconcile is not None,
+        undo=None if action.undo is None else action.undo.action.name,
+        outside=action.outside,
+        provider=action.provider,
+        rate=None if rate is None else RateView(calls=rate.calls, per_s=rate.per_s),
         queue=action.queue,
         timeout_s=action.timeout_s,
         attempts=action.retry.attempts,

@@ -34,6 +34,8 @@ M = TypeVar("M", bound=BaseModel)
 AWAITED = PRIORITY - 2
 
 LONGEST_KEY = 255
+#: Jobs that a caller may name as those of whose results an input was made.
+MOST_SOURCES = 100
 #: Described one by one; a body of two megabytes can have 180,000, which held the process up for seconds.
 MOST_ERRORS = 1_000
 #: What Python's JSON readers take for numbers and JSON does not know.

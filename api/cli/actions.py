@@ -33,12 +33,20 @@ def actions(
 
 
 def _as_json(action: AnyAction) -> dict[str, Any]:
+    from llmcoder.registry import registry
+
+    rate = registry().rates.get(action.provider)
     return {
         "name": action.name,
         "summary": action.summary,
         "description": action.description,
         "effect": action.effect.value,
         "repeatable": action.repeatable,
+        "reconcilable": action.reconcile is not None,
+        "undo": action.undo and action.undo.action.name,
+        "outside": action.outside,
+        "provider": action.provider,
+        "rate": rate and {"calls": rate.calls, "per_s": rate.per_s},
         "queue": action.queue.value,
         "timeout_s": action.timeout_s,
         "attempts": action.retry.attempts,
@@ -53,6 +61,10 @@ def _explain(action: AnyAction) -> None:
     typer.echo(f"{action.name}\n\n{action.description}\n")
     repeatable = ", repeatable" if action.effect.writes and action.repeatable else ""
     typer.echo(f"effect {action.effect}{repeatable}; queue {action.queue}; {action.timeout_s:g} s an attempt")
+    if action.undo:
+        typer.echo(f"taken back by {action.undo.action.name}")
+    if action.outside:
+        typer.echo("its result holds what others wrote: no write runs on that before a person approved it")
     if action.requires:
         typer.echo(f"needs {', '.join(kind.title for kind in action.requires)}")
     typer.echo(f"\nInput:\n{_indented(action.input_schema)}\n\nResult:\n{_indented(action.output_schema)}")

@@ -25,7 +25,7 @@ from api.lean import FORESEEN, answer_to
 from api.problems import HttpError
 from api.push.feed import Feed, Overrun
 from api.services import Services, services_of
-from api.submission import accept, checked_key, input_of_object
+from api.submission import MOST_SOURCES, accept, checked_key, input_of_object
 from llmcoder.model import Model
 
 AUTH_WITHIN_S = 5.0
@@ -50,11 +50,12 @@ class Auth(Model):
 
 
 class Submit(Model):
-    """A job for any action; answered with `accepted` or `problem`, carrying the same `ref`."""
+    """A job for any action, as POST /jobs takes it; answered with `accepted` or `problem`, carrying the same `ref`."""
 
     type: Literal["submit"]
     action: str
     input: dict[str, JsonValue] = Field(default_factory=dict)
+    derived_from: list[UUID] = Field(default_factory=list, max_length=MOST_SOURCES)
     idempotency_key: str | None = None
     ref: JsonValue = None
 
@@ -204,7 +205,7 @@ async def _done(services: Services, who: Identity, command: Command) -> dict[str
     match command:
         case Submit():
             action = services.registry.find(command.action)
-            given = await input_of_object(services, who, action, dict(command.input), (), "input")
+            given = await input_of_object(services, who, action, dict(command.input), command.derived_from, "input")
             key = checked_key(command.idempotency_key)
             accepted = await accept(services, who, action, given, door="websocket", key=key)
             job = orjson.Fragment(accepted.job.as_json())

@@ -214,6 +214,16 @@ def test_the_catalogue_has_what_a_form_or_a_machine_needs(served: Served, alice:
     assert nap["queue"] == "io"
     assert nap["configured"] is True
     assert nap["input_schema"]["properties"]["seconds"]["description"]
+    assert [nap[name] for name in ("repeatable", "reconcilable", "undo", "outside", "provider", "rate")] == [
+        True,
+        False,
+        None,
+        False,
+        "test",
+        None,
+    ]
+    assert (items["general.add_note"]["undo"], items["document.summarize"]["outside"]) == ("general.remove_note", True)
+    assert items["test.write_findable_line"]["reconcilable"] is True
     assert alice.get("/actions/test.take_nap").json() == nap
     missing = alice.get("/actions/test.take_knap")
     assert missing.status_code == 404

@@ -330,6 +330,31 @@ def test_a_socket_is_a_door(served: Served, user: User, alice: httpx.Client) -> 
     assert alice.get(f"/jobs/{job['id']}").json()["state"] == "cancelled"
 
 
+def test_a_write_made_of_what_others_wrote_waits_at_this_door_too(
+    served: Served, user: User, alice: httpx.Client
+) -> None:
+    mail = alice.post("/jobs", json={"action": "test.fetch_mail", "input": {"text": "x"}}).json()["id"]
+    served.finish(mail, "orders")
+    post = {"type": "submit", "action": "test.post", "input": {"to": "bert", "text": "copied"}, "ref": 1}
+    referring = post | {"input": {"to": "bert", "text": {"$ref": f"/jobs/{mail}#/result/text"}}}
+    with socket_of(served, user) as socket:
+        read_until_live(socket)
+        answers = replies(socket, post, post | {"derived_from": [mail]}, referring)
+        jobs = [answer["job"] for answer in answers]
+        assert [(job["state"], job["reason"]) for job in jobs] == [("queued", None)] + [("waiting", "approval")] * 2
+        assert (jobs[2]["input"]["text"], jobs[2]["sources"]) == ("orders", [mail])
+
+    with socket_of(served, user, since=0) as socket:  # and what waits comes as any other job
+        pushed = {message["job"]["id"]: message["job"] for message in read_until_live(socket) if "job" in message}
+        assert (pushed[jobs[1]["id"]]["state"], pushed[jobs[1]["id"]]["tainted"]) == ("waiting", True)
+        sha256 = next(
+            one["sha256"] for one in alice.get("/approvals").json()["items"] if one["job"]["id"] == jobs[1]["id"]
+        )
+        alice.post(f"/jobs/{jobs[1]['id']}/approve", json={"sha256": sha256}).raise_for_status()
+        approved = read(socket)
+        assert (approved["type"], approved["job"]["state"]) == ("job", "queued")
+
+
 def replies(socket: ClientConnection, *messages: dict[str, Any]) -> list[dict[str, Any]]:
     """The answers to messages, without the pushes between them."""
     for message in messages:
