@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import redis
@@ -29,6 +31,7 @@ from models.db import Database
 from models.jobs import Accepted, Job, NewJob, get, insert
 from models.machine import Move, Moved, State, apply
 from models.tables import jobs
+from models.users import register
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = ROOT / "tests" / "plugin"
@@ -169,6 +172,8 @@ class OwnRedis:
 
 # --- the engine's processes
 
+AnyEngine = TypeVar("AnyEngine", bound="Engine")
+
 
 @dataclass
 class Engine:
@@ -251,3 +256,27 @@ def environment(db_url: str, own_redis: OwnRedis, folder: Path) -> dict[str, str
         "LEASE_S": str(LEASE_S),
         "PYTHONWARNINGS": "default",
     }
+
+
+def new_user(db: Database) -> User:
+    """One more user, who cannot log in."""
+    with db.write() as conn:
+        account = register(conn, f"{new_id().hex}@example.org", "!", db.now(), open_to_all=True)
+    return User(id=account.id, email=account.email)
+
+
+@contextmanager
+def engine_on(kind: type[AnyEngine], db_url: str, folder: Path, **environ: str) -> Iterator[AnyEngine]:
+    """An engine with its own Redis, of which only the scheduler runs."""
+    socket_folder = Path(tempfile.mkdtemp(prefix="llmcoder-own-"))  # short: the kernel limits a socket's path
+    own_redis = OwnRedis(socket_folder)
+    own_redis.start()
+    with closing(Database(db_url)) as db:
+        made = kind(db, new_user(db), own_redis, folder, environment(db_url, own_redis, folder) | environ)
+        try:
+            made.start("schedules")
+            yield made
+        finally:
+            made.close()
+            own_redis.kill()
+            shutil.rmtree(socket_folder, ignore_errors=True)

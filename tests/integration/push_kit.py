@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import socket
 import struct
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import psutil
-from engine_kit import Engine, OwnRedis, environment, eventually
+from engine_kit import Engine, engine_on, eventually
 from websockets.asyncio.client import ClientConnection, connect
 
 from api.auth import tokens
@@ -25,8 +22,6 @@ from api.auth.identity import Identities
 from api.up.plan import is_live
 from llmcoder.context import User
 from llmcoder.ids import new_id
-from models.db import Database
-from models.users import register
 
 #: Closing with this drops what was not read and resets the connection: nobody says goodbye.
 RESET = struct.pack("ii", 1, 0)
@@ -61,29 +56,13 @@ class Doors(Engine):
         return self.identities.issue(user.id, new_id(), 600)
 
 
-def new_user(db: Database) -> User:
-    with db.write() as conn:
-        account = register(conn, f"{uuid4().hex}@example.org", "!", db.now(), open_to_all=True)
-    return User(id=account.id, email=account.email)
-
-
 @contextmanager
 def doors(db_url: str, folder: Path) -> Iterator[Doors]:
     """A scheduler, an io worker and an API on a Redis of their own."""
-    socket_folder = Path(tempfile.mkdtemp(prefix="llmcoder-own-"))  # short: the kernel limits a socket's path
-    own_redis = OwnRedis(socket_folder)
-    own_redis.start()
-    with closing(Database(db_url)) as db:
-        made = Doors(db, new_user(db), own_redis, folder, environment(db_url, own_redis, folder))
-        try:
-            made.start("schedules")
-            made.open()
-            made.start_worker()
-            yield made
-        finally:
-            made.close()
-            own_redis.kill()
-            shutil.rmtree(socket_folder, ignore_errors=True)
+    with engine_on(Doors, db_url, folder) as made:
+        made.open()
+        made.start_worker()
+        yield made
 
 
 # --- clients

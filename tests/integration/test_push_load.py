@@ -13,8 +13,8 @@ from pathlib import Path
 from statistics import quantiles
 
 import pytest
-from engine_kit import accept, job_of, load_testkit
-from push_kit import Doors, Link, doors, new_user, socket_since
+from engine_kit import accept, job_of, load_testkit, new_user
+from push_kit import Doors, Link, doors, socket_since
 from served import serving, wait_until
 from websockets.sync.client import connect
 

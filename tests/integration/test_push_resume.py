@@ -20,8 +20,8 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
-from engine_kit import accept, eventually, job_of, load_testkit
-from push_kit import Doors, Link, doors, new_user, socket_since, stream_since
+from engine_kit import accept, eventually, job_of, load_testkit, new_user
+from push_kit import Doors, Link, doors, socket_since, stream_since
 
 from llmcoder.context import User
 from models.jobs import NewJob

@@ -51,6 +51,10 @@ class Nap(Model):
     deaf: bool = Field(False, description="Whether it ignores a request to end.")
 
 
+class Work(Model):
+    seconds: float = Field(ge=0, le=1, description="How long it takes.", examples=[0.005])
+
+
 class Trouble(Model):
     kind: Literal["bad_input", "transient", "rate_limited", "uncertain", "reconnect", "bug", "memory", "exit"] = Field(
         description="Which error it raises.", examples=["transient"]
@@ -81,6 +85,13 @@ def echo(given: Text, ctx: Context) -> Done:
 def take_nap(given: Nap, ctx: Context) -> Done:
     """Take some time, with progress."""
     return _nap(given, ctx)
+
+
+@action("test.work_briefly", effect=Effect.DRAFT)
+def work_briefly(given: Work, ctx: Context) -> Done:
+    """Take a little time, to the millisecond and without progress."""
+    time.sleep(given.seconds)
+    return Done()
 
 
 @action("test.take_heavy_nap", effect=Effect.DRAFT, queue=Queue.HEAVY, timeout_s=30)
