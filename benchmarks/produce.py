@@ -1,7 +1,8 @@
-"""One producer process: `python -m benchmarks.produce celery|ours|latency WARM_UP JOBS`.
+"""One producer process: `python -m benchmarks.produce celery|ours|latency|fairness WARM_UP JOBS`.
 
 `celery` and `ours` print, as JSON, the seconds from the first submit to the last one and to the end of the last job;
-`latency` prints for each of bare Celery's tasks the milliseconds from `delay()` to its run.
+`latency` prints for each of bare Celery's tasks the milliseconds from `delay()` to its run; `fairness` how many tasks
+waited when ten more came, then the milliseconds to the end of as many idle ones as the warm-up has, and of the ten.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 if TYPE_CHECKING:
+    from redis import Redis
+
     from models.jobs import NewJob
     from workers.submit import Submitter
 
@@ -26,7 +29,7 @@ AT_ONCE = 200
 
 def main() -> None:
     what, warm_up, jobs = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    print(json.dumps({"celery": celery, "ours": ours, "latency": latency}[what](warm_up, jobs)))
+    print(json.dumps({"celery": celery, "ours": ours, "latency": latency, "fairness": fairness}[what](warm_up, jobs)))
 
 
 def celery(warm_up: int, jobs: int) -> tuple[float, float]:
@@ -59,18 +62,46 @@ def celery(warm_up: int, jobs: int) -> tuple[float, float]:
 def latency(warm_up: int, jobs: int) -> list[float]:
     from redis import Redis
 
-    from benchmarks.peers.celery_app import ANSWERED, answer
+    from benchmarks.peers.celery_app import answer
 
     told = Redis.from_url(os.environ["REDIS_URL"])
     taken_ms = []
     for _ in range(warm_up + jobs):
         start = time.monotonic()
         answer.delay()
-        found = told.blpop([ANSWERED], timeout=WITHIN_S)
-        if found is None:
-            raise SystemExit("a task did not run")
-        taken_ms.append((float(found[1]) - start) * 1000)
+        taken_ms.append((_answered_at(told) - start) * 1000)
     return taken_ms[warm_up:]
+
+
+def fairness(warm_up: int, jobs: int) -> list[float]:
+    from redis import Redis
+
+    from benchmarks.peers import LATECOMERS
+    from benchmarks.peers.celery_app import work, work_and_answer
+
+    told = Redis.from_url(os.environ["REDIS_URL"])
+
+    def taken_ms(number: int) -> list[float]:
+        starts = []
+        for _ in range(number):
+            starts.append(time.monotonic())
+            work_and_answer.delay()
+        return [(_answered_at(told) - start) * 1000 for start in starts]  # they come in order, give or take a few ms
+
+    idle_ms = [taken_ms(1)[0] for _ in range(warm_up)]
+    for _ in range(jobs):
+        work.delay()
+    waiting = told.llen("celery")
+    return [waiting, *idle_ms, *taken_ms(LATECOMERS)]
+
+
+def _answered_at(told: Redis) -> float:
+    from benchmarks.peers.celery_app import ANSWERED
+
+    found = told.blpop([ANSWERED], timeout=WITHIN_S)
+    if found is None:
+        raise SystemExit("a task did not run")
+    return float(found[1])
 
 
 def ours(warm_up: int, jobs: int) -> tuple[float, float]:

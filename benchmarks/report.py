@@ -97,7 +97,11 @@ def _row(measurement: Measurement, name: str) -> list[str]:
     if name == measurement.baseline:
         return [name, *cells, "1"]
     ratios = measurement.ratios(name)
-    return [name, *cells, f"**{median(ratios):.2f}** ({', '.join(f'{ratio:.2f}' for ratio in ratios)})"]
+    return [name, *cells, f"**{_ratio(median(ratios))}** ({', '.join(map(_ratio, ratios))})"]
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.4f}"
 
 
 def _cell(value: float | None, column: Column) -> str:

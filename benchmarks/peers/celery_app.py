@@ -1,4 +1,4 @@
-"""Bare Celery, settings as shipped: a task that does nothing and keeps nothing. CELERY_BROKER_URL says where."""
+"""Bare Celery, settings as shipped: tasks that do nothing or little, and keep nothing. CELERY_BROKER_URL says where."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import time
 
 import redis
 from celery import Celery
+
+from benchmarks.peers import WORK_S
 
 #: The worker tells how many tasks it ran after each so many, so that being asked costs it nothing.
 TELL_EVERY = 500
@@ -31,4 +33,17 @@ def nothing() -> None:
 @app.task  # type: ignore[untyped-decorator]
 def answer() -> None:
     """Say at what time this ran; Linux has one monotonic clock for all processes."""
+    _redis.rpush(ANSWERED, time.monotonic())
+
+
+@app.task  # type: ignore[untyped-decorator]
+def work() -> None:
+    """Wait for something, as most jobs do."""
+    time.sleep(WORK_S)
+
+
+@app.task  # type: ignore[untyped-decorator]
+def work_and_answer() -> None:
+    """The same, and say at what time it was done."""
+    time.sleep(WORK_S)
     _redis.rpush(ANSWERED, time.monotonic())
