@@ -96,12 +96,14 @@ class Context(ABC):
         """
 
     @abstractmethod
-    def heed(self, headers: Mapping[str, str], account: str = "") -> None:
+    def heed(self, headers: Mapping[str, str], account: str = "", provider: str = "") -> None:
         """Let all workers know what a provider's answer says about its limits, see `llmcoder.rate.pause_until`.
 
         Args:
             headers: Of any answer, not only of a refusal.
             account: Which account there; empty for the one that the job uses.
+            provider: Whose answer, where it is not the provider of the job's own action: a service that other domains
+                use speaks for itself.
         """
 
     @property

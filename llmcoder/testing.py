@@ -1,7 +1,13 @@
 """Run one action with a fake context: no queue, no database, no broker.
 
-run = run_action(add_note, {"text": "milk"})
-assert run.result.text == "milk"
+    run = run_action(keep_text, {"text": "milk"}, FakeContext([PasteSettings(paste_url=server.url)]))
+    assert run.result.url == "https://pastes.example/1"
+    assert run.markers == [{"reference": str(run.context.job_id)}]  # what it armed its effect with
+    assert run.context.pauses == []  # no answer asked to wait
+
+The input that takes the effect back, for an action with a way back:
+
+    assert keep_text.undo.input(given, run.result) == PasteChoice(url="https://pastes.example/1")
 """
 
 from __future__ import annotations
@@ -29,7 +35,7 @@ P = TypeVar("P")
 
 
 class FakeContext(Context):
-    """A context that records what the action did.
+    """A context that records what the action did: `progress_seen`, `log_seen`, `tokens`, `markers`, `pauses`.
 
     Args:
         settings: Settings the action sees; other kinds have their defaults.
@@ -94,7 +100,7 @@ class FakeContext(Context):
             raise Cancelled("The job was cancelled before its effect.")
         self.markers.append(dict(marker or {}))
 
-    def heed(self, headers: Mapping[str, str], account: str = "") -> None:
+    def heed(self, headers: Mapping[str, str], account: str = "", provider: str = "") -> None:
         from llmcoder.rate import pause_until
 
         if (until := pause_until(headers, datetime.now(UTC))) is not None:

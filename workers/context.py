@@ -96,10 +96,12 @@ class JobContext(Context):
             raise Cancelled("The job was cancelled, or is another attempt's by now; nothing was sent.")
         self.check()  # while the database kept us waiting, this attempt may have been ended
 
-    def heed(self, headers: Mapping[str, str], account: str = "") -> None:
+    def heed(self, headers: Mapping[str, str], account: str = "", provider: str = "") -> None:
         until = pause_until(headers, datetime.now(UTC))
-        if until is not None:
-            claimed = self._attempt.claimed
+        claimed = self._attempt.claimed
+        if until is not None and provider not in ("", claimed.provider):
+            self._pause(provider, account, until)
+        elif until is not None:
             self._pause(claimed.provider, account or claimed.account, until)
 
     @property

@@ -6,6 +6,7 @@ asking again costs tokens and nothing else. The SDKs' own retries are off, or th
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,8 +29,15 @@ if TYPE_CHECKING:
 
 OPENAI_DEFAULT_MODEL = "gpt-5.4-mini"
 CHECK_TIMEOUT_S = 10.0
+#: Whose limits a refusal or an answer speaks of, whichever domain asked: the provider of this domain's actions.
+LIMITED = "llm"
 CONNECT_TIMEOUT_S = 5.0
 REASON_LIMIT = 300
+UNITS_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|h|m|s)")
+
+
+Headers = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -53,8 +61,11 @@ class Provider(ABC):
     """
 
     @abstractmethod
-    def complete(self, ask: Ask, on_text: Callable[[str], None]) -> Completion:
-        """Generate, giving each piece to `on_text` as it comes; whatever that raises ends the generation."""
+    def complete(self, ask: Ask, on_text: Callable[[str], None], on_headers: Callable[[Headers], None]) -> Completion:
+        """Generate, giving each piece to `on_text` as it comes; whatever that raises ends the generation.
+
+        The headers of an answer go to `on_headers`, as far as the SDK shows them.
+        """
 
     @abstractmethod
     def check(self) -> str:
@@ -88,10 +99,11 @@ class OpenAIProvider(Provider):
         self._model = settings.openai_model
         self._timeout_s = timeout_s
 
-    def complete(self, ask: Ask, on_text: Callable[[str], None]) -> Completion:
+    def complete(self, ask: Ask, on_text: Callable[[str], None], on_headers: Callable[[Headers], None]) -> Completion:
         with self._errors(), self._client() as client:
             model = ask.model or self._model or self._first_model(client)
             with self._stream(client, self._request(ask, model)) as stream:
+                on_headers(with_plain_limits(stream.response.headers))
                 _refuse_web_page(stream.response, self._url)
                 if "json" in stream.response.headers.get("content-type", ""):
                     return self._whole(stream.response, model, on_text)
@@ -165,7 +177,7 @@ class OpenAIProvider(Provider):
         for chunk in stream:
             piece, refusal, finish_here = _first_choice(chunk)
             if refusal:
-                raise Refused(f"{model} declined to answer: {_short(refusal)}")
+                raise Refused(f"{model} declined to answer: {self._told(refusal)}")
             pieces.append(piece)
             on_text(piece)
             usage, finish, model = chunk.usage or usage, finish_here or finish, chunk.model or model
@@ -180,7 +192,7 @@ class OpenAIProvider(Provider):
         response.read()
         raw = response.json()
         if isinstance(raw, dict) and raw.get("error"):
-            raise Transient(f"{self._url} could not answer: {_short(str(raw['error']))}")
+            raise Transient(f"{self._url} could not answer: {self._told(str(raw['error']))}")
         if not isinstance(raw, dict) or not raw.get("choices"):
             raise _not_the_protocol(self._url, "OPENAI_BASE_URL")
         answer = ChatCompletion.construct(**raw)  # as lenient as the SDK: servers leave out what they please
@@ -188,6 +200,10 @@ class OpenAIProvider(Provider):
         _refuse_filtered(getattr(answer.choices[0], "finish_reason", None), model)
         on_text(text)
         return Completion(text, "openai", answer.model or model, *_tokens(answer.usage))
+
+    def _told(self, reason: str) -> str:
+        """What the server said, without our key: some quote it wherever they can."""
+        return _short(reason.replace(self._key, "***"))
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -197,7 +213,7 @@ class OpenAIProvider(Provider):
         try:
             yield
         except openai.APIStatusError as error:
-            reason = _short(error.message.replace(self._key, "***"))
+            reason = self._told(error.message)
             if error.code == "insufficient_quota":  # comes as 429, yet no waiting helps
                 raise Refused(f"{self._url}: the account has no credit left. {reason}") from error
             raise by_status(error.status_code, self._url, reason, error.response.headers, "OPENAI_API_KEY") from error
@@ -206,7 +222,7 @@ class OpenAIProvider(Provider):
         except openai.APIConnectionError as error:
             raise _unreachable(self._url, error.__cause__) from error
         except openai.APIError as error:  # an error event in the middle of the stream
-            raise Transient(f"{self._url} broke off: {_short(error.message)}") from error
+            raise Transient(f"{self._url} broke off: {self._told(error.message)}") from error
         except httpx.HTTPError as error:
             raise _unreachable(self._url, error) from error
         except ValueError as error:  # JSON or shape; pydantic's error is one as well
@@ -221,7 +237,7 @@ class OllamaProvider(Provider):
         self._model = settings.ollama_model
         self._timeout_s = timeout_s
 
-    def complete(self, ask: Ask, on_text: Callable[[str], None]) -> Completion:
+    def complete(self, ask: Ask, on_text: Callable[[str], None], on_headers: Callable[[Headers], None]) -> Completion:
         options = {"num_predict": ask.max_tokens, "temperature": ask.temperature}
         with self._errors(), self._client() as client:
             model = ask.model or self._model or self._first_model(client)
@@ -296,6 +312,24 @@ def first_chat_model(models: Sequence[str]) -> str | None:
     return next((model for model in models if "embed" not in model), None)
 
 
+def with_plain_limits(headers: Headers) -> dict[str, str]:
+    """The headers, with OpenAI's limits of requests and tokens under the names that everybody else gives to limits.
+
+    Its resets are durations such as 6m0s or 250ms (platform.openai.com/docs/guides/rate-limits, "in headers").
+    """
+    plain = {name.lower(): value for name, value in headers.items()}
+    resets = [
+        _duration_s(plain.get(f"x-ratelimit-reset-{kind}", ""))
+        for kind in ("requests", "tokens")
+        if plain.get(f"x-ratelimit-remaining-{kind}") == "0"
+    ]
+    return plain | {"ratelimit-remaining": "0", "ratelimit-reset": f"{max(resets):.3f}"} if resets else plain
+
+
+def _duration_s(text: str) -> float:
+    return sum(float(number) * UNITS_S[unit] for number, unit in DURATION.findall(text))
+
+
 def by_status(status: int, where: str, reason: str, headers: Mapping[str, str], setting: str) -> ActionError:
     """The error that an answer's status stands for.
 
@@ -318,7 +352,7 @@ def by_status(status: int, where: str, reason: str, headers: Mapping[str, str], 
         case 404:
             return NotFound(f"{where} has no such model or address: {reason}")
         case 429:
-            return RateLimited(f"{where} asks to wait: {reason}", retry_at(headers, datetime.now(UTC)), "llm")
+            return RateLimited(f"{where} asks to wait: {reason}", retry_at(headers, datetime.now(UTC)), LIMITED)
         case 408 | 409 | 425 | -1:  # 409 is OpenAI's lock timeout
             return Transient(f"{where} could not answer: {reason}")
         case _ if status >= 500:

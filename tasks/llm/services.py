@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from llmcoder.context import Context
 from llmcoder.errors import (
@@ -66,7 +66,12 @@ class ConfiguredModels(LanguageModel):
 
     def _ask(self, name: str, ask: client.Ask, heard: Callable[[str], None]) -> Completion:
         silence_s = min(self._settings.llm_timeout_s, max(self._ctx.remaining_s, 1.0))
-        return client.provider(name, self._settings, silence_s).complete(ask, heard)
+        return client.provider(name, self._settings, silence_s).complete(ask, heard, self._heed)
+
+    def _heed(self, headers: Mapping[str, str]) -> None:
+        """Where there is a second provider to go to, nobody waits for the first: a pause would hold for both."""
+        if len(self._settings.configured()) == 1:
+            self._ctx.heed(headers, provider=client.LIMITED)
 
 
 class Listener:

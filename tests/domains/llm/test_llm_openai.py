@@ -256,3 +256,42 @@ def test_the_requests_keep_to_the_vendors_contract(strict_fake):
     assert "openai at" in settings.check()
     assert fake.operations() == ["POST /chat/completions", "GET /models"]
     assert fake.refusals() == []
+
+
+# --- limits
+
+
+@pytest.mark.parametrize(
+    ("said", "pauses_s"),
+    [
+        ({"x_ratelimit_remaining_requests": "0", "x_ratelimit_reset_requests": "6m0s"}, [360]),
+        ({"x_ratelimit_remaining_requests": "1", "x_ratelimit_reset_requests": "6m0s"}, []),
+        (
+            {
+                "x_ratelimit_remaining_requests": "0",
+                "x_ratelimit_reset_requests": "250ms",
+                "x_ratelimit_remaining_tokens": "0",
+                "x_ratelimit_reset_tokens": "1m1.5s",
+            },
+            [61.5],
+        ),
+        ({"ratelimit_remaining": "0", "ratelimit_reset": "30"}, [30]),
+        ({"retry_after": "20"}, [20]),
+        ({"x_ratelimit_remaining_requests": "0", "x_ratelimit_reset_requests": "soon"}, [0]),
+        ({}, []),
+    ],
+)
+def test_an_answer_that_uses_up_the_limit_pauses_everybody(server, openai, said, pauses_s):
+    whole = {"model": "tiny-1", "choices": [{"index": 0, "message": {"content": "Leases."}, "finish_reason": "stop"}]}
+    answer(server, 200, whole, **said)
+    began = datetime.now(UTC)
+    ctx = run(openai).context
+    assert [(pause - began).total_seconds() for pause in ctx.pauses] == [pytest.approx(s, abs=5) for s in pauses_s]
+
+
+def test_where_another_provider_can_be_asked_nobody_waits(server, openai, ollama):
+    whole = {"model": "tiny-1", "choices": [{"index": 0, "message": {"content": "Leases."}, "finish_reason": "stop"}]}
+    answer(server, 200, whole, retry_after="20")
+    both = openai.model_copy(update={"ollama_host": ollama.ollama_host, "ollama_model": "llama3"})
+    done = run(both)
+    assert (done.result.provider, done.context.pauses) == ("openai", [])
