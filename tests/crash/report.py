@@ -112,6 +112,6 @@ One seed gives the mix and the times of a row again; what the scheduler of the m
 |---|---|---|
 {rows}
 
-No fault in this table means that none was seen in so many: with no failure in n faults, the rate of failures per fault
-is below 3/n with 95 % confidence.
+Zeros are no proof: where n faults lost and doubled nothing, the rate of failures per fault is below 3/n with 95 %
+confidence.
 """
