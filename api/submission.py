@@ -14,6 +14,7 @@ from uuid import UUID
 import orjson
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from api.problems import HttpError
 from llmcoder.errors import NotConfigured
@@ -200,8 +201,8 @@ async def _with_results(
 
 def _parsed(body: bytes) -> Any:
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        return from_json(body, allow_inf_nan=False)  # as validation reads it: every digit of a number counts
+    except ValueError as error:
         raise NotJson("The body cannot be read as JSON.") from error
 
 

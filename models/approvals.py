@@ -6,12 +6,12 @@ A decision names the SHA-256 of the exact input it was given for, so that nobody
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-import orjson
 import sqlalchemy as sa
 from pydantic import JsonValue
 
@@ -71,8 +71,12 @@ def why_ask(effect: Effect, action: str, origin: Origin, tainted: bool, preferen
 
 
 def sha256(text: str) -> str:
-    """Of an input, in hex: of its JSON with sorted keys and no spaces, whatever its writer made of it."""
-    return hashlib.sha256(orjson.dumps(orjson.loads(text), option=orjson.OPT_SORT_KEYS)).hexdigest()
+    """Of an input, in hex: of its JSON with sorted keys and no spaces, whatever its writer made of it.
+
+    Not by orjson: it rounds integers of more than 64 bits, and two inputs would have one hash.
+    """
+    canonical = json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

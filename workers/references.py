@@ -7,12 +7,12 @@ that a client copied by itself does not, so clients that chain jobs refer.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-import orjson
 from pydantic import JsonValue
 
 from llmcoder.errors import ActionError, BadInput
@@ -23,6 +23,8 @@ KEY = "$ref"
 #: What a body with a reference contains, as bytes: a cheap first look.
 SIGN = b'"$ref"'
 _FORM = re.compile(r"/jobs/([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})#/result((?:/[^/]*)*)")
+#: RFC 6901, section 4: no leading zero. Python reads no number of thousands of digits.
+_INDEX = re.compile(r"0|[1-9][0-9]{0,15}")
 DEEPEST = 100
 
 
@@ -78,7 +80,7 @@ def _reference(given: dict[str, JsonValue]) -> tuple[UUID, str] | None:
 def _pointed_at(source: Source, pointer: str) -> JsonValue:
     if source.state != State.SUCCEEDED or source.result is None:
         raise NoResultYet(f"Job {source.id} is {source.state}; only what has succeeded can be referred to.")
-    value: Any = orjson.loads(source.result)
+    value: Any = json.loads(source.result)  # orjson rounds integers of more than 64 bits
     for part in pointer.split("/")[1:]:
         value = _step(value, part.replace("~1", "/").replace("~0", "~"), source, pointer)
     found: JsonValue = value
@@ -88,6 +90,6 @@ def _pointed_at(source: Source, pointer: str) -> JsonValue:
 def _step(value: Any, part: str, source: Source, pointer: str) -> Any:
     if isinstance(value, dict) and part in value:
         return value[part]
-    if isinstance(value, list) and part.isascii() and part.isdigit() and int(part) < len(value):
+    if isinstance(value, list) and _INDEX.fullmatch(part) and int(part) < len(value):
         return value[int(part)]
     raise BadInput(f"The result of job {source.id} has nothing at {pointer!r}: there is no {part!r}.")

@@ -404,3 +404,14 @@ def test_two_who_approve_at_once_let_it_run_once(served: Served, alice: httpx.Cl
 
 def test_the_hash_does_not_depend_on_how_the_input_is_written() -> None:
     assert approvals.sha256('{"b": 1, "a": "ü"}') == approvals.sha256('{"a":"\\u00fc","b":1}')
+
+
+def test_no_two_numbers_have_one_hash() -> None:
+    assert approvals.sha256(f'{{"cents": {2**64 + 1}}}') != approvals.sha256(f'{{"cents": {2**64 + 2}}}')
+
+
+def test_a_reference_beside_a_long_number_rounds_nothing(served: Served, alice: httpx.Client) -> None:
+    done = drafted(served, alice, "test.echo", {"text": "x"}, "x")
+    body = {"text": {"$ref": f"/jobs/{done['id']}#/result/text"}, "number": 2**64 + 1}
+    given = {"method": "POST", "url": "http://127.0.0.1/", "json": body}
+    assert alice.post("/http/request", json=given).json()["input"]["json"] == {"text": "x", "number": 2**64 + 1}

@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, Field, StringConstraints
 
-from llmcoder import Context, DeclarationError, Effect, Model, Queue, Retry, Settings, action
+from llmcoder import Context, DeclarationError, Effect, Model, Queue, Retry, Settings, Undo, action
+from llmcoder.action import SETTLE_S
+from llmcoder.rate import Rate
 
 
 class Note(Model):
@@ -73,6 +75,24 @@ def test_a_declared_action_can_still_be_called():
     assert declared(Note(text="milk"), None).text == "milk"
 
 
+DRAFT = action("demo.draft_note", effect=Effect.DRAFT)(write)
+ERASE = action("demo.erase_note", effect=Effect.DESTROY, repeatable=True)(write)
+
+
+def test_a_write_may_name_what_takes_it_back_and_whose_limits_it_keeps():
+    undo = Undo(ERASE, lambda given, written: Note(text=written.text))
+    declared = action(
+        "demo.write_note", effect=Effect.WRITE, repeatable=True, undo=undo, provider="notes_4", rate=Rate(10, 60)
+    )(write)
+    assert (declared.undo, declared.provider, declared.rate) == (undo, "notes_4", Rate(10, 60))
+    assert declared.undo.input(Note(text="milk"), Written(text="milk")) == Note(text="milk")
+
+
+def test_what_is_not_declared_has_the_domain_for_its_provider_and_comes_from_nobody_else():
+    assert (DRAFT.provider, DRAFT.rate, DRAFT.outside, DRAFT.undo) == ("demo", None, False, None)
+    assert DRAFT.settle_s == SETTLE_S
+
+
 class Aliased(Model):
     """An input with a field whose name is taken inside."""
 
@@ -110,12 +130,27 @@ def test_a_write_says_whether_it_is_repeatable(effect):
         ("demo.send", {"timeout_s": 100_000}, "timeout_s is 1 to"),
         ("demo.send", {"requires": (Note,)}, "requires lists"),
         ("demo.send", {"requires": (DemoSettings(),)}, "requires lists"),
+        ("demo.send", {"undo": Undo(ERASE, lambda given, written: given)}, "only a write has something to undo"),
+        ("demo.send", {"provider": "Open AI"}, "a provider's name has lower-case letters"),
+        ("demo.send", {"provider": "4chan"}, "a provider's name has lower-case letters"),
+        ("demo.send", {"provider": "x" * 61}, "up to 60"),
+        ("demo.send", {"settle_s": -0.1}, "settle_s is 0 or more"),
     ],
 )
 def test_a_wrong_declaration_fails_at_import_and_names_the_rule(name, declaration, rule):
     with pytest.raises(DeclarationError, match=rule) as caught:
         action(name, effect=Effect.DRAFT, **declaration)(write)
     assert str(caught.value).startswith(f"{name}: ")
+
+
+def test_what_undoes_an_effect_is_a_write_itself():
+    undo = Undo(DRAFT, lambda given, written: given)
+    with pytest.raises(DeclarationError, match=r"^demo\.send: what undoes an effect is a write itself$"):
+        action("demo.send", effect=Effect.WRITE, repeatable=True, undo=undo)(write)
+
+
+def test_a_settling_time_of_nothing_is_one():
+    assert action("demo.send", effect=Effect.WRITE, repeatable=True, settle_s=0)(write).settle_s == 0
 
 
 def without_docstring(given: Note, ctx: Context) -> Written:

@@ -1,0 +1,51 @@
+"""The registry: what actions say of their providers together."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import Field
+
+from llmcoder import Context, DeclarationError, Effect, Model, action
+from llmcoder.rate import Rate
+from llmcoder.registry import AnyAction, Registry
+
+
+class Note(Model):
+    """What to write down."""
+
+    text: str = Field(description="The note.", examples=["milk"])
+
+
+def declared(name: str, provider: str = "", rate: Rate | None = None, outside: bool = False) -> AnyAction:
+    @action(name, effect=Effect.DRAFT, provider=provider, rate=rate, outside=outside)
+    def draft(given: Note, ctx: Context) -> Note:
+        """Draft a note."""
+        return given
+
+    return draft
+
+
+def test_a_rate_is_declared_once_for_all_actions_of_a_provider() -> None:
+    found = Registry([declared("jira.a", rate=Rate(10, 60)), declared("jira.b"), declared("email.c")])
+    assert found.rates == {"jira": Rate(10, 60)}
+    assert found["jira.b"].provider == "jira"
+
+
+def test_actions_of_one_provider_may_not_differ_about_its_rate() -> None:
+    same = [declared("jira.a", rate=Rate(10, 60)), declared("jira.b", rate=Rate(10, 60.0))]
+    assert Registry(same).rates == {"jira": Rate(10, 60)}
+    other = declared("planning.c", provider="jira", rate=Rate(5, 60))
+    with pytest.raises(
+        DeclarationError, match=r"^planning\.c: a provider has one rate; another action of jira differs"
+    ):
+        Registry([*same, other])
+
+
+def test_what_brings_in_the_words_of_others_is_known_by_name() -> None:
+    assert Registry([declared("email.read", outside=True), declared("email.draft")]).outside == {"email.read"}
+
+
+@pytest.mark.parametrize(("calls", "per_s"), [(0, 60), (-1, 60), (1, 0), (1, -1)])
+def test_a_rate_that_makes_no_sense_is_refused(calls: int, per_s: float) -> None:
+    with pytest.raises(ValueError, match="calls >= 1"):
+        Rate(calls, per_s)
