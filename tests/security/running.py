@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 import psutil
+import psycopg
 import pytest
 import sqlalchemy as sa
 from canaries import Record
@@ -183,6 +184,21 @@ class Running:
                 for name in names:
                     conn.execute(sa.text(f"ALTER TABLE {name}_away RENAME TO {name}"))
 
+    @contextlib.contextmanager
+    def without_database(self) -> Iterator[None]:
+        """A PostgreSQL that lets nobody in; SQLite has no door to shut."""
+        if self.db.is_sqlite:
+            yield
+            return
+        name, server = self.db.url.database, self.db.url.set(drivername="postgresql", database="postgres")
+        with psycopg.connect(server.render_as_string(hide_password=False), autocommit=True) as conn:
+            conn.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'.encode())
+            conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+            try:
+                yield
+            finally:
+                conn.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'.encode())
+
     def stop(self) -> None:
         self.supervisor.send_signal(signal.SIGINT)
         self.supervisor.wait(30)
@@ -208,12 +224,12 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def running(folder: Path, db_url: str, dotenv: dict[str, str]) -> Iterator[Running]:
+def running(folder: Path, db: Database, dotenv: dict[str, str]) -> Iterator[Running]:
     """Start everything from a `.env`, as a first start does.
 
     Args:
         folder: The `.env`, the data folder and what the terminal showed lie in it.
-        db_url: As the test itself reaches the database.
+        db: As the test itself reaches the database.
     """
     ports = {"API_PORT": str(free_port()), "FLOWER_PORT": str(free_port())}
     (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in (dotenv | ports).items()))
@@ -227,11 +243,9 @@ def running(folder: Path, db_url: str, dotenv: dict[str, str]) -> Iterator[Runni
         supervisor = subprocess.Popen(
             [sys.executable, "-m", "api.cli", "up"], cwd=ROOT, env=env, stdout=terminal, stderr=terminal
         )
-    db = Database(db_url)
     made = Running(folder, env, int(ports["API_PORT"]), int(ports["FLOWER_PORT"]), db, supervisor)
     try:
         wait_until(made.is_ready, STARTS_WITHIN_S, "the engine to be ready")
         yield made
     finally:
         made.stop()
-        db.close()

