@@ -23,19 +23,46 @@ def read_or_make(path: Path) -> bytes:
     return path.read_bytes()
 
 
+def replace(path: Path, content: bytes) -> None:
+    """Give the file another content, all of it or nothing; for a caller that shuts out others who do the same.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    draft = _draft(path, content)
+    try:
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    _keep_names(path)
+
+
 def _make(path: Path) -> None:
     # Complete before it has its name: nobody reads half a key. Linked and not renamed: nobody's key is replaced.
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    draft = _draft(path, secrets.token_bytes(KEY_BYTES))
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
         with suppress(FileExistsError):
             os.link(draft, path)
     finally:
         draft.unlink()
+    _keep_names(path)
+
+
+def _draft(path: Path, content: bytes) -> Path:
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        draft.unlink()
+        raise
+    return draft
+
+
+def _keep_names(path: Path) -> None:
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -235,6 +235,15 @@ class EngineSettings(Settings):
     refresh_token_expire_days: int = Field(30, ge=1, le=365, description="Life of an unused refresh token, in days.")
     max_body_bytes: int = Field(2_097_152, ge=1_024, description="Largest request body the API takes, in bytes.")
 
+    public_url: str | None = Field(
+        None, description="Where browsers reach the API, such as https://jobs.example.org; API_HOST and API_PORT else."
+    )
+    connections_keys: SecretStr | None = Field(
+        None,
+        description="Keys that connected accounts are sealed with, comma separated, in place of connections.key: for "
+        "several machines. Each is 32 random bytes in base64.",
+    )
+
     flower_host: str = Field("127.0.0.1", description="Address Flower listens on.")
     flower_port: Port = Field(5555, description="Port Flower listens on.")
     flower_password: SecretStr | None = Field(None, description="Password of Flower; made at first start when unset.")
@@ -271,6 +280,15 @@ class EngineSettings(Settings):
             raise ValueError("must start with sqlite:/// or postgresql://")
         return url
 
+    @field_validator("public_url")
+    @classmethod
+    def _some_origin(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        if not url.startswith(("http://", "https://")) or "?" in url or "#" in url:
+            raise ValueError("must be an address such as https://jobs.example.org")
+        return url.rstrip("/")
+
     @field_validator("redis_url")
     @classmethod
     def _known_redis(cls, url: str) -> str:
@@ -284,6 +302,12 @@ class EngineSettings(Settings):
         if "://" not in url:
             raise ValueError("must be an address such as redis://… or amqp://…")
         return url
+
+    @property
+    def reached_at(self) -> str:
+        """Where browsers reach the API, without a slash at its end."""
+        host = f"[{self.api_host}]" if ":" in self.api_host else self.api_host
+        return self.public_url or f"http://{host}:{self.api_port}"
 
     @property
     def redis_is_embedded(self) -> bool:

@@ -202,6 +202,13 @@ sa.Index("ix_jobs_expires", jobs.c.expires_at, postgresql_where=_EXPIRES, sqlite
 _UNDOES = jobs.c.undo_of.is_not(None)
 sa.Index("uq_jobs_undo_of", jobs.c.undo_of, unique=True, postgresql_where=_UNDOES, sqlite_where=_UNDOES)
 
+# what waits for an account to be connected again
+_RECONNECT = sa.and_(_STATE == "waiting", jobs.c.reason == "reconnect")
+sa.Index(
+    "ix_jobs_reconnect", jobs.c.user_id, jobs.c.provider, jobs.c.account,
+    postgresql_where=_RECONNECT, sqlite_where=_RECONNECT,
+)  # fmt: skip
+
 # How far each user has come in taking turns: a job's `turn` is its user's next one, see models.turns.
 turns = sa.Table(
     "turns",
@@ -244,7 +251,38 @@ connections = sa.Table(
     sa.Column("state", sa.String(12), nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="1"),  # of the secret; fences who renews it
+    sa.Column("renewing_until", Instant),  # somebody has a new access token made
+    sa.Column("shown", sa.Text, nullable=False, server_default="{}"),  # what is no secret, as JSON
+    sa.Column("scopes", sa.Text, nullable=False, server_default="[]"),  # what was granted, as JSON
+    sa.Column("expires_at", Instant),  # of the access token
+    sa.Column("checked_at", Instant),  # it worked then
+    sa.Column("error", sa.Text),  # why it is broken
     sa.UniqueConstraint("user_id", "provider", "account", name="uq_connections_account"),
+)
+
+# Sign-ins at a provider that have begun, for a few minutes; who comes back from there names the state.
+oauth_states = sa.Table(
+    "oauth_states",
+    metadata,
+    sa.Column("state_hash", sa.String(64), primary_key=True),
+    sa.Column("user_id", Id, sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("provider", sa.String(40), nullable=False),
+    sa.Column("secret", sa.LargeBinary, nullable=False),  # the PKCE verifier, sealed
+    sa.Column("key_version", sa.Integer, nullable=False),
+    sa.Column("redirect_uri", sa.Text, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False),
+    sa.Index("ix_oauth_states_expires_at", "expires_at"),  # prune
+)
+
+# By what the keys of the sealed columns are known; see models.vault.
+key_fingerprints = sa.Table(
+    "key_fingerprints",
+    metadata,
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("fingerprint", sa.String(32), nullable=False, unique=True),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("retired_at", Instant),  # nothing is sealed with it any more
 )
 
 # Who did what, never with which secret; see models.audit. Triggers refuse every change but a new row.

@@ -1,0 +1,349 @@
+"""Secrets in rows: AES-256-GCM under keys that are not in the database but in the data folder (`connections.key`).
+
+There may be several keys. The database knows each by a version and a fingerprint, so a process that has another key
+than the rows were sealed with says so when it starts, and not when a job needs an account. The newest version seals;
+the others only open, until `rotate` has sealed everything anew and drops them.
+
+What is sealed is bound to its row: the text of another row, or of another user's, does not open in its place.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from llmcoder import keyfile
+from llmcoder.config import config
+from llmcoder.config_file import exclusive
+from llmcoder.errors import ActionError
+from llmcoder.keyfile import KEY_BYTES
+from llmcoder.settings import EngineSettings
+from models.db import Database
+from models.tables import connections, key_fingerprints, oauth_states
+
+KEY_FILE = "connections.key"
+NONCE_BYTES = 12
+BATCH = 100
+
+
+class VaultError(ActionError):
+    """The keys of this process do not open what the database holds; the detail says what to do."""
+
+    slug, title, status = "connection-keys", "The keys of the connections are wrong or missing", 503
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What stands in a row.
+
+    Attributes:
+        version: Of the key.
+        box: Nonce and ciphertext.
+    """
+
+    version: int
+    box: bytes
+
+
+#: To what something sealed belongs: the ids of its row.
+About = Sequence[UUID | str]
+
+
+def seal(conn: sa.Connection, plain: bytes, about: About, now: datetime) -> Sealed:
+    """Seal with the newest key, in the transaction that writes it; makes the first key where there is none.
+
+    Raises:
+        VaultError: This process does not have the newest key.
+    """
+    newest = _newest(conn, now)
+    return _seal(newest.version, _held(newest), plain, about)
+
+
+def open_(conn: sa.Connection, sealed: Sealed, about: About) -> bytes:
+    """What was sealed.
+
+    Raises:
+        VaultError: This process does not have that key, or it was not sealed for this row.
+    """
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    known = {row.version: row for row in conn.execute(_KNOWN)}
+    if sealed.version not in known:
+        raise VaultError(f"The database does not know its key {sealed.version}: somebody has changed it by hand.")
+    nonce, text = sealed.box[:NONCE_BYTES], sealed.box[NONCE_BYTES:]
+    key = _held(Known(*known[sealed.version]))
+    try:
+        return AESGCM(key).decrypt(nonce, text, _bound(sealed.version, about))
+    except InvalidTag:
+        pass
+    # Raised outside the handler: nothing of it says more.
+    raise VaultError("What is kept of this account was damaged, or put there from another one. Connect it again.")
+
+
+def check(conn: sa.Connection) -> None:
+    """For the start of a process: whether it has every key that the database needs.
+
+    Raises:
+        VaultError: It lacks one.
+    """
+    for row in conn.execute(_KNOWN):
+        _held(Known(*row))
+
+
+def verify(db: Database) -> None:
+    """As `check`, for a process that has just been given its database; one without tables needs no key yet.
+
+    Raises:
+        VaultError: A key is wrong or missing.
+    """
+    with db.read() as conn:
+        if sa.inspect(conn).has_table(key_fingerprints.name):
+            check(conn)
+
+
+def rotate(db: Database) -> Rotated:
+    """Seal everything with a new key, and drop the old ones. Going on after an interruption is calling it again.
+
+    Raises:
+        VaultError: The keys are given by CONNECTIONS_KEYS, and no new one is among them; or one is missing.
+    """
+    with db.write() as conn:
+        check(conn)
+        new = _begin(conn, db.now())
+    sealed = 0
+    while True:
+        with db.write() as conn:
+            count = _seal_some_anew(conn, new)
+            retired = count == 0 and _retire(conn, new.version, db.now())
+        sealed += count
+        if retired:
+            return Rotated(new.version, sealed, _drop(db))
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """What a rotation came to.
+
+    Attributes:
+        version: Of the key that seals from now on.
+        sealed: Rows that were sealed anew.
+        dropped: Keys that nothing needs any more.
+    """
+
+    version: int
+    sealed: int
+    dropped: int
+
+
+# --- keys
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A key as the database knows it."""
+
+    version: int
+    fingerprint: str
+
+
+_KNOWN = (
+    sa.select(key_fingerprints.c.version, key_fingerprints.c.fingerprint)
+    .where(key_fingerprints.c.retired_at.is_(None))
+    .order_by(key_fingerprints.c.version)
+)
+
+
+def fingerprint(key: bytes) -> str:
+    """What may be known of a key."""
+    return hashlib.sha256(b"llmcoder connections key" + key).hexdigest()[:32]
+
+
+def held() -> dict[str, bytes]:
+    """The keys of this process by fingerprint: from CONNECTIONS_KEYS, else from the key file; empty if there is none.
+
+    Raises:
+        VaultError: They are no keys.
+    """
+    settings = _settings()
+    if settings.connections_keys is not None:
+        return {fingerprint(key): key for key in _of_setting(settings.connections_keys.get_secret_value())}
+    path = settings.data_dir / KEY_FILE
+    found = keyfile.read_or_make(path) if path.exists() else b""
+    if len(found) % KEY_BYTES:
+        raise VaultError(f"{path} does not hold keys of {KEY_BYTES} bytes. Put it back from a backup.")
+    return {fingerprint(key): key for key in (found[at : at + KEY_BYTES] for at in range(0, len(found), KEY_BYTES))}
+
+
+def _settings() -> EngineSettings:
+    return config().get(EngineSettings)
+
+
+def _of_setting(text: str) -> Iterator[bytes]:
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        try:
+            key = base64.b64decode(part.replace("-", "+").replace("_", "/") + "=" * (-len(part) % 4), validate=True)
+        except binascii.Error:
+            key = b""
+        if len(key) != KEY_BYTES:
+            rule = f"{KEY_BYTES} random bytes in base64 each, such as `openssl rand -base64 {KEY_BYTES}` makes"
+            raise VaultError(f"CONNECTIONS_KEYS holds something that is no key; keys are {rule}.")
+        yield key
+
+
+def _held(known: Known) -> bytes:
+    key = held().get(known.fingerprint)
+    if key is not None:
+        return key
+    path = _settings().data_dir.absolute() / KEY_FILE
+    place = f"{path} does not hold it" if _settings().connections_keys is None else "CONNECTIONS_KEYS does not hold it"
+    raise VaultError(
+        f"The connected accounts are sealed with a key (version {known.version}, fingerprint {known.fingerprint}), and "
+        f"{place}. Put back the {KEY_FILE} that belongs to this database, from a backup or from the machine that made "
+        "it; without it every account must be removed and connected again."
+    )
+
+
+def _newest(conn: sa.Connection, now: datetime) -> Known:
+    # FOR SHARE: a rotation retires a key only when nobody is about to write something sealed with it.
+    query = _KNOWN.order_by(None).order_by(key_fingerprints.c.version.desc()).limit(1).with_for_update(read=True)
+    found = conn.execute(query).first()
+    if found is None:
+        if not held():
+            keyfile.read_or_make(_settings().data_dir / KEY_FILE)
+        _add(conn, Known(1, next(reversed(held()))), now)
+        found = conn.execute(query).one()
+    return Known(*found)
+
+
+def _add(conn: sa.Connection, new: Known, now: datetime) -> None:
+    kind = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
+    row = {"version": new.version, "fingerprint": new.fingerprint, "created_at": now}
+    conn.execute(kind(key_fingerprints).values(row).on_conflict_do_nothing())
+
+
+# --- sealing
+
+
+def _seal(version: int, key: bytes, plain: bytes, about: About) -> Sealed:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    return Sealed(version, nonce + AESGCM(key).encrypt(nonce, plain, _bound(version, about)))
+
+
+def _bound(version: int, about: About) -> bytes:
+    return "\0".join(["llmcoder", str(version), *map(str, about)]).encode()
+
+
+# --- rotating
+
+
+def _begin(conn: sa.Connection, now: datetime) -> Known:
+    """The new key: one that is held and that the database does not know, from an interruption or an operator."""
+    every = {row.fingerprint for row in conn.execute(sa.select(key_fingerprints.c.fingerprint))}
+    versions = sa.select(sa.func.coalesce(sa.func.max(key_fingerprints.c.version), 0))
+    unknown = [print_ for print_ in held() if print_ not in every]
+    unfinished = _unfinished(conn)
+    if unfinished is not None and not unknown:
+        return unfinished
+    if not unknown:
+        if _settings().connections_keys is not None:
+            raise VaultError(
+                "The keys come from CONNECTIONS_KEYS, and there is no new one among them. Add one on every machine "
+                f"(`openssl rand -base64 {KEY_BYTES}`), then rotate."
+            )
+        unknown = [fingerprint(_made(_settings().data_dir / KEY_FILE))]
+    new = Known(conn.execute(versions).scalar_one() + 1, unknown[-1])
+    _add(conn, new, now)
+    return new
+
+
+def _unfinished(conn: sa.Connection) -> Known | None:
+    """The newest key, if an interrupted rotation left older ones beside it."""
+    known = [Known(*row) for row in conn.execute(_KNOWN)]
+    return known[-1] if len(known) > 1 else None
+
+
+def _made(path: Path) -> bytes:
+    """One more key at the end of the file, on disk before anything is sealed with it."""
+    with exclusive(path):
+        before = keyfile.read_or_make(path) if path.exists() else b""
+        key = secrets.token_bytes(KEY_BYTES)
+        keyfile.replace(path, before + key)
+    return key
+
+
+def _seal_some_anew(conn: sa.Connection, new: Known) -> int:
+    """A batch of rows that other keys sealed."""
+    key, done = _held(new), 0
+    for table, about in ABOUT.items():
+        older = sa.select(table).where(table.c.key_version != new.version).limit(BATCH).with_for_update()
+        for row in conn.execute(older).mappings().all():
+            belongs = [row[name] for name in about]
+            plain = _opened(conn, row, belongs)
+            sealed = _seal(new.version, key, plain, belongs)
+            (mark,) = table.primary_key.columns
+            values = {"secret": sealed.box, "key_version": sealed.version}
+            conn.execute(sa.update(table).where(mark == row[mark.name]).values(values))
+            done += 1
+    return done
+
+
+def _opened(conn: sa.Connection, row: sa.RowMapping, about: About) -> bytes:
+    try:
+        return open_(conn, Sealed(row["key_version"], row["secret"]), about)
+    except VaultError as error:
+        raise VaultError(
+            f"{' '.join(map(str, about))}: {error.detail} `llmcoder connections remove` takes it out."
+        ) from None
+
+
+#: Tables with a sealed column, and the columns that say to what it belongs.
+ABOUT: Mapping[sa.Table, tuple[str, ...]] = {
+    connections: ("id", "user_id", "provider"),
+    oauth_states: ("state_hash", "user_id", "provider"),
+}
+
+
+def _retire(conn: sa.Connection, newest: int, now: datetime) -> bool:
+    """Say that nothing needs the older keys any more; False where a row came in between."""
+    old = sa.and_(key_fingerprints.c.version != newest, key_fingerprints.c.retired_at.is_(None))
+    query = sa.update(key_fingerprints).where(old).values(retired_at=now).returning(key_fingerprints.c.version)
+    retired = list(conn.execute(query).scalars())
+    if not any(_has_older(conn, table, newest) for table in ABOUT):
+        return True
+    mine = key_fingerprints.c.version.in_(retired)
+    conn.execute(sa.update(key_fingerprints).where(mine).values(retired_at=None))
+    return False
+
+
+def _has_older(conn: sa.Connection, table: sa.Table, newest: int) -> bool:
+    return (
+        conn.execute(sa.select(table.c.key_version).where(table.c.key_version != newest).limit(1)).first() is not None
+    )
+
+
+def _drop(db: Database) -> int:
+    """Take retired keys out of the file, those of an interrupted rotation too; of a setting the operator takes them."""
+    if _settings().connections_keys is not None:
+        return 0
+    path = _settings().data_dir / KEY_FILE
+    with exclusive(path), db.read() as conn:
+        gone = sa.select(key_fingerprints.c.fingerprint).where(key_fingerprints.c.retired_at.is_not(None))
+        retired = set(conn.execute(gone).scalars())
+        before = held()
+        kept = [key for print_, key in before.items() if print_ not in retired]
+        if len(kept) < len(before):
+            keyfile.replace(path, b"".join(kept))
+    return len(before) - len(kept)
