@@ -56,6 +56,8 @@ config().register(*registry().settings())
 paths = create_app().openapi()["paths"]
 assert "post" in paths["/pastes/keep_text"], sorted(paths)
 assert registry()["pastes.keep_text"].input_schema["properties"]["text"]["description"] == "The text to keep."
+assert registry()["pastes.keep_text"].undo.action.name == "pastes.remove_text"
+assert registry().rates["pastes"].calls == 60
 assert {view.name for view in config().describe()} >= {"PASTE_URL", "PASTE_TOKEN"}
 from workers.app import app
 assert "pastes.keep_text" in app.tasks
