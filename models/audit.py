@@ -58,6 +58,9 @@ class Event(StrEnum):
     CONNECTION_ADDED = "connection.added"
     CONNECTION_CHANGED = "connection.changed"
     CONNECTION_REMOVED = "connection.removed"
+    CONNECTION_BROKEN = "connection.broken"  # its provider refuses what proves it
+    CONNECTION_MENDED = "connection.mended"
+    CONNECTION_KEYS_ROTATED = "connection.keys_rotated"
     JOB_APPROVED = "job.approved"
     JOB_REJECTED = "job.rejected"
     JOB_EXPIRED = "job.expired"  # nobody approved it in time

@@ -60,8 +60,8 @@ class Reason(StrEnum):
 
 _S = State
 TRANSITIONS: Mapping[State, frozenset[State]] = {
-    _S.QUEUED: frozenset({_S.RUNNING, _S.SCHEDULED, _S.CANCELLED, _S.FAILED, _S.UNCERTAIN}),
-    _S.SCHEDULED: frozenset({_S.QUEUED, _S.CANCELLED, _S.UNCERTAIN}),
+    _S.QUEUED: frozenset({_S.RUNNING, _S.SCHEDULED, _S.WAITING, _S.CANCELLED, _S.FAILED, _S.UNCERTAIN}),
+    _S.SCHEDULED: frozenset({_S.QUEUED, _S.WAITING, _S.CANCELLED, _S.UNCERTAIN}),
     _S.RUNNING: frozenset(
         {_S.SUCCEEDED, _S.FAILED, _S.CANCELLED, _S.UNCERTAIN, _S.SCHEDULED, _S.QUEUED, _S.WAITING},
     ),

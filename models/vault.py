@@ -25,7 +25,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from llmcoder import keyfile
 from llmcoder.config import config
 from llmcoder.config_file import exclusive
-from llmcoder.errors import ActionError
+from llmcoder.errors import NeedsReconnect, Transient
 from llmcoder.keyfile import KEY_BYTES
 from llmcoder.settings import EngineSettings
 from models.db import Database
@@ -36,10 +36,14 @@ NONCE_BYTES = 12
 BATCH = 100
 
 
-class VaultError(ActionError):
-    """The keys of this process do not open what the database holds; the detail says what to do."""
+class VaultError(Transient):
+    """The keys of this process do not open what the database holds; the detail says what an operator does."""
 
-    slug, title, status = "connection-keys", "The keys of the connections are wrong or missing", 503
+    slug, title = "connection-keys", "The keys of the connections are wrong or missing"
+
+
+class Damaged(NeedsReconnect):
+    """The key is there and does not open what stands in the row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,8 @@ def open_(conn: sa.Connection, sealed: Sealed, about: About) -> bytes:
     """What was sealed.
 
     Raises:
-        VaultError: This process does not have that key, or it was not sealed for this row.
+        VaultError: This process does not have that key.
+        Damaged: It was not sealed for this row, or is not what was sealed.
     """
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -88,7 +93,7 @@ def open_(conn: sa.Connection, sealed: Sealed, about: About) -> bytes:
     except InvalidTag:
         pass
     # Raised outside the handler: nothing of it says more.
-    raise VaultError("What is kept of this account was damaged, or put there from another one. Connect it again.")
+    raise Damaged("What is kept of this account was damaged, or put there from another one. Connect it again.")
 
 
 def check(conn: sa.Connection) -> None:
@@ -117,6 +122,7 @@ def rotate(db: Database) -> Rotated:
 
     Raises:
         VaultError: The keys are given by CONNECTIONS_KEYS, and no new one is among them; or one is missing.
+        Damaged: A row does not open; the detail names it.
     """
     with db.write() as conn:
         check(conn)
