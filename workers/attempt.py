@@ -33,6 +33,7 @@ class Attempt:
         self.armed = claimed.armed_at is not None
         self.started_at: float | None = None  # monotonic; None while it waits for a slot
         self.lease_until: float | None = None  # monotonic; past it the job may be another's by now
+        self.in_doubt = False  # an earlier attempt may have had the effect, and it is repeated all the same
         self.settled = False  # its ending was written, by whoever came first
         self._ending = threading.Event()
         self._end: End | None = None

@@ -6,7 +6,7 @@ was asked or the action says that repeating is harmless.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from llmcoder.action import Retry
@@ -33,6 +33,7 @@ class Facts:
 
     Attributes:
         armed: The effect may have happened, in this attempt or an earlier one.
+        in_doubt: An earlier attempt may have had the effect, and it was repeated all the same since that does no harm.
         attempt: The attempt that ended, from 1.
     """
 
@@ -43,6 +44,7 @@ class Facts:
     attempt: int
     max_attempts: int
     retry: Retry
+    in_doubt: bool = False
 
     @property
     def failures(self) -> int:
@@ -80,6 +82,10 @@ def after_error(error: BaseException, facts: Facts, now: datetime, chance: float
         error: What the action raised; anything that is no `ActionError` is a bug in the action.
         chance: A random number from 0 to 1, for the jitter of retries.
     """
+    return _keep_doubt(_after_error(error, facts, now, chance), facts)
+
+
+def _after_error(error: BaseException, facts: Facts, now: datetime, chance: float) -> Verdict:
     problem = as_problem(error)
     if isinstance(error, Cancelled):
         return _open_effect(facts, Reason.CANCELLED, problem, now) or Verdict(State.CANCELLED)
@@ -93,7 +99,8 @@ def after_error(error: BaseException, facts: Facts, now: datetime, chance: float
     if isinstance(error, Uncertain | TimedOut):
         reason = Reason.TIMED_OUT if isinstance(error, TimedOut) else Reason.NO_ANSWER
         sent = isinstance(error, Uncertain) and facts.writes
-        return _open_effect(facts, reason, problem, now, sent=sent) or _again(facts, problem, now, chance, reason)
+        again = _again(facts, problem, now, chance, reason)
+        return _open_effect(facts, reason, problem, now, sent=sent, again=again) or again
     if isinstance(error, ActionError):
         return Verdict(State.FAILED, error=problem)
     return _open_effect(facts, Reason.BROKE, problem, now) or Verdict(State.FAILED, error=problem)
@@ -119,8 +126,12 @@ def after_loss(facts: Facts, losses: int, cancel_requested: bool, now: datetime)
     Args:
         losses: Workers that died under the job, this one included.
     """
-    if opened := _open_effect(facts, Reason.WORKER_LOST, _LOST_IN_EFFECT, now):
-        return opened
+    verdict = _after_loss(losses, cancel_requested, now)
+    opened = _open_effect(facts, Reason.WORKER_LOST, _LOST_IN_EFFECT, now, again=verdict)
+    return _keep_doubt(opened or verdict, facts)
+
+
+def _after_loss(losses: int, cancel_requested: bool, now: datetime) -> Verdict:
     if cancel_requested:
         return Verdict(State.CANCELLED)
     if losses >= MAX_LOSSES:
@@ -141,15 +152,38 @@ def as_problem(error: BaseException) -> dict[str, str]:
 
 
 def _open_effect(
-    facts: Facts, reason: Reason, problem: dict[str, str], now: datetime, *, sent: bool = False
+    facts: Facts,
+    reason: Reason,
+    problem: dict[str, str],
+    now: datetime,
+    *,
+    sent: bool = False,
+    again: Verdict | None = None,
 ) -> Verdict | None:
-    """The verdict while the effect may have happened; None where it surely did not, or repeating is harmless."""
-    if not (facts.armed or sent) or facts.repeatable:
+    """The verdict while the effect may have happened; None where it surely did not.
+
+    Args:
+        sent: The action says so, whether it armed the effect or not.
+        again: What would follow if there were no effect; for one that may be repeated it does, while it repeats.
+    """
+    if not (facts.armed or sent):
         return None
-    if facts.reconcilable and facts.attempts_left:
+    if facts.repeatable and again is not None and again.to in (State.SCHEDULED, State.QUEUED):
+        return replace(again, stays_armed=True)
+    if facts.armed and facts.reconcilable and facts.attempts_left:
         due_at = now + timedelta(seconds=RECONCILE_WAIT_S)
         return Verdict(State.SCHEDULED, Reason.RECONCILE, due_at, problem, stays_armed=True)
     return Verdict(State.UNCERTAIN, reason, error=problem, stays_armed=True)
+
+
+def _keep_doubt(verdict: Verdict, facts: Facts) -> Verdict:
+    """What may have happened in an earlier attempt has not failed, and is not forgotten."""
+    if not facts.in_doubt:
+        return verdict
+    if verdict.to in (State.FAILED, State.CANCELLED):
+        reason = verdict.reason or (Reason.CANCELLED if verdict.to is State.CANCELLED else Reason.NO_ANSWER)
+        return replace(verdict, to=State.UNCERTAIN, reason=reason, stays_armed=True)
+    return replace(verdict, stays_armed=True)
 
 
 def _again(

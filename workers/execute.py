@@ -86,7 +86,7 @@ def past_deadline(attempt: Attempt, now: datetime) -> Move:
 def given_back(attempt: Attempt, now: datetime) -> Move:
     """The transition of an attempt whose worker stops before it ended; it is no loss and counts for nothing."""
     claimed = attempt.claimed
-    facts = _facts(attempt.action, attempt.armed, claimed.attempt, claimed.max_attempts)
+    facts = _facts(attempt.action, attempt.armed, claimed.attempt, claimed.max_attempts, attempt.in_doubt)
     verdict = after_loss(facts, 0, False, now)
     if verdict.to is State.QUEUED:
         verdict = replace(verdict, reason=Reason.RELEASED)
@@ -120,7 +120,7 @@ def _settle_earlier(
     if action.reconcile is None:
         if not action.repeatable:
             raise Uncertain("An earlier attempt may have had its effect, and nobody can be asked.")
-        attempt.armed = False
+        attempt.armed, attempt.in_doubt = False, True
         return None
     try:
         given = _input(action, attempt.claimed)
@@ -139,6 +139,9 @@ def _not_found(attempt: Attempt, action: AnyAction, clock: Clock) -> Ending | No
     assert attempt.claimed.armed_at is not None
     if attempt.claimed.restored_at is not None and attempt.claimed.armed_at <= attempt.claimed.restored_at:
         return Ending(_move(attempt, Verdict(State.UNCERTAIN, Reason.RESTORED, error=_LOST_TIME, stays_armed=True)))
+    if action.repeatable:
+        attempt.armed, attempt.in_doubt = False, True
+        return None
     too_early_s = action.timeout_s + action.settle_s - clock.since_s(attempt.claimed.armed_at)
     if too_early_s <= 0:
         attempt.armed = False
@@ -173,8 +176,17 @@ def _run(attempt: Attempt, action: AnyAction, given: Any, ctx: JobContext, max_r
 def _after(error: BaseException, attempt: Attempt, action: AnyAction | None, now: datetime) -> Ending:
     _log_defect(error, attempt)
     claimed = attempt.claimed
-    facts = _facts(action, attempt.armed, claimed.attempt, claimed.max_attempts)
-    return _ending(error, attempt, action, after_error(error, facts, now, random.random()))
+    facts = _facts(action, attempt.armed, claimed.attempt, claimed.max_attempts, attempt.in_doubt)
+    ending = _ending(error, attempt, action, after_error(error, facts, now, random.random()))
+    return ending if attempt.armed or attempt.in_doubt else _armed_now(ending, now)
+
+
+def _armed_now(ending: Ending, now: datetime) -> Ending:
+    """An effect that may have happened without having been armed is armed afterwards, so that nobody forgets it."""
+    if "armed_at" in ending.move.values or ending.move.to is State.SUCCEEDED:
+        return ending
+    values = {**ending.move.values, "armed_at": now, "marker": "{}"}
+    return replace(ending, move=replace(ending.move, values=values, of_effect=True))
 
 
 def _ending(error: BaseException, attempt: Attempt, action: AnyAction | None, verdict: Verdict) -> Ending:
@@ -211,7 +223,7 @@ def _where(error: BaseException) -> list[str]:
     return frames[-6:]
 
 
-def _facts(action: AnyAction | None, armed: bool, attempt: int, max_attempts: int) -> Facts:
+def _facts(action: AnyAction | None, armed: bool, attempt: int, max_attempts: int, in_doubt: bool = False) -> Facts:
     if action is None:  # of an unknown action only the worst may be assumed
         return Facts(True, False, False, armed, attempt, max_attempts, Retry())
     return Facts(
@@ -222,6 +234,7 @@ def _facts(action: AnyAction | None, armed: bool, attempt: int, max_attempts: in
         attempt=attempt,
         max_attempts=max_attempts,
         retry=action.retry,
+        in_doubt=in_doubt,
     )
 
 

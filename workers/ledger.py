@@ -6,9 +6,11 @@ transaction. It is durable as soon as it holds a promise (an armed effect, an en
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -21,7 +23,11 @@ from models.claims import Claimed, arm, claimed, holding_back, pick, taking
 from models.db import Database
 from models.group_commit import GroupCommit
 from models.machine import Move, Moved, State, apply, lock
+from workers.decide import MAX_LOSSES
 from workers.outbox import Outbox
+
+#: How long a claimed suspect may take to stand among what its process runs.
+SUSPECT_ALONE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +66,18 @@ class Ledger:
         queue: The queue it serves.
         lease_s: How long a lease lasts unless it is renewed.
         rates: How often a provider may be called, where somebody declares it.
+        has_suspect: Whether the process runs a job under which workers have died again and again.
     """
 
     def __init__(
-        self, db: Database, outbox: Outbox, worker: str, queue: str, lease_s: float, rates: Mapping[str, Rate]
+        self,
+        db: Database,
+        outbox: Outbox,
+        worker: str,
+        queue: str,
+        lease_s: float,
+        rates: Mapping[str, Rate],
+        has_suspect: Callable[[], bool] = lambda: False,
     ) -> None:
         self._db = db
         self._outbox = outbox
@@ -71,6 +85,8 @@ class Ledger:
         self._queue = queue
         self._lease_s = lease_s
         self._rates = rates
+        self._has_suspect = has_suspect
+        self._suspect_at = float("-inf")
         self._commits: GroupCommit[Request, Answer] = GroupCommit("ledger", self._write, limit=512)
 
     def start(self) -> None:
@@ -99,6 +115,20 @@ class Ledger:
         """Write an attempt's ending; `report` is called after the commit, or with what prevented it."""
         self._commits.put(move, report)
 
+    def _trusted(self, picked: Mapping[UUID, Any], ids: Collection[UUID]) -> set[UUID]:
+        """All that may run beside each other: of jobs that one more lost worker would end as poison only one.
+
+        Otherwise jobs that do no harm would be called poison for the company they keep.
+        """
+        suspects = [job_id for job_id in ids if picked[job_id].losses >= MAX_LOSSES - 1]
+        if not suspects:
+            return set(ids)
+        runs_one = time.monotonic() - self._suspect_at < SUSPECT_ALONE_S or self._has_suspect()
+        alone = set() if runs_one else {min(suspects)}
+        if alone:
+            self._suspect_at = time.monotonic()
+        return set(ids) - set(suspects) | alone
+
     def _claimed(self, request: ClaimOne | ClaimNext) -> list[Claimed]:
         answer = self._commits.ask(request)
         return answer if isinstance(answer, list) else []
@@ -116,7 +146,7 @@ class Ledger:
             if arms:
                 lock(conn, {one.job_id for one in arms} | {move.job_id for move in endings})
             held_back = holding_back(conn, picked, self._rates, now) if picked else []
-            free = picked.keys() - {move.job_id for move in held_back}
+            free = self._trusted(picked, picked.keys() - {move.job_id for move in held_back})
             claims = taking(free, self._worker, self._lease_s, now)
             moved = apply(conn, [*endings, *held_back, *claims], now, held=picked)
             ended, taken = moved[: len(endings)], claimed(picked, moved[len(endings) :], now)

@@ -24,6 +24,7 @@ from models.machine import Move, State
 from workers import metrics
 from workers.attempt import Attempt, End
 from workers.context import JobContext
+from workers.decide import MAX_LOSSES
 from workers.events import Events
 from workers.execute import Ending, execute, given_back, past_deadline
 from workers.ledger import Answer, Ledger
@@ -58,7 +59,9 @@ class Runtime:
         self._max_result_bytes = settings.max_result_bytes
         self.db = Database(settings.database_url)
         self.outbox = Outbox(settings.broker_url, settings.redis_url, settings.doorbell_window)
-        self.ledger = Ledger(self.db, self.outbox, self.name, self.queue, self.lease_s, registry().rates)
+        self.ledger = Ledger(
+            self.db, self.outbox, self.name, self.queue, self.lease_s, registry().rates, self._runs_suspect
+        )
         self.events = Events(app, f"{queue.value}@{socket.gethostname()}")
         self.watch = Watch(self.db, self, beats=beats)
         self.slots = Slots(self.slots_count, self.ledger, self.run, self.admit) if queue is Queue.IO else None
@@ -106,7 +109,8 @@ class Runtime:
     def admit(self, claimed: Claimed) -> Attempt:
         """Register a claimed job with the watch."""
         attempt = Attempt(claimed, registry().get(claimed.action))
-        attempt.lease_until = time.monotonic() + self.lease_s - (self.db.now() - claimed.started_at).total_seconds()
+        since_claim_s = max(0.0, (self.db.now() - claimed.started_at).total_seconds())  # the clock may be set back
+        attempt.lease_until = time.monotonic() + self.lease_s - since_claim_s
         with self._lock:
             self._running[claimed.id, claimed.attempt] = attempt
         self.claimed_at = claimed.started_at
@@ -192,6 +196,9 @@ class Runtime:
                 rates.block(conn, (provider, account), until)
         except SQLAlchemyError as error:  # a job that was refused waits all the same
             log.warning("a rate limit could not be shared", provider=provider, error=type(error).__name__)
+
+    def _runs_suspect(self) -> bool:
+        return any(attempt.claimed.losses >= MAX_LOSSES - 1 for attempt in self.running())
 
     # --- what the watch asks for
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmcoder import BadInput, NeedsReconnect, RateLimited, Retry, Transient, Uncertain
+from llmcoder import ActionError, BadInput, NeedsReconnect, RateLimited, Retry, Transient, Uncertain
 from llmcoder.errors import Cancelled, Forbidden, NotConfigured, NotFound, Refused, TimedOut
 from models.machine import TRANSITIONS, Reason, State
 from workers.decide import (
@@ -41,6 +41,7 @@ def write(**known: object) -> Facts:
 BLIND = write(armed=True)
 FINDABLE = write(armed=True, reconcilable=True)
 REPEATABLE = write(armed=True, repeatable=True)
+DOUBTFUL = write(in_doubt=True, repeatable=True)
 LAST = {"attempt": 3}
 
 
@@ -55,6 +56,10 @@ def stands(to: State, reason: Reason | None = None) -> tuple[object, ...]:
 
 def again(wait_s: float) -> tuple[object, ...]:
     return State.SCHEDULED, Reason.RETRY, wait_s, True, False
+
+
+def again_in_doubt(wait_s: float) -> tuple[object, ...]:
+    return State.SCHEDULED, Reason.RETRY, wait_s, True, True
 
 
 ASKS = (State.SCHEDULED, Reason.RECONCILE, RECONCILE_WAIT_S, True, True)
@@ -92,29 +97,35 @@ AFTER_ERROR = [
     (Uncertain("x"), BLIND, unknown(Reason.NO_ANSWER)),
     (Uncertain("x"), FINDABLE, ASKS),
     (Uncertain("x"), write(armed=True, reconcilable=True, **LAST), unknown(Reason.NO_ANSWER)),
-    (Uncertain("x"), REPEATABLE, again(10)),
-    (Uncertain("x"), write(armed=True, repeatable=True, **LAST), stands(State.FAILED, Reason.NO_ANSWER)),
+    (Uncertain("x"), REPEATABLE, again_in_doubt(10)),
+    (Uncertain("x"), write(armed=True, repeatable=True, **LAST), unknown(Reason.NO_ANSWER)),
     # it took too long
     (TimedOut("x"), read(), again(10)),
     (TimedOut("x"), read(**LAST), stands(State.FAILED, Reason.TIMED_OUT)),
     (TimedOut("x"), write(), again(10)),  # not armed, so nothing was sent
     (TimedOut("x"), BLIND, unknown(Reason.TIMED_OUT)),
     (TimedOut("x"), FINDABLE, ASKS),
-    (TimedOut("x"), REPEATABLE, again(10)),
+    (TimedOut("x"), REPEATABLE, again_in_doubt(10)),
     # somebody cancelled it
     (Cancelled("x"), read(), stands(State.CANCELLED)),
     (Cancelled("x"), write(), stands(State.CANCELLED)),
     (Cancelled("x"), BLIND, unknown(Reason.CANCELLED)),
     (Cancelled("x"), FINDABLE, ASKS),
-    (Cancelled("x"), REPEATABLE, stands(State.CANCELLED)),
+    (Cancelled("x"), REPEATABLE, unknown(Reason.CANCELLED)),
     # a defect
     (ValueError("x"), read(), stands(State.FAILED)),
     (ValueError("x"), write(), stands(State.FAILED)),
     (ValueError("x"), BLIND, unknown(Reason.BROKE)),
     (ValueError("x"), FINDABLE, ASKS),
-    (ValueError("x"), REPEATABLE, stands(State.FAILED)),
+    (ValueError("x"), REPEATABLE, unknown(Reason.BROKE)),
     (MemoryError(), read(), stands(State.FAILED)),
     (SystemExit(3), BLIND, unknown(Reason.BROKE)),
+    # this attempt surely did nothing, and an earlier one may have
+    (Transient("x"), DOUBTFUL, again_in_doubt(10)),
+    (Transient("x"), write(in_doubt=True, repeatable=True, **LAST), unknown(Reason.NO_ANSWER)),
+    (BadInput("x"), DOUBTFUL, unknown(Reason.NO_ANSWER)),
+    (Cancelled("x"), DOUBTFUL, unknown(Reason.CANCELLED)),
+    (NeedsReconnect("x"), DOUBTFUL, (State.WAITING, Reason.RECONNECT, None, False, True)),
 ]
 
 
@@ -153,7 +164,11 @@ AFTER_LOSS = [
     (BLIND, 1, True, unknown(Reason.WORKER_LOST)),
     (FINDABLE, 1, False, ASKS),
     (write(armed=True, reconcilable=True, **LAST), 1, False, unknown(Reason.WORKER_LOST)),
-    (REPEATABLE, 1, False, RESCUED),
+    (REPEATABLE, 1, False, (State.QUEUED, Reason.RESCUED, 0.0, False, True)),
+    (REPEATABLE, MAX_LOSSES, False, unknown(Reason.WORKER_LOST)),
+    (REPEATABLE, 1, True, unknown(Reason.WORKER_LOST)),
+    (DOUBTFUL, 1, True, unknown(Reason.CANCELLED)),
+    (DOUBTFUL, MAX_LOSSES, False, unknown(Reason.WORKER_LOST)),
 ]
 
 
@@ -162,6 +177,27 @@ def test_the_verdict_on_an_attempt_whose_worker_is_gone(
     facts: Facts, losses: int, cancelled: bool, expected: tuple[object, ...]
 ) -> None:
     assert outcome(after_loss(facts, losses, cancelled, NOW)) == expected
+
+
+@given(
+    error=st.deferred(lambda: ERRORS),
+    armed=st.booleans(),
+    in_doubt=st.booleans(),
+    attempt=st.integers(1, 5),
+    losses=st.integers(1, 5),
+)
+def test_what_may_have_happened_is_never_called_failed_or_cancelled_even_if_it_may_be_repeated(
+    error: BaseException, armed: bool, in_doubt: bool, attempt: int, losses: int
+) -> None:
+    facts = write(repeatable=True, armed=armed, in_doubt=in_doubt, attempt=attempt)
+    over = {State.FAILED, State.CANCELLED}
+    surely_not = isinstance(error, ActionError) and not isinstance(error, Uncertain | TimedOut | Cancelled)
+    verdict = after_error(error, facts, NOW, EVEN)
+    if in_doubt or (armed and not surely_not):
+        assert verdict.to not in over
+        assert verdict.stays_armed
+    if in_doubt or armed:
+        assert after_loss(facts, losses, False, NOW).to not in over
 
 
 ERRORS = st.sampled_from([error for error, _, _ in AFTER_ERROR])

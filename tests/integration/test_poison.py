@@ -1,0 +1,66 @@
+"""Poison: a job under which workers die again and again is set aside, and not the jobs beside it."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+from engine_kit import accept, job_of, now_of, set_columns
+
+from llmcoder.context import User
+from models.claims import Claimed, Lost
+from models.db import Database
+from models.machine import Reason, State, apply
+from workers import ledger as ledger_module
+from workers.decide import MAX_LOSSES
+from workers.execute import lost_to_nobody
+from workers.ledger import Ledger
+from workers.outbox import Outbox
+
+NO_BROKER = "unix:///nowhere/redis.sock?db=0"
+
+
+class Process:
+    """A worker process as its ledger sees it."""
+
+    def __init__(self, db: Database) -> None:
+        self.running: list[Claimed] = []
+        self.ledger = Ledger(db, Outbox(NO_BROKER, NO_BROKER, 400), "w1", "io", 30.0, {}, self.has_suspect)
+
+    def has_suspect(self) -> bool:
+        return any(one.losses >= MAX_LOSSES - 1 for one in self.running)
+
+    def claim(self) -> list[Claimed]:
+        with closing(self.ledger):
+            self.ledger.start()
+            return self.ledger.claim_next(100)
+
+
+def test_of_jobs_that_workers_died_under_one_at_a_time_runs_beside_the_others(
+    db: Database, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "SUSPECT_ALONE_S", 0.0)
+    jobs = [done.job for done in accept(db, [job_of(user) for _ in range(6)])]
+    suspects = {job.id for job in jobs[:3]}
+    for job_id in suspects:
+        set_columns(db, job_id, losses=MAX_LOSSES - 1)
+
+    first = Process(db)
+    first.running = first.claim()
+    assert len({one.id for one in first.running} & suspects) == 1
+    assert len(first.running) == 4
+    again = Process(db)
+    again.running = first.running
+    assert again.claim() == []
+    assert len(Process(db).claim()) == 1  # another process, or this one once its suspect has ended
+
+
+def test_the_third_worker_that_dies_under_a_job_ends_it(db: Database, user: User) -> None:
+    job = accept(db, [job_of(user)])[0].job
+    for losses in range(MAX_LOSSES):
+        (claimed,) = Process(db).claim()
+        lost = Lost(job.id, "test.do_nothing", claimed.attempt, claimed.max_attempts, losses, None, None)
+        with db.write() as conn:
+            apply(conn, [lost_to_nobody(lost, None, db.now())], db.now())
+    now = now_of(db, user, job.id)
+    assert (now.state, now.reason) == (State.FAILED, Reason.WORKER_LOST)
