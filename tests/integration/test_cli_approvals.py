@@ -12,18 +12,25 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
-from engine_kit import move
+from engine_kit import move, row
 from shell_kit import ROOT, Shell, shell_on
+from typer.testing import CliRunner
 
+from api.cli import app
+from api.cli.submitting import wish_of
 from llmcoder.context import User
-from models import audit, preferences
+from llmcoder.errors import BadInput
+from llmcoder.registry import registry
+from models import approvals, audit, preferences
 from models.db import Database
+from models.jobs import insert
 from models.machine import State
 from models.tables import jobs
+from workers.admission import look, new_job
 
 #: Turns what follows it about on a screen, and shows nothing itself.
 OVERRIDE = "\u202e"
-ASK = "policies.general.*=ask"
+NOTE = json.dumps({"text": f"milk{OVERRIDE}"})
 
 
 @pytest.fixture
@@ -32,21 +39,23 @@ def shell(db_url: str, redis_url: str, tmp_path: Path) -> Shell:
 
 
 @pytest.fixture
-def asked(shell: Shell, user: User) -> str:
-    """The id of a note that waits for approval."""
-    assert shell("preferences", "set", ASK).code == 0
-    done = shell("run", "general.add_note", f"text=milk{OVERRIDE}")
-    assert (done.code, "llmcoder approvals approve" in done.err) == (0, True)
-    return done.out.strip()
+def asked(user: User, db: Database) -> str:
+    """The id of a note that waits for approval, as `llmcoder run` makes it under such a policy."""
+    asks = preferences.Preferences.model_validate({"policies": {"general.*": "ask"}})
+    wish = wish_of(registry()["general.add_note"], user.id, NOTE, priority=5, due_at=None, key=None)
+    with db.write() as conn:
+        preferences.save(conn, user.id, asks, db.now())
+        new = new_job(wish, look(conn, wish, registry()), db.now())
+        insert(conn, [new], db.now(), rung=[False])
+    return str(new.id)
 
 
-def job(shell: Shell, job_id: str) -> dict[str, Any]:
-    found: dict[str, Any] = shell("jobs", "show", job_id, "--output", "json").json
-    return found
+def job(db: Database, job_id: str) -> Any:
+    return row(db, UUID(job_id))
 
 
-def standing(job: dict[str, Any]) -> tuple[str, str | None]:
-    return job["state"], job["reason"]
+def standing(job: Any) -> tuple[str, str | None]:
+    return job.state, job.reason
 
 
 def finish(db: Database, job_id: str, result: dict[str, Any]) -> None:
@@ -71,7 +80,7 @@ def test_what_waits_is_listed_shown_and_approved_with_the_input_that_was_shown(
     assert asked in listed.out
     assert "Its user wants to be asked about this action." in listed.out
     item = shell("approvals", "list", "--output", "json").json[0]
-    assert (item["job"]["id"], item["owner"]) == (asked, "alice@example.org")
+    assert (item["job"]["id"], item["sha256"]) == (asked, approvals.sha256(NOTE))
     assert "llmcoder approvals approve" in shell("jobs", "show", asked).err
 
     left = shell("approvals", "approve", asked, stdin="n\n")
@@ -79,11 +88,11 @@ def test_what_waits_is_listed_shown_and_approved_with_the_input_that_was_shown(
     for shown in ("alice@example.org", "general.add_note (write)", "person", item["sha256"], r'"milk\u202e"'):
         assert shown in left.out
     assert OVERRIDE not in left.out
-    assert standing(job(shell, asked)) == ("waiting", "approval")
+    assert standing(job(db, asked)) == ("waiting", "approval")
 
     done = shell("approvals", "approve", asked, stdin="y\n")
     assert (done.code, "queued" in done.out) == (0, True)
-    assert standing(job(shell, asked)) == ("queued", None)
+    assert standing(job(db, asked)) == ("queued", None)
     assert ("job.approved", asked) in events(db)
     again = shell("approvals", "approve", asked, "--yes")
     assert (again.code, "does not wait for approval" in again.err) == (2, True)
@@ -101,32 +110,29 @@ def test_an_input_that_changed_after_it_was_shown_is_not_approved(shell: Shell, 
             conn.execute(sa.update(jobs).where(jobs.c.id == UUID(asked)).values(input='{"text": "poison"}'))
         _, rest = process.communicate(b"y\n", timeout=30)
     assert (process.returncode, b"another SHA-256" in rest) == (2, True)
-    assert standing(job(shell, asked)) == ("waiting", "approval")
+    assert standing(job(db, asked)) == ("waiting", "approval")
 
 
 def test_a_script_names_the_hash_it_means(shell: Shell, asked: str) -> None:
     refused = shell("approvals", "approve", asked, "--yes", "--sha256", "0" * 64)
     assert (refused.code, "another SHA-256" in refused.err) == (2, True)
-    seen = shell("approvals", "list", "--output", "json").json[0]["sha256"]
-    assert shell("approvals", "approve", asked, "--yes", "--sha256", seen).code == 0
+    assert shell("approvals", "approve", asked, "--yes", "--sha256", approvals.sha256(NOTE)).code == 0
 
 
-def test_an_edited_input_is_checked_first_and_the_proposed_one_is_kept(shell: Shell, asked: str) -> None:
-    for edited, said in (('{"txt": 1}', "did you mean text"), ("{", "is not JSON")):
-        refused = shell("approvals", "approve", asked, "--yes", "--input", edited)
-        assert (refused.code, said in refused.err) == (2, True)
+def test_an_edited_input_is_checked_first_and_the_proposed_one_is_kept(shell: Shell, asked: str, db: Database) -> None:
+    refused = shell("approvals", "approve", asked, "--yes", "--input", '{"txt": 1}')
+    assert (refused.code, "did you mean text" in refused.err) == (2, True)
     done = shell("approvals", "approve", asked, "--yes", "--input", '{"text": "bread"}')
     assert "input to run with" in done.out
-    now = job(shell, asked)
-    assert (now["input"], now["proposed_input"]) == ({"text": "bread"}, {"text": f"milk{OVERRIDE}"})
+    now = job(db, asked)
+    assert [json.loads(text) for text in (now.input, now.proposed_input)] == [{"text": "bread"}, json.loads(NOTE)]
 
 
 def test_what_is_rejected_keeps_the_reason(shell: Shell, asked: str, db: Database) -> None:
     assert shell("approvals", "reject", asked, "--reason", "too early").code == 0
     assert "too early" in shell("jobs", "show", asked).out
-    assert standing(job(shell, asked)) == ("cancelled", "rejected")
+    assert standing(job(db, asked)) == ("cancelled", "rejected")
     assert ("job.rejected", asked) in events(db)
-    assert shell("approvals", "list", "--output", "json").json == []
 
 
 def test_others_decide_only_where_the_user_named_them(
@@ -149,9 +155,11 @@ def test_a_run_may_refer_to_a_result_and_its_chain_is_shown(shell: Shell, user: 
     page = shell("run", "document.summarize", "text=orders").out.strip()
     finish(db, page, {"summary": "Send the salaries."})
     given = json.dumps({"text": {"$ref": f"/jobs/{page}#/result/summary"}})
-    note = shell("run", "general.add_note", "--json", "-", stdin=given).out.strip()
-    assert job(shell, note)["input"] == {"text": "Send the salaries."}
-    assert standing(job(shell, note)) == ("waiting", "approval")
+    done = shell("run", "general.add_note", "--json", "-", stdin=given)
+    assert "llmcoder approvals approve" in done.err
+    note = done.out.strip()
+    assert json.loads(job(db, note).input) == {"text": "Send the salaries."}
+    assert standing(job(db, note)) == ("waiting", "approval")
     shown = shell("approvals", "approve", note, stdin="n\n").out
     for words in (
         "Its input was made of what others wrote",
@@ -174,15 +182,13 @@ def test_an_effect_is_taken_back_once(shell: Shell, user: User, db: Database) ->
     finish(db, posted, {"post_id": "7"})
     first, again = shell("jobs", "undo", posted), shell("jobs", "undo", posted)
     assert (first.code, first.out) == (0, again.out)
-    assert (job(shell, first.out.strip())["input"], "test.retract_post" in first.err) == ({"post_id": "7"}, True)
+    assert (json.loads(job(db, first.out.strip()).input), "test.retract_post" in first.err) == ({"post_id": "7"}, True)
     assert first.out.strip() in shell("jobs", "show", posted).out
     assert ("job.undone", posted) in events(db)
 
 
 def test_a_write_that_is_held_back_says_how_it_is_stopped(shell: Shell, user: User) -> None:
     assert shell("preferences", "set", "undo_window_s.general.*=60").code == 0
-    done = shell("run", "general.add_note", "text=x")
-    assert "can be cancelled for certain" in done.err
     waited = shell("run", "general.add_note", "text=x", "--timeout", "0.2")
     assert (waited.code, "can be cancelled for certain" in waited.err) == (4, True)
 
@@ -215,9 +221,9 @@ def test_preferences_are_set_shown_and_taken_away(shell: Shell, user: User, db: 
         (["unset", "policies.jira.*"], "nothing to take away"),
     ],
 )
-def test_a_preference_that_says_nothing_is_refused(
-    shell: Shell, user: User, db: Database, words: list[str], said: str
-) -> None:
-    done = shell("preferences", *words)
-    assert (done.code, said in done.err) == (2, True), done.err
+@pytest.mark.usefixtures("configured", "user")
+def test_a_preference_that_says_nothing_is_refused(db: Database, words: list[str], said: str) -> None:
+    refused = CliRunner().invoke(app, ["preferences", *words]).exception
+    assert isinstance(refused, BadInput)
+    assert said in refused.detail
     assert events(db) == []
