@@ -19,6 +19,7 @@ from llmcoder.action import Queue
 from llmcoder.config import config
 from llmcoder.registry import AnyAction, registry
 from llmcoder.settings import EngineSettings
+from workers import transport
 from workers.broker import for_kombu, queues, transport_options
 from workers.runtime import Runtime
 from workers.watch import GRACE_S
@@ -37,6 +38,8 @@ def make_app() -> Celery:
     """The app for the configured broker, with a task for every action."""
     settings = config().get(EngineSettings)
     broker = settings.broker_url
+    transport.install()
+    transport.only_questions()
     app = Celery("llmcoder", broker=for_kombu(broker), set_as_current=True)
     app.conf.update(
         broker_transport_options=transport_options(broker),
