@@ -113,8 +113,14 @@ class JobContext(Context):
         if self._http is None:
             from llmcoder.net import GuardedClient
 
-            self._http = GuardedClient(allow=self.settings(EngineSettings).fetch_allow)
+            allow = self.settings(EngineSettings).fetch_allow
+            self._http = GuardedClient(allow=allow, before_send=self._refuse_if_lost)
         return self._http
+
+    def _refuse_if_lost(self) -> None:
+        """Right before a request's first byte: connecting may have taken longer than the lease, or a freeze has."""
+        if self._attempt.should_end() and self._attempt.lost:
+            raise self._attempt.error()
 
     def _live(self, message: dict[str, Any]) -> None:
         self._outbox.live(self.user.id, message | {"job_id": str(self.job_id)})

@@ -78,6 +78,8 @@ class GuardedClient:
         user_agent: For requests that bring none of their own.
         resolve: Look-up of a name; raises `socket.gaierror` as `getaddrinfo` does, which is the default.
         ssl_context: In place of the default one, which verifies by the system's and certifi's authorities.
+        before_send: Called on each connection before the first byte of a request; what it raises comes out, and
+            nothing was sent.
 
     Raises:
         ValueError: An entry of `allow` cannot be read.
@@ -91,8 +93,10 @@ class GuardedClient:
         user_agent: str = USER_AGENT,
         resolve: Resolve | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        before_send: Callable[[], None] | None = None,
     ) -> None:
         self._allow = AllowList.parse(allow)
+        self._before_send = before_send
         self._limits = limits
         self._user_agent = user_agent
         self._resolve = resolve
@@ -122,7 +126,7 @@ class GuardedClient:
 
         first = prepare(method, url, headers, content, user_agent=self._user_agent)
         used = limits or self._limits
-        return self._follow(first, used, Budget(used.total_s, check))
+        return self._follow(first, used, Budget(used.total_s, check, self._before_send))
 
     def _follow(self, request: Request, limits: Limits, budget: Budget) -> Response:
         """Send, and go where redirects lead.

@@ -40,11 +40,18 @@ class Budget:
     Args:
         total_s: Seconds for all of it, look-ups and redirects included; None leaves it to the timeouts of each step.
         check: Called several times a second while waiting; what it raises ends the request.
+        before_send: Called on each connection before the first byte goes out.
     """
 
-    def __init__(self, total_s: float | None = None, check: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        total_s: float | None = None,
+        check: Callable[[], None] | None = None,
+        before_send: Callable[[], None] | None = None,
+    ) -> None:
         self._ends_at = math.inf if total_s is None else monotonic() + total_s
         self._check = check
+        self.before_send = before_send
 
     def check(self) -> None:
         """Give whoever may stop the request the chance to."""
@@ -176,6 +183,7 @@ class _Stream(httpcore.NetworkStream):
         self._socket = connected
         self._host = host
         self._budget = budget
+        self._silent = True  # nothing was sent on it so far
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         try:
@@ -186,6 +194,9 @@ class _Stream(httpcore.NetworkStream):
             raise httpcore.ReadError(str(error)) from error
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if self._silent and self._budget.before_send is not None:
+            self._budget.before_send()
+        self._silent = False
         rest = memoryview(buffer)
         try:
             while rest:

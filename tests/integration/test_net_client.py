@@ -21,7 +21,7 @@ import httpx
 import openai
 import pytest
 
-from llmcoder.errors import BadInput, Transient, Uncertain
+from llmcoder.errors import BadInput, Cancelled, Transient, Uncertain
 from llmcoder.net import GuardedClient, Limits, guarded_transport
 from llmcoder.net.dial import is_own_address
 
@@ -134,6 +134,23 @@ def test_an_answer_comes_back_whole_with_headers_that_came_twice(serve: Serve, c
     assert (response.status, response.body, response.truncated) == (404, b"gone", False)
     assert response.headers.get_list("SET-COOKIE") == ["a=1", "b=2"]
     assert response.url == f"{server.url}/a%20b?q=1"
+
+
+def test_whoever_looks_before_the_first_byte_can_still_stop_the_request(serve: Serve) -> None:
+    """An attempt that lost its job while it connected sends nothing."""
+    server = serve(saying(answer()))
+    looks: list[str] = []
+
+    def look() -> None:
+        looks.append("look")
+        if len(looks) > 1:
+            raise Cancelled("lost meanwhile")
+
+    client = GuardedClient(allow=["127.0.0.1"], limits=QUICK, before_send=look)
+    assert client.request("POST", server.url, content=b"x" * 100_000).status == 200
+    with pytest.raises(Cancelled):
+        client.request("POST", server.url, content=b"x")
+    assert (len(server.requests), len(looks)) == (1, 2)
 
 
 def test_requests_carry_our_framing_and_keep_no_cookie(serve: Serve, client: GuardedClient) -> None:
