@@ -18,6 +18,7 @@ from llmcoder.config import config
 from llmcoder.config_file import ConfigError
 from llmcoder.log import set_up_logging
 from llmcoder.settings import EngineSettings
+from models import vault
 
 #: Requests in flight get this long when the process is told to end; streams and waits are let go at once.
 GRACE_S = 3
@@ -62,6 +63,7 @@ def main() -> None:
     try:
         set_up_logging()
         settings = config().get(EngineSettings)
+        vault.refuse_wrong_keys()
         port = free_port(settings.api_host, settings.api_port, "API_PORT")
         serve(settings.api_host, port)
     except (ConfigError, UpError) as error:

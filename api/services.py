@@ -20,6 +20,7 @@ from llmcoder.config import Config
 from llmcoder.registry import Registry
 from llmcoder.settings import EngineSettings
 from models.db import Database
+from workers.accounts import Accounts
 from workers.outbox import Outbox
 from workers.submit import Submitter
 
@@ -34,6 +35,7 @@ class Services:
     sql: AsyncDatabase
     outbox: Outbox
     submitter: Submitter
+    accounts: Accounts
     hub: Hub
     identities: Identities
     metrics: Metrics
@@ -61,6 +63,7 @@ async def running(config: Config, registry: Registry, metrics: Metrics) -> Async
         sql=sql,
         outbox=outbox,
         submitter=Submitter(db, outbox, asyncio.get_running_loop()),
+        accounts=Accounts(db, outbox, registry),
         hub=Hub(sql, settings.redis_url),
         identities=Identities(db, tokens.signing_key(settings.data_dir)),
         metrics=metrics,

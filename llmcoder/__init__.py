@@ -1,6 +1,7 @@
 """The kernel: what an action, an error and a setting is. It imports nothing of the application."""
 
 from llmcoder.action import Action, Effect, Marker, Queue, Retry, Undo, action
+from llmcoder.connection import Caller, Connection, ConnectionKind, Grant, OAuth, OAuthClient
 from llmcoder.context import Context, User
 from llmcoder.errors import (
     ActionError,
@@ -22,7 +23,8 @@ from llmcoder.rate import Rate
 from llmcoder.settings import Settings
 
 __all__ = [
-    "Action", "ActionError", "BadInput", "Cancelled", "Context", "DeclarationError", "Effect", "Forbidden", "Marker",
-    "Model", "NeedsReconnect", "NotConfigured", "NotFound", "Queue", "Rate", "RateLimited", "Refused", "Retry",
-    "Settings", "TimedOut", "Transient", "Uncertain", "Undo", "User", "action",
+    "Action", "ActionError", "BadInput", "Caller", "Cancelled", "Connection", "ConnectionKind", "Context",
+    "DeclarationError", "Effect", "Forbidden", "Grant", "Marker", "Model", "NeedsReconnect",
+    "NotConfigured", "NotFound", "OAuth", "OAuthClient", "Queue", "Rate", "RateLimited", "Refused", "Retry", "Settings",
+    "TimedOut", "Transient", "Uncertain", "Undo", "User", "action",
 ]  # fmt: skip

@@ -16,7 +16,9 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
+from llmcoder.connection import ConnectionKind
 from llmcoder.context import Context
 from llmcoder.errors import DeclarationError
 from llmcoder.rate import Rate
@@ -32,6 +34,8 @@ NAME = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 PROVIDER = re.compile(r"[a-z][a-z0-9_]{0,59}")
 SUMMARY_LIMIT = 100
 MAX_TIMEOUT_S = 24 * 3600
+#: The input field that names one of the user's accounts.
+ACCOUNT = "account"
 #: A provider may go on with a request long after its caller gave up.
 SETTLE_S = 60.0
 
@@ -122,6 +126,7 @@ class Action(Generic[In, Out]):
     provider: str = ""
     rate: Rate | None = None
     settle_s: float = SETTLE_S
+    connects: ConnectionKind[Any] | None = None
 
     def __call__(self, given: In, ctx: Context) -> Out:
         return self.function(given, ctx)
@@ -173,6 +178,7 @@ def action(
     provider: str = "",
     rate: Rate | None = None,
     settle_s: float = SETTLE_S,
+    connects: ConnectionKind[Any] | None = None,
 ) -> Callable[[Callable[[In, Context], Out]], Action[In, Out]]:
     """Declare a function as an action.
 
@@ -193,6 +199,8 @@ def action(
         rate: How often that provider may be called per account; all actions of a provider that declare one agree.
         settle_s: When `reconcile` finds nothing, it is believed only so many seconds after the deadline of the attempt
             that armed the effect; until then it is asked again, since a provider may be slow. 0 or more.
+        connects: The kind of account it acts for: the user's own, or that of the installation; `ctx.connection(KIND)`
+            has it. An input field `account: str | None` lets the caller name one of several.
 
     Raises:
         DeclarationError: The declaration breaks a rule; at import, naming the rule.
@@ -214,9 +222,10 @@ def action(
             requires=requires,
             outside=outside,
             undo=undo,
-            provider=provider or name.partition(".")[0],
+            provider=provider or (name.partition(".")[0] if connects is None else connects.provider),
             rate=rate,
             settle_s=settle_s,
+            connects=connects,
         )
         _check(declared, said_repeatable=repeatable is not None)
         return declared
@@ -271,7 +280,19 @@ def _rules(a: Action[Any, Any], said_repeatable: bool) -> list[tuple[bool, str]]
         (a.undo is not None and not a.undo.action.effect.writes, "what undoes an effect is a write itself"),
         (not PROVIDER.fullmatch(a.provider), "a provider's name has lower-case letters, digits and _, up to 60"),
         (a.settle_s < 0, "settle_s is 0 or more seconds"),
+        (
+            a.connects is not None and a.provider != a.connects.provider,
+            "an action that connects keeps the limits of its accounts, so its provider is theirs",
+        ),
+        (
+            a.connects is not None and ACCOUNT in fields and not _is_optional_text(fields[ACCOUNT]),
+            "the field account of an action that connects is `account: str | None`, None when left out",
+        ),
     ]
+
+
+def _is_optional_text(field: FieldInfo) -> bool:
+    return set(typing.get_args(field.annotation)) == {str, type(None)} and field.default is None
 
 
 def _is_settings(kind: object) -> bool:

@@ -11,6 +11,7 @@ from uuid import UUID
 from llmcoder.settings import Settings
 
 if TYPE_CHECKING:
+    from llmcoder.connection import C, Connection, ConnectionKind
     from llmcoder.net import GuardedClient
 
 S = TypeVar("S", bound=Settings)
@@ -93,6 +94,16 @@ class Context(ABC):
 
         Raises:
             NotConfigured: No installed domain provides it.
+        """
+
+    @abstractmethod
+    def connection(self, kind: ConnectionKind[C]) -> Connection[C]:
+        """The account that this job acts for at a provider: its user's, or the one of the installation.
+
+        Raises:
+            NotConfigured: The user has connected none, and the installation has none.
+            NeedsReconnect: It is broken; the job waits until its user has connected it again.
+            Transient: It cannot be read now.
         """
 
     @abstractmethod

@@ -1,6 +1,7 @@
 """Finds every action: in `tasks/<domain>/actions.py` and in installed packages (entry-point group `llmcoder.actions`).
 
-What a domain offers besides (settings, services, collections) stands in files of fixed names and is found here too.
+What a domain offers besides (settings, services, collections, connections) stands in files of fixed names and is found
+here too.
 
 Nobody keeps a list by hand, and loading the registry loads no vendor SDK.
 """
@@ -18,6 +19,7 @@ from typing import Any, TypeVar, cast
 
 from llmcoder.action import Action
 from llmcoder.collection import Collection
+from llmcoder.connection import ConnectionKind
 from llmcoder.errors import DeclarationError, NotConfigured, NotFound
 from llmcoder.rate import Rate
 from llmcoder.service import Provider
@@ -26,6 +28,7 @@ from llmcoder.settings import Settings
 ENTRY_POINTS = "llmcoder.actions"
 AnyAction = Action[Any, Any]
 AnyCollection = Collection[Any, Any, Any]
+AnyKind = ConnectionKind[Any]
 T = TypeVar("T")
 
 
@@ -80,6 +83,25 @@ class Registry(Mapping[str, AnyAction]):
         for found in self._actions.values():
             kinds.update(dict.fromkeys(found.requires))
         return list(kinds)
+
+    def connections(self) -> dict[str, AnyKind]:
+        """Every kind of account by its provider, in the order of their names.
+
+        Raises:
+            DeclarationError: Two kinds carry one provider's name.
+        """
+        declared = [kind for module in _modules("tasks", "connections") for kind in _declared_kinds(module)]
+        used = [found.connects for found in self._actions.values() if found.connects is not None]
+        kinds: dict[str, AnyKind] = {}
+        for kind in sorted([*declared, *used], key=lambda one: one.provider):
+            if kinds.setdefault(kind.provider, kind) is not kind:
+                raise DeclarationError(f"{kind.provider}: a provider's accounts are of one kind; two are declared")
+        return kinds
+
+    def connecting(self, provider: str | None = None) -> frozenset[str]:
+        """Names of the actions that use accounts, of one provider or of any."""
+        found = [one for one in self._actions.values() if one.connects is not None]
+        return frozenset(one.name for one in found if provider in (None, one.provider))
 
     def provider(self, interface: type[T]) -> Provider[T]:
         """Who makes instances of the interface.
@@ -163,6 +185,12 @@ def _declared_settings(module: ModuleType) -> Iterator[type[Settings]]:
 def _declared_collections(module: ModuleType) -> Iterator[AnyCollection]:
     for value in vars(module).values():
         if isinstance(value, Collection):
+            yield value
+
+
+def _declared_kinds(module: ModuleType) -> Iterator[AnyKind]:
+    for value in vars(module).values():
+        if isinstance(value, ConnectionKind):
             yield value
 
 

@@ -13,7 +13,7 @@ The input that takes the effect back, for an action with a way back:
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -22,16 +22,49 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from llmcoder.action import Action, In, Out
+from llmcoder.connection import C, Caller, Connection, ConnectionKind, keeping_refresh_token
 from llmcoder.context import Context, S, User
 from llmcoder.errors import Cancelled, NotConfigured
 from llmcoder.ids import new_id
 from llmcoder.settings import Settings
 
 if TYPE_CHECKING:
+    from llmcoder.model import Model
     from llmcoder.net import GuardedClient
 
 T = TypeVar("T", bound=BaseModel)
 P = TypeVar("P")
+
+
+class FakeConnection(Connection[C]):
+    """An account that remembers what was kept of it.
+
+    Attributes:
+        replaced: Credentials that were kept, the newest last.
+    """
+
+    def __init__(self, kind: ConnectionKind[C], account: str, credentials: C, caller: Caller) -> None:
+        self.kind = kind
+        self.account = account
+        self.replaced: list[C] = []
+        self._credentials = credentials
+        self._caller = caller
+
+    @property
+    def credentials(self) -> C:
+        return self._credentials
+
+    @property
+    def caller(self) -> Caller:
+        return self._caller
+
+    def replace(self, credentials: C) -> C:
+        self._credentials = keeping_refresh_token(credentials, self._credentials)
+        self.replaced.append(self._credentials)
+        return self._credentials
+
+    def renew(self, make: Callable[[C], C]) -> C:
+        return self.replace(make(self._credentials))
 
 
 class FakeContext(Context):
@@ -43,6 +76,8 @@ class FakeContext(Context):
         cancel_after: The cancellation takes hold at this many calls of progress, log, token or check; None never.
         fetch_allow: Hosts or networks the guarded client may reach although they are not public.
         timeout_s: Seconds until the deadline.
+        connections: Credentials of the user's accounts, by kind; where there are none, the installation's count.
+        account: What the user's accounts are called.
     """
 
     def __init__(
@@ -56,6 +91,8 @@ class FakeContext(Context):
         cancel_after: int | None = None,
         fetch_allow: tuple[str, ...] = (),
         timeout_s: float = 60.0,
+        connections: Mapping[ConnectionKind[Any], Model] | None = None,
+        account: str = "someone@example.org",
     ) -> None:
         self.job_id = job_id or new_id()
         self.attempt = attempt
@@ -71,6 +108,9 @@ class FakeContext(Context):
         self._looks = 0
         self._fetch_allow = fetch_allow
         self._deadline = time.monotonic() + timeout_s
+        self._connections: dict[ConnectionKind[Any], FakeConnection[Any]] = {
+            kind: FakeConnection(kind, account, credentials, self) for kind, credentials in (connections or {}).items()
+        }
 
     def settings(self, kind: type[S]) -> S:
         found = self._settings.get(kind)
@@ -105,6 +145,14 @@ class FakeContext(Context):
 
         if (until := pause_until(headers, datetime.now(UTC))) is not None:
             self.pauses.append(until)
+
+    def connection(self, kind: ConnectionKind[C]) -> FakeConnection[C]:
+        if kind not in self._connections:
+            own = kind.fallback(self.settings) if kind.fallback is not None else None
+            if own is None:
+                raise NotConfigured(f"There is no {kind.title} account.")
+            self._connections[kind] = FakeConnection(kind, "", own, self)
+        return self._connections[kind]
 
     def use(self, interface: type[P]) -> P:
         for service in self._services:

@@ -30,6 +30,7 @@ class NewJob:
         undo_of: The job whose effect this one takes back; there is at most one, and it is the first that came.
         held_s: Seconds for which it is held back although it is due.
         approval_expires_at: Set when it waits for approval, and how long.
+        reconnect: Its account must be connected again before it may run.
     """
 
     id: UUID
@@ -51,6 +52,7 @@ class NewJob:
     undo_of: UUID | None = None
     held_s: int = 0
     approval_expires_at: datetime | None = None
+    reconnect: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +227,8 @@ def _standing(job: NewJob, now: datetime) -> tuple[datetime, State, Reason | Non
     due_at = max(asked_for, now + timedelta(seconds=job.held_s))
     if job.approval_expires_at is not None:
         return asked_for, State.WAITING, Reason.APPROVAL
+    if job.reconnect:
+        return due_at, State.WAITING, Reason.RECONNECT
     if due_at <= now:
         return asked_for, State.QUEUED, None
     return due_at, State.SCHEDULED, Reason.DELAY if due_at == asked_for else Reason.UNDO_WINDOW
@@ -371,6 +375,17 @@ def approved_sha256(conn: sa.Connection, job_id: UUID) -> str | None:
     """Of the input that somebody approved for this job."""
     found: str | None = conn.execute(sa.select(jobs.c.approved_sha256).where(jobs.c.id == job_id)).scalar()
     return found
+
+
+def account_of(conn: sa.Connection, job_id: UUID) -> str | None:
+    """In whose name it acts at its provider."""
+    found: str | None = conn.execute(sa.select(jobs.c.account).where(jobs.c.id == job_id)).scalar()
+    return found
+
+
+def set_account(conn: sa.Connection, job_id: UUID, account: str) -> None:
+    """Have a job act in another name; takes its lock."""
+    conn.execute(sa.update(jobs).where(jobs.c.id == job_id).values(account=account))
 
 
 def revision(conn: sa.Connection, user_id: UUID) -> int:

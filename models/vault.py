@@ -14,12 +14,14 @@ import binascii
 import hashlib
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.dialects import postgresql, sqlite
 
 from llmcoder import keyfile
@@ -28,8 +30,10 @@ from llmcoder.config_file import exclusive
 from llmcoder.errors import NeedsReconnect, Transient
 from llmcoder.keyfile import KEY_BYTES
 from llmcoder.settings import EngineSettings
-from models.db import Database
+from models.db import TRANSIENT_ERRORS, Database
 from models.tables import connections, key_fingerprints, oauth_states
+
+log = structlog.get_logger(__name__)
 
 KEY_FILE = "connections.key"
 NONCE_BYTES = 12
@@ -104,6 +108,23 @@ def check(conn: sa.Connection) -> None:
     """
     for row in conn.execute(_KNOWN):
         _held(Known(*row))
+
+
+def refuse_wrong_keys() -> None:
+    """End a process that starts with keys that do not open what the database holds.
+
+    A database that is away is no reason: whoever needs an account later finds out then.
+    """
+    url = _settings().database_url
+    with closing(Database(url, pool_size=1)) as db:
+        if db.is_sqlite and not Path(db.url.database or "").exists():
+            return
+        try:
+            verify(db)
+        except VaultError as error:
+            raise SystemExit(f"llmcoder: {error.detail}") from None
+        except TRANSIENT_ERRORS as error:
+            log.warning("the keys of the connections are not looked at: no database", error=type(error).__name__)
 
 
 def verify(db: Database) -> None:

@@ -16,6 +16,7 @@ from llmcoder.config import config
 from llmcoder.log import set_up_logging
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
+from models import vault
 from models.db import CLOCK_STEP_S, TRANSIENT_ERRORS, Database
 from schedules.dispatcher import Dispatcher
 from schedules.retention import Retention
@@ -32,6 +33,7 @@ RING_EVERY_S = 0.5
 RESCUE_EVERY_S = 2.0
 COUNT_EVERY_S = 5.0
 EXPIRE_EVERY_S = 5.0
+RELEASE_EVERY_S = 5.0
 PRUNE_EVERY_S = 600.0
 LOOK_AT_CLOCK_EVERY_S = 1.0
 
@@ -42,6 +44,7 @@ def main() -> None:
 
     set_up_logging()
     config().register(*registry().settings())
+    vault.refuse_wrong_keys()
     settings = config().get(EngineSettings)
     db = Database(settings.database_url, pool_size=4)
     outbox = Outbox(settings.broker_url, settings.redis_url, settings.doorbell_window)
@@ -58,6 +61,7 @@ def main() -> None:
         (dispatcher.ring, RING_EVERY_S),
         (dispatcher.rescue, RESCUE_EVERY_S),
         (dispatcher.expire, EXPIRE_EVERY_S),
+        (dispatcher.release, RELEASE_EVERY_S),
         (retention.prune, PRUNE_EVERY_S),
         (dispatcher.count, COUNT_EVERY_S),
     ):

@@ -1,4 +1,4 @@
-"""The dispatcher: four idempotent duties that make every lost message, process and machine harmless.
+"""The dispatcher: a few idempotent duties that make every lost message, process and machine harmless.
 
 It rings for what is due, within a window; rings again for what was rung and not claimed in time; notices that the
 broker lost everything, and rings all of it at once; rescues what runs with an expired lease. Any number of copies may
@@ -15,15 +15,17 @@ import sqlalchemy as sa
 import structlog
 
 from llmcoder import faults
+from llmcoder.config import config
 from llmcoder.errors import Transient
 from llmcoder.ids import new_id
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
-from models import approvals
+from models import approvals, connections
 from models.claims import any_due, any_lost, any_to_ring, forget_rings, lost, promote_due, to_ring
 from models.db import Database
 from models.machine import apply
 from workers import metrics
+from workers.accounts import Accounts
 from workers.bell import Bell, Ring, window_of
 from workers.broker import EPOCH_KEY, QUEUES, is_redis, redis_client
 from workers.execute import lost_to_nobody
@@ -49,6 +51,9 @@ class Dispatcher:
         self._outbox = outbox
         self._settings = settings
         self._broker_away = False
+        self._accounts = Accounts(db, outbox, registry())
+        self._connecting = registry().connecting()
+        self._config_version = config().version
         self._epoch = redis_client(settings.broker_url) if is_redis(settings.broker_url) else None
 
     def promote(self) -> int:
@@ -100,6 +105,28 @@ class Dispatcher:
             done = approvals.expire(conn, self._db.now(), BATCH)
         self._outbox.wake_moved(done)
         return len(done)
+
+    def release(self) -> int:
+        """Let jobs go on that wait for an account which works; returns how many.
+
+        A reconnect releases them itself, but for those that came there in the same moment. What waits for the account
+        of the installation tries again when a setting has changed.
+        """
+        if not self._is_there(connections.any_waiting):
+            return 0
+        return self._release_stranded() + self._release_unowned()
+
+    def _release_stranded(self) -> int:
+        with self._db.read() as conn:
+            works = connections.stranded(conn, self._connecting, BATCH)
+        return sum(self._accounts.release(stored) for stored in works)
+
+    def _release_unowned(self) -> int:
+        version = config().version
+        if version == self._config_version:
+            return 0
+        self._config_version = version
+        return self._accounts.release_unowned(self._connecting)
 
     def count(self) -> int:
         """Add what this process counted to what `/metrics` shows."""

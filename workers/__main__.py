@@ -13,6 +13,7 @@ from llmcoder.config import config
 from llmcoder.log import set_up_logging
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
+from models import vault
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +24,7 @@ def main(arguments: list[str]) -> None:
     set_up_logging()
     _say_once_that_this_is_root()
     config().register(*registry().settings())
+    vault.refuse_wrong_keys()
     from workers.app import app
 
     queue = Queue(arguments[0])

@@ -10,12 +10,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import orjson
 import sqlalchemy as sa
 
+from llmcoder.action import ACCOUNT
+from llmcoder.config import config
 from llmcoder.ids import new_id
 from llmcoder.registry import AnyAction, Registry
 from models import preferences, taint
 from models.approvals import Origin, Why, why_ask
+from models.connected import Chosen, choose
 from models.jobs import PRIORITY, NewJob
 from models.preferences import Preferences
 
@@ -30,6 +34,7 @@ class Wish:
         key: The idempotency key.
         fingerprint: SHA-256 of what was submitted under the key.
         undo_of: The job whose effect it takes back.
+        account: In whose name, where that is decided already.
     """
 
     user_id: UUID
@@ -42,11 +47,13 @@ class Wish:
     key: str | None = None
     fingerprint: str | None = None
     undo_of: UUID | None = None
+    account: str | None = None
 
     @property
     def is_plain(self) -> bool:
         """Whether nothing needs to be looked up about it: most jobs read or draft, for a person, on plain input."""
-        return not (self.action.effect.writes or self.sources or self.origin.delegated)
+        looks = self.action.effect.writes or self.action.connects is not None
+        return not (looks or self.sources or self.origin.delegated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +62,12 @@ class Standing:
 
     Attributes:
         tainted: Its input holds what strangers wrote.
+        chosen: The account that it acts for; None for an action that needs none.
     """
 
     preferences: Preferences = field(default_factory=Preferences)
     tainted: bool = False
+    chosen: Chosen | None = None
 
 
 PLAIN = Standing()
@@ -69,6 +78,8 @@ def look(conn: sa.Connection, wish: Wish, registry: Registry) -> Standing:
 
     Raises:
         NotFound: A source is not there, or somebody else's.
+        BadInput: The user has no account of the name that the input gives.
+        NotConfigured: The action needs an account, and there is none.
     """
     if wish.is_plain:
         return PLAIN
@@ -77,7 +88,28 @@ def look(conn: sa.Connection, wish: Wish, registry: Registry) -> Standing:
     tainted = any(source.taints or source.action not in registry for source in found.values())
     if not tainted and wish.origin.delegated:
         tainted = taint.has_read_outside(conn, wish.user_id, names)
-    return Standing(preferences.load(conn, wish.user_id), tainted)
+    chosen = account_of(conn, wish.user_id, wish.action, wish.text, wish.account)
+    return Standing(preferences.load(conn, wish.user_id), tainted, chosen)
+
+
+def account_of(
+    conn: sa.Connection, user_id: UUID, action: AnyAction, text: str, decided: str | None = None
+) -> Chosen | None:
+    """The account that a job acts for; None for an action that needs none.
+
+    Args:
+        text: The input as JSON, which may name one.
+        decided: Its name, where the input has no say.
+
+    Raises:
+        BadInput, NotConfigured: As `look`.
+    """
+    if action.connects is None:
+        return None
+    wanted = orjson.loads(text).get(ACCOUNT) if ACCOUNT in action.input.model_fields else None
+    if not wanted and decided == "":
+        return Chosen("")
+    return choose(conn, user_id, action.connects, wanted or decided, config().get)
 
 
 def new_job(wish: Wish, standing: Standing, now: datetime) -> NewJob:
@@ -98,6 +130,8 @@ def new_job(wish: Wish, standing: Standing, now: datetime) -> NewJob:
         idempotency_key=wish.key,
         fingerprint=wish.fingerprint,
         provider=action.provider,
+        account=standing.chosen.account if standing.chosen else "",
+        reconnect=standing.chosen.broken if standing.chosen else False,
         tainted=standing.tainted,
         sources=taint.as_column(wish.sources),
         undo_of=wish.undo_of,

@@ -13,13 +13,15 @@ from llmcoder.errors import ActionError, Cancelled, Transient
 from llmcoder.rate import pause_until
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
-from models.db import TRANSIENT_ERRORS
+from models.connected import StoredConnection, connect
+from models.db import TRANSIENT_ERRORS, Database, database
 from workers.attempt import Attempt
 from workers.ledger import Ledger
 from workers.outbox import Outbox
 from workers.text import storable, to_json
 
 if TYPE_CHECKING:
+    from llmcoder.connection import C, Connection, ConnectionKind
     from llmcoder.net import GuardedClient
 
 MESSAGE_LIMIT = 2_000
@@ -32,9 +34,12 @@ class JobContext(Context):
 
     Args:
         pause: Has every worker wait for a provider.
+        db: Where accounts stand; the configured one when not given.
     """
 
-    def __init__(self, attempt: Attempt, ledger: Ledger, outbox: Outbox, pause: Pause) -> None:
+    def __init__(
+        self, attempt: Attempt, ledger: Ledger, outbox: Outbox, pause: Pause, db: Database | None = None
+    ) -> None:
         self.job_id = attempt.claimed.id
         self.attempt = attempt.claimed.attempt
         self.user = User(attempt.claimed.user_id, attempt.claimed.email)
@@ -43,6 +48,8 @@ class JobContext(Context):
         self._outbox = outbox
         self._pause = pause
         self._http: GuardedClient | None = None
+        self._db = db or database()
+        self._connections: dict[str, Connection[Any]] = {}
 
     def settings(self, kind: type[S]) -> S:
         return config().get(kind)
@@ -95,6 +102,20 @@ class JobContext(Context):
         if not ours:
             raise Cancelled("The job was cancelled, or is another attempt's by now; nothing was sent.")
         self.check()  # while the database kept us waiting, this attempt may have been ended
+
+    def connection(self, kind: ConnectionKind[C]) -> Connection[C]:
+        claimed = self._attempt.claimed
+        if kind.provider not in self._connections:
+            account = claimed.account if kind.provider == claimed.provider else None
+            found = connect(self._db, self.user.id, kind, account, self, self.wait)
+            self._connections[kind.provider] = found
+        return self._connections[kind.provider]
+
+    def refused(self) -> StoredConnection[Any] | None:
+        """The account that an attempt is about which ended in `NeedsReconnect`; None where it has no row."""
+        used = list(self._connections.values())
+        own = self._connections.get(self._attempt.claimed.provider) or (used[-1] if used else None)
+        return own if isinstance(own, StoredConnection) else None
 
     def heed(self, headers: Mapping[str, str], account: str = "", provider: str = "") -> None:
         until = pause_until(headers, datetime.now(UTC))

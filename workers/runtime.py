@@ -7,9 +7,10 @@ import socket
 import threading
 import time
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import orjson
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -19,9 +20,11 @@ from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
 from models import rates
 from models.claims import Claimed
+from models.connected import StoredConnection
 from models.db import Database
-from models.machine import Move, State
+from models.machine import Move, Reason, State
 from workers import metrics
+from workers.accounts import Accounts
 from workers.attempt import Attempt, End
 from workers.context import JobContext
 from workers.decide import MAX_LOSSES
@@ -59,6 +62,7 @@ class Runtime:
         self._max_result_bytes = settings.max_result_bytes
         self.db = Database(settings.database_url)
         self.outbox = Outbox(settings.broker_url, settings.redis_url, settings.doorbell_window)
+        self.accounts = Accounts(self.db, self.outbox, registry())
         self.ledger = Ledger(
             self.db, self.outbox, self.name, self.queue, self.lease_s, registry().rates, self._runs_suspect
         )
@@ -142,8 +146,10 @@ class Runtime:
         """
         if attempt.lost:
             return None
-        ctx = JobContext(attempt, self.ledger, self.outbox, self._pause)
+        ctx = JobContext(attempt, self.ledger, self.outbox, self._pause, self.db)
         ending = execute(attempt, ctx, self.db, self._max_result_bytes)
+        if ending.move.reason is Reason.RECONNECT and (refused := ctx.refused()) is not None:
+            self._declare_broken(refused, str(ending.move.values["error"]))
         achieved = ending.move.to is State.SUCCEEDED
         return ending if achieved or not attempt.lost else None
 
@@ -196,6 +202,13 @@ class Runtime:
                 rates.block(conn, (provider, account), until)
         except SQLAlchemyError as error:  # a job that was refused waits all the same
             log.warning("a rate limit could not be shared", provider=provider, error=type(error).__name__)
+
+    def _declare_broken(self, connection: StoredConnection[Any], error: str) -> None:
+        """Before the attempt's own ending: what waits for a reconnect while its account works is let go again."""
+        try:
+            self.accounts.broken(connection.stored.id, connection.version, str(orjson.loads(error)["detail"]))
+        except SQLAlchemyError as failed:
+            log.warning("a broken account could not be written down", error=type(failed).__name__)
 
     def _runs_suspect(self) -> bool:
         return any(attempt.claimed.losses >= MAX_LOSSES - 1 for attempt in self.running())

@@ -34,7 +34,7 @@ class Message:
     """One message of a feed.
 
     Attributes:
-        kind: job, live, progress, token or log.
+        kind: job, live, progress, token, log or connection.
         body: The message as JSON, `type` included.
         rev: Where the watcher stands when it has taken this; None for what is live only.
     """

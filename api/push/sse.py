@@ -27,14 +27,14 @@ _EVENT = {
     "type": "object",
     "required": ["event", "data"],
     "properties": {
-        "event": {"type": "string", "enum": ["job", "live", "progress", "token", "log"]},
+        "event": {"type": "string", "enum": ["job", "live", "progress", "token", "log", "connection"]},
         "id": {"type": "string", "description": "The revision: `since` or `Last-Event-ID` of whoever comes back."},
         "data": {"type": "string", "description": "The message as JSON, as a WebSocket gets it."},
     },
 }
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Events job, live, progress, token and log; the first two carry a revision as their id.",
+        "description": "Events job and live, which carry a revision as their id; progress, token, log, connection.",
         "content": {"text/event-stream": {"schema": _EVENT}},
     },
     **problems(429),
