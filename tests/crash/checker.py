@@ -31,7 +31,6 @@ class Findings:
         lost: Accepted and not there, or not at an end in time, or `succeeded` without its effect.
         doubled: With more than one effect.
         misreported: `failed` or `cancelled` although it had its effect.
-        repeatable: As that, but of an action that may be repeated: whoever retries it does no harm.
         uncertain: Ended so.
         silent: Of these, the ones whose provider did not answer; the others are the fault's.
         settled: Of the uncertain ones, after asking the provider.
@@ -42,7 +41,6 @@ class Findings:
     lost: int = 0
     doubled: int = 0
     misreported: int = 0
-    repeatable: int = 0
     uncertain: int = 0
     silent: int = 0
     settled: int = 0
@@ -124,9 +122,7 @@ def _judge(one: Promised, row: Row | None, effects: int, found: Findings) -> Non
     if row.state == "succeeded" and effects == 0:
         found.lost += 1
         found.problems.append(f"{row}: succeeded without its effect")
-    if row.state in ("failed", "cancelled") and effects and row.action == "crash.write_keyed":
-        found.repeatable += 1
-    elif row.state in ("failed", "cancelled") and effects:
+    if row.state in ("failed", "cancelled") and effects:
         found.misreported += 1
         found.problems.append(f"{row}: had its effect")
     if row.state == "uncertain":

@@ -63,7 +63,6 @@ def page(outcomes: Sequence[Outcome], stores: Sequence[Store]) -> str:
         table="\n".join(lines),
         words="\n".join(["", "What does not hold:", "", *words, ""]) if words else "",
         rows="\n".join(rows),
-        repeatable=sum(one.findings.repeatable for one in outcomes if one.findings is not None),
         date=f"{datetime.now(UTC):%Y-%m-%d}",
         machine=f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}",
         versions=versions,
@@ -101,10 +100,6 @@ Checked too: no job that nobody submitted, no revision that the changes (`GET /j
 
 {table}
 {words}
-Besides, {repeatable} keyed writes ended `failed` after several workers had died under them, or the provider had been
-silent too often, and had had their effect: an action that says it may be repeated is not called uncertain, since
-whoever retries it has the effect once all the same.
-
 One seed gives the mix and the times of a row again; what the scheduler of the machine does in between is its own.
 `make crash ARGS="--store sqlite --fault 'broker killed' --seed 7"` runs one row.
 
