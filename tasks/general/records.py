@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StrictBool, StringConstraints
 
 from llmcoder import Model
 from llmcoder.instants import WrittenInstant
@@ -63,7 +63,7 @@ class TodoChange(Model):
 
     title: TodoTitle | None = Field(None, description="The new title; null leaves the old.")
     due_at: Instant | None = Field(None, description="When it should be done now; null for some day.")
-    done: bool | None = Field(None, description="True when it is done, false to open it again; null leaves it.")
+    done: StrictBool | None = Field(None, description="True when it is done, false to open it again; null leaves it.")
 
 
 class Todo(Model):

@@ -207,3 +207,9 @@ def test_records_go_with_their_user(run, user, db: Database):
     with db.write() as conn:
         conn.execute(sa.delete(users).where(users.c.id == user.id))
     assert NOTES.get(user.id, note.id) is None
+
+
+@pytest.mark.parametrize("done", [0, 1, "true", "no"])
+def test_done_is_true_or_false_as_the_document_says(done):
+    with pytest.raises(ValidationError):
+        TodoChange(done=done)
