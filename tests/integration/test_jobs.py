@@ -269,7 +269,8 @@ def test_every_door_shows_a_job_in_the_form_of_the_design(db: Database, user: Us
     bare = orjson.loads(job.as_json())
     assert " ".join(bare) == (
         "id action effect state reason input result error progress attempt max_attempts priority due_at created_at "
-        "started_at finished_at rev"
+        "started_at finished_at rev "
+        "origin tainted sources proposed_input expires_at decided_at note undo_of undone_by"
     )
     assert bare["input"] == {"text": "hi"}
     assert bare["progress"] is None
@@ -397,7 +398,8 @@ def test_of_eight_clicks_on_retry_one_counts(db: Database, user: User) -> None:
 def test_a_person_settles_what_was_uncertain(db: Database, user: User, happened: bool, to: State) -> None:
     job = stand_in(db, user, S.UNCERTAIN)
     with db.write() as conn:
-        assert resolve(conn, job, happened=happened, error='{"title":"it did not"}', now=db.now()) is not None
+        settled = resolve(conn, job, happened=happened, error='{"title":"it did not"}', note="x", now=db.now())
+        assert settled is not None
     after = now_of(db, user, job.id)
     assert (after.state, after.reason) == (to, Reason.RESOLVED)
     assert (after.error is None) == happened
@@ -407,7 +409,7 @@ def test_a_person_settles_what_was_uncertain(db: Database, user: User, happened:
 def test_only_the_uncertain_can_be_settled(db: Database, user: User, state: State) -> None:
     job = stand_in(db, user, state)
     with db.write() as conn:
-        assert resolve(conn, job, happened=True, error=None, now=db.now()) is None
+        assert resolve(conn, job, happened=True, error=None, note=None, now=db.now()) is None
 
 
 def test_the_columns_of_a_job_are_the_fields_that_users_see() -> None:
