@@ -18,8 +18,9 @@ install: $(INSTALLED) ## Make .venv with all that is needed (the others do it wh
 up: $(INSTALLED) ## Start the engine; Ctrl-C stops it
 	@exec $(BIN)/llmcoder up
 
+# Two processes: most tests wait for processes of their own. A file's tests stay together, since they share those.
 test: $(INSTALLED) ## Run the tests; ARGS="-k name" to choose
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(INSTALLED) ## Check style, types and the direction of imports
 	$(BIN)/ruff check .
