@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -13,9 +13,10 @@ from api.approvals import WORDS, Link, link, reasons_of
 from api.health import WORKER_SEEN_WITHIN
 from api.services import Services
 from llmcoder.model import Model
-from models import preferences, rates, taint
+from models import connections, preferences, rates, taint
 from models.approvals import Why
 from models.claims import workers_seen
+from models.connected import door_of
 from models.jobs import Job
 from models.machine import Reason, State
 from models.tables import Id, jobs, users
@@ -63,6 +64,8 @@ class Seen(Model):
     account: str
     approvers: list[str]
     asks: list[Why]
+    account_fault: str
+    account_remedy: str
     chain: list[Link]
 
 
@@ -108,9 +111,32 @@ def _look(conn: sa.Connection, services: Services, user_id: UUID, job_id: UUID) 
         account=row.account,
         approvers=_approvers(conn, user_id) if waits else [],
         asks=reasons_of(conn, services.registry.get(job.action), job) if waits else [],
+        account_fault=_account_fault(conn, user_id, row) if job.reason == Reason.RECONNECT else "",
+        account_remedy=_account_remedy(services, row) if job.reason == Reason.RECONNECT else "",
         chain=[link(one) for one in links],
     )
     return job, seen
+
+
+def _account_fault(conn: sa.Connection, user_id: UUID, row: Any) -> str:
+    """What is wrong with the account that the job waits for."""
+    if not row.account:
+        return f"The account at {row.provider} that it uses is no longer connected."
+    named = f"The {row.provider} account {row.account}"
+    stored = connections.choose(conn, user_id, row.provider, row.account)
+    if stored is None:
+        return f"{named} was taken out."
+    return (
+        f"{named} is broken: {stored.error}" if stored.broken else f"{named} works again; the job goes on in a moment."
+    )
+
+
+def _account_remedy(services: Services, row: Any) -> str:
+    kind = services.registry.connections().get(row.provider)
+    if kind is None:
+        return "Connect the account again; the job then goes on."
+    own = "" if row.account or kind.fallback is None else " Or an administrator corrects the one of this installation."
+    return f"Connect it again: {door_of(kind)}. All of its jobs then go on.{own}"
 
 
 def _approvers(conn: sa.Connection, user_id: UUID) -> list[str]:
@@ -215,8 +241,7 @@ def _of_waiting(job: Job, seen: Seen) -> Blocker:
             until=job.expires_at,
         )
     if job.reason == Reason.RECONNECT:
-        detail = "The account at the provider is no longer connected."
-        return Blocker(kind="reconnect", detail=detail, remedy="Connect the account again; the job then goes on.")
+        return Blocker(kind="reconnect", detail=seen.account_fault, remedy=seen.account_remedy)
     return Blocker(kind="waiting", detail="It waits for a person or for other jobs.", remedy="See its reason.")
 
 

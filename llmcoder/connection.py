@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, get_args
 
 import orjson
-from pydantic import AwareDatetime, BaseModel, Field, SecretStr
+from pydantic import AwareDatetime, BaseModel, Field, SecretStr, ValidationError
 
 from llmcoder.errors import DeclarationError, NeedsReconnect
 from llmcoder.model import Model
@@ -132,6 +132,7 @@ class ConnectionKind(Generic[C]):
         oauth: Set when accounts can be connected in the browser. The credentials then have a field
             `grant: Grant | None`; where it is required, the browser is the only way.
         fallback: The account of this installation, from settings, for users without one of their own.
+        settings: Kinds of settings that it reads; those in `tasks/<domain>/settings.py` are found without.
 
     Raises:
         DeclarationError: The declaration breaks a rule; at import, naming the rule.
@@ -143,6 +144,7 @@ class ConnectionKind(Generic[C]):
     identify: Callable[[C, Caller], str]
     oauth: OAuth[C] | None = None
     fallback: Callable[[GetSettings], C | None] | None = None
+    settings: tuple[type[Settings], ...] = ()
 
     def __post_init__(self) -> None:
         for broken, rule in self._rules():
@@ -289,3 +291,15 @@ def holds_secret(annotation: object) -> bool:
 
 def holds(annotation: object, kind: type) -> bool:
     return annotation is kind or any(holds(part, kind) for part in get_args(annotation))
+
+
+def form_errors(error: ValidationError, given: Mapping[str, Any]) -> list[tuple[tuple[str | int, ...], str]]:
+    """Each place of typed-in credentials that cannot be used, and why, without any value of them."""
+    values = [value for value in given.values() if isinstance(value, str) and value]
+    found = []
+    for one in error.errors(include_url=False, include_context=False, include_input=False):
+        why = one["msg"].removeprefix("Value error, ")
+        for value in values:  # a validator of a domain may quote what it was given
+            why = why.replace(value, "***")
+        found.append((one["loc"], why))
+    return found

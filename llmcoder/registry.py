@@ -82,6 +82,7 @@ class Registry(Mapping[str, AnyAction]):
             kinds.update(dict.fromkeys(_declared_settings(module)))
         for found in self._actions.values():
             kinds.update(dict.fromkeys(found.requires))
+            kinds.update(dict.fromkeys(found.connects.settings if found.connects is not None else ()))
         return list(kinds)
 
     def connections(self) -> dict[str, AnyKind]:

@@ -86,9 +86,13 @@ def fallback(kind: ConnectionKind[C], get: GetSettings) -> C | None:
 
 def how_to_connect(kind: AnyKind) -> str:
     """What a person does who has no account of the kind."""
-    door = f"POST /connections/oauth/{kind.provider}" if kind.oauth is not None else "POST /connections"
     shared = " Or an administrator sets one up for everybody in the settings." if kind.fallback is not None else ""
-    return f"You have connected no {kind.title} account. Connect one: {door}.{shared}"
+    return f"You have connected no {kind.title} account. Connect one: {door_of(kind)}.{shared}"
+
+
+def door_of(kind: AnyKind) -> str:
+    """Where such an account is connected."""
+    return "POST /connections" if kind.oauth is None else f"POST /connections/oauth/{kind.provider}"
 
 
 def connect(
@@ -260,8 +264,8 @@ class InstallationConnection(Connection[C]):
 class Asking:
     """A `Caller` outside of any job, with a deadline."""
 
-    def __init__(self, within_s: float = IDENTIFY_WITHIN_S) -> None:
-        self._until = time.monotonic() + within_s
+    def __init__(self, within_s: float | None = None) -> None:
+        self._until = time.monotonic() + (IDENTIFY_WITHIN_S if within_s is None else within_s)
         self._http: GuardedClient | None = None
 
     def settings(self, kind: type[Settings]) -> Any:

@@ -18,7 +18,7 @@ from llmcoder import faults
 from llmcoder.config import config
 from llmcoder.errors import Transient
 from llmcoder.ids import new_id
-from llmcoder.registry import registry
+from llmcoder.registry import Registry, registry
 from llmcoder.settings import EngineSettings
 from models import approvals, connections
 from models.claims import any_due, any_lost, any_to_ring, forget_rings, lost, promote_due, to_ring
@@ -43,16 +43,20 @@ class Dispatcher:
 
     Args:
         outbox: Wakes watchers of the jobs it moved.
+        known: The actions; those of the process when not given.
     """
 
-    def __init__(self, db: Database, bell: Bell, outbox: Outbox, settings: EngineSettings) -> None:
+    def __init__(
+        self, db: Database, bell: Bell, outbox: Outbox, settings: EngineSettings, known: Registry | None = None
+    ) -> None:
         self._db = db
         self._bell = bell
         self._outbox = outbox
         self._settings = settings
         self._broker_away = False
-        self._accounts = Accounts(db, outbox, registry())
-        self._connecting = registry().connecting()
+        self._registry = known or registry()
+        self._accounts = Accounts(db, outbox, self._registry)
+        self._connecting = self._registry.connecting()
         self._config_version = config().version
         self._epoch = redis_client(settings.broker_url) if is_redis(settings.broker_url) else None
 
@@ -89,7 +93,7 @@ class Dispatcher:
         with self._db.write() as conn:
             found = lost(conn, now, BATCH)
             faults.reach("dispatcher.before_rescue")
-            moved = apply(conn, [lost_to_nobody(one, registry().get(one.action), now) for one in found], now)
+            moved = apply(conn, [lost_to_nobody(one, self._registry.get(one.action), now) for one in found], now)
         done = [one for one in moved if one is not None]
         self._outbox.wake_moved(done)
         for one in done:

@@ -1,16 +1,19 @@
-"""When an account breaks or works again: it is written down once, its user hears of it, and all its jobs follow."""
+"""Accounts are connected, looked at, broken, mended and taken out; their user hears of it, and their jobs follow."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import Any
 from uuid import UUID
 
 import orjson
 import sqlalchemy as sa
 
-from llmcoder.errors import NeedsReconnect
+from llmcoder.connection import C, ConnectionKind
+from llmcoder.errors import BadInput, NeedsReconnect, NotConfigured
 from llmcoder.registry import Registry
 from models import connections
+from models.connected import Asking, StoredConnection, check, identify
 from models.connections import Stored
 from models.db import Database
 from models.machine import Moved
@@ -21,7 +24,7 @@ BATCH = 500
 
 
 class Accounts:
-    """Declares accounts broken and mended, for one process.
+    """All that happens to accounts, for one process. What asks a provider blocks, each time for some seconds at most.
 
     Args:
         outbox: Tells the user, and wakes watchers of the jobs.
@@ -31,6 +34,72 @@ class Accounts:
         self._db = db
         self._outbox = outbox
         self._registry = registry
+
+    def add(self, user_id: UUID, kind: ConnectionKind[C], credentials: C, by: UUID | None) -> Stored:
+        """Ask the provider who that is, and keep the account; one that is there already is connected again.
+
+        Args:
+            by: Who did it; None for an operator at the command line.
+
+        Raises:
+            BadInput: The provider refuses the credentials.
+            ActionError: It could not be asked.
+        """
+        try:
+            name = identify(kind, credentials, Asking())
+        except NeedsReconnect as error:
+            raise BadInput(f"{kind.title} refused these credentials. {error.detail}") from error
+        with self._db.write() as conn:
+            stored = connections.keep(conn, user_id, kind, name, credentials, self._db.now(), by)
+        self._tell(stored, None)
+        self.release(stored)  # what waited, also for an account that nobody had
+        return stored
+
+    def check(self, stored: Stored) -> tuple[Stored, str]:
+        """Ask the provider who an account is; returns the account as it stands then, and what was said.
+
+        Raises:
+            NeedsReconnect: It is broken, which is written down.
+            NotConfigured: No installed package knows such accounts.
+            ActionError: It could not be asked.
+        """
+        connection = self._opened(stored)
+        try:
+            name = check(connection)
+        except NeedsReconnect as error:
+            self.broken(stored.id, connection.version, error.detail)
+            raise
+        return self._works(stored, connection.version), name
+
+    def _opened(self, stored: Stored) -> StoredConnection[Any]:
+        kind = self._registry.connections().get(stored.provider)
+        if kind is None:
+            raise NotConfigured(f"No installed package knows accounts of {stored.provider}.")
+        try:
+            with self._db.read() as conn:
+                version, credentials = connections.credentials(conn, stored, kind)
+        except NeedsReconnect as error:
+            self.broken(stored.id, None, error.detail)
+            raise
+        return StoredConnection(self._db, kind, stored, version, credentials, Asking())
+
+    def _works(self, stored: Stored, version: int) -> Stored:
+        with self._db.write() as conn:
+            seen = connections.declare_ok(conn, stored.id, version, self._db.now())
+        if seen is None:  # another secret was put there meanwhile, by who knows better
+            return stored
+        if stored.broken:
+            self._tell(seen, None)
+        self.release(seen)
+        return seen
+
+    def remove(self, stored: Stored, by: UUID | None) -> None:
+        """Forget an account: what was to use it waits for it to come back, or is cancelled by its user."""
+        with self._db.write() as conn:
+            removed = connections.remove(conn, stored, self._db.now(), by)
+        if removed:
+            self._tell(stored, None, state="removed")
+            self._hold(stored, f"The account {stored.account} was taken out. Connect it again, or cancel the job.")
 
     def broken(self, connection_id: UUID, version: int | None, why: str) -> bool:
         """The provider refuses an account: its jobs wait, and its user is told once.
@@ -49,25 +118,8 @@ class Accounts:
         self._hold(stored, why)
         return True
 
-    def works(self, connection_id: UUID, version: int) -> Stored | None:
-        """An account was seen to work; what waited for it goes on."""
-        with self._db.write() as conn:
-            stored = connections.declare_ok(conn, connection_id, version, self._db.now())
-        if stored is not None:
-            self.release(stored)
-        return stored
-
-    def connected(self, stored: Stored) -> int:
-        """An account was connected, perhaps again; returns how many jobs go on."""
-        self._tell(stored, None)
-        return self.release(stored)
-
-    def removed(self, stored: Stored) -> None:
-        """An account was taken out: what was to use it waits for it to come back, or is cancelled by its user."""
-        self._tell(stored, "taken out", state="removed")
-        self._hold(stored, f"The account {stored.account} was taken out. Connect it again, or cancel the job.")
-
     def release(self, stored: Stored) -> int:
+        """Let the jobs of an account go on; returns how many."""
         actions = self._registry.connecting(stored.provider)
         return self._each(lambda conn: connections.release(conn, stored, actions, self._db.now(), BATCH))
 

@@ -14,6 +14,8 @@ from starlette.routing import Mount, WebSocketRoute
 from llmcoder.registry import Registry
 
 PARAMETER = re.compile(r"\{(\w+)[^}]*\}")
+#: What a parameter may look like stands in a route's path, and in no document.
+CONVERTOR = re.compile(r":\w+\}")
 
 
 @dataclass(frozen=True, order=True)
@@ -41,13 +43,14 @@ def doors_of(app: FastAPI) -> list[Door]:
 def _doors(app: FastAPI) -> Iterator[Door]:
     for route in iter_route_contexts(app.router.routes):
         assert route.path is not None, f"a route without an address: {route}"
+        path = CONVERTOR.sub("}", route.path)
         if route.methods:
-            yield from (Door(route.path, method) for method in route.methods - {"HEAD"})
+            yield from (Door(path, method) for method in route.methods - {"HEAD"})
         elif isinstance(route.original_route, WebSocketRoute):
-            yield Door(route.path, "WS")
+            yield Door(path, "WS")
         else:
             assert isinstance(route.original_route, Mount), f"a route of an unknown kind: {route}"
-            yield Door(route.path, "MOUNT")
+            yield Door(path, "MOUNT")
 
 
 def doors_of_actions(registry: Registry) -> set[str]:

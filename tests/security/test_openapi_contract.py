@@ -29,6 +29,8 @@ RULES_BEYOND_THE_SCHEMA = {
     "GET /jobs": "`since` excludes the filters",
     "GET /jobs/stream": "Last-Event-ID is a number as text",
     "PUT /preferences": "who may approve is a user who exists",
+    "POST /connections": "what `credentials` may hold depends on the kind",
+    "POST /connections/oauth/{provider}": "not every kind is connected with the browser",
     "PATCH /config": "which settings there are depends on what is installed",
     "POST /auth/register": "what an address is, JSON Schema's `email` knows less well than the standards",
 }
@@ -70,6 +72,7 @@ def told(registry: Registry) -> dict[str, Any]:
     """The configuration, as a schemathesis.toml would have it. Every check is on."""
     beyond = [*RULES_BEYOND_THE_SCHEMA, *doors_with_rules(registry)]
     may_refuse = {"positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "422"]}}
+    refused = {"positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "400"]}}  # no state is good for long
     unready = {"expected-statuses": ["2xx", "4xx", "503"]}  # there is no worker here
     return {
         "seed": 4711,
@@ -89,6 +92,7 @@ def told(registry: Registry) -> dict[str, Any]:
         },
         "operations": [
             *({"include-name": name, "checks": may_refuse} for name in beyond),
+            {"include-name": "GET /connections/oauth/callback", "checks": refused},
             {
                 "include-name": "GET /health/ready",
                 "checks": {"not_a_server_error": unready, "positive_data_acceptance": unready},

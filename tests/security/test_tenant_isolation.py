@@ -31,6 +31,7 @@ from llmcoder.context import User
 from llmcoder.errors import ActionError
 from llmcoder.ids import new_id
 from llmcoder.testing import FakeContext, run_action
+from models import connections
 from models.machine import Reason, State
 from models.tables import jobs
 
@@ -43,15 +44,18 @@ CANARY = "canary-of-user-a"
 PUBLIC = {
     "GET /openapi.json", "GET /docs", "GET /docs/oauth2-redirect", "GET /health/live", "GET /health/ready",
     "GET /metrics", "POST /auth/register", "POST /auth/login", "POST /auth/refresh", "MOUNT /legacy",
+    "GET /connections/oauth/callback",  # knows its user by the state, which only that user was given
 }  # fmt: skip
 #: For administrators alone; about the installation, and about everybody.
 ADMIN = {"GET /config", "PATCH /config", "GET /audit"}
 #: The same for everybody who is logged in.
-SHARED = {"GET /actions", "GET /actions/{name}"}
+SHARED = {"GET /actions", "GET /actions/{name}", "GET /connections/kinds"}
+#: Connect an account of the caller's own at a provider; there is none here to ask.
+CONNECTING = {"POST /connections", "POST /connections/oauth/{provider}"}
 #: About the caller's own account, whoever else there is.
-OWN = {"GET /auth/me", "POST /auth/logout", "POST /auth/agents", "GET /preferences", "PUT /preferences"}
+OWN = {"GET /auth/me", "POST /auth/logout", "POST /auth/agents", "GET /preferences", "PUT /preferences", *CONNECTING}
 #: Lists of the caller's own objects. Collections are known from the registry.
-LISTS = {"GET /jobs", "GET /approvals"}
+LISTS = {"GET /jobs", "GET /approvals", "GET /connections"}
 #: Push; tried at the end of this file.
 PUSH = {"GET /jobs/stream", "WS /ws"}
 
@@ -60,6 +64,7 @@ def recipes() -> dict[str, Callable[[Served, httpx.Client], list[str]]]:
     """By the address of one object: how user A comes to have some, with the canary inside. Returns their ids."""
     return {
         "/jobs/{job_id}": jobs_in_every_state,
+        "/connections/{connection_id}": lambda served, _: [connected(served)],
         "/general/notes/{record_id}": lambda _, a: [added(a, "/general/notes", {"text": CANARY})],
         "/general/todos/{record_id}": lambda _, a: [added(a, "/general/todos", {"title": CANARY})],
     }
@@ -138,6 +143,14 @@ def added(client: httpx.Client, path: str, body: dict[str, Any]) -> str:
     answer = client.post(path, json=body)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
+
+
+def connected(served: Served) -> str:
+    """An account of A's, as it would be kept if there were a provider to ask."""
+    kind = served.app.state.services.registry.connections()["testbox"]
+    box = kind.credentials(site="http://127.0.0.1", user=CANARY, password=CANARY)
+    with served.db.write() as conn:
+        return str(connections.keep(conn, served.users["alice"].id, kind, CANARY, box, served.db.now(), None).id)
 
 
 def jobs_in_every_state(served: Served, a: httpx.Client) -> list[str]:
@@ -259,8 +272,9 @@ def test_doors_of_administrators_answer_403_to_others(served: Served, doors: lis
 
 def address(door: Door, world: World) -> str:
     path = address_of_object(door)
-    one = world.ids[path][0] if path else "test.echo"
-    return door.address(**dict.fromkeys(door.parameters, one))
+    if path is None:
+        return door.address(name="test.echo", provider="testcloud")
+    return door.address(**dict.fromkeys(door.parameters, world.ids[path][0]))
 
 
 # --- addresses with an id in them
@@ -357,7 +371,7 @@ def queries_with_ids(operation: dict[str, Any], world: World) -> Iterator[dict[s
 
 def test_what_is_ones_own_tells_nothing_of_others(served: Served, world: World, b: httpx.Client) -> None:
     paths = served.app.openapi()["paths"]
-    for door in (OWN | SHARED) - {"POST /auth/logout", "GET /actions/{name}"}:
+    for door in (OWN | SHARED) - {"POST /auth/logout", "GET /actions/{name}", *CONNECTING}:
         method, _, path = door.partition(" ")
         if path in paths:
             answer = b.request(method, path, json=bodies(None).get(door))
