@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tasks.document.page import Block, Kind, Page, Unreadable, collapsed
 
 MAX_CHARS = 5_000_000
+#: No page has so many of either; libxml2 takes minutes for a tag of 100,000 attributes, in which nothing can stop it.
+MAX_ATTRIBUTES, MAX_DEPTH = 1_000, 500
 #: Less than this from trafilatura is taken for a miss, if BeautifulSoup finds much more.
 FEW_WORDS = 60
 MUCH_MORE = 4
@@ -22,10 +24,11 @@ def read_html(html: str, media_type: str, where: str) -> Page:
     """Find title and main text.
 
     Raises:
-        Unreadable: Too large, or without text.
+        Unreadable: Too large, made to exhaust its readers, or without text.
     """
     if len(html) > MAX_CHARS:
         raise Unreadable(f"{where} has {len(html)} characters of HTML; at most {MAX_CHARS} are read.")
+    _refuse_traps(html, where)
     title, blocks = _by_trafilatura(html)
     if _words(blocks) < FEW_WORDS:
         other_title, others = _by_soup(html)
@@ -35,6 +38,34 @@ def read_html(html: str, media_type: str, where: str) -> Page:
     if not blocks:
         raise Unreadable(f"{where} has no readable text; a page that scripts draw in the browser has none.")
     return Page(title, tuple(blocks), media_type)
+
+
+def _refuse_traps(html: str, where: str) -> None:
+    """Go through the tags without keeping them, with the parser that would later make a tree of them."""
+    from lxml import etree  # type: ignore[import-untyped]
+
+    parser = etree.HTMLParser(target=_Tags(where))
+    parser.feed(html)
+    parser.close()
+
+
+class _Tags:
+    """What lxml calls for each tag."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._depth = 0
+
+    def start(self, _tag: str, attributes: Mapping[str, str]) -> None:
+        self._depth += 1
+        if len(attributes) > MAX_ATTRIBUTES or self._depth > MAX_DEPTH:
+            raise Unreadable(f"{self._where} nests its elements too deeply, or loads one with too many attributes.")
+
+    def end(self, _tag: str) -> None:
+        self._depth -= 1
+
+    def close(self) -> None:
+        """Nothing was kept."""
 
 
 def _words(blocks: list[Block]) -> int:

@@ -10,11 +10,12 @@ from tasks.document.page import Block, Kind, Page, Unreadable, collapsed
 MAX_CHARS = 5_000_000
 
 _FENCE = re.compile(r"^\s{0,3}(```+|~~~+)")
-_HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.*?)\s*#*$")
+# None of these may look far ahead from each of many places: a line can have millions of characters.
+_HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.*)$")
 _UNDERLINE = re.compile(r"^\s{0,3}(=+|-{3,}|~{3,}|\*{4,})\s*$")
 _ITEM = re.compile(r"^\s{0,6}(?:[-*+•]|\d{1,3}[.)])\s+(.*)$")
-_LINK = re.compile(r"!?\[([^\]\n]*)\]\([^)\n]*\)")
-_EMPHASIS = re.compile(r"(\*\*|__|`)(?=\S)(.+?)(?<=\S)\1")
+_LINK = re.compile(r"!?\[([^\[\]\n]*)\]\((?:[^()\n]|\([^()\n]*\))*\)")
+_EMPHASIS = re.compile(r"(\*\*|__|`)(?=\S)(.{1,200}?)(?<=\S)\1")
 _CODE_MARKS = re.compile(r"[{};=<>|\\$]|->|\(\)")
 
 
@@ -81,7 +82,7 @@ def _prose(lines: list[str]) -> Iterator[Block]:
             yield from _block(kind, held)
             kind, held = Kind.PARAGRAPH, []
         if heading:
-            yield from _block(Kind.HEADING, [heading[1]])
+            yield from _block(Kind.HEADING, [heading[1].rstrip().rstrip("#")])
         elif item:
             kind, held = Kind.ITEM, [item[1]]
         elif not underlined:
