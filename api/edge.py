@@ -24,11 +24,18 @@ PROTECTION = (
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
 )
-#: Nothing that we answer is a page, but for the documentation, which brings its scripts from elsewhere.
+#: Nothing that we answer is a page, but for the documentation.
 NO_PAGE = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 NO_STORE = (b"cache-control", b"no-store")
 PROTECTION_OF_DATA = (*PROTECTION, NO_PAGE, NO_STORE)
-PAGES = ("/docs", "/redoc")
+#: The documentation's scripts and its own few lines inside the page; it may call this service and nothing else.
+PAGE = (
+    b"content-security-policy",
+    b"default-src 'none'; script-src https://cdn.jsdelivr.net 'unsafe-inline'; style-src https://cdn.jsdelivr.net "
+    b"'unsafe-inline'; img-src https://fastapi.tiangolo.com data:; connect-src 'self'; base-uri 'none'; "
+    b"form-action 'none'; frame-ancestors 'none'",
+)
+PAGES = ("/docs", "/docs/oauth2-redirect")
 #: Doors that read a body before they know whose it is. An address, a password and a token are small; reading is work.
 OPEN_TO_ALL = "/auth/"
 LARGEST_FROM_STRANGERS_BYTES = 16_384
@@ -63,9 +70,7 @@ def _route(scope: Scope) -> str:
 
 
 def _protected(path: str, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    added = [*headers, *PROTECTION]
-    if not path.startswith(PAGES):
-        added.append(NO_PAGE)
+    added = [*headers, *PROTECTION, PAGE if path in PAGES else NO_PAGE]
     if not any(name == b"cache-control" for name, _ in headers):
         added.append(NO_STORE)
     return added
