@@ -237,7 +237,8 @@ def _of_waiting(job: Job, seen: Seen) -> Blocker:
         return Blocker(
             kind="approval",
             detail=f"It waits for approval by {' or '.join(seen.approvers)}. {reasons}".rstrip(),
-            remedy="GET /approvals shows it; POST /jobs/{id}/approve or /reject decides. If nobody decides in time, it is cancelled.",
+            remedy="GET /approvals shows it; POST /jobs/{id}/approve or /reject decides. If nobody does in time, it is "
+            "cancelled.",
             until=job.expires_at,
         )
     if job.reason == Reason.RECONNECT:
