@@ -1,4 +1,4 @@
-"""A server that speaks OpenAI's protocol and quotes the key it was given wherever it can, as some do."""
+"""A server that speaks OpenAI's protocol, and a little else, and quotes the key it was given wherever it can."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
+        if self.path.endswith("/whoami"):  # of the test kit's box
+            return self._send(401 if "wrong" in self.path else 200, {"name": "bert", "told": self._told()})
         self._send(200, {"object": "list", "data": [{"id": "parrot", "object": "model", "owned_by": "me"}]})
 
     def do_POST(self) -> None:
+        if self.path.endswith("/letters"):
+            return self._send(500, {"told": self._told()})
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         manner = asked["messages"][-1]["content"].split()[0]
-        told = f"the key {self.headers['Authorization']} is quoted here"
+        told = self._told()
         error = {"error": {"message": told, "type": "invalid_request_error", "code": told, "param": told}}
         if manner.isdigit():
             self._send(int(manner), error)
@@ -37,6 +41,9 @@ class _Handler(BaseHTTPRequestHandler):
             chunk["choices"] = [{"index": 0, "delta": {field: text}, "finish_reason": "stop"}]
             lines = b"data: " + json.dumps(chunk).encode() + b"\n\ndata: [DONE]\n\n"
             self._send(200, lines, "text/event-stream")
+
+    def _told(self) -> str:
+        return f"the key {self.headers['Authorization']} is quoted here"
 
     def _send(self, status: int, body: Any, media_type: str = "application/json") -> None:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()

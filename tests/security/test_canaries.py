@@ -54,6 +54,7 @@ class World:
     """An engine that has lived through it all, and what it must not have told.
 
     Attributes:
+        model: The address of a server that quotes what it was sent.
         made: Secrets that the engine made itself, by their names.
     """
 
@@ -62,6 +63,7 @@ class World:
     secrets: Mark
     inputs: Mark
     planted: dict[str, str]
+    model: str
     made: dict[str, bytes] = field(default_factory=dict)
     kept_in_redis: list[Record] = field(default_factory=list)
     flower: list[Record] = field(default_factory=list)
@@ -122,6 +124,7 @@ def world(module_db_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         given = planted | {
             "REDIS_URL": redis.url(planted["REDIS_URL"]),
             "BROKER_URL": redis.url(planted["BROKER_URL"]),
+            "CONNECTIONS_KEYS": _as_key(secrets),
             "DATABASE_URL": _with_password(module_db_url, planted["DATABASE_URL"]),
             "OPENAI_BASE_URL": model,
             "FETCH_ALLOW": "127.0.0.1",
@@ -130,9 +133,14 @@ def world(module_db_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
             **_postgres_programs(module_db_url),
         }
         with running(folder, db, given) as engine:
-            made = World(engine, redis, secrets, inputs, planted)
+            made = World(engine, redis, secrets, inputs, planted, model)
             _live_through(made)
         yield made
+
+
+def _as_key(mark: Mark) -> str:
+    """32 bytes in base64, with the mark at both ends."""
+    return base64.b64encode(mark.text.ljust(KEY_BYTES - len(mark.text), "k").encode() + mark.text.encode()).decode()
 
 
 def _with_password(db_url: str, password: str) -> str:
@@ -167,6 +175,7 @@ def _live_through(world: World) -> None:
         _mistype(world, nobody)
         _misuse_tokens(world, root, nobody)
         _configure(world, root)
+        _connect(world, root)
         ids = _run_jobs(world, root)
         _look_at_everything(root, ids)
         _look_at_everything(bob, ids)
@@ -182,7 +191,8 @@ def _live_through(world: World) -> None:
         wait_until(engine.is_ready, about="everything is back")
         _look_at_everything(root, ids)
         world.kept_in_redis = _contents(world.redis)
-    world.made |= {name: (engine.data_dir / name).read_bytes()[:KEY_BYTES] for name in ("signing.key", "audit.key")}
+    for name in SECRET_FILES - {"data/config.json"}:
+        world.made[name] = (engine.folder / name).read_bytes()[:KEY_BYTES]
 
 
 def _mistype(world: World, nobody: httpx.Client) -> None:
@@ -254,6 +264,23 @@ def _configure(world: World, root: httpx.Client) -> None:
     wait_until(lambda: root.get("/config").json()["problem"] is None, about="the file is good again")
 
 
+def _connect(world: World, root: httpx.Client) -> None:
+    """A user's own account at a provider, rightly and wrongly, and a provider that quotes its password."""
+
+    def connect(site: str, password: object, status: int) -> None:
+        box = {"site": world.model.removesuffix("/v1") + site, "user": "bert", "password": password}
+        answer = root.post("/connections", json={"provider": "testbox", "credentials": box})
+        assert answer.status_code == status, answer.text
+
+    connect("", world.secret("box-password"), 201)
+    connect("/wrong", world.secret("wrong-box-password"), 422)
+    connect("", [world.secret("listed-box-password")], 422)
+    root.post("/connections", json={"provider": "testbox", "credentials": {"pasword": world.secret("misspelt")}})
+    root.get("/connections/oauth/callback", params={"code": world.secret("code"), "state": world.secret("state")})
+    for account in root.get("/connections").json()["items"]:
+        root.post(f"/connections/{account['id']}/check")
+
+
 def _run_jobs(world: World, root: httpx.Client) -> list[str]:
     """Jobs of every kind of outcome; each has a canary in its input, most quote it or a secret where they can."""
     text = world.text()
@@ -261,13 +288,14 @@ def _run_jobs(world: World, root: httpx.Client) -> list[str]:
         ("test.echo", {"text": text}),
         ("test.make_trouble", {"kind": "bug"}),
         ("canary.stumble", {"text": text}),
+        ("test.put_letter", {"text": text}),
         ("general.take_note", {"text": text}),
         ("http.request", {"method": "POST", "url": "http://127.0.0.1:1/", "headers": {"X-Key": text}, "text": text}),
         ("document.summarize", {"text": f"{text} is a sentence about something. " * 5, "method": "extractive"}),
     ]
     for how in ("raise", "chain", "group", "exit", "wrong result"):
         submitted.append(("canary.blurt", {"text": text, "how": how}))
-        submitted.append(("canary.blurt_heavily", {"text": text, "how": how}))
+    submitted += [("canary.blurt_heavily", {"text": text, "how": how}) for how in ("chain", "exit")]
     submitted += [("llm.generate", {"prompt": f"{manner} {text}", "provider": "openai"}) for manner in MANNERS]
     known = {action["name"] for action in root.get("/actions").json()["items"]}
     ids = [_submit(root, action, given) for action, given in submitted if action in known]
@@ -408,7 +436,8 @@ def test_a_canary_was_planted_in_every_secret_setting(world: World) -> None:
     config = json.loads((world.engine.data_dir / "config.json").read_text())
     sqlite = {"DATABASE_URL"} if world.engine.db.is_sqlite else set()
     assert "CANARY_PLUGIN_SECRET" in world.planted and "OPENAI_API_KEY" in world.planted
-    without = {name for name in world.planted if world.secrets.text not in str(config.get(name))}
+    values = [Record(name, str(config.get(name)).encode()) for name in world.planted]
+    without = {value.place for value in values if not found(world.secrets.traces, [value])}
     assert without == sqlite
 
 
