@@ -17,7 +17,7 @@ import orjson
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from api.auth.identity import Identity, person
@@ -25,14 +25,15 @@ from api.job_view import problems
 from api.problems import Busy
 from api.services import Services, services_of
 from llmcoder.config import config
-from llmcoder.connection import GRANT, OAuth, form_errors
+from llmcoder.connection import BadForm, OAuth, read_form
 from llmcoder.errors import ActionError, BadInput, NotConfigured, NotFound
 from llmcoder.model import Model
 from llmcoder.registry import AnyKind
 from models import connections, signins, users
-from models.connected import Asking, fallback
+from models.connected import fallback
 from models.connections import Standing, Stored
 from models.signins import LIVES, Signin
+from workers.accounts import oauth_of
 
 CALLBACK = "/connections/oauth/callback"
 #: Providers that answer slowly must not take all of a process's threads.
@@ -181,18 +182,13 @@ async def check_connection(request: Request, who: Person, connection_id: UUID) -
 @router.post("/oauth/{provider:provider}", responses={**PROBLEMS, **problems(404, 409, 422)})
 async def begin_oauth(request: Request, who: Person, provider: str) -> SigninView:
     """Begin to sign in at a provider: send your browser to `authorize_url` when you agree to the scopes."""
-    from llmcoder import oauth  # loads httpx
-
     services = services_of(request)
     kind = kind_of(services, provider)
-    declared = _oauth_of(kind)
-    client = declared.client(config().get)
+    declared = oauth_of(kind)
     found = await services.sql.read(connections.listed, who.user_id, provider)
-    signin = Signin(who.user_id, provider, services.settings().reached_at + CALLBACK, oauth.new_verifier())
-    now = services.db.now()
-    state = await services.sql.write(signins.begin, signin, now)
-    url = oauth.authorize_url(declared, client, redirect_uri=signin.redirect_uri, state=state, verifier=signin.verifier)
-    return SigninView(authorize_url=url, scopes=_scopes(declared, found), expires_at=now + LIVES)
+    back = services.settings().reached_at + CALLBACK
+    url = await services.sql.run(lambda: services.accounts.begin_signin(who.user_id, kind, back))
+    return SigninView(authorize_url=url, scopes=_scopes(declared, found), expires_at=services.db.now() + LIVES)
 
 
 _PAGE: dict[int | str, dict[str, Any]] = {
@@ -234,24 +230,11 @@ async def finish_oauth(
 
 
 def _finish(services: Services, signin: Signin, code: str) -> tuple[Stored, str]:
-    from llmcoder import oauth  # loads httpx
-
     with services.db.read() as conn:
         owner = users.by_id(conn, signin.user_id)
     if owner is None or not owner.is_active:
         raise BadInput("Whoever began this sign-in has no account here any more.")
-    kind = kind_of(services, signin.provider)
-    declared, caller = _oauth_of(kind), Asking()
-    grant, answer = oauth.exchange(
-        declared,
-        declared.client(config().get),
-        code=code,
-        verifier=signin.verifier,
-        redirect_uri=signin.redirect_uri,
-        within_s=caller.remaining_s,
-    )
-    credentials = declared.credentials(grant, answer, caller)
-    return services.accounts.add(signin.user_id, kind, credentials, signin.user_id), owner.email
+    return services.accounts.finish_signin(kind_of(services, signin.provider), signin, code), owner.email
 
 
 def _declined(error: str) -> str:
@@ -290,23 +273,13 @@ def checked_form(kind: AnyKind, given: dict[str, JsonValue]) -> Any:
         RequestValidationError: They are not what the kind takes; says nothing of the values.
         BadInput: Such accounts are only connected with the browser.
     """
-    if not kind.by_form:
-        raise BadInput(f"{kind.title} accounts are connected in the browser: POST /connections/oauth/{kind.provider}.")
-    if GRANT in given:
-        raise RequestValidationError([_wrong((GRANT,), "comes from the provider and is not typed in")])
     try:
-        orjson.dumps(given)  # half a surrogate pair passes for a secret, and no encoding can write it
-        return kind.credentials.model_validate(given)
-    except ValidationError as error:
-        found = [_wrong(place, why) for place, why in form_errors(error, given)]
-    except TypeError:
-        found = [_wrong((), "holds half a character (an unpaired surrogate)")]
-    # Raised outside the handlers: a validation error carries the secrets.
+        return read_form(kind, given)
+    except BadForm as error:
+        found = [
+            {"type": "bad_form", "loc": ("body", "credentials", *place), "msg": why} for place, why in error.places
+        ]
     raise RequestValidationError(found)
-
-
-def _wrong(place: Sequence[str | int], why: str) -> dict[str, Any]:
-    return {"type": "value_error", "loc": ("body", "credentials", *place), "msg": why}
 
 
 def views(kinds: dict[str, AnyKind], found: Sequence[Stored]) -> list[ConnectionView]:
@@ -363,12 +336,6 @@ def _needs(kind: AnyKind) -> str | None:
     except NotConfigured as error:
         return error.detail
     return None
-
-
-def _oauth_of(kind: AnyKind) -> OAuth[Any]:
-    if kind.oauth is None:
-        raise BadInput(f"{kind.title} accounts are not connected in the browser: POST /connections takes them.")
-    return kind.oauth
 
 
 def _scopes(declared: OAuth[Any], found: Sequence[Stored]) -> ScopesView:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import inspect
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, get_args
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, get_args
 import orjson
 from pydantic import AwareDatetime, BaseModel, Field, SecretStr, ValidationError
 
-from llmcoder.errors import DeclarationError, NeedsReconnect
+from llmcoder.errors import BadInput, DeclarationError, NeedsReconnect
 from llmcoder.model import Model
 from llmcoder.settings import Settings
 
@@ -293,8 +293,41 @@ def holds(annotation: object, kind: type) -> bool:
     return annotation is kind or any(holds(part, kind) for part in get_args(annotation))
 
 
-def form_errors(error: ValidationError, given: Mapping[str, Any]) -> list[tuple[tuple[str | int, ...], str]]:
-    """Each place of typed-in credentials that cannot be used, and why, without any value of them."""
+class BadForm(BadInput):
+    """Typed-in credentials that are not what their kind takes; holds no value of them.
+
+    Attributes:
+        places: Where, and why.
+    """
+
+    def __init__(self, places: Sequence[tuple[tuple[str | int, ...], str]]) -> None:
+        super().__init__("; ".join(f"{'.'.join(map(str, place)) or 'credentials'}: {why}" for place, why in places))
+        self.places = places
+
+
+def read_form(kind: ConnectionKind[C], given: Mapping[str, Any]) -> C:
+    """The credentials that were typed in.
+
+    Raises:
+        BadForm: They are not what the kind takes.
+        BadInput: Such accounts are only connected with the browser.
+    """
+    if not kind.by_form:
+        raise BadInput(f"{kind.title} accounts are connected in the browser: POST /connections/oauth/{kind.provider}.")
+    if GRANT in given:
+        raise BadForm([((GRANT,), "comes from the provider and is not typed in")])
+    try:
+        orjson.dumps(given)  # half a surrogate pair passes for a secret, and no encoding can write it
+        return kind.credentials.model_validate(given)
+    except ValidationError as error:
+        found = _places(error, given)
+    except TypeError:
+        found = [((), "holds half a character (an unpaired surrogate)")]
+    # Raised outside the handlers: a validation error carries the secrets.
+    raise BadForm(found)
+
+
+def _places(error: ValidationError, given: Mapping[str, Any]) -> list[tuple[tuple[str | int, ...], str]]:
     values = [value for value in given.values() if isinstance(value, str) and value]
     found = []
     for one in error.errors(include_url=False, include_context=False, include_input=False):

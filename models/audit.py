@@ -61,6 +61,7 @@ class Event(StrEnum):
     CONNECTION_BROKEN = "connection.broken"  # its provider refuses what proves it
     CONNECTION_MENDED = "connection.mended"
     CONNECTION_KEYS_ROTATED = "connection.keys_rotated"
+    CONNECTION_KEYS_LOST = "connection.keys_lost"  # and with them what they sealed
     JOB_APPROVED = "job.approved"
     JOB_REJECTED = "job.rejected"
     JOB_EXPIRED = "job.expired"  # nobody approved it in time

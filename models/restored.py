@@ -20,7 +20,7 @@ from llmcoder.action import Effect
 from llmcoder.errors import problem_type
 from llmcoder.registry import AnyAction
 from models.machine import ENDED, Move, Reason, State, apply
-from models.tables import jobs, login_attempts, rate_limits, refresh_tokens, revisions, workers
+from models.tables import jobs, login_attempts, oauth_states, rate_limits, refresh_tokens, revisions, workers
 
 #: Further than any engine counts for a user between a backup and its restore, and far below 2**53, where the whole
 #: numbers of JavaScript end.
@@ -79,7 +79,7 @@ def _forget(conn: sa.Connection, now: datetime) -> None:
 
     Access tokens are no rows; they end with the key that they were signed with.
     """
-    for table in (refresh_tokens, login_attempts, rate_limits, workers):
+    for table in (refresh_tokens, login_attempts, rate_limits, workers, oauth_states):
         conn.execute(sa.delete(table))
     conn.execute(sa.update(jobs).where(jobs.c.rung_at.is_not(None)).values(rung_at=None))
     conn.execute(sa.update(jobs).where(jobs.c.state == State.RUNNING).values(lease_until=now))

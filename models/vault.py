@@ -158,6 +158,14 @@ def rotate(db: Database) -> Rotated:
             return Rotated(new.version, sealed, _drop(db))
 
 
+def give_up(conn: sa.Connection, now: datetime) -> int:
+    """Forget everything that was sealed with keys which are lost; returns how many rows that were."""
+    lost = [row.version for row in conn.execute(_KNOWN) if row.fingerprint not in held()]
+    gone = [conn.execute(sa.delete(table).where(table.c.key_version.in_(lost))).rowcount for table in ABOUT]
+    conn.execute(sa.update(key_fingerprints).where(key_fingerprints.c.version.in_(lost)).values(retired_at=now))
+    return sum(gone)
+
+
 @dataclass(frozen=True, slots=True)
 class Rotated:
     """What a rotation came to.
@@ -237,7 +245,7 @@ def _held(known: Known) -> bytes:
     raise VaultError(
         f"The connected accounts are sealed with a key (version {known.version}, fingerprint {known.fingerprint}), and "
         f"{place}. Put back the {KEY_FILE} that belongs to this database, from a backup or from the machine that made "
-        "it; without it every account must be removed and connected again."
+        "it. If it is lost for good, `llmcoder connections give-up` forgets what it sealed; connect those anew."
     )
 
 
@@ -246,9 +254,7 @@ def _newest(conn: sa.Connection, now: datetime) -> Known:
     query = _KNOWN.order_by(None).order_by(key_fingerprints.c.version.desc()).limit(1).with_for_update(read=True)
     found = conn.execute(query).first()
     if found is None:
-        if not held():
-            keyfile.read_or_make(_settings().data_dir / KEY_FILE)
-        _add(conn, Known(1, next(reversed(held()))), now)
+        _add(conn, Known(_last_version(conn) + 1, _fresh(conn)), now)
         found = conn.execute(query).one()
     return Known(*found)
 
@@ -278,22 +284,37 @@ def _bound(version: int, about: About) -> bytes:
 
 def _begin(conn: sa.Connection, now: datetime) -> Known:
     """The new key: one that is held and that the database does not know, from an interruption or an operator."""
-    every = {row.fingerprint for row in conn.execute(sa.select(key_fingerprints.c.fingerprint))}
-    versions = sa.select(sa.func.coalesce(sa.func.max(key_fingerprints.c.version), 0))
-    unknown = [print_ for print_ in held() if print_ not in every]
     unfinished = _unfinished(conn)
-    if unfinished is not None and not unknown:
+    if unfinished is not None and not _unknown(conn):
         return unfinished
-    if not unknown:
-        if _settings().connections_keys is not None:
-            raise VaultError(
-                "The keys come from CONNECTIONS_KEYS, and there is no new one among them. Add one on every machine "
-                f"(`openssl rand -base64 {KEY_BYTES}`), then rotate."
-            )
-        unknown = [fingerprint(_made(_settings().data_dir / KEY_FILE))]
-    new = Known(conn.execute(versions).scalar_one() + 1, unknown[-1])
+    new = Known(_last_version(conn) + 1, _fresh(conn))
     _add(conn, new, now)
     return new
+
+
+def _fresh(conn: sa.Connection) -> str:
+    """The fingerprint of a key that is held and that the database has never known, made if there is none."""
+    path = _settings().data_dir / KEY_FILE
+    if _settings().connections_keys is None and not path.exists():
+        keyfile.read_or_make(path)
+    if unknown := _unknown(conn):
+        return unknown[-1]
+    if _settings().connections_keys is not None:
+        raise VaultError(
+            "The keys come from CONNECTIONS_KEYS, and there is no new one among them. Add one on every machine "
+            f"(`openssl rand -base64 {KEY_BYTES}`), then rotate."
+        )
+    return fingerprint(_made(path))
+
+
+def _unknown(conn: sa.Connection) -> list[str]:
+    every = set(conn.execute(sa.select(key_fingerprints.c.fingerprint)).scalars())
+    return [print_ for print_ in held() if print_ not in every]
+
+
+def _last_version(conn: sa.Connection) -> int:
+    last: int = conn.execute(sa.select(sa.func.coalesce(sa.func.max(key_fingerprints.c.version), 0))).scalar_one()
+    return last
 
 
 def _unfinished(conn: sa.Connection) -> Known | None:

@@ -9,14 +9,16 @@ from uuid import UUID
 import orjson
 import sqlalchemy as sa
 
-from llmcoder.connection import C, ConnectionKind
+from llmcoder.config import config
+from llmcoder.connection import C, ConnectionKind, OAuth
 from llmcoder.errors import BadInput, NeedsReconnect, NotConfigured
-from llmcoder.registry import Registry
-from models import connections
-from models.connected import Asking, StoredConnection, check, identify
+from llmcoder.registry import AnyKind, Registry
+from models import connections, signins
+from models.connected import Asking, InstallationConnection, StoredConnection, check, fallback, identify
 from models.connections import Stored
 from models.db import Database
 from models.machine import Moved
+from models.signins import Signin
 from workers.outbox import Outbox
 
 #: Jobs of one transaction: few enough that nobody waits long for SQLite's only writer.
@@ -55,6 +57,41 @@ class Accounts:
         self.release(stored)  # what waited, also for an account that nobody had
         return stored
 
+    def begin_signin(self, user_id: UUID, kind: AnyKind, redirect_uri: str) -> str:
+        """Begin to connect an account with the browser; returns where it is to go.
+
+        Raises:
+            BadInput: Accounts of the kind are not connected in that way.
+            NotConfigured: This installation is not registered at the provider.
+        """
+        from llmcoder import oauth  # loads httpx
+
+        declared = oauth_of(kind)
+        client, verifier = declared.client(config().get), oauth.new_verifier()
+        with self._db.write() as conn:
+            signin = Signin(user_id, kind.provider, redirect_uri, verifier)
+            state = signins.begin(conn, signin, self._db.now())
+        return oauth.authorize_url(declared, client, redirect_uri=redirect_uri, state=state, verifier=verifier)
+
+    def finish_signin(self, kind: AnyKind, signin: Signin, code: str) -> Stored:
+        """Take the code that the browser brought to the provider, and keep the account.
+
+        Raises:
+            ActionError: The provider does not take it, or could not be asked.
+        """
+        from llmcoder import oauth  # loads httpx
+
+        declared, caller = oauth_of(kind), Asking()
+        grant, answer = oauth.exchange(
+            declared,
+            declared.client(config().get),
+            code=code,
+            verifier=signin.verifier,
+            redirect_uri=signin.redirect_uri,
+            within_s=caller.remaining_s,
+        )
+        return self.add(signin.user_id, kind, declared.credentials(grant, answer, caller), signin.user_id)
+
     def check(self, stored: Stored) -> tuple[Stored, str]:
         """Ask the provider who an account is; returns the account as it stands then, and what was said.
 
@@ -70,6 +107,21 @@ class Accounts:
             self.broken(stored.id, connection.version, error.detail)
             raise
         return self._works(stored, connection.version), name
+
+    def check_own(self, kind: AnyKind) -> str:
+        """Ask the provider who the account of this installation is; what waited for it goes on if it works.
+
+        Raises:
+            NotConfigured: There is none.
+            ActionError: It is refused, or could not be asked.
+        """
+        caller = Asking()
+        given = fallback(kind, caller.settings)
+        if given is None:
+            raise NotConfigured(f"This installation has no {kind.title} account.")
+        name = check(InstallationConnection(kind, given, caller))
+        self.release_unowned(self._registry.connecting(kind.provider))
+        return name
 
     def _opened(self, stored: Stored) -> StoredConnection[Any]:
         kind = self._registry.connections().get(stored.provider)
@@ -146,3 +198,14 @@ class Accounts:
         about = {"id": str(stored.id), "provider": stored.provider, "account": stored.account}
         message = {"type": "connection", **about, "state": state or stored.state, "detail": why}
         self._outbox.live(stored.user_id, message)
+
+
+def oauth_of(kind: AnyKind) -> OAuth[Any]:
+    """How accounts of the kind are signed in to.
+
+    Raises:
+        BadInput: They are not.
+    """
+    if kind.oauth is None:
+        raise BadInput(f"{kind.title} accounts are not connected in the browser: POST /connections takes them.")
+    return kind.oauth

@@ -10,7 +10,20 @@ import sys
 
 import typer
 
-from api.cli import actions, approvals, audit, backup, configuration, doctor, jobs, preferences, processes, run, user
+from api.cli import (
+    actions,
+    approvals,
+    audit,
+    backup,
+    configuration,
+    connections,
+    doctor,
+    jobs,
+    preferences,
+    processes,
+    run,
+    user,
+)
 
 app = typer.Typer(
     name="llmcoder",
@@ -30,6 +43,7 @@ app.command()(run.run)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(preferences.app, name="preferences")
+app.add_typer(connections.app, name="connections")
 app.add_typer(audit.app, name="audit")
 app.command()(doctor.doctor)
 app.command()(backup.backup)

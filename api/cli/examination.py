@@ -19,6 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from api.cli.configuration import unknown_names
+from api.cli.connected import ask_accounts
 from api.cli.engine import whole_config
 from api.cli.errors import of_database
 from api.cli.finding import Finding, broken, fine, note
@@ -69,6 +70,7 @@ def examine() -> Iterator[Finding]:
     yield api(settings)
     yield flower_port(settings)
     yield from ask_all(config, registry().settings())
+    yield from ask_accounts(config, registry())
 
 
 def python() -> Finding:

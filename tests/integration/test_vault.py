@@ -137,6 +137,16 @@ def test_a_key_that_was_written_down_and_not_used_yet_is_the_new_one(db: Databas
     assert opened(db, one) == b"x"
 
 
+def test_what_a_lost_key_sealed_can_be_given_up(db: Database, user: User, folder: Path) -> None:
+    add(db, user, b"lost")
+    (folder / "connections.key").unlink()
+    with db.write() as conn:
+        assert vault.give_up(conn, db.now()) == 1
+    vault.verify(db)
+    one = add(db, user, b"new")
+    assert (opened(db, one), row_of(db, one).key_version) == (b"new", 2)
+
+
 def test_signins_under_way_survive_a_rotation(db: Database, user: User) -> None:
     with db.write() as conn:
         sealed = vault.seal(conn, b"verifier", ["h", user.id, "mail"], db.now())
