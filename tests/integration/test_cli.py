@@ -567,11 +567,22 @@ def test_log_lines_are_shown_while_waiting_and_the_result_stands_alone(shell: Sh
     assert done.err.count("topic=machine") == 2
 
 
+def _hear_interrupts() -> None:
+    """A shell's background jobs, and so all that tests start in one, ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.usefixtures("worker")
 def test_ctrl_c_leaves_the_job_running_and_says_how_to_reach_it(shell: Shell, alice: str) -> None:
     words = [sys.executable, "-m", "api.cli", "run", "test.take_nap", "seconds=2.8", "--wait"]
     process = subprocess.Popen(
-        words, cwd=ROOT, env=shell.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        words,
+        cwd=ROOT,
+        env=shell.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_hear_interrupts,
     )
     assert process.stderr is not None
     try:
