@@ -1,7 +1,7 @@
 """The kernel: what an action, an error and a setting is. It imports nothing of the application."""
 
 from llmcoder.action import Action, Effect, Marker, Queue, Retry, Undo, action
-from llmcoder.connection import Caller, Connection, ConnectionKind, Grant, OAuth, OAuthClient
+from llmcoder.connection import Caller, Connection, ConnectionKind, GetSettings, Grant, OAuth, OAuthClient
 from llmcoder.context import Context, User
 from llmcoder.errors import (
     ActionError,
@@ -24,7 +24,7 @@ from llmcoder.settings import Settings
 
 __all__ = [
     "Action", "ActionError", "BadInput", "Caller", "Cancelled", "Connection", "ConnectionKind", "Context",
-    "DeclarationError", "Effect", "Forbidden", "Grant", "Marker", "Model", "NeedsReconnect",
+    "DeclarationError", "Effect", "Forbidden", "GetSettings", "Grant", "Marker", "Model", "NeedsReconnect",
     "NotConfigured", "NotFound", "OAuth", "OAuthClient", "Queue", "Rate", "RateLimited", "Refused", "Retry", "Settings",
     "TimedOut", "Transient", "Uncertain", "Undo", "User", "action",
 ]  # fmt: skip

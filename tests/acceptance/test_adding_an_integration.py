@@ -25,7 +25,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copyfile(source, copy / name)
     page = (ROOT / "docs" / "adding-an-integration.md").read_text()
     files = FILE.findall(page)
-    assert len(files) == 5, [name for name, _ in files]
+    assert len(files) == 6, [name for name, _ in files]
     for name, text in files:
         path = copy / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,6 +58,7 @@ assert "post" in paths["/pastes/keep_text"], sorted(paths)
 assert registry()["pastes.keep_text"].input_schema["properties"]["text"]["description"] == "The text to keep."
 assert registry()["pastes.keep_text"].undo.action.name == "pastes.remove_text"
 assert registry().rates["pastes"].calls == 60
+assert sorted(registry().connections()["pastes"].form()["properties"]) == ["token", "url"]
 assert {view.name for view in config().describe()} >= {"PASTE_URL", "PASTE_TOKEN"}
 from workers.app import app
 assert "pastes.keep_text" in app.tasks

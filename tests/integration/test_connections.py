@@ -31,7 +31,7 @@ from models.connected import Asking, connect
 from models.db import Database
 from models.machine import State
 from models.tables import connections as rows
-from models.tables import jobs, oauth_states
+from models.tables import jobs, metadata, oauth_states
 from schedules.dispatcher import Dispatcher
 from workers.bell import connect_bell
 from workers.outbox import Outbox
@@ -608,6 +608,9 @@ def test_a_worker_whose_grant_died_has_all_jobs_wait_and_a_sign_in_runs_them(
         ended = engine.until_all_ended([UUID(job["id"]) for job in dead])
         assert {job.state for job in ended} == {"succeeded"}
         assert "canary" not in engine.logs()
+        with engine.db.read() as conn:
+            kept = {name: repr(conn.execute(sa.select(table)).all()) for name, table in metadata.tables.items()}
+        assert [name for name, text in kept.items() if "canary" in text] == []
 
 
 def test_a_process_with_another_key_does_not_start(
