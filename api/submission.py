@@ -6,12 +6,11 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
 from uuid import UUID
 
-import orjson
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
@@ -112,7 +111,7 @@ async def accept(
         due_at=due_at,
         priority=(AWAITED if waits else PRIORITY) if priority is None else priority,
         key=key,
-        fingerprint=fingerprint(action.name, given.text, due_at, priority or PRIORITY) if key is not None else None,
+        fingerprint=fingerprint(action.name, given.text, due_at, priority) if key is not None else None,
     )
     standing = PLAIN if wish.is_plain else await services.sql.read(look, wish, services.registry)
     accepted = await services.submitter.submit(new_job(wish, standing, services.db.now()))
@@ -134,10 +133,12 @@ def refuse_unconfigured(services: Services, action: AnyAction) -> None:
             raise NotConfigured(f"{action.name} needs {kind.title}: set {', '.join(missing)}.")
 
 
-def fingerprint(action: str, text: str, due_at: datetime | None, priority: int) -> str:
+def fingerprint(action: str, text: str, due_at: datetime | None, priority: int | None) -> str:
     """SHA-256 of a submission: the same for the same input however it was written down."""
-    whole = {"action": action, "input": orjson.loads(text), "due_at": due_at, "priority": priority}
-    return hashlib.sha256(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)).hexdigest()
+    due = None if due_at is None else due_at.astimezone(UTC).isoformat()
+    whole = {"action": action, "input": json.loads(text), "due_at": due, "priority": priority}
+    # not orjson, which rounds integers of more than 64 bits: two inputs would be one
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 
 def checked_key(key: str | None) -> str | None:
