@@ -40,7 +40,7 @@ STORES = {"1": ("sqlite", "postgresql"), "only": ("postgresql",)}.get(os.environ
 
 
 #: What asks for one of these meets a database; TEST_POSTGRES=only leaves out the others, which the first run has run.
-OF_A_STORE = {"db_url", "module_db_url", "postgres_url", "postgres_template"}
+OF_A_STORE = {"db_url", "empty_url", "module_db_url", "postgres_url", "postgres_template"}
 
 
 @pytest.hookimpl(trylast=True)
