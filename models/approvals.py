@@ -121,12 +121,13 @@ def approve(
         held_s: Seconds for which it is held back all the same.
 
     Returns:
-        The transition; None where the job does not wait for approval any more.
+        The transition; None where the job does not wait for approval any more, or its time for that has run out.
 
     Raises:
         NotAsShown: Its input is another.
     """
-    lock(conn, [job_id])
+    if not _still_waits(conn, job_id, now):
+        return None
     row = conn.execute(sa.select(jobs.c.input, jobs.c.proposed_input, jobs.c.due_at).where(jobs.c.id == job_id)).one()
     if sha256(row.input) != seen:
         raise NotAsShown(f"The input of job {job_id} has another SHA-256 than {seen}. Look at it again.")
@@ -140,6 +141,16 @@ def approve(
         detail: dict[str, JsonValue] = {"sha256": sha256(text), "edited": edited is not None}
         audit.append(conn, [Entry(Event.JOB_APPROVED, str(job_id), by, detail)], now)
     return moved
+
+
+def _still_waits(conn: sa.Connection, job_id: UUID, now: datetime | None) -> bool:
+    """Whether the job, locked from here on, waits for approval, and at the instant has not waited too long.
+
+    Since it was looked at it may have been approved, run, and wait for something else.
+    """
+    lock(conn, [job_id])
+    in_time = sa.true() if now is None else jobs.c.expires_at > now
+    return conn.execute(sa.select(jobs.c.id).where(jobs.c.id == job_id, WAITS, in_time)).first() is not None
 
 
 def _released(job_id: UUID, due_at: datetime, held_s: int, values: dict[str, object], now: datetime) -> Move:
@@ -156,6 +167,8 @@ def _released(job_id: UUID, due_at: datetime, held_s: int, values: dict[str, obj
 
 def reject(conn: sa.Connection, job_id: UUID, by: UUID, reason: str | None, now: datetime) -> Moved | None:
     """Cancel a waiting job by a person's word; None where it does not wait any more."""
+    if not _still_waits(conn, job_id, None):
+        return None
     values = {"decided_by": by, "decided_at": now, "note": reason}
     only = frozenset({State.WAITING})
     moved = apply(conn, [Move(job_id, State.CANCELLED, reason=Reason.REJECTED, only_from=only, values=values)], now)[0]

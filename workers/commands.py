@@ -128,7 +128,9 @@ def approve(
             jobs.set_account(conn, job_id, chosen.account)
     held_s = preferences.load(conn, job.user_id).held_s(job.action)
     _require(
-        approvals.approve(conn, job_id, by, seen, edited, held_s, now), job, "Only a job that waits can be approved"
+        approvals.approve(conn, job_id, by, seen, edited, held_s, now),
+        job,
+        "Only a job that waits, and has not expired, can be approved",
     )
     return find(conn, job.user_id, job_id)
 

@@ -14,7 +14,7 @@ from uuid import UUID
 import httpx
 import pytest
 import sqlalchemy as sa
-from engine_kit import take
+from engine_kit import accept_one, set_columns, take
 from served import Served, serving
 
 from llmcoder.config import config
@@ -24,7 +24,7 @@ from llmcoder.settings import EngineSettings
 from models import approvals, audit
 from models.approvals import Origin
 from models.db import Database
-from models.machine import State
+from models.machine import Reason, State
 from models.tables import jobs
 from schedules.dispatcher import Dispatcher
 from workers.bell import connect_bell
@@ -222,6 +222,24 @@ def test_what_nobody_approves_in_time_is_cancelled(
         dispatcher.close()
     assert standing(alice.get(f"/jobs/{asked['id']}").json()) == ("cancelled", "expired")
     assert standing(alice.get(f"/jobs/{other['id']}").json()) == ASKS
+
+
+def test_an_approval_that_comes_too_late_counts_for_nothing_even_before_anybody_has_cancelled_the_job(
+    db: Database, alice: httpx.Client, agent: httpx.Client
+) -> None:
+    asked = post(agent)
+    seen = {"sha256": waiting(alice)[0]["sha256"]}
+    with db.write() as conn:
+        conn.execute(sa.update(jobs).where(jobs.c.id == UUID(asked["id"])).values(expires_at=db.now()))
+    assert alice.post(f"/jobs/{asked['id']}/approve", json=seen).status_code == 409
+    assert standing(alice.get(f"/jobs/{asked['id']}").json()) == ASKS
+
+
+def test_a_job_that_waits_for_something_else_by_now_is_not_rejected(db: Database, user: User) -> None:
+    job = accept_one(db, user)
+    set_columns(db, job.id, state=State.WAITING, reason=Reason.RECONNECT)
+    with db.write() as conn:
+        assert approvals.reject(conn, job.id, user.id, None, db.now()) is None
 
 
 def test_a_job_for_later_that_is_approved_waits_for_its_time(
