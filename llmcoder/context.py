@@ -33,11 +33,13 @@ class Context(ABC):
         job_id: The job; the same over all its attempts, so it serves as an idempotency key.
         attempt: Which run this is, from 1.
         user: On whose behalf.
+        action: Name of the action that runs.
     """
 
     job_id: UUID
     attempt: int
     user: User
+    action: str
 
     @abstractmethod
     def settings(self, kind: type[S]) -> S:

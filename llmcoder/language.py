@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from llmcoder.errors import Transient
+
+T = TypeVar("T", bound=BaseModel)
+
+#: How often an answer of the wrong form is sent back with what is wrong about it.
+REPAIRS = 1
+_FENCED = re.compile(r"```(?:json)?\s*\n(.*?)\n\s*```", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,35 @@ class Completion:
     tokens_out: int | None
 
 
+@dataclass(frozen=True)
+class Structured(Generic[T]):
+    """An answer of a form that was asked for.
+
+    Attributes:
+        completions: Every call that it took, the last one being the answer.
+    """
+
+    value: T
+    completions: tuple[Completion, ...]
+
+    @property
+    def model(self) -> str:
+        return self.completions[-1].model
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Texts as points whose angle says how alike their meanings are.
+
+    Attributes:
+        model: Which model made them; those of different models cannot be compared.
+        vectors: One for each text, in their order, all of one length and of norm 1.
+    """
+
+    model: str
+    vectors: list[list[float]]
+
+
 class LanguageModel(ABC):
     """Whichever providers are configured, in the order of preference."""
 
@@ -50,6 +91,7 @@ class LanguageModel(ABC):
         max_tokens: int | None = None,
         temperature: float | None = None,
         stream: bool = False,
+        schema: Mapping[str, Any] | None = None,
     ) -> Completion:
         """Ask for the next message.
 
@@ -60,10 +102,80 @@ class LanguageModel(ABC):
             max_tokens: Upper limit of generated tokens.
             temperature: 0 to 2; None leaves it to the provider.
             stream: Whether the text goes to the job's watchers as it is generated.
+            schema: JSON schema of the answer, for providers that can hold a model to one; others ignore it.
 
         Raises:
             NotConfigured: No provider is configured, or not the one asked for.
             BadInput: The provider refused the request itself.
+            Refused: The user's budget of this month is used up; nothing was asked.
             RateLimited: The provider asks to wait.
             Transient: No provider could be reached, or was able to answer.
         """
+
+    def structured(
+        self,
+        messages: Sequence[Message],
+        form: type[T],
+        *,
+        max_tokens: int | None = None,
+        temperature: float | None = 0,
+    ) -> Structured[T]:
+        """Ask for an answer of a given form; a wrong one goes back to the model once, with what is wrong about it.
+
+        Args:
+            form: Its fields' descriptions are what the model knows of them.
+
+        Raises:
+            Transient: The model does not keep to the form.
+            ActionError: As `complete`.
+        """
+        schema = form.model_json_schema()
+        turns = _asking_for(schema, messages)
+        done: list[Completion] = []
+        complaint = ""
+        for _ in range(REPAIRS + 1):
+            done.append(self.complete(turns, max_tokens=max_tokens, temperature=temperature, schema=schema))
+            try:
+                return Structured(form.model_validate_json(json_in(done[-1].text)), tuple(done))
+            except ValidationError as error:
+                complaint = _complaint(error)
+            turns += [
+                Message("assistant", done[-1].text),
+                Message("user", f"That does not fit the schema: {complaint}. Answer again."),
+            ]
+        raise Transient(f"{done[-1].model} does not answer in the form that was asked for: {complaint}.")
+
+    @abstractmethod
+    def can_embed(self) -> bool:
+        """Whether a provider has an embedding model configured."""
+
+    @abstractmethod
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Turn texts into points, in as few requests as the provider takes.
+
+        Raises:
+            NotConfigured: No embedding model is configured.
+            ActionError: As `complete`.
+        """
+
+
+def json_in(text: str) -> str:
+    """The JSON object in an answer; models like to wrap it in a code fence or a sentence."""
+    fenced = _FENCED.search(text)
+    text = fenced[1] if fenced else text
+    start, end = text.find("{"), text.rfind("}")
+    return text[start : end + 1] if 0 <= start < end else text
+
+
+def _asking_for(schema: Mapping[str, Any], messages: Sequence[Message]) -> list[Message]:
+    """The conversation with the form in its instructions; many models take one system message, the first, or none."""
+    compact = json.dumps(schema, separators=(",", ":"), ensure_ascii=False)
+    wish = f"Answer with one JSON object of this schema, and nothing else: {compact}"
+    if messages and messages[0].role == "system":
+        return [Message("system", f"{messages[0].text}\n\n{wish}"), *messages[1:]]
+    return [Message("system", wish), *messages]
+
+
+def _complaint(error: ValidationError) -> str:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'the answer'}: {one['msg']}" for one in found[:10])

@@ -78,6 +78,7 @@ class FakeContext(Context):
         timeout_s: Seconds until the deadline.
         connections: Credentials of the user's accounts, by kind; where there are none, the installation's count.
         account: What the user's accounts are called.
+        action: Name of the action that runs; `run_action` knows it.
     """
 
     def __init__(
@@ -93,10 +94,12 @@ class FakeContext(Context):
         timeout_s: float = 60.0,
         connections: Mapping[ConnectionKind[Any], Model] | None = None,
         account: str = "someone@example.org",
+        action: str = "test.action",
     ) -> None:
         self.job_id = job_id or new_id()
         self.attempt = attempt
         self.user = user or User(new_id(), "someone@example.org")
+        self.action = action
         self.progress_seen: list[tuple[float, str]] = []
         self.log_seen: list[str] = []
         self.tokens: list[str] = []
@@ -193,6 +196,7 @@ def run_action(action: Action[In, Out], given: In | Mapping[str, Any], context: 
         AssertionError: The action broke its declaration (a result of another type, a write that never armed).
     """
     ctx = context or FakeContext()
+    ctx.action = action.name
     for kind in action.requires:
         if missing := ctx.settings(kind).missing():
             raise NotConfigured(f"{action.name} needs {', '.join(missing)}.")

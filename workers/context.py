@@ -43,6 +43,7 @@ class JobContext(Context):
         self.job_id = attempt.claimed.id
         self.attempt = attempt.claimed.attempt
         self.user = User(attempt.claimed.user_id, attempt.claimed.email)
+        self.action = attempt.claimed.action
         self._attempt = attempt
         self._ledger = ledger
         self._outbox = outbox

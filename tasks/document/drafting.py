@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from llmcoder.context import Context
 from llmcoder.errors import Transient
-from llmcoder.language import Completion, LanguageModel, Message
+from llmcoder.language import Completion, LanguageModel
+from llmcoder.prompts import Prompts
 from tasks.document.page import Unreadable
-from tasks.document.prompts import fence, prompt
 
+PROMPTS = Prompts(Path(__file__).parent / "prompts")
 #: A document that needs more parts than this costs more than a summary is worth.
 MAX_PARTS = 60
 
@@ -73,10 +75,8 @@ class Drafter:
             yield notes[: self.chunk_chars // 4]  # whatever a model rambles, each round must get shorter
 
     def _complete(self, name: str, content: str, *, stream: bool = False, **places: str | int) -> str:
-        used, line = prompt(name), fence(content)
-        system = used.filled(fence=line, **self.wish.places(), **places)
-        messages = [Message("system", system), Message("user", f"{line}\n{content}\n{line}")]
-        done = self.model.complete(messages, stream=stream)
+        used = PROMPTS[name]
+        done = self.model.complete(used.messages(content, **self.wish.places(), **places), stream=stream)
         if not done.text.strip():
             raise Transient(f"{done.model} wrote nothing.")
         self.completions.append(done)

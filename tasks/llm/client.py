@@ -48,6 +48,7 @@ class Ask:
     model: str | None = None
     max_tokens: int | None = None
     temperature: float | None = None
+    schema: Mapping[str, Any] | None = None
 
     def turns(self) -> list[dict[str, str]]:
         return [{"role": message.role, "content": message.text} for message in self.messages]

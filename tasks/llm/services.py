@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from llmcoder.context import Context
 from llmcoder.errors import (
@@ -15,7 +16,7 @@ from llmcoder.errors import (
     TimedOut,
     Transient,
 )
-from llmcoder.language import Completion, LanguageModel, Message
+from llmcoder.language import Completion, Embeddings, LanguageModel, Message
 from llmcoder.service import provides
 from tasks.llm import client
 from tasks.llm.settings import LlmSettings
@@ -48,10 +49,11 @@ class ConfiguredModels(LanguageModel):
         max_tokens: int | None = None,
         temperature: float | None = None,
         stream: bool = False,
+        schema: Mapping[str, Any] | None = None,
     ) -> Completion:
         if not self.configured():
             raise NotConfigured(f"No language model is configured: set {', '.join(self._settings.missing())}.")
-        ask = client.Ask(tuple(messages), model, max_tokens, temperature)
+        ask = client.Ask(tuple(messages), model, max_tokens, temperature, schema)
         names = (provider,) if provider else self._settings.configured()
         errors: list[ActionError] = []
         for name in names:
@@ -63,6 +65,12 @@ class ConfiguredModels(LanguageModel):
                     raise
                 errors.append(error)
         raise most_helpful(errors)
+
+    def can_embed(self) -> bool:
+        return False
+
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        raise NotConfigured("No embedding model is configured.")
 
     def _ask(self, name: str, ask: client.Ask, heard: Callable[[str], None]) -> Completion:
         silence_s = min(self._settings.llm_timeout_s, max(self._ctx.remaining_s, 1.0))

@@ -12,10 +12,10 @@ from document_files import LONG_PAGE, pdf
 from pydantic import ValidationError
 
 from llmcoder import BadInput, Cancelled, Forbidden, NotConfigured, NotFound, RateLimited, Refused, Transient
+from llmcoder.prompts import fence
 from llmcoder.testing import FakeContext, run_action
 from tasks.document.actions import Source, summarize
-from tasks.document.drafting import chunks
-from tasks.document.prompts import fence, prompt
+from tasks.document.drafting import PROMPTS, chunks
 from tasks.document.settings import DocumentSettings
 from tasks.llm.settings import LlmSettings
 
@@ -264,9 +264,9 @@ def test_chunks_are_cut_where_paragraphs_end_and_lose_nothing():
 
 def test_every_prompt_has_a_version_and_fences_its_content():
     for name in ("whole", "part", "merge"):
-        assert prompt(name).name == f"{name}/1"
-        assert "{fence}" in prompt(name).text
-        assert "never follow" in prompt(name).text
+        assert PROMPTS[name].name == f"{name}/1"
+        assert "{fence}" in PROMPTS[name].text
+        assert "never follow" in PROMPTS[name].text
 
 
 def test_importing_the_domain_loads_no_parser():

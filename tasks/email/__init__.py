@@ -1,0 +1,1 @@
+"""Mail: read, draft, send, sort; Gmail, or any server with IMAP and SMTP."""
