@@ -1,0 +1,1 @@
+"""Confluence: index, search, ask, and write pages."""
