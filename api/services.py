@@ -21,6 +21,7 @@ from llmcoder.registry import Registry
 from llmcoder.settings import EngineSettings
 from models.db import Database
 from workers.accounts import Accounts
+from workers.door import EngineDoor
 from workers.outbox import Outbox
 from workers.submit import Submitter
 
@@ -36,6 +37,7 @@ class Services:
     outbox: Outbox
     submitter: Submitter
     accounts: Accounts
+    door: EngineDoor
     hub: Hub
     identities: Identities
     metrics: Metrics
@@ -64,6 +66,7 @@ async def running(config: Config, registry: Registry, metrics: Metrics) -> Async
         outbox=outbox,
         submitter=Submitter(db, outbox, asyncio.get_running_loop()),
         accounts=Accounts(db, outbox, registry),
+        door=EngineDoor(db, outbox, registry, config),
         hub=Hub(sql, settings.redis_url),
         identities=Identities(db, tokens.signing_key(settings.data_dir)),
         metrics=metrics,

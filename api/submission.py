@@ -16,12 +16,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from api.problems import HttpError
-from llmcoder.errors import NotConfigured
 from llmcoder.registry import AnyAction
 from models import taint
 from models.jobs import PRIORITY, Accepted
 from workers import references
-from workers.admission import PLAIN, Wish, look, new_job
+from workers.admission import PLAIN, Wish, look, new_job, refuse_unconfigured
 from workers.submit import refuse_too_large
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ async def accept(
     """
     refuse_too_large(given.text, services.settings().max_input_bytes)
     if action.requires:
-        refuse_unconfigured(services, action)
+        refuse_unconfigured(services.config.get, action)
     wish = Wish(
         user_id=who.user_id,
         action=action,
@@ -120,17 +119,6 @@ async def accept(
     if not accepted.replayed:
         services.metrics.submitted(action.name, door)
     return accepted
-
-
-def refuse_unconfigured(services: Services, action: AnyAction) -> None:
-    """Say at once what would end the job anyway.
-
-    Raises:
-        NotConfigured: The detail names the settings.
-    """
-    for kind in action.requires:
-        if missing := services.config.get(kind).missing():
-            raise NotConfigured(f"{action.name} needs {kind.title}: set {', '.join(missing)}.")
 
 
 def fingerprint(action: str, text: str, due_at: datetime | None, priority: int | None) -> str:

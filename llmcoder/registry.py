@@ -1,7 +1,7 @@
 """Finds every action: in `tasks/<domain>/actions.py` and in installed packages (entry-point group `llmcoder.actions`).
 
-What a domain offers besides (settings, services, collections, connections) stands in files of fixed names and is found
-here too.
+What a domain offers besides (settings, services, collections, connections, listeners, hooks) stands in files of fixed
+names and is found here too.
 
 Nobody keeps a list by hand, and loading the registry loads no vendor SDK.
 """
@@ -21,6 +21,8 @@ from llmcoder.action import Action
 from llmcoder.collection import Collection
 from llmcoder.connection import ConnectionKind
 from llmcoder.errors import DeclarationError, NotConfigured, NotFound
+from llmcoder.hook import Hook
+from llmcoder.listener import Listener
 from llmcoder.rate import Rate
 from llmcoder.service import Provider
 from llmcoder.settings import Settings
@@ -30,6 +32,7 @@ AnyAction = Action[Any, Any]
 AnyCollection = Collection[Any, Any, Any]
 AnyKind = ConnectionKind[Any]
 T = TypeVar("T")
+D = TypeVar("D")
 
 
 class Registry(Mapping[str, AnyAction]):
@@ -130,11 +133,38 @@ class Registry(Mapping[str, AnyAction]):
                     raise DeclarationError(f"{collection.path}: a path belongs to one collection")
         return [found[path] for path in sorted(found)]
 
+    def hooks(self) -> list[Hook]:
+        """Every hook of the application's domains, in the order of their paths.
+
+        Raises:
+            DeclarationError: An action or another hook has its address.
+        """
+        found: dict[str, Hook] = {}
+        for hook in _declared("hooks", Hook):
+            if hook.path.replace("/", ".") in self._actions:
+                raise DeclarationError(f"{hook.path}: an action has this address")
+            if found.setdefault(hook.path, hook) is not hook:
+                raise DeclarationError(f"{hook.path}: a path belongs to one hook")
+        return [found[path] for path in sorted(found)]
+
 
 @cache
 def registry() -> Registry:
     """The registry of this process, loaded at the first call."""
     return Registry(discover())
+
+
+def listeners() -> list[Listener[Any]]:
+    """Every listener of the application's domains, in the order of their names; loads no action.
+
+    Raises:
+        DeclarationError: Two carry one name.
+    """
+    found: dict[str, Listener[Any]] = {}
+    for listener in _declared("listeners", Listener):
+        if found.setdefault(listener.name, listener) is not listener:
+            raise DeclarationError(f"{listener.name}: a name belongs to one listener")
+    return [found[name] for name in sorted(found)]
 
 
 def discover() -> Iterator[AnyAction]:
@@ -160,6 +190,12 @@ def _modules(package: str, name: str) -> Iterator[ModuleType]:
     for domain in pkgutil.iter_modules(spec.submodule_search_locations):
         if domain.ispkg and find_spec(f"{package}.{domain.name}.{name}"):
             yield importlib.import_module(f"{package}.{domain.name}.{name}")
+
+
+def _declared(name: str, kind: type[D]) -> Iterator[D]:
+    """What the domains declare in their files of that name."""
+    for module in _modules("tasks", name):
+        yield from (value for value in vars(module).values() if isinstance(value, kind))
 
 
 def _declared_actions(module: ModuleType) -> Iterator[AnyAction]:

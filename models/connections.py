@@ -105,6 +105,12 @@ def choose(conn: sa.Connection, user_id: UUID, provider: str, account: str | Non
     return _first(conn, query.order_by(*_IN_ORDER).limit(1))
 
 
+def holders(conn: sa.Connection, provider: str, account: str, limit: int) -> list[UUID]:
+    """Ids of the users who connected that account."""
+    query = sa.select(connections.c.user_id).where(connections.c.provider == provider, connections.c.account == account)
+    return list(conn.execute(query.order_by(*_IN_ORDER).limit(limit)).scalars())
+
+
 def credentials(conn: sa.Connection, stored: Stored, kind: ConnectionKind[C]) -> tuple[int, C]:
     """What proves the account now, and its version.
 

@@ -15,6 +15,8 @@ import sqlalchemy as sa
 
 from llmcoder.action import ACCOUNT
 from llmcoder.config import config
+from llmcoder.connection import GetSettings
+from llmcoder.errors import NotConfigured
 from llmcoder.ids import new_id
 from llmcoder.registry import AnyAction, Registry
 from models import preferences, taint
@@ -71,6 +73,17 @@ class Standing:
 
 
 PLAIN = Standing()
+
+
+def refuse_unconfigured(get: GetSettings, action: AnyAction) -> None:
+    """Say at once what would end the job anyway.
+
+    Raises:
+        NotConfigured: The detail names the settings.
+    """
+    for kind in action.requires:
+        if missing := get(kind).missing():
+            raise NotConfigured(f"{action.name} needs {kind.title}: set {', '.join(missing)}.")
 
 
 def look(conn: sa.Connection, wish: Wish, registry: Registry) -> Standing:

@@ -121,7 +121,7 @@ def _waiting(job_id: UUID, user: str | None) -> tuple[Pending, dict[str, Any]]:
 def _checked(job: Job, edited: str) -> str:
     import orjson
 
-    from api.cli.arguments import checked
+    from llmcoder.arguments import checked
     from llmcoder.errors import BadInput
     from llmcoder.registry import registry
 

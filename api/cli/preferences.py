@@ -83,7 +83,7 @@ def _change(user: str | None, do: Callable[[dict[str, Any]], dict[str, Any]]) ->
 def _checked(wanted: dict[str, Any]) -> Preferences:
     from pydantic import ValidationError
 
-    from api.cli.arguments import reasons
+    from llmcoder.arguments import reasons
     from llmcoder.errors import BadInput
     from models.preferences import Preferences
 

@@ -34,6 +34,11 @@ def scheduler() -> None:
     _become("schedules")
 
 
+def listeners() -> None:
+    """Run the process that keeps integrations' connections open, such as Slack's Socket Mode."""
+    _become("api.listen")
+
+
 def migrate() -> None:
     """Bring the database to the newest schema."""
     from llmcoder.config import config

@@ -56,12 +56,13 @@ def run(
     from contextlib import closing
 
     from api.cli import accounts, submitting
-    from api.cli.arguments import assembled
     from api.cli.engine import whole_config
     from api.cli.follow import listening
+    from llmcoder.arguments import assembled
     from llmcoder.registry import registry
     from llmcoder.settings import EngineSettings
     from models.db import database
+    from workers import door
     from workers.submit import refuse_too_large
 
     found = registry().find(action)
@@ -73,12 +74,12 @@ def run(
     with closing(database()) as db, listening(settings.redis_url) as ear:
         with db.read() as conn:
             account = accounts.acting(conn, user)
-            text, named = submitting.with_results(conn, registry(), account.id, found, given)
+            text, named = door.with_results(conn, registry(), account.id, found, given)
         refuse_too_large(text, settings.max_input_bytes)
         sources = [*named, *(derived_from or ())]
         wish = submitting.wish_of(found, account.id, text, sources=sources, priority=priority, due_at=due_at, key=key)
         with submitting.an_outbox(settings) as outbox:
-            accepted = submitting.submit(db, outbox, registry(), wish)
+            accepted = door.submit(db, outbox, registry(), wish)
         if accepted.replayed:
             say(f"The key came before; this is its job, {accepted.job.state}.")
         if not (wait or timeout_s is not None):

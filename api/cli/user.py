@@ -152,7 +152,7 @@ def _checked(email: str, password: str) -> tuple[str, str]:
     from pydantic import SecretStr, ValidationError
 
     from api.auth.routes import NewAccount
-    from api.cli.arguments import reasons
+    from llmcoder.arguments import reasons
     from llmcoder.errors import BadInput
 
     try:

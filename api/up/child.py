@@ -18,6 +18,7 @@ class Child:
         once: Runs to its end before the next one starts, and is not started again; exit code 0 is success.
         ready: Asked again and again after the first start; the next child starts when it says yes. None: at once.
         ready_within_s: After this long without a yes the whole start is given up.
+        wanted: Asked before each start, every `watch_every_s` until it says yes; None: always.
         watch: Asked every `watch_every_s`; a text is the reason for which the process is restarted.
         prepare: Called before every start with the number of short lives that ended just before, 0 at first.
         grace_s: Time between SIGTERM and the next signal.
@@ -31,6 +32,7 @@ class Child:
     once: bool = False
     ready: Callable[[], bool] | None = None
     ready_within_s: float = 60.0
+    wanted: Callable[[], bool] | None = None
     watch: Callable[[], str | None] | None = None
     watch_every_s: float = 5.0
     prepare: Callable[[int], None] | None = None

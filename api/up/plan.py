@@ -55,6 +55,7 @@ def plan(settings: EngineSettings, watches: Mapping[str, Watch]) -> Plan:
         Child("worker-io", _python("workers", "io"), grace_s=WORKER_GRACE_S, quits_on_sigquit=True),
         Child("worker-heavy", _python("workers", "heavy"), grace_s=WORKER_GRACE_S, quits_on_sigquit=True),
         Child("scheduler", _python("schedules")),
+        Child("listeners", _python("api.listen"), wanted=_any_listener),
         flower.child(data_dir, settings.flower_host, flower_port, password),
     )
     children = tuple(replace(child, env={**env, **child.env}, watch=watches.get(child.name)) for child in ours)
@@ -78,6 +79,13 @@ def is_live(host: str, port: int) -> bool:
 
 def log_file(data_dir: Path) -> Path:
     return data_dir / "logs" / "llmcoder.log"
+
+
+def _any_listener() -> bool:
+    from llmcoder.config import config
+    from llmcoder.registry import listeners
+
+    return any(one.configured(config().get(one.settings)) for one in listeners())
 
 
 def _python(module: str, *arguments: str) -> list[str]:

@@ -91,6 +91,9 @@ class Supervisor:
         stop = self._stop_outliving if child.outlives else self._stop
         short_lives = 0
         while not stop.is_set():
+            await self._until_wanted(child, stop)
+            if stop.is_set():
+                return
             born = time.monotonic()
             ending = await self._live(child, short_lives, stop)
             if stop.is_set():
@@ -101,6 +104,11 @@ class Supervisor:
             self._log.say(f"{child.name} {ending}; starting it again in {wait_s:g} s")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), wait_s)
+
+    async def _until_wanted(self, child: Child, stop: asyncio.Event) -> None:
+        while child.wanted is not None and not stop.is_set() and not await self._ask(child, child.wanted):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), child.watch_every_s)
 
     async def _live(self, child: Child, short_lives: int, stop: asyncio.Event) -> str:
         """One life, from start to end; how it ended, in words."""

@@ -27,6 +27,7 @@ from api.auth.identity import Identities
 from api.up import redis as embedded_redis
 from llmcoder.config import Config
 from llmcoder.context import User
+from llmcoder.hook import Hook
 from llmcoder.ids import new_id
 from llmcoder.registry import AnyAction, Registry, discover
 from models.db import Database
@@ -103,15 +104,26 @@ class Served:
 
 @contextmanager
 def serving(
-    db: Database, redis_url: str, folder: Path, *, more_actions: tuple[AnyAction, ...] = (), **environ: str
+    db: Database,
+    redis_url: str,
+    folder: Path,
+    *,
+    more_actions: tuple[AnyAction, ...] = (),
+    more_hooks: tuple[Hook, ...] = (),
+    **environ: str,
 ) -> Iterator[Served]:
     """The application in a thread, with the test actions and whatever else."""
+
+    class Known(Registry):
+        def hooks(self) -> list[Hook]:
+            return [*super().hooks(), *more_hooks]
+
     if str(PLUGIN) not in sys.path:
         sys.path.insert(0, str(PLUGIN))
     database_url = db.url.render_as_string(hide_password=False)
     told = {"DATA_DIR": str(folder / "data"), "DATABASE_URL": database_url, "REDIS_URL": redis_url}
     config = Config.open({**told, **environ}, cwd=folder)
-    app = create_app(config, Registry([*discover(), *more_actions]))
+    app = create_app(config, Known([*discover(), *more_actions]))
     server = server_of(app, "127.0.0.1", 0)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -24,10 +24,10 @@ from shell_kit import ROOT, Shell, shell_on
 
 from api.cli.accounts import acting, make_admin
 from api.cli.actions import command_line
-from api.cli.arguments import assembled, read_input
 from api.cli.integrations import ask_all
 from api.cli.screen import Screen
 from api.cli.submitting import wish_of
+from llmcoder.arguments import assembled, read_input
 from llmcoder.config import Config
 from llmcoder.context import User
 from llmcoder.errors import BadInput, Forbidden, NotFound

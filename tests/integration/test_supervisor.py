@@ -28,7 +28,7 @@ T = TypeVar("T")
 DEADLINE_S = 20.0
 
 # Supervises what its second argument lists: the arguments of a Child, which is found stuck when a file NAME.stuck lies
-# in the folder, or "redis" for the embedded one.
+# in the folder, and is wanted (where that is an argument) when NAME.wanted does, or "redis" for the embedded one.
 RUNNER = """
 import asyncio, json, os, sys
 from pathlib import Path
@@ -42,6 +42,8 @@ def child_of(folder, spec):
     if spec == "redis":
         return redis.child(redis.embedded_in(folder))
     flag = folder / f"{spec['name']}.stuck"
+    if spec.pop("wanted", False):
+        spec["wanted"] = (folder / f"{spec['name']}.wanted").exists
     return Child(**spec, watch=lambda: flag.unlink() or "it is stuck" if flag.exists() else None)
 
 async def main(folder, specs):
@@ -295,6 +297,19 @@ def test_a_process_found_stuck_is_restarted_with_the_reason(supervise: Callable[
 
     running.wait_for_line("worker was ended: it is stuck; starting it again")
     running.wait_for_line(r"worker \| up", times=2)
+
+
+def test_a_process_that_nobody_wants_yet_is_started_once_somebody_does(
+    supervise: Callable[..., Running], tmp_path: Path
+) -> None:
+    idle = {"name": "idle", "command": python(SLEEPS), "watch_every_s": 0.1, "wanted": True}
+    running = supervise(idle, {"name": "worker", "command": python(SLEEPS)})
+    running.wait_for_line("all started")
+    running.wait_for_line(r"worker \| up")
+    assert "idle started" not in running.log()
+
+    (tmp_path / "idle.wanted").touch()
+    running.wait_for_line(r"idle +\| up")
 
 
 def test_a_process_that_does_not_stay_up_at_the_start_ends_the_start(tmp_path: Path) -> None:

@@ -46,8 +46,11 @@ def checked(model: type[BaseModel], given: Any) -> str:
         raise BadInput(reasons(error, _names(model))) from None
 
 
-def assembled(schema: Schema, words: Sequence[str], base: Mapping[str, Any]) -> dict[str, Any]:
+def assembled(schema: Schema, words: Sequence[str], base: Mapping[str, Any], *, files: bool = True) -> dict[str, Any]:
     """The object that the words describe.
+
+    Args:
+        files: Whether `key=@file` names a file of this machine; not for words that come from elsewhere.
 
     Raises:
         BadInput: A word is not key=value, a file cannot be read, or a key contradicts another.
@@ -60,7 +63,7 @@ def assembled(schema: Schema, words: Sequence[str], base: Mapping[str, Any]) -> 
             raise BadInput(f"{word!r} is not key=value; `llmcoder actions ACTION` shows the fields.")
         path = key.split(".")
         wanted = _at(schema, path, schema)
-        value = _value(key, text, wanted, schema)
+        value = _value(key, text, wanted, schema) if files else _read(text, wanted, schema)
         _put(given, path, value, again=key in written, listed=_is_list(wanted))
         written.add(key)
     return given

@@ -1,0 +1,109 @@
+"""The listeners' process: runs what is configured, anew when its settings change or it fails, and ends in time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from engine_kit import eventually
+from pydantic import Field
+
+from api import listen
+from llmcoder import Transient
+from llmcoder.config import Config
+from llmcoder.listener import Listener, Listening
+from llmcoder.registry import Registry
+from llmcoder.settings import Settings
+from models.db import Database
+from workers.outbox import Outbox
+
+
+class ChatSettings(Settings):
+    """Where the chat is."""
+
+    title = "Chat"
+
+    chat_url: str | None = Field(None, description="Address of the chat.")
+
+
+class Chat:
+    """A listener that records its runs."""
+
+    def __init__(self) -> None:
+        self.urls: list[str | None] = []
+        self.error: Exception | None = None
+        self.ended = threading.Event()
+
+    def run(self, engine: Listening) -> None:
+        self.urls.append(engine.settings(ChatSettings).chat_url)
+        if self.error is not None:
+            raise self.error
+        engine.hears()
+        while not engine.wait(5):
+            pass
+        self.ended.set()
+
+
+@pytest.fixture
+def own(tmp_path: Path, db_url: str) -> Config:
+    return Config.open({"DATA_DIR": str(tmp_path / "data"), "DATABASE_URL": db_url}, cwd=tmp_path)
+
+
+@pytest.fixture
+def kept(
+    db: Database, own: Config, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[Chat], listen.Kept]]:
+    monkeypatch.setattr(listen, "FIRST_PAUSE_S", 0.01)
+    own.register(ChatSettings)
+    outbox = Outbox(redis_url, redis_url, window=10)
+    outbox.start()
+    made: list[listen.Kept] = []
+
+    def make(chat: Chat) -> listen.Kept:
+        listener = Listener("chat", "Chat", ChatSettings, lambda found: found.chat_url is not None, chat.run)
+        ears = lambda name: listen.Ear(db, outbox, Registry([]), own, name)  # noqa: E731
+        made.append(listen.Kept(listener, own, ears))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.end()
+    outbox.close()
+
+
+def test_it_runs_when_its_settings_are_there_and_anew_when_they_change(
+    own: Config, kept: Callable[[Chat], listen.Kept]
+) -> None:
+    chat = Chat()
+    one = kept(chat)
+    one.look()
+    assert chat.urls == []
+    for url in ("https://a.example", "https://b.example"):
+        own.patch({"CHAT_URL": url})
+        one.look()
+        one.look()
+        eventually(lambda wanted=url: wanted in chat.urls)
+    assert chat.urls == ["https://a.example", "https://b.example"]
+    own.patch({"CHAT_URL": None})
+    chat.ended.clear()
+    one.look()
+    assert chat.ended.wait(5)
+    one.look()
+    assert len(chat.urls) == 2
+
+
+@pytest.mark.parametrize("error", [Transient("The chat is away."), RuntimeError("a defect")])
+def test_one_that_fails_is_run_again(own: Config, kept: Callable[[Chat], listen.Kept], error: Exception) -> None:
+    chat = Chat()
+    chat.error = error
+    own.patch({"CHAT_URL": "https://a.example"})
+    one = kept(chat)
+    one.look()
+    eventually(lambda: len(chat.urls) >= 2)
+    chat.error = None
+    runs = len(chat.urls)
+    eventually(lambda: len(chat.urls) > runs)
+    one.end()
+    assert chat.ended.is_set()
