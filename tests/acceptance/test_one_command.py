@@ -56,11 +56,12 @@ def test_flower_is_behind_a_password_and_shows_tasks_by_name_without_inputs(
 
 @pytest.mark.timeout(300)
 def test_a_real_openai_compatible_server_writes_the_summary(
-    start_engine: Callable[..., Engine], long_page: str, model_server: tuple[str, str]
+    start_engine: Callable[..., Engine], model_server: tuple[str, str]
 ) -> None:
     url, model = model_server
     engine = start_engine(OPENAI_BASE_URL=f"{url}/v1", OPENAI_MODEL=model)
-    given = {"url": long_page, "method": "llm"}
+    # One part and not twenty: an untrained model writes until its limit for each, for minutes on a busy machine.
+    given = {"text": "A lease is a promise that ends by itself. Whoever holds one renews it.", "method": "llm"}
     submitted = engine.client.post("/document/summarize", json=given)
     assert submitted.status_code == 202, submitted.text
     job = poll(engine, submitted.headers["Location"], within_s=180)
@@ -95,7 +96,8 @@ def model_server(tmp_path_factory: pytest.TempPathFactory) -> Any:
         "--port",
         str(port),
     ]
-    server = subprocess.Popen([*command, "--device", "cpu"], env=offline)
+    # One thread: torch's spin while they wait for each other, and everything else here waits for them.
+    server = subprocess.Popen([*command, "--device", "cpu"], env={**offline, "OMP_NUM_THREADS": "1"})
     url = f"http://127.0.0.1:{port}"
     try:
         wait_until(lambda: httpx.get(f"{url}/health", timeout=5).status_code == 200, 90, "the model server")
