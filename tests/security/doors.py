@@ -59,6 +59,11 @@ def doors_of_actions(registry: Registry) -> set[str]:
     return {"POST /jobs", *(f"{method} {path}" for path in paths for method in ("GET", "POST"))}
 
 
+def doors_of_hooks(registry: Registry) -> set[str]:
+    """They know nobody by a token of ours; whom a call is for, its domain finds out and tests."""
+    return {f"POST /{hook.path}" for hook in registry.hooks()}
+
+
 def ids_in(schema: Any, where: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """The places of an input that take an id, by its JSON schema; `[]` stands for a place in a list."""
     if not isinstance(schema, dict):

@@ -18,7 +18,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 from accounts import account
-from doors import Door, doors_of, doors_of_actions, ids_in
+from doors import Door, doors_of, doors_of_actions, doors_of_hooks, ids_in
 from httpx_sse import connect_sse
 from pydantic import BaseModel
 from served import Served, wait_until
@@ -206,7 +206,8 @@ def lists_of_collections(served: Served) -> set[str]:
 
 def without_object(served: Served) -> set[str]:
     registry = served.app.state.services.registry
-    return PUBLIC | ADMIN | SHARED | OWN | LISTS | PUSH | doors_of_actions(registry) | lists_of_collections(served)
+    lists = LISTS | lists_of_collections(served)
+    return PUBLIC | ADMIN | SHARED | OWN | PUSH | lists | doors_of_actions(registry) | doors_of_hooks(registry)
 
 
 def address_of_object(door: Door) -> str | None:
