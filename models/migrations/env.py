@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import context
 
 from models.db import Database
-from models.migrate import load_domain_tables
+from models.migrate import is_declared, load_domain_tables
 from models.tables import metadata
 
 UPGRADE_LOCK = 0x11C0DE  # any constant; concurrent upgrades on PostgreSQL wait for each other on it
@@ -22,6 +22,7 @@ with db.write() as conn:  # on SQLite this is BEGIN IMMEDIATE, so a second upgra
         render_as_batch=db.is_sqlite,
         transaction_per_migration=False,
         compare_type=True,
+        include_name=is_declared,
     )
     context.run_migrations()
 db.close()
