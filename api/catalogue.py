@@ -44,6 +44,7 @@ class ActionView(Model):
     undo: str | None = Field(description="The action that takes its effect back; null where nothing does.")
     outside: bool = Field(description="Whether its result holds what others wrote; no write runs on that unapproved.")
     provider: str = Field(description="Whose limits it keeps, with all other actions that name the same.")
+    connects: list[str] = Field(description="Kinds of account it can act for; the chosen one's limits count.")
     rate: RateView | None = Field(description="How often that provider may be called, where it is declared.")
     queue: Queue
     timeout_s: float = Field(description="Seconds one attempt may take.")
@@ -89,6 +90,7 @@ def _view(services: Services, action: AnyAction) -> ActionView:
         undo=None if action.undo is None else action.undo.action.name,
         outside=action.outside,
         provider=action.provider,
+        connects=[kind.provider for kind in action.connects],
         rate=None if rate is None else RateView(calls=rate.calls, per_s=rate.per_s),
         queue=action.queue,
         timeout_s=action.timeout_s,

@@ -91,6 +91,7 @@ SURROUNDINGS = (
     jobs.c.lease_until,
     jobs.c.provider,
     jobs.c.account,
+    jobs.c.armed_at,
     jobs.c.turn,
 )
 
@@ -123,7 +124,7 @@ def _account_fault(conn: sa.Connection, user_id: UUID, row: Any) -> str:
     if not row.account:
         return f"The account at {row.provider} that it uses is no longer connected."
     named = f"The {row.provider} account {row.account}"
-    stored = connections.choose(conn, user_id, row.provider, row.account)
+    stored = connections.choose(conn, user_id, [row.provider], row.account)
     if stored is None:
         return f"{named} was taken out."
     return (
@@ -136,6 +137,10 @@ def _account_remedy(services: Services, row: Any) -> str:
     if kind is None:
         return "Connect the account again; the job then goes on."
     own = "" if row.account or kind.fallback is None else " Or an administrator corrects the one of this installation."
+    if not row.account and row.armed_at is not None:
+        return (
+            f"An administrator corrects the {kind.title} account of this installation; only there it can be looked up."
+        )
     return f"Connect it again: {door_of(kind)}. All of its jobs then go on.{own}"
 
 

@@ -71,7 +71,9 @@ def _traits(action: AnyAction) -> Iterator[str]:
         yield "result from outside"
     if action.undo:
         yield f"taken back by `{action.undo.action.name}`"
-    if action.provider != action.domain:
+    if len(action.connects) > 1:
+        yield "accounts " + " or ".join(f"`{kind.provider}`" for kind in action.connects)
+    elif action.provider != action.domain:
         yield f"provider `{action.provider}`"
     if rate := registry().rates.get(action.provider):
         yield f"at most {rate.calls} calls in {rate.per_s:g} s"

@@ -126,7 +126,7 @@ class Action(Generic[In, Out]):
     provider: str = ""
     rate: Rate | None = None
     settle_s: float = SETTLE_S
-    connects: ConnectionKind[Any] | None = None
+    connects: tuple[ConnectionKind[Any], ...] = ()
 
     def __call__(self, given: In, ctx: Context) -> Out:
         return self.function(given, ctx)
@@ -138,6 +138,11 @@ class Action(Generic[In, Out]):
     @property
     def verb(self) -> str:
         return self.name.partition(".")[2]
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Whose limits a job of it may keep: that of the account which is chosen for the job, where it needs one."""
+        return tuple(kind.provider for kind in self.connects) or (self.provider,)
 
     @property
     def summary(self) -> str:
@@ -178,7 +183,7 @@ def action(
     provider: str = "",
     rate: Rate | None = None,
     settle_s: float = SETTLE_S,
-    connects: ConnectionKind[Any] | None = None,
+    connects: ConnectionKind[Any] | tuple[ConnectionKind[Any], ...] = (),
 ) -> Callable[[Callable[[In, Context], Out]], Action[In, Out]]:
     """Declare a function as an action.
 
@@ -196,11 +201,13 @@ def action(
             tainted, and no write runs on a tainted input before a person approved it.
         undo: How the effect can be taken back.
         provider: Whose limits it keeps, with all other actions that name the same; the domain when not given.
-        rate: How often that provider may be called per account; all actions of a provider that declare one agree.
+        rate: How often that provider may be called per account; all actions of a provider that declare one agree. One
+            that connects several kinds leaves it to them: `ConnectionKind(rate=…)`.
         settle_s: When `reconcile` finds nothing, it is believed only so many seconds after the deadline of the attempt
             that armed the effect; until then it is asked again, since a provider may be slow. 0 or more.
         connects: The kind of account it acts for: the user's own, or that of the installation; `ctx.connection(KIND)`
-            has it. An input field `account: str | None` lets the caller name one of several.
+            has it. Of several kinds, the account that is chosen decides; `ctx.connection_of((ONE, OTHER))` has it, and
+            its `kind` tells. An input field `account: str | None` lets the caller name one of several.
 
     Raises:
         DeclarationError: The declaration breaks a rule; at import, naming the rule.
@@ -208,6 +215,7 @@ def action(
 
     def declare(function: Callable[[In, Context], Out]) -> Action[In, Out]:
         given, result = _signature(name, function)
+        kinds = connects if isinstance(connects, tuple) else (connects,)
         declared = Action(
             name=name,
             function=function,
@@ -222,10 +230,10 @@ def action(
             requires=requires,
             outside=outside,
             undo=undo,
-            provider=provider or (name.partition(".")[0] if connects is None else connects.provider),
+            provider=provider or (kinds[0].provider if kinds else name.partition(".")[0]),
             rate=rate,
             settle_s=settle_s,
-            connects=connects,
+            connects=kinds,
         )
         _check(declared, said_repeatable=repeatable is not None)
         return declared
@@ -281,11 +289,16 @@ def _rules(a: Action[Any, Any], said_repeatable: bool) -> list[tuple[bool, str]]
         (not PROVIDER.fullmatch(a.provider), "a provider's name has lower-case letters, digits and _, up to 60"),
         (a.settle_s < 0, "settle_s is 0 or more seconds"),
         (
-            a.connects is not None and a.provider != a.connects.provider,
+            a.provider != a.providers[0],
             "an action that connects keeps the limits of its accounts, so its provider is theirs",
         ),
+        (len(set(a.providers)) < len(a.connects), "the kinds of account that an action connects differ"),
         (
-            a.connects is not None and ACCOUNT in fields and not _is_optional_text(fields[ACCOUNT]),
+            a.rate is not None and len(a.connects) > 1,
+            "an action that connects several kinds of account leaves the rate to them: ConnectionKind(rate=...)",
+        ),
+        (
+            bool(a.connects) and ACCOUNT in fields and not _is_optional_text(fields[ACCOUNT]),
             "the field account of an action that connects is `account: str | None`, None when left out",
         ),
     ]

@@ -25,6 +25,7 @@ from pydantic import AwareDatetime, BaseModel, Field, SecretStr, ValidationError
 
 from llmcoder.errors import BadInput, DeclarationError, NeedsReconnect
 from llmcoder.model import Model
+from llmcoder.rate import Rate
 from llmcoder.settings import Settings
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ class ConnectionKind(Generic[C]):
             `grant: Grant | None`; where it is required, the browser is the only way.
         fallback: The account of this installation, from settings, for users without one of their own.
         settings: Kinds of settings that it reads; those in `tasks/<domain>/settings.py` are found without.
+        rate: How often the provider may be called per account; its actions may say the same, and need not.
 
     Raises:
         DeclarationError: The declaration breaks a rule; at import, naming the rule.
@@ -145,6 +147,7 @@ class ConnectionKind(Generic[C]):
     oauth: OAuth[C] | None = None
     fallback: Callable[[GetSettings], C | None] | None = None
     settings: tuple[type[Settings], ...] = ()
+    rate: Rate | None = None
 
     def __post_init__(self) -> None:
         for broken, rule in self._rules():

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from llmcoder.settings import Settings
@@ -106,6 +106,14 @@ class Context(ABC):
             NotConfigured: The user has connected none, and the installation has none.
             NeedsReconnect: It is broken; the job waits until its user has connected it again.
             Transient: It cannot be read now.
+        """
+
+    @abstractmethod
+    def connection_of(self, kinds: Sequence[ConnectionKind[Any]]) -> Connection[Any]:
+        """As `connection`, for an action that serves several kinds: the account chosen for the job; its `kind` tells.
+
+        Raises:
+            NotConfigured, NeedsReconnect, Transient: As `connection`.
         """
 
     @abstractmethod

@@ -85,7 +85,8 @@ class Registry(Mapping[str, AnyAction]):
             kinds.update(dict.fromkeys(_declared_settings(module)))
         for found in self._actions.values():
             kinds.update(dict.fromkeys(found.requires))
-            kinds.update(dict.fromkeys(found.connects.settings if found.connects is not None else ()))
+            for kind in found.connects:
+                kinds.update(dict.fromkeys(kind.settings))
         return list(kinds)
 
     def connections(self) -> dict[str, AnyKind]:
@@ -95,7 +96,7 @@ class Registry(Mapping[str, AnyAction]):
             DeclarationError: Two kinds carry one provider's name.
         """
         declared = [kind for module in _modules("tasks", "connections") for kind in _declared_kinds(module)]
-        used = [found.connects for found in self._actions.values() if found.connects is not None]
+        used = [kind for found in self._actions.values() for kind in found.connects]
         kinds: dict[str, AnyKind] = {}
         for kind in sorted([*declared, *used], key=lambda one: one.provider):
             if kinds.setdefault(kind.provider, kind) is not kind:
@@ -104,8 +105,8 @@ class Registry(Mapping[str, AnyAction]):
 
     def connecting(self, provider: str | None = None) -> frozenset[str]:
         """Names of the actions that use accounts, of one provider or of any."""
-        found = [one for one in self._actions.values() if one.connects is not None]
-        return frozenset(one.name for one in found if provider in (None, one.provider))
+        found = [one for one in self._actions.values() if one.connects]
+        return frozenset(one.name for one in found if provider is None or provider in one.providers)
 
     def provider(self, interface: type[T]) -> Provider[T]:
         """Who makes instances of the interface.
@@ -208,8 +209,10 @@ def _declared_rates(actions: Iterable[AnyAction]) -> dict[str, Rate]:
     """How often each provider may be called, where somebody declares it."""
     rates: dict[str, Rate] = {}
     for found in actions:
-        if found.rate is not None and rates.setdefault(found.provider, found.rate) != found.rate:
-            raise DeclarationError(f"{found.name}: a provider has one rate; another action of {found.provider} differs")
+        declared = [(kind.provider, kind.rate) for kind in found.connects] + [(found.provider, found.rate)]
+        for provider, rate in declared:
+            if rate is not None and rates.setdefault(provider, rate) != rate:
+                raise DeclarationError(f"{found.name}: a provider has one rate; another action of {provider} differs")
     return rates
 
 

@@ -13,7 +13,7 @@ The input that takes the effect back, for an action with a way back:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -76,7 +76,8 @@ class FakeContext(Context):
         cancel_after: The cancellation takes hold at this many calls of progress, log, token or check; None never.
         fetch_allow: Hosts or networks the guarded client may reach although they are not public.
         timeout_s: Seconds until the deadline.
-        connections: Credentials of the user's accounts, by kind; where there are none, the installation's count.
+        connections: Credentials of the user's accounts, by kind; where there are none, the installation's count. Of
+            several kinds that an action serves, the first here is the chosen one.
         account: What the user's accounts are called.
         action: Name of the action that runs; `run_action` knows it.
     """
@@ -156,6 +157,14 @@ class FakeContext(Context):
                 raise NotConfigured(f"There is no {kind.title} account.")
             self._connections[kind] = FakeConnection(kind, "", own, self)
         return self._connections[kind]
+
+    def connection_of(self, kinds: Sequence[ConnectionKind[Any]]) -> FakeConnection[Any]:
+        if (own := next((kind for kind in self._connections if kind in kinds), None)) is not None:
+            return self._connections[own]
+        for kind in kinds:
+            if kind.fallback is not None and kind.fallback(self.settings) is not None:
+                return self.connection(kind)
+        raise NotConfigured(f"There is no {' or '.join(kind.title for kind in kinds)} account.")
 
     def use(self, interface: type[P]) -> P:
         for service in self._services:

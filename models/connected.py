@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import timedelta
@@ -53,30 +53,51 @@ class Chosen:
     """Which account a job is to use.
 
     Attributes:
+        provider: Of the account; its limits count for the job.
         account: Empty for the one of the installation.
         broken: It waits for a person to connect it again.
     """
 
+    provider: str
     account: str
     broken: bool = False
 
 
-def choose(conn: sa.Connection, user_id: UUID, kind: AnyKind, wanted: str | None, get: GetSettings) -> Chosen:
+def choose(
+    conn: sa.Connection, user_id: UUID, kinds: Sequence[AnyKind], wanted: str | None, get: GetSettings
+) -> Chosen:
     """The account for a new job: the one that was named, else the user's first, else the one of the installation.
+
+    Args:
+        kinds: The action serves any of these.
+        wanted: Its name; with its provider before a colon where accounts of two kinds may carry one name.
 
     Raises:
         BadInput: The user has no account of that name.
         NotConfigured: There is none at all; the detail says what to do.
     """
-    stored = connections.choose(conn, user_id, kind.provider, wanted)
+    stored = _named(conn, user_id, [kind.provider for kind in kinds], wanted)
     if stored is not None:
-        return Chosen(stored.account, stored.broken)
+        return Chosen(stored.provider, stored.account, stored.broken)
     if wanted is not None:
-        theirs = ", ".join(one.account for one in connections.listed(conn, user_id, kind.provider)) or "none"
-        raise BadInput(f"You have no {kind.title} account {wanted!r}; connected: {theirs}.")
-    if fallback(kind, get) is None:
-        raise NotConfigured(how_to_connect(kind))
-    return Chosen("")
+        listed = [one.account for kind in kinds for one in connections.listed(conn, user_id, kind.provider)]
+        raise BadInput(f"You have no {_titles(kinds)} account {wanted!r}; connected: {', '.join(listed) or 'none'}.")
+    for kind in kinds:
+        if fallback(kind, get) is not None:
+            return Chosen(kind.provider, "")
+    raise NotConfigured(how_to_connect(kinds))
+
+
+def _named(conn: sa.Connection, user_id: UUID, providers: Sequence[str], wanted: str | None) -> Stored | None:
+    found = connections.choose(conn, user_id, providers, wanted)
+    if found is not None or wanted is None:
+        return found
+    provider, _, name = wanted.partition(":")
+    return connections.choose(conn, user_id, [provider], name) if name and provider in providers else None
+
+
+def _titles(kinds: Sequence[AnyKind]) -> str:
+    return " or ".join(kind.title for kind in kinds)
 
 
 def fallback(kind: ConnectionKind[C], get: GetSettings) -> C | None:
@@ -84,10 +105,12 @@ def fallback(kind: ConnectionKind[C], get: GetSettings) -> C | None:
     return kind.fallback(get) if kind.fallback is not None else None
 
 
-def how_to_connect(kind: AnyKind) -> str:
-    """What a person does who has no account of the kind."""
-    shared = " Or an administrator sets one up for everybody in the settings." if kind.fallback is not None else ""
-    return f"You have connected no {kind.title} account. Connect one: {door_of(kind)}.{shared}"
+def how_to_connect(kinds: Sequence[AnyKind]) -> str:
+    """What a person does who has no account of the kinds."""
+    doors = " or ".join(dict.fromkeys(door_of(kind) for kind in kinds))
+    own = any(kind.fallback is not None for kind in kinds)
+    shared = " Or an administrator sets one up for everybody in the settings." if own else ""
+    return f"You have connected no {_titles(kinds)} account. Connect one: {doors}.{shared}"
 
 
 def door_of(kind: AnyKind) -> str:
@@ -102,11 +125,14 @@ def connect(
     account: str | None,
     caller: Caller,
     wait: Callable[[float], None] = time.sleep,
+    *,
+    no_other: bool = False,
 ) -> Connection[C]:
     """The user's account for use.
 
     Args:
         account: Its name; empty for the one of the installation; None for the one that is meant without a name.
+        no_other: Only the named one will do, since an effect may have happened in its name.
         wait: For as long, while another worker renews it; may raise, to end that.
 
     Raises:
@@ -116,11 +142,13 @@ def connect(
     """
     try:
         with db.read() as conn:
-            stored = connections.choose(conn, user_id, kind.provider, account or None)
+            stored = connections.choose(conn, user_id, [kind.provider], account or None)
             if not account and (account == "" or stored is None) and (own := fallback(kind, caller.settings)):
                 return InstallationConnection(kind, own, caller)
+            if account == "" and no_other:
+                raise NeedsReconnect(f"The {kind.title} account of this installation is not set up any more.")
             if stored is None:
-                raise NeedsReconnect(_gone(kind, account)) if account else NotConfigured(how_to_connect(kind))
+                raise NeedsReconnect(_gone(kind, account)) if account else NotConfigured(how_to_connect([kind]))
             if stored.broken:
                 raise NeedsReconnect(f"The {kind.title} account {stored.account} is broken: {stored.error}")
             version, credentials = connections.credentials(conn, stored, kind)

@@ -8,7 +8,7 @@ Locks: an account's row comes before jobs, and no transaction that holds jobs ta
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -97,9 +97,9 @@ def get(conn: sa.Connection, user_id: UUID, connection_id: UUID) -> Stored | Non
     return _first(conn, _SELECT.where(mine))
 
 
-def choose(conn: sa.Connection, user_id: UUID, provider: str, account: str | None) -> Stored | None:
-    """The user's account of that name at the provider, or the one that is meant without a name."""
-    query = _SELECT.where(connections.c.user_id == user_id, connections.c.provider == provider)
+def choose(conn: sa.Connection, user_id: UUID, providers: Sequence[str], account: str | None) -> Stored | None:
+    """The user's account of that name at one of the providers, or the one that is meant without a name."""
+    query = _SELECT.where(connections.c.user_id == user_id, connections.c.provider.in_(providers))
     if account is not None:
         query = query.where(connections.c.account == account)
     return _first(conn, query.order_by(*_IN_ORDER).limit(1))
@@ -305,7 +305,7 @@ def release(conn: sa.Connection, stored: Stored, actions: Collection[str], now: 
 
     So do those that were to use the account of the installation, or had none: their user has connected one since.
     """
-    mine = sa.and_(*_of(stored), jobs.c.account.in_(["", stored.account]), jobs.c.action.in_(actions))
+    mine = sa.and_(*_of(stored), _may_use(sa.literal(stored.account)), jobs.c.action.in_(actions))
     return _release(conn, mine, {"account": stored.account}, now, limit)
 
 
@@ -344,12 +344,17 @@ def stranded(conn: sa.Connection, actions: Collection[str], limit: int) -> list[
     theirs = sa.and_(
         jobs.c.user_id == connections.c.user_id,
         jobs.c.provider == connections.c.provider,
-        jobs.c.account.in_([connections.c.account, sa.literal("")]),
+        _may_use(connections.c.account),
         jobs.c.action.in_(actions),
     )
     waits = sa.select(jobs.c.id).where(_WAITS, theirs).exists()
     query = _SELECT.where(connections.c.state == Standing.OK, waits).order_by(*_IN_ORDER).limit(limit)
     return [Stored(*row) for row in conn.execute(query)]
+
+
+def _may_use(account: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Jobs of an account, and those of the installation's, except where an effect was armed: only that one knows it."""
+    return sa.or_(jobs.c.account == account, sa.and_(jobs.c.account == "", jobs.c.armed_at.is_(None)))
 
 
 def _of(stored: Stored) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:

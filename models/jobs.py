@@ -377,15 +377,15 @@ def approved_sha256(conn: sa.Connection, job_id: UUID) -> str | None:
     return found
 
 
-def account_of(conn: sa.Connection, job_id: UUID) -> str | None:
-    """In whose name it acts at its provider."""
-    found: str | None = conn.execute(sa.select(jobs.c.account).where(jobs.c.id == job_id)).scalar()
-    return found
+def account_of(conn: sa.Connection, job_id: UUID) -> tuple[str, str]:
+    """Its provider, and in whose name it acts there."""
+    row = conn.execute(sa.select(jobs.c.provider, jobs.c.account).where(jobs.c.id == job_id)).one()
+    return row.provider, row.account
 
 
-def set_account(conn: sa.Connection, job_id: UUID, account: str) -> None:
+def set_account(conn: sa.Connection, job_id: UUID, provider: str, account: str) -> None:
     """Have a job act in another name; takes its lock."""
-    conn.execute(sa.update(jobs).where(jobs.c.id == job_id).values(account=account))
+    conn.execute(sa.update(jobs).where(jobs.c.id == job_id).values(provider=provider, account=account))
 
 
 def revision(conn: sa.Connection, user_id: UUID) -> int:

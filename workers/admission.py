@@ -36,7 +36,7 @@ class Wish:
         key: The idempotency key.
         fingerprint: SHA-256 of what was submitted under the key.
         undo_of: The job whose effect it takes back.
-        account: In whose name, where that is decided already.
+        decided: In whose name, where that is decided already.
     """
 
     user_id: UUID
@@ -49,12 +49,12 @@ class Wish:
     key: str | None = None
     fingerprint: str | None = None
     undo_of: UUID | None = None
-    account: str | None = None
+    decided: Chosen | None = None
 
     @property
     def is_plain(self) -> bool:
         """Whether nothing needs to be looked up about it: most jobs read or draft, for a person, on plain input."""
-        looks = self.action.effect.writes or self.action.connects is not None
+        looks = self.action.effect.writes or self.action.connects
         return not (looks or self.sources or self.origin.delegated)
 
 
@@ -101,28 +101,29 @@ def look(conn: sa.Connection, wish: Wish, registry: Registry) -> Standing:
     tainted = any(source.taints or source.action not in registry for source in found.values())
     if not tainted and wish.origin.delegated:
         tainted = taint.has_read_outside(conn, wish.user_id, names)
-    chosen = account_of(conn, wish.user_id, wish.action, wish.text, wish.account)
+    chosen = account_of(conn, wish.user_id, wish.action, wish.text, wish.decided)
     return Standing(preferences.load(conn, wish.user_id), tainted, chosen)
 
 
 def account_of(
-    conn: sa.Connection, user_id: UUID, action: AnyAction, text: str, decided: str | None = None
+    conn: sa.Connection, user_id: UUID, action: AnyAction, text: str, decided: Chosen | None = None
 ) -> Chosen | None:
     """The account that a job acts for; None for an action that needs none.
 
     Args:
         text: The input as JSON, which may name one.
-        decided: Its name, where the input has no say.
+        decided: The one that is meant where the input names none.
 
     Raises:
         BadInput, NotConfigured: As `look`.
     """
-    if action.connects is None:
+    if not action.connects:
         return None
     wanted = orjson.loads(text).get(ACCOUNT) if ACCOUNT in action.input.model_fields else None
-    if not wanted and decided == "":
-        return Chosen("")
-    return choose(conn, user_id, action.connects, wanted or decided, config().get)
+    if wanted or decided is None:
+        return choose(conn, user_id, action.connects, wanted, config().get)
+    kinds = [kind for kind in action.connects if kind.provider == decided.provider]
+    return choose(conn, user_id, kinds, decided.account, config().get) if decided.account else decided
 
 
 def new_job(wish: Wish, standing: Standing, now: datetime) -> NewJob:
@@ -142,7 +143,7 @@ def new_job(wish: Wish, standing: Standing, now: datetime) -> NewJob:
         origin=wish.origin.value,
         idempotency_key=wish.key,
         fingerprint=wish.fingerprint,
-        provider=action.provider,
+        provider=standing.chosen.provider if standing.chosen else action.provider,
         account=standing.chosen.account if standing.chosen else "",
         reconnect=standing.chosen.broken if standing.chosen else False,
         tainted=standing.tainted,

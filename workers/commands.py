@@ -14,6 +14,7 @@ from llmcoder.registry import AnyAction, Registry
 from models import approvals, audit, jobs, preferences
 from models.approvals import Origin
 from models.audit import Entry, Event
+from models.connected import Chosen
 from models.jobs import Accepted, Job
 from models.machine import Moved, Reason, State
 from workers.admission import Standing, Wish, account_of, look, new_job, why
@@ -125,7 +126,7 @@ def approve(
         action = registry.find(job.action)
         edited = _checked(action, edited)
         if (chosen := account_of(conn, job.user_id, action, edited)) is not None:
-            jobs.set_account(conn, job_id, chosen.account)
+            jobs.set_account(conn, job_id, chosen.provider, chosen.account)
     held_s = preferences.load(conn, job.user_id).held_s(job.action)
     _require(
         approvals.approve(conn, job_id, by, seen, edited, held_s, now),
@@ -164,10 +165,10 @@ def undo(
         hint = " Cancel it instead." if not job.ended else ""
         raise WrongState(f"Only what has succeeded can be undone; this job is {job.state}.{hint}")
     given = _undoing(action, job)
-    same = action.provider == action.undo.action.provider
-    account = jobs.account_of(conn, job_id) if same else None
+    used = Chosen(*jobs.account_of(conn, job_id))
+    decided = used if used.provider in action.undo.action.providers else None
     text = given.model_dump_json(by_alias=True)
-    wish = Wish(user_id, action.undo.action, text, origin, undo_of=job_id, account=account)
+    wish = Wish(user_id, action.undo.action, text, origin, undo_of=job_id, decided=decided)
     accepted = jobs.insert_undo(conn, new_job(wish, look(conn, wish, registry), now), job, now)
     if not accepted.replayed:
         audit.append(conn, [Entry(Event.JOB_UNDONE, str(job_id), user_id, {"by": str(accepted.job.id)})], now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from llmcoder.errors import ActionError, Cancelled, Transient
 from llmcoder.rate import pause_until
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
-from models.connected import StoredConnection, connect
+from models.connected import StoredConnection, choose, connect
 from models.db import TRANSIENT_ERRORS, Database, database
 from workers.attempt import Attempt
 from workers.ledger import Ledger
@@ -108,9 +108,24 @@ class JobContext(Context):
         claimed = self._attempt.claimed
         if kind.provider not in self._connections:
             account = claimed.account if kind.provider == claimed.provider else None
-            found = connect(self._db, self.user.id, kind, account, self, self.wait)
+            armed = claimed.armed_at is not None
+            found = connect(self._db, self.user.id, kind, account, self, self.wait, no_other=armed)
             self._connections[kind.provider] = found
         return self._connections[kind.provider]
+
+    def connection_of(self, kinds: Sequence[ConnectionKind[Any]]) -> Connection[Any]:
+        return self.connection(next((kind for kind in kinds if kind.provider == self._provider(kinds)), kinds[0]))
+
+    def _provider(self, kinds: Sequence[ConnectionKind[Any]]) -> str:
+        """That of the job, or of the account meant where the job is another provider's."""
+        own = self._attempt.claimed.provider
+        if own in [kind.provider for kind in kinds]:
+            return own
+        try:
+            with self._db.read() as conn:
+                return choose(conn, self.user.id, kinds, None, self.settings).provider
+        except TRANSIENT_ERRORS as error:
+            raise Transient("The account could not be read: the database is busy or away.") from error
 
     def refused(self) -> StoredConnection[Any] | None:
         """The account that an attempt is about which ended in `NeedsReconnect`; None where it has no row."""

@@ -475,6 +475,128 @@ def test_without_an_account_of_ones_own_the_one_of_the_installation_counts(
         assert connect(db, user.id, kind, "", Asking()).account == ""
 
 
+def deliver(client: httpx.Client, **given: Any) -> httpx.Response:
+    return client.post("/test/deliver_letter", json={"text": "hello", **given})
+
+
+def whose(db: Database, answer: httpx.Response) -> tuple[str, str]:
+    assert answer.status_code == 202, answer.text
+    found = columns(db, answer.json())
+    return found.provider, found.account
+
+
+def test_an_action_of_two_kinds_of_account_uses_the_one_that_was_connected_first(
+    served: Served, alice: httpx.Client, provider: Provider, db: Database
+) -> None:
+    nobody = deliver(alice)
+    assert nobody.status_code == 409 and "no Test box or Test cloud account" in nobody.json()["detail"]
+    assert "POST /connections or POST /connections/oauth/testcloud" in nobody.json()["detail"]
+    add_cloud(alice, provider, served)
+    assert whose(db, deliver(alice)) == ("testcloud", "carla")
+    add_box(alice, provider)
+    assert whose(db, deliver(alice)) == ("testcloud", "carla")
+    assert whose(db, deliver(alice, account="bert")) == ("testbox", "bert")
+    unknown = deliver(alice, account="zoe")
+    assert (unknown.status_code, "bert, carla" in unknown.json()["detail"]) == (422, True)
+    assert alice.get("/actions/test.deliver_letter").json()["connects"] == ["testbox", "testcloud"]
+
+
+def test_of_two_accounts_with_one_name_the_provider_before_a_colon_tells(
+    served: Served, alice: httpx.Client, provider: Provider, db: Database
+) -> None:
+    add_box(alice, provider, "carla")
+    add_cloud(alice, provider, served)
+    assert whose(db, deliver(alice, account="carla")) == ("testbox", "carla")
+    assert whose(db, deliver(alice, account="testcloud:carla")) == ("testcloud", "carla")
+    assert deliver(alice, account="testcloud:").status_code == 422
+    assert deliver(alice, account="elsewhere:carla").status_code == 422
+
+
+def test_an_approved_input_may_change_to_an_account_of_another_kind(
+    served: Served, alice: httpx.Client, provider: Provider, db: Database
+) -> None:
+    add_box(alice, provider)
+    add_cloud(alice, provider, served)
+    alice.put("/preferences", json={"policies": {"test.deliver_letter": "ask"}})
+    job = deliver(alice)
+    assert whose(db, job) == ("testbox", "bert")
+    seen = alice.get("/approvals").json()["items"][0]["sha256"]
+    door, edited = f"/jobs/{job.json()['id']}/approve", {"text": "x", "account": "carla"}
+    assert alice.post(door, json={"sha256": seen, "input": edited}).status_code == 202
+    assert whose(db, job) == ("testcloud", "carla")
+
+
+def test_a_reconnect_of_one_kind_lets_go_what_waits_for_it_and_nothing_else(
+    served: Served, alice: httpx.Client, provider: Provider, db: Database
+) -> None:
+    added = add_box(alice, provider)
+    add_cloud(alice, provider, served)
+    of_box, of_cloud = deliver(alice).json(), deliver(alice, account="carla").json()
+    provider.boxes["bert"] = "changed"
+    alice.post(f"/connections/{added['id']}/check")
+    assert (standing(alice, of_box), standing(alice, of_cloud)) == (WAITS, ("queued", None))
+    new = deliver(alice)
+    assert (whose(db, new), new.json()["state"]) == (("testbox", "bert"), "waiting")
+    add_cloud(alice, provider, served, "dora")
+    assert standing(alice, of_box) == WAITS
+    add_box(alice, provider)
+    assert standing(alice, of_box) == standing(alice, new.json()) == ("queued", None)
+
+
+def test_two_kinds_are_served_by_a_worker_and_taken_back_in_the_same_name(
+    db_url: str, provider: Provider, environ: dict[str, str], tmp_path: Path
+) -> None:
+    told = {name: value for name, value in environ.items() if name not in ("REDIS_URL", "DATA_DIR", "DATABASE_URL")}
+    with ExitStack() as stack:
+        engine = stack.enter_context(engine_on(Engine, db_url, tmp_path, **told))
+        stack.enter_context(use(Config.open(engine.environ, cwd=tmp_path)))
+        more = {"PUBLIC_URL": "http://jobs.example.org"}
+        served = stack.enter_context(serving(engine.db, engine.redis.url, tmp_path, **told, **more))
+        provider.redirect_uri = "http://jobs.example.org/connections/oauth/callback"
+        alice = stack.enter_context(served.client(engine.user))
+        add_box(alice, provider)
+        add_box(alice, provider, "ann")
+        add_cloud(alice, provider, served)
+        engine.start_worker()
+        done = {
+            account: alice.post(
+                "/test/deliver_letter", json={"text": "hi", "account": account}, headers={"prefer": "wait=20"}
+            ).json()
+            for account in ("ann", "carla")
+        }
+        assert [job["result"]["account"] for job in done.values()] == ["testbox:ann", "testcloud:carla"]
+        undone = {account: alice.post(f"/jobs/{job['id']}/undo") for account, job in done.items()}
+        assert whose(engine.db, undone["ann"]) == ("testbox", "ann")
+        assert whose(engine.db, undone["carla"]) == ("testbox", "bert"), "what undoes it has no such account"
+
+
+def test_an_armed_effect_in_the_installations_name_is_looked_up_in_no_other(
+    db: Database, provider: Provider, environ: dict[str, str], user: User, redis_url: str, tmp_path: Path
+) -> None:
+    own = {"TESTBOX_SITE": provider.url, "TESTBOX_USER": "bert", "TESTBOX_PASSWORD": PASSWORD}
+    with ExitStack() as stack:
+        stack.enter_context(use(Config.open(environ | own, cwd=tmp_path)))
+        served = stack.enter_context(serving(db, redis_url, tmp_path, **environ, **own))
+        alice = stack.enter_context(served.client(user))
+        armed, free = put_letter(alice).json(), put_letter(alice).json()
+        for job in (armed, free):
+            served.move(job["id"], State.RUNNING)
+            served.move(job["id"], State.WAITING, reason=connections.Reason.RECONNECT)
+        with db.write() as conn:
+            conn.execute(sa.update(jobs).where(jobs.c.id == UUID(armed["id"])).values(armed_at=db.now(), marker="{}"))
+        add_box(alice, provider, "ann")
+        assert (standing(alice, free), columns(db, free).account) == (("queued", None), "ann")
+        assert (standing(alice, armed), columns(db, armed).account) == (WAITS, "")
+        remedy = alice.get(f"/jobs/{armed['id']}/explain").json()["blockers"][0]["remedy"]
+        assert remedy.startswith("An administrator corrects the Test box account of this installation")
+        kind = served.app.state.services.registry.connections()["testbox"]
+        assert connect(db, user.id, kind, "", Asking(), no_other=True).account == ""
+    with use(Config.open(environ, cwd=tmp_path)):
+        assert connect(db, user.id, kind, "", Asking()).account == "ann"
+        with pytest.raises(NeedsReconnect, match="not set up any more"):
+            connect(db, user.id, kind, "", Asking(), no_other=True)
+
+
 # --- dead, and connected again
 
 

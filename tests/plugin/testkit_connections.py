@@ -26,6 +26,7 @@ from llmcoder import (
     Retry,
     Settings,
     Transient,
+    Undo,
     action,
 )
 from llmcoder.connection import GetSettings
@@ -169,6 +170,26 @@ def put_letter(letter: Letter, ctx: Context) -> Put:
     ctx.armed()
     _asked(ctx, "POST", f"{found.credentials.site}/letters", _basic(found.credentials), {"text": letter.text})
     return Put(text=letter.text, account=found.account)
+
+
+@action(
+    "test.deliver_letter",
+    effect=Effect.WRITE,
+    repeatable=True,
+    connects=(BOX, CLOUD),
+    retry=QUICK,
+    undo=Undo(put_letter, lambda given, put: Letter(text=f"take back {put.text}")),
+)
+def deliver_letter(letter: Letter, ctx: Context) -> Put:
+    """Put a letter into a box, or into the cloud."""
+    found = ctx.connection_of((BOX, CLOUD))
+    ctx.armed()
+    if found.kind is CLOUD:
+        _asked(ctx, "GET", f"{_cloud_url(ctx.settings)}/data", f"Bearer {found.access_token()}")
+    else:
+        box: Box = found.credentials
+        _asked(ctx, "POST", f"{box.site}/letters", _basic(box), {"text": letter.text})
+    return Put(text=letter.text, account=f"{found.kind.provider}:{found.account}")
 
 
 @action("test.look_into_cloud", effect=Effect.DRAFT, connects=CLOUD, retry=QUICK)

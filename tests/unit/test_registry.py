@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-from pydantic import Field
+from typing import Any
 
-from llmcoder import Context, DeclarationError, Effect, Model, action
+import pytest
+from pydantic import Field, SecretStr
+
+from llmcoder import ConnectionKind, Context, DeclarationError, Effect, Model, action
 from llmcoder.rate import Rate
 from llmcoder.registry import AnyAction, Registry
 
@@ -39,6 +41,49 @@ def test_actions_of_one_provider_may_not_differ_about_its_rate() -> None:
         DeclarationError, match=r"^planning\.c: a provider has one rate; another action of jira differs"
     ):
         Registry([*same, other])
+
+
+class Key(Model):
+    """What proves an account."""
+
+    key: SecretStr = Field(description="The key.")
+
+
+def kind(provider: str, rate: Rate | None = None) -> ConnectionKind[Key]:
+    return ConnectionKind(provider, title=provider, credentials=Key, identify=lambda key, _: provider, rate=rate)
+
+
+def test_an_action_of_several_kinds_of_account_keeps_the_rate_of_each_and_is_found_by_each() -> None:
+    one, other = kind("gmail", Rate(10, 60)), kind("imap")
+
+    @action("email.read", effect=Effect.DRAFT, connects=(one, other))
+    def read(given: Note, ctx: Context) -> Note:
+        """Read mail."""
+        return given
+
+    found = Registry([read])
+    assert (read.provider, read.providers) == ("gmail", ("gmail", "imap"))
+    assert found.rates == {"gmail": Rate(10, 60)}
+    assert (found.connecting("imap"), found.connecting("slack")) == ({"email.read"}, frozenset())
+    assert {"gmail", "imap"} <= set(found.connections())
+
+
+@pytest.mark.parametrize(
+    ("same", "more", "rule"),
+    [
+        (False, {"rate": Rate(1, 1)}, "leaves the rate to them"),
+        (False, {"provider": "email"}, "its provider is theirs"),
+        (True, {}, "the kinds of account that an action connects differ"),
+    ],
+)
+def test_what_an_action_of_several_kinds_may_not_say(same: bool, more: dict[str, Any], rule: str) -> None:
+    def read(given: Note, ctx: Context) -> Note:
+        """Read mail."""
+        return given
+
+    kinds = (kind("gmail"), kind("gmail" if same else "imap"))
+    with pytest.raises(DeclarationError, match=rule):
+        action("email.read", effect=Effect.DRAFT, connects=kinds, **more)(read)
 
 
 def test_what_brings_in_the_words_of_others_is_known_by_name() -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 
-from llmcoder import Cancelled, Context, Effect, Model, NotConfigured, Settings, action
+from llmcoder import Cancelled, ConnectionKind, Context, Effect, Model, NotConfigured, Settings, action
 from llmcoder.testing import FakeContext, run_action
 
 
@@ -129,6 +129,33 @@ def test_a_service_can_be_given_and_else_comes_from_the_registry():
     assert FakeContext(services=[clock]).use(Clock) is clock
     with pytest.raises(NotConfigured, match="Clock"):
         FakeContext().use(Clock)
+
+
+class Key(Model):
+    """What proves an account."""
+
+    key: SecretStr = Field(description="The key.")
+
+
+def kind(provider, fallback=None):
+    return ConnectionKind(
+        provider,
+        title=provider,
+        credentials=Key,
+        identify=lambda *_: provider,
+        fallback=fallback and (lambda _: fallback),
+    )
+
+
+def test_of_several_kinds_the_account_that_was_given_counts_then_the_one_of_the_installation():
+    key = Key(key=SecretStr("x"))
+    one, other, shared = kind("one"), kind("other"), kind("shared", key)
+    assert FakeContext(connections={other: key}).connection_of((one, other)).kind is other
+    assert FakeContext(connections={other: key, one: key}).connection_of((one, other)).kind is other
+    own = FakeContext().connection_of((one, shared))
+    assert (own.kind, own.account) == (shared, "")
+    with pytest.raises(NotConfigured, match="no one or other account"):
+        FakeContext().connection_of((one, other))
 
 
 def test_the_deadline_counts_down():
