@@ -59,6 +59,7 @@ class JobView(BaseModel):
     note: str | None = Field(description="A person's words: why it was rejected, what was found.")
     undo_of: UUID | None = Field(description="The job whose effect this one takes back.")
     undone_by: UUID | None = Field(description="The job that takes this one's effect back.")
+    schedule_id: UUID | None = Field(description="The schedule that made it.")
     rev: int = Field(description="The revision of its last change, in the order of all of your changes.")
 
 

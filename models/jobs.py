@@ -31,6 +31,8 @@ class NewJob:
         held_s: Seconds for which it is held back although it is due.
         approval_expires_at: Set when it waits for approval, and how long.
         reconnect: Its account must be connected again before it may run.
+        schedule_id: The schedule that made it.
+        follows: It waits for the end of the jobs that its schedule made before.
     """
 
     id: UUID
@@ -53,6 +55,8 @@ class NewJob:
     held_s: int = 0
     approval_expires_at: datetime | None = None
     reconnect: bool = False
+    schedule_id: UUID | None = None
+    follows: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,7 @@ class Job:
     note: str | None
     undo_of: UUID | None
     undone_by: UUID | None
+    schedule_id: UUID | None
 
     @property
     def ended(self) -> bool:
@@ -141,6 +146,7 @@ class Job:
                 "note": self.note,
                 "undo_of": self.undo_of,
                 "undone_by": self.undone_by,
+                "schedule_id": self.schedule_id,
             },
             option=orjson.OPT_UTC_Z,
         )
@@ -218,6 +224,7 @@ def _row(job: NewJob, now: datetime, rev: int, bell: bool) -> dict[str, Any]:
         "sources": job.sources,
         "undo_of": job.undo_of,
         "expires_at": job.approval_expires_at,
+        "schedule_id": job.schedule_id,
     }
 
 
@@ -229,6 +236,8 @@ def _standing(job: NewJob, now: datetime) -> tuple[datetime, State, Reason | Non
         return asked_for, State.WAITING, Reason.APPROVAL
     if job.reconnect:
         return due_at, State.WAITING, Reason.RECONNECT
+    if job.follows:
+        return due_at, State.WAITING, Reason.PREVIOUS
     if due_at <= now:
         return asked_for, State.QUEUED, None
     return due_at, State.SCHEDULED, Reason.DELAY if due_at == asked_for else Reason.UNDO_WINDOW

@@ -46,6 +46,7 @@ class Reason(StrEnum):
     RELEASED = "released"  # queued: a worker that stopped gave it back
     UNDO_WINDOW = "undo_window"  # scheduled: held back for a while, so that it can still be cancelled for certain
     APPROVAL = "approval"  # waiting: a person decides whether it runs
+    PREVIOUS = "previous"  # waiting: the job before it, of the same schedule, has not ended
     RECONNECT = "reconnect"  # waiting: a person must connect the account again
     WORKER_LOST = "worker_lost"  # failed, uncertain: workers died under it
     TIMED_OUT = "timed_out"  # failed, uncertain: ran past its deadline

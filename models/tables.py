@@ -162,6 +162,7 @@ jobs = sa.Table(
     sa.Column("note", sa.Text),  # a person's words: why it was rejected, how it was found to have ended
     sa.Column("undo_of", Id),  # the job whose effect this one takes back
     sa.Column("undone_by", Id),  # the job that takes this one's effect back
+    sa.Column("schedule_id", Id),  # the schedule that made it, which may be gone
     sa.Column("restored_at", Instant),  # put back from a backup in doubt: a marker of before does not prove much
 )
 
@@ -208,6 +209,59 @@ sa.Index(
     "ix_jobs_reconnect", jobs.c.user_id, jobs.c.provider, jobs.c.account,
     postgresql_where=_RECONNECT, sqlite_where=_RECONNECT,
 )  # fmt: skip
+
+# schedules: what a schedule made and has not ended
+_SCHEDULED = sa.and_(jobs.c.schedule_id.is_not(None), _STATE.in_(("queued", "scheduled", "running", "waiting")))
+sa.Index("ix_jobs_schedule", jobs.c.schedule_id, postgresql_where=_SCHEDULED, sqlite_where=_SCHEDULED)
+# the dispatcher finds jobs that wait for the one before them
+_FOLLOWS = sa.and_(_STATE == "waiting", jobs.c.reason == "previous")
+sa.Index("ix_jobs_follows", jobs.c.id, postgresql_where=_FOLLOWS, sqlite_where=_FOLLOWS)
+
+# What the clock submits: an action with its input, by a cron expression, at intervals, or once.
+schedules = sa.Table(
+    "schedules",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("user_id", Id, sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("action", sa.String(100), nullable=False),
+    sa.Column("input", sa.Text, nullable=False),
+    sa.Column("cron", sa.String(200)),  # exactly one of these three
+    sa.Column("every_s", sa.Integer),
+    sa.Column("at", Instant),
+    sa.Column("timezone", sa.String(64), nullable=False),
+    sa.Column("jitter_s", sa.Integer, nullable=False),
+    sa.Column("starts_at", Instant),
+    sa.Column("ends_at", Instant),
+    sa.Column("catch_up", sa.String(8), nullable=False),
+    sa.Column("catch_up_within_s", sa.Integer, nullable=False),
+    sa.Column("overlap", sa.String(16), nullable=False),
+    sa.Column("pause_after_failures", sa.Integer, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("note", sa.Text),  # why it was paused
+    sa.Column("resumed_at", Instant, nullable=False),  # failures before do not count
+    sa.Column("next_fire_at", Instant),  # null: never again, or paused
+    sa.Column("version", sa.BigInteger, nullable=False),  # counts changes by people
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    sa.Index("ix_schedules_user", "user_id", "id"),  # a user's schedules, newest first
+)
+_DUE = schedules.c.next_fire_at.is_not(None)
+sa.Index("ix_schedules_due", schedules.c.next_fire_at, postgresql_where=_DUE, sqlite_where=_DUE)
+
+# What became of each fire time: there is one row for it, so that no two schedulers fire it twice.
+schedule_runs = sa.Table(
+    "schedule_runs",
+    metadata,
+    sa.Column("schedule_id", Id, sa.ForeignKey("schedules.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("fire_at", Instant, primary_key=True),
+    sa.Column("outcome", sa.String(12), nullable=False),  # submitted, skipped, missed, refused
+    sa.Column("detail", sa.Text),
+    sa.Column("job_id", Id),  # may have been pruned since
+    sa.Column("made_by", sa.String(12), nullable=False),  # clock, person, backfill
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Index("ix_schedule_runs_created", "created_at"),  # prune
+)
 
 # How far each user has come in taking turns: a job's `turn` is its user's next one, see models.turns.
 turns = sa.Table(
