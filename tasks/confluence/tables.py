@@ -21,13 +21,14 @@ wikis = sa.Table(
     metadata,
     sa.Column("id", Number, primary_key=True),
     sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
-    sa.Column("account", sa.String(254), nullable=False),  # empty: the one of this installation
+    sa.Column("provider", sa.String(40), nullable=False),
+    sa.Column("account", sa.String(254), nullable=False),  # there; empty: the one of this installation
     # null: the account of this installation, which has no row
     sa.Column("connection_id", sa.Uuid, sa.ForeignKey("connections.id", ondelete="CASCADE")),
     sa.Column("site", sa.String(500), nullable=False),  # another site under the same account begins anew
     sa.Column("meanings_rev", sa.BigInteger, nullable=False, server_default="0"),  # counts batches of embedded pieces
     sa.Column("pieces_gone", sa.BigInteger, nullable=False, server_default="0"),  # embedded ones, removed so far
-    sa.UniqueConstraint("user_id", "account", name="uq_confluence_wikis_account"),
+    sa.UniqueConstraint("user_id", "provider", "account", name="uq_confluence_wikis_account"),
     sa.Index("ix_confluence_wikis_connection_id", "connection_id"),  # the cascade
 )
 
@@ -82,6 +83,7 @@ pieces = sa.Table(
     metadata,
     sa.Column("id", Number, primary_key=True),
     sa.Column("wiki_id", Number, nullable=False),
+    sa.Column("space_id", Number, nullable=False),
     sa.Column("page", Number, sa.ForeignKey("confluence_pages.id", ondelete="CASCADE"), nullable=False),
     sa.Column("begins", sa.Integer, nullable=False),
     sa.Column("ends", sa.Integer, nullable=False),

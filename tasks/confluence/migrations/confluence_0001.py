@@ -24,6 +24,10 @@ ON_POSTGRESQL = (
     "CREATE TABLE confluence_fts (id BIGINT PRIMARY KEY REFERENCES confluence_pages (id) ON DELETE CASCADE, "
     "words TSVECTOR NOT NULL)",
     "CREATE INDEX ix_confluence_fts_words ON confluence_fts USING gin (words)",
+    # For a common word the planner would rather read the whole table, and unpack the words of every page in it.
+    "CREATE FUNCTION confluence_hits(wanted tsquery, most integer) RETURNS SETOF bigint LANGUAGE sql STABLE ROWS 1000 "
+    "SET enable_seqscan = off SET jit = off "
+    "AS 'SELECT id FROM confluence_fts WHERE words @@ wanted LIMIT most'",
 )
 
 
@@ -42,6 +46,7 @@ def _wikis() -> None:
         "confluence_wikis",
         sa.Column("id", NUMBER, nullable=False),
         sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("provider", sa.String(40), nullable=False),
         sa.Column("account", sa.String(254), nullable=False),
         sa.Column("connection_id", sa.Uuid()),
         sa.Column("site", sa.String(500), nullable=False),
@@ -52,7 +57,7 @@ def _wikis() -> None:
             ["connection_id"], ["connections.id"], "fk_confluence_wikis_connection_id", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name="pk_confluence_wikis"),
-        sa.UniqueConstraint("user_id", "account", name="uq_confluence_wikis_account"),
+        sa.UniqueConstraint("user_id", "provider", "account", name="uq_confluence_wikis_account"),
     )
     op.create_index("ix_confluence_wikis_connection_id", "confluence_wikis", ["connection_id"])
 
@@ -116,6 +121,7 @@ def _pieces() -> None:
         "confluence_pieces",
         sa.Column("id", NUMBER, nullable=False),
         sa.Column("wiki_id", NUMBER, nullable=False),
+        sa.Column("space_id", NUMBER, nullable=False),
         sa.Column("page", NUMBER, nullable=False),
         sa.Column("begins", sa.Integer(), nullable=False),
         sa.Column("ends", sa.Integer(), nullable=False),
@@ -142,6 +148,8 @@ def _belongs_to(table: str, column: str, other: str) -> sa.ForeignKeyConstraint:
 
 
 def downgrade() -> None:
+    if op.get_bind().dialect.name != "sqlite":
+        op.execute("DROP FUNCTION confluence_hits")
     op.drop_table("confluence_fts")
     for table in ("vectors", "pieces", "pages", "runs", "spaces", "wikis"):
         op.drop_table(f"confluence_{table}")

@@ -1,0 +1,438 @@
+"""What is kept of a site: written in short transactions, each of which leaves an index that can be searched.
+
+Everything that changes a wiki's index takes the lock of its row first, so two jobs on the same site take turns by batch
+and never wait for each other in a circle.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from llmcoder.errors import NotConfigured, Transient, Uncertain
+from models.db import database, reading, writing
+from models.tables import connections
+from tasks.confluence import full_text
+from tasks.confluence.cutting import pieces_of, sha256
+from tasks.confluence.full_text import Entry
+from tasks.confluence.tables import pages, pieces, runs, spaces, wikis
+from tasks.confluence.wiki import PageHead, Space
+
+WHAT = "index of Confluence pages"
+#: Rows in one statement; PostgreSQL takes 65,535 values.
+ROWS_AT_ONCE = 500
+FORGET_RUNS_AFTER = timedelta(days=7)
+MAX_FAILURES = 50
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose index it is.
+
+    Attributes:
+        provider: Of which kind the account is.
+        account: Empty for the account of this installation.
+    """
+
+    user_id: UUID
+    provider: str
+    account: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A page or file that could not be indexed."""
+
+    page_id: str
+    title: str
+    reason: str
+
+
+@dataclass
+class Counts:
+    """What a run did so far in one space."""
+
+    seen: int = 0
+    fetched: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    files: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    failed: int = 0
+
+    def fail(self, failure: Failure) -> None:
+        self.failed += 1
+        if len(self.failures) < MAX_FAILURES:
+            self.failures.append(failure)
+
+    @staticmethod
+    def read(text: str) -> Counts:
+        found = json.loads(text)
+        return Counts(**{**found, "failures": [Failure(**one) for one in found["failures"]]})
+
+
+@dataclass
+class Run:
+    """How far a job has come with one space.
+
+    Attributes:
+        number: Counts the runs on this space; what a complete run has not seen by its number is gone.
+        finished: Nothing is left to do.
+    """
+
+    wiki_id: int
+    space_id: int
+    job_id: UUID
+    number: int
+    cursor: str | None
+    counts: Counts
+    started_at: datetime
+    finished: bool
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is kept of a page or a file."""
+
+    row: int
+    space_id: int
+    title: str
+    version: int
+    reader: int
+    url: str
+    seen_run: int
+
+
+@dataclass(frozen=True)
+class Text:
+    """A page or a file of one, read.
+
+    Attributes:
+        file_id: Empty for the page itself.
+    """
+
+    page_id: str
+    file_id: str
+    title: str
+    version: int
+    reader: int
+    url: str
+    updated_at: datetime
+    text: str
+
+
+@contextmanager
+def batch(wiki_id: int) -> Iterator[sa.Connection]:
+    """One batch of changes to one wiki, in its turn."""
+    with saving() as conn:
+        lock(conn, wiki_id)
+        yield conn
+
+
+@contextmanager
+def saving() -> Iterator[sa.Connection]:
+    """One batch. A commit that broke may be repeated: the same pages are written again."""
+    try:
+        with writing(WHAT) as conn:
+            yield conn
+    except Uncertain as error:
+        raise Transient(error.detail) from error
+
+
+def opened(conn: sa.Connection, owner: Owner, site: str) -> int:
+    """The wiki of an account, made if there is none yet and emptied if it was another site's."""
+    row = conn.execute(sa.select(wikis).where(_of(owner)).with_for_update()).first()
+    if row is not None and row.site == site:
+        return int(row.id)
+    if row is not None:
+        conn.execute(sa.delete(wikis).where(wikis.c.id == row.id))
+    its_row = sa.select(connections.c.id).where(
+        connections.c.user_id == owner.user_id,
+        connections.c.provider == owner.provider,
+        connections.c.account == owner.account,
+    )
+    made = _insert(conn, wikis).values(**asdict(owner), site=site, connection_id=its_row.scalar_subquery())
+    made = made.on_conflict_do_nothing().returning(wikis.c.id)
+    found = conn.execute(made).scalar_one_or_none()
+    if found is None:  # another job was quicker
+        found = conn.execute(sa.select(wikis.c.id).where(_of(owner))).scalar_one()
+    return int(found)
+
+
+def found_wiki(conn: sa.Connection, owner: Owner) -> int | None:
+    """The wiki of an account, if any was indexed."""
+    return conn.execute(sa.select(wikis.c.id).where(_of(owner))).scalar_one_or_none()
+
+
+def _of(owner: Owner) -> sa.ColumnElement[bool]:
+    return sa.and_(*(wikis.c[name] == value for name, value in asdict(owner).items()))
+
+
+def lock(conn: sa.Connection, wiki_id: int) -> None:
+    """Take the turn of this wiki until the end of the transaction.
+
+    Raises:
+        NotConfigured: The account was removed meanwhile, and its index with it.
+    """
+    if conn.execute(sa.select(wikis.c.id).where(wikis.c.id == wiki_id).with_for_update()).first() is None:
+        raise NotConfigured("The Confluence account was removed, and its index with it.")
+
+
+# --- runs
+
+
+def begun(wiki_id: int, space: Space, job_id: UUID) -> Run:
+    """The job's run on the space: the one that it began before a crash or a wait, else a new one."""
+    with batch(wiki_id) as conn:
+        space_id = _space(conn, wiki_id, space)
+        mine = sa.and_(runs.c.space_id == space_id, runs.c.job_id == job_id)
+        row = conn.execute(sa.select(runs).where(mine)).first()
+        if row is None:
+            _forget_old_runs(conn, space_id)
+            row = _new_run(conn, space_id, job_id)
+    return Run(
+        wiki_id,
+        space_id,
+        job_id,
+        row.number,
+        row.cursor,
+        Counts.read(row.counts),
+        row.started_at,
+        row.finished_at is not None,
+    )
+
+
+def _space(conn: sa.Connection, wiki_id: int, space: Space) -> int:
+    row = {"wiki_id": wiki_id, "key": space.key, "name": clean(space.name)}
+    put = _insert(conn, spaces).values(row)
+    put = put.on_conflict_do_update(index_elements=["wiki_id", "key"], set_={"name": put.excluded.name})
+    return int(conn.execute(put.returning(spaces.c.id)).scalar_one())
+
+
+def _new_run(conn: sa.Connection, space_id: int, job_id: UUID) -> sa.Row[Any]:
+    taken = sa.update(spaces).where(spaces.c.id == space_id).values(runs=spaces.c.runs + 1).returning(spaces.c.runs)
+    number = conn.execute(taken).scalar_one()
+    row = {"space_id": space_id, "job_id": job_id, "number": number, "counts": json.dumps(asdict(Counts()))}
+    made = sa.insert(runs).values(**row, started_at=database().now()).returning(*runs.c)
+    return conn.execute(made).one()
+
+
+def _forget_old_runs(conn: sa.Connection, space_id: int) -> None:
+    old = sa.or_(runs.c.finished_at.is_not(None), runs.c.started_at < database().now() - FORGET_RUNS_AFTER)
+    conn.execute(sa.delete(runs).where(runs.c.space_id == space_id, old))
+
+
+def advance(conn: sa.Connection, run: Run, *, finished: bool = False) -> None:
+    """Keep how far the run has come, in the transaction that brought it there."""
+    now = database().now()
+    values: dict[str, Any] = {"cursor": run.cursor, "counts": json.dumps(asdict(run.counts))}
+    mine = sa.and_(runs.c.space_id == run.space_id, runs.c.job_id == run.job_id)
+    conn.execute(sa.update(runs).where(mine).values(**values, finished_at=now if finished else None))
+    if finished:
+        conn.execute(sa.update(spaces).where(spaces.c.id == run.space_id).values(completed_at=now))
+        run.finished = True
+
+
+def expected(run: Run) -> int:
+    """How many pages of the space are kept: a guess at how many it has."""
+    with reading(WHAT) as conn:
+        own = sa.and_(pages.c.space_id == run.space_id, pages.c.file_id == "")
+        return int(conn.execute(sa.select(sa.func.count()).select_from(pages).where(own)).scalar_one())
+
+
+# --- pages
+
+
+def known(wiki_id: int, page_ids: Sequence[str]) -> dict[tuple[str, str], Known]:
+    """What is kept of pages and their files, by the ids of both."""
+    columns = (pages.c.id, pages.c.space_id, pages.c.title, pages.c.version, pages.c.reader, pages.c.url)
+    query = sa.select(pages.c.page_id, pages.c.file_id, *columns, pages.c.seen_run)
+    with reading(WHAT) as conn:
+        rows = conn.execute(query.where(pages.c.wiki_id == wiki_id, pages.c.page_id.in_(page_ids))).all()
+    return {(row[0], row[1]): Known(*row[2:]) for row in rows}
+
+
+def mark_seen(conn: sa.Connection, run: Run, page_ids: Sequence[str]) -> None:
+    """The listing has these pages; a later run's mark stays."""
+    _mark(conn, run, sa.and_(pages.c.page_id.in_(page_ids), pages.c.file_id == ""))
+
+
+def mark_files_seen(conn: sa.Connection, run: Run, page_id: str, file_ids: Sequence[str] | None = None) -> None:
+    """The page has these files; all that are kept of it, where nobody could look."""
+    own = sa.and_(pages.c.page_id == page_id, pages.c.file_id != "")
+    _mark(conn, run, own if file_ids is None else sa.and_(own, pages.c.file_id.in_(file_ids)))
+
+
+def _mark(conn: sa.Connection, run: Run, which: sa.ColumnElement[bool]) -> None:
+    here = sa.and_(pages.c.wiki_id == run.wiki_id, pages.c.space_id == run.space_id, which)
+    conn.execute(sa.update(pages).where(here, pages.c.seen_run < run.number).values(seen_run=run.number))
+
+
+def readdress(conn: sa.Connection, moved: Mapping[int, str]) -> None:
+    """Pages that people find under another address now, although their version is the same."""
+    for row, url in moved.items():
+        conn.execute(sa.update(pages).where(pages.c.id == row).values(url=url))
+
+
+def save(conn: sa.Connection, run: Run, texts: Sequence[Text]) -> int:
+    """Write pages with their pieces and words; what another run stored of the same or a later version stays.
+
+    Who calls it marks them as seen too, since those that stay keep the other run's mark.
+
+    Returns:
+        How many were written.
+    """
+    written = 0
+    for some in _portions(sorted(texts, key=lambda text: (text.page_id, text.file_id))):
+        rows = [_row(run, text) for text in some]
+        ids = _put_pages(conn, rows)
+        entries = [
+            Entry(ids[row["page_id"], row["file_id"]], run.space_id, row["title"], row["text"])
+            for row in rows
+            if (row["page_id"], row["file_id"]) in ids
+        ]
+        _put_pieces(conn, run.wiki_id, entries)
+        full_text.put(conn, run.wiki_id, entries)
+        written += len(entries)
+    return written
+
+
+def _row(run: Run, text: Text) -> dict[str, Any]:
+    body = clean(text.text)
+    return {
+        "wiki_id": run.wiki_id,
+        "space_id": run.space_id,
+        "page_id": text.page_id,
+        "file_id": text.file_id,
+        "title": clean(text.title),
+        "version": text.version,
+        "reader": text.reader,
+        "url": clean(text.url),
+        "updated_at": text.updated_at,
+        "text": body,
+        "text_sha256": sha256(body),
+        "seen_run": run.number,
+    }
+
+
+def _put_pages(conn: sa.Connection, rows: list[dict[str, Any]]) -> dict[tuple[str, str], int]:
+    put = _insert(conn, pages).values(rows)
+    new = put.excluded
+    differs = (pages.c[name] != new[name] for name in ("version", "reader", "space_id", "title"))
+    put = put.on_conflict_do_update(
+        index_elements=["wiki_id", "page_id", "file_id"],
+        set_={name: new[name] for name in rows[0] if name not in ("wiki_id", "page_id", "file_id")},
+        where=sa.and_(pages.c.version <= new.version, sa.or_(*differs)),
+    )
+    written = conn.execute(put.returning(pages.c.page_id, pages.c.file_id, pages.c.id))
+    return {(row[0], row[1]): row[2] for row in written}
+
+
+def _put_pieces(conn: sa.Connection, wiki_id: int, entries: Sequence[Entry]) -> None:
+    """Pieces that a page still has keep their vectors."""
+    held: dict[int, dict[str, int]] = {}
+    rows = conn.execute(
+        sa.select(pieces.c.page, pieces.c.sha256, pieces.c.id).where(pieces.c.page.in_([one.page for one in entries]))
+    )
+    for page, digest, piece in rows:
+        held.setdefault(page, {})[digest] = piece
+    new, moved = [], []
+    for entry in entries:
+        old = held.get(entry.page, {})
+        for piece in pieces_of(entry.title, entry.text):
+            if piece.sha256 in old:
+                place = {"at": piece.begins, "to": piece.ends, "space": entry.space_id}
+                moved.append({"piece": old.pop(piece.sha256), **place})
+            else:
+                new.append({"wiki_id": wiki_id, "space_id": entry.space_id, "page": entry.page, **asdict(piece)})
+    _drop_pieces(conn, wiki_id, [piece for old in held.values() for piece in old.values()])
+    if moved:
+        here = sa.update(pieces).where(pieces.c.id == sa.bindparam("piece"))
+        at, to, space = (sa.bindparam(name) for name in ("at", "to", "space"))
+        conn.execute(here.values(begins=at, ends=to, space_id=space), moved)
+    if new:
+        conn.execute(sa.insert(pieces), new)
+
+
+def _drop_pieces(conn: sa.Connection, wiki_id: int, ids: Sequence[int]) -> None:
+    for some in _portions(ids):
+        _count_gone(conn, wiki_id, pieces.c.id.in_(some))
+        conn.execute(sa.delete(pieces).where(pieces.c.id.in_(some)))
+
+
+def _count_gone(conn: sa.Connection, wiki_id: int, going: sa.ColumnElement[bool]) -> None:
+    """Whoever holds the signs of a wiki in memory sees by this count when too many of them are of no use any more."""
+    embedded = sa.select(sa.func.count()).select_from(pieces).where(going, pieces.c.model.is_not(None))
+    gone = wikis.c.pieces_gone + embedded.scalar_subquery()
+    conn.execute(sa.update(wikis).where(wikis.c.id == wiki_id).values(pieces_gone=gone))
+
+
+def remove_unseen(conn: sa.Connection, run: Run, *, files: bool) -> tuple[int, int]:
+    """Remove some pages that a complete listing did not have, with their files.
+
+    Args:
+        files: Whether the run looked at files, so that those it did not see are gone too.
+
+    Returns:
+        How many pages, and how many rows in all; nothing is left when that is 0.
+    """
+    unseen = sa.and_(pages.c.space_id == run.space_id, pages.c.seen_run < run.number)
+    mine = unseen if files else sa.and_(unseen, pages.c.file_id == "")
+    found = conn.execute(sa.select(pages.c.id, pages.c.page_id, pages.c.file_id).where(mine).limit(ROWS_AT_ONCE)).all()
+    gone = [row.page_id for row in found if row.file_id == ""]
+    theirs = sa.and_(pages.c.wiki_id == run.wiki_id, pages.c.page_id.in_(gone), pages.c.file_id != "")
+    ids = {row.id for row in found} | set(conn.execute(sa.select(pages.c.id).where(theirs)).scalars())
+    remove(conn, run.wiki_id, sorted(ids))
+    return len(gone), len(ids)
+
+
+def remove(conn: sa.Connection, wiki_id: int, rows: Sequence[int]) -> None:
+    for some in _portions(rows):
+        _count_gone(conn, wiki_id, pieces.c.page.in_(some))
+        conn.execute(sa.delete(pages).where(pages.c.id.in_(some)))
+
+
+def remove_other_spaces(wiki_id: int, keys: Sequence[str]) -> int:
+    """Remove the spaces that the account cannot see any more; returns how many pages they had."""
+    removed = 0
+    while True:
+        with batch(wiki_id) as conn:
+            other = sa.and_(spaces.c.wiki_id == wiki_id, spaces.c.key.not_in(keys))
+            its = sa.select(spaces.c.id).where(other)
+            query = sa.select(pages.c.id, pages.c.file_id).where(pages.c.space_id.in_(its)).limit(ROWS_AT_ONCE)
+            found = conn.execute(query).all()
+            if not found:
+                conn.execute(sa.delete(spaces).where(other))
+                return removed
+            remove(conn, wiki_id, [row.id for row in found])
+            removed += sum(1 for row in found if row.file_id == "")
+
+
+def clean(text: str) -> str:
+    """Without what a database cannot keep: NUL, and halves of characters."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def _insert(conn: sa.Connection, table: sa.Table) -> Any:
+    """The dialect's own insert, which knows conflicts."""
+    return (postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert)(table)
+
+
+def _portions(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for at in range(0, len(rows), ROWS_AT_ONCE):
+        yield rows[at : at + ROWS_AT_ONCE]
+
+
+def head_is_kept(head: PageHead, kept: Known | None, space_id: int, reader: int) -> bool:
+    """Whether what is kept of a page is still what the site has."""
+    if kept is None:
+        return False
+    return (kept.version, kept.reader, kept.space_id, kept.title) == (head.version, reader, space_id, clean(head.title))

@@ -1,0 +1,59 @@
+"""The few lines of a text that show why it was found, with the words that were looked for marked. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from tasks.confluence.terms import Word, placed_terms
+
+SNIPPET_CHARS = 240
+#: What is looked at of a long text.
+LOOKED_AT_CHARS = 60_000
+
+_SPACE = re.compile(r"\s+")
+
+
+def snippet(text: str, words: Sequence[Word]) -> str:
+    """The stretch with the most of the words, `**marked**`; the beginning where it has none.
+
+    Asterisks of the text itself are left out, so that a mark is always a mark.
+    """
+    plain = _SPACE.sub(" ", text[:LOOKED_AT_CHARS].replace("*", "")).strip()
+    best, most = "", -1
+    for stretch in _stretches(plain):
+        count = len({word for begins, ends, word in found(stretch, words)})
+        if count > most:
+            best, most = stretch, count
+        if most == len(words):
+            break
+    shown = marked(best, words)
+    return f"{'' if plain.startswith(best) else '… '}{shown}{'' if plain.endswith(best) else ' …'}"
+
+
+def marked(text: str, words: Sequence[Word]) -> str:
+    pieces, at = [], 0
+    for begins, ends, _ in found(text, words):
+        if begins >= at:
+            pieces += [text[at:begins], "**", text[begins:ends], "**"]
+            at = ends
+    return "".join([*pieces, text[at:]])
+
+
+def found(text: str, words: Sequence[Word]) -> Iterator[tuple[int, int, Word]]:
+    """Where the words stand in a text."""
+    for placed in placed_terms(text):
+        for word in words:
+            if any(term.startswith(word.term) if word.opens else term == word.term for term in placed.terms):
+                yield placed.begins, placed.ends, word
+
+
+def _stretches(text: str) -> Iterator[str]:
+    """The text in stretches that begin and end between words."""
+    at = 0
+    while at < len(text) or at == 0:
+        end = min(len(text), at + SNIPPET_CHARS)
+        if end < len(text) and (cut := text.rfind(" ", at + SNIPPET_CHARS // 2, end)) > 0:
+            end = cut
+        yield text[at:end].strip()
+        at = max(end, at + 1)
