@@ -25,6 +25,7 @@ from api import (
     metrics,
     preferences,
     problems,
+    schedules,
 )
 from api.auth import routes as auth
 from api.edge import Cors, Limited, Methods, Observed
@@ -85,6 +86,7 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
         jobs.router,
         approvals.router,
         preferences.router,
+        schedules.router,
         connections.router,
         catalogue.router,
         auth.router,

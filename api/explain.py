@@ -27,7 +27,7 @@ MOST_COUNTED = 10_000
 
 Kind = Literal[
     "due_later", "retry", "rate_limited", "reconcile", "jobs_ahead", "no_worker", "broker_unreachable", "reconnect",
-    "waiting", "cancel_requested", "needs_a_person", "approval", "undo_window",
+    "previous", "waiting", "cancel_requested", "needs_a_person", "approval", "undo_window",
 ]  # fmt: skip
 
 
@@ -248,6 +248,10 @@ def _of_waiting(job: Job, seen: Seen) -> Blocker:
         )
     if job.reason == Reason.RECONNECT:
         return Blocker(kind="reconnect", detail=seen.account_fault, remedy=seen.account_remedy)
+    if job.reason == Reason.PREVIOUS:
+        detail = "An earlier job of its schedule has not ended."
+        remedy = f"It runs after that one; GET /schedules/{job.schedule_id}/runs shows both."
+        return Blocker(kind="previous", detail=detail, remedy=remedy)
     return Blocker(kind="waiting", detail="It waits for a person or for other jobs.", remedy="See its reason.")
 
 

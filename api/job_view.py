@@ -98,6 +98,7 @@ MEANINGS = {
     403: "Only an administrator may do this.",
     404: "There is no such thing, or it is not yours.",
     409: "Not possible as things stand; the detail says why.",
+    412: "It was changed since you saw it.",
     413: "The body or the input is too large.",
     415: "The body is of a type that is not read here.",
     422: "The input is not usable; `errors` says which part and why.",

@@ -72,6 +72,9 @@ class Event(StrEnum):
     EFFECT_ARMED = "effect.armed"
     EFFECT_CONFIRMED = "effect.confirmed"
     EFFECT_UNCERTAIN = "effect.uncertain"
+    SCHEDULE_ADDED = "schedule.added"
+    SCHEDULE_CHANGED = "schedule.changed"  # paused and resumed too
+    SCHEDULE_REMOVED = "schedule.removed"
     RETENTION_PRUNED = "retention.pruned"
     BACKUP_MADE = "backup.made"
     BACKUP_RESTORED = "backup.restored"

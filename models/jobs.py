@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -57,6 +57,10 @@ class NewJob:
     reconnect: bool = False
     schedule_id: UUID | None = None
     follows: bool = False
+
+    def following(self) -> NewJob:
+        """The same, told to wait for the jobs of its schedule that are before it."""
+        return replace(self, follows=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from llmcoder.settings import EngineSettings
 from models import vault
 from models.db import CLOCK_STEP_S, TRANSIENT_ERRORS, Database
 from schedules.dispatcher import Dispatcher
+from schedules.firing import Firing
 from schedules.retention import Retention
 from workers.bell import connect_bell
 from workers.outbox import Outbox
@@ -34,6 +35,8 @@ RESCUE_EVERY_S = 2.0
 COUNT_EVERY_S = 5.0
 EXPIRE_EVERY_S = 5.0
 RELEASE_EVERY_S = 5.0
+FIRE_EVERY_S = 0.5
+FOLLOW_EVERY_S = 0.5
 PRUNE_EVERY_S = 600.0
 LOOK_AT_CLOCK_EVERY_S = 1.0
 
@@ -51,6 +54,7 @@ def main() -> None:
     outbox.start()
     retention = Retention(db, lambda: config().get(EngineSettings))
     dispatcher = Dispatcher(db, connect_bell(settings.broker_url), outbox, settings)
+    firing = Firing(db, outbox, registry())
     clock = BackgroundScheduler(
         executors={"default": ThreadPoolExecutor(4)},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -62,6 +66,8 @@ def main() -> None:
         (dispatcher.rescue, RESCUE_EVERY_S),
         (dispatcher.expire, EXPIRE_EVERY_S),
         (dispatcher.release, RELEASE_EVERY_S),
+        (firing.fire, FIRE_EVERY_S),
+        (firing.follow, FOLLOW_EVERY_S),
         (retention.prune, PRUNE_EVERY_S),
         (dispatcher.count, COUNT_EVERY_S),
     ):

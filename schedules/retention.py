@@ -12,7 +12,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from llmcoder.settings import EngineSettings
-from models import audit, retention, users
+from models import audit, retention, schedules, users
 from models.db import Database
 from models.machine import State
 
@@ -44,6 +44,8 @@ class Retention:
         if any(gone.values()):
             self._write_down({state: count for state, count in gone.items() if count})
         self._step_by_step(retention.shrink)
+        longest = self._db.now() - timedelta(days=max(settings.retention_days.values()))
+        self._step_by_step(lambda conn: schedules.prune(conn, longest, BATCH))
         return sum(gone.values())
 
     def _write_down(self, gone: Mapping[str, int]) -> None:

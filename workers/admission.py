@@ -6,7 +6,7 @@ taint.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -14,6 +14,7 @@ import orjson
 import sqlalchemy as sa
 
 from llmcoder.action import ACCOUNT
+from llmcoder.arguments import checked
 from llmcoder.config import config
 from llmcoder.connection import GetSettings
 from llmcoder.errors import NotConfigured
@@ -37,6 +38,7 @@ class Wish:
         fingerprint: SHA-256 of what was submitted under the key.
         undo_of: The job whose effect it takes back.
         decided: In whose name, where that is decided already.
+        schedule_id: The schedule that wants it.
     """
 
     user_id: UUID
@@ -50,6 +52,7 @@ class Wish:
     fingerprint: str | None = None
     undo_of: UUID | None = None
     decided: Chosen | None = None
+    schedule_id: UUID | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -126,6 +129,19 @@ def account_of(
     return choose(conn, user_id, kinds, decided.account, config().get) if decided.account else decided
 
 
+def admit(conn: sa.Connection, wish: Wish, registry: Registry, get: GetSettings, now: datetime) -> NewJob:
+    """The job of a wish that was written down some time ago: it is looked at as if it came now.
+
+    Raises:
+        BadInput: Its input is not what the action takes by now.
+        NotConfigured, NotFound: As `refuse_unconfigured` and `look`.
+    """
+    refuse_unconfigured(get, wish.action)
+    text = checked(wish.action.input, orjson.loads(wish.text))
+    wish = replace(wish, text=text)
+    return new_job(wish, look(conn, wish, registry), now)
+
+
 def new_job(wish: Wish, standing: Standing, now: datetime) -> NewJob:
     """The job as it will stand in SQL."""
     action, chosen = wish.action, standing.preferences
@@ -149,6 +165,7 @@ def new_job(wish: Wish, standing: Standing, now: datetime) -> NewJob:
         tainted=standing.tainted,
         sources=taint.as_column(wish.sources),
         undo_of=wish.undo_of,
+        schedule_id=wish.schedule_id,
         held_s=chosen.held_s(action.name) if action.effect.writes else 0,
         approval_expires_at=now + timedelta(seconds=chosen.approval_expires_s) if asks else None,
     )

@@ -38,6 +38,9 @@ from models.tables import jobs
 #: In everything that is A's, and in nothing that anybody else is told.
 CANARY = "canary-of-user-a"
 
+#: A schedule of A's.
+SCHEDULE = {"name": CANARY, "action": "test.echo", "input": {"text": CANARY}, "every_s": 3600}
+
 # --- what there is to say about a route, once
 
 #: Answers anybody, and knows nobody's objects.
@@ -53,9 +56,17 @@ SHARED = {"GET /actions", "GET /actions/{name}", "GET /connections/kinds"}
 #: Connect an account of the caller's own at a provider; there is none here to ask.
 CONNECTING = {"POST /connections", "POST /connections/oauth/{provider}"}
 #: About the caller's own account, whoever else there is.
-OWN = {"GET /auth/me", "POST /auth/logout", "POST /auth/agents", "GET /preferences", "PUT /preferences", *CONNECTING}
+OWN = {
+    "GET /auth/me",
+    "POST /auth/logout",
+    "POST /auth/agents",
+    "GET /preferences",
+    "PUT /preferences",
+    "POST /schedules",
+    *CONNECTING,
+}
 #: Lists of the caller's own objects. Collections are known from the registry.
-LISTS = {"GET /jobs", "GET /approvals", "GET /connections"}
+LISTS = {"GET /jobs", "GET /approvals", "GET /connections", "GET /schedules"}
 #: Push; tried at the end of this file.
 PUSH = {"GET /jobs/stream", "WS /ws"}
 
@@ -65,6 +76,7 @@ def recipes() -> dict[str, Callable[[Served, httpx.Client], list[str]]]:
     return {
         "/jobs/{job_id}": jobs_in_every_state,
         "/connections/{connection_id}": lambda served, _: [connected(served)],
+        "/schedules/{schedule_id}": lambda _, a: [added(a, "/schedules", SCHEDULE)],
         "/general/notes/{record_id}": lambda _, a: [added(a, "/general/notes", {"text": CANARY})],
         "/general/todos/{record_id}": lambda _, a: [added(a, "/general/todos", {"title": CANARY})],
     }
@@ -83,6 +95,10 @@ def bodies(job: Mapping[str, Any] | None) -> dict[str, Any]:
         "POST /jobs/{job_id}/reject": {},
         "PATCH /general/notes/{record_id}": {"text": "B was here"},
         "PATCH /general/todos/{record_id}": {"title": "B was here"},
+        "POST /schedules": {"name": "B's", "action": "test.echo", "every_s": 3600},
+        "PATCH /schedules/{schedule_id}": {"name": "B was here"},
+        "POST /schedules/{schedule_id}/pause": {},
+        "POST /schedules/{schedule_id}/backfill": {"since": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z"},
         "POST /auth/logout": {},
         "PUT /preferences": {},
     }

@@ -1,0 +1,517 @@
+"""The doors of schedules: what the clock submits for you, when it will, and what became of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Annotated, Any, Self, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, Field, JsonValue, model_validator
+
+from api.actions import Instant
+from api.auth.identity import Identity, current, person
+from api.job_view import problems
+from api.problems import HttpError
+from api.services import Services, services_of
+from llmcoder.arguments import checked
+from llmcoder.errors import BadInput, NotFound
+from llmcoder.ids import new_id
+from llmcoder.model import Model
+from models import audit, schedules
+from models.audit import Entry, Event
+from models.machine import State
+from models.schedules import CatchUp, ChangedMeanwhile, MadeBy, Outcome, Overlap, Schedule
+from workers import firing
+
+YEAR_S = 366 * 86_400
+DAY_S = 86_400
+MOST_SCHEDULES = 1_000
+MOST_CAUGHT_UP = 10_000
+MOST_BACKFILLED = 1_000
+LARGEST_NUMBER = 200
+
+router = APIRouter(prefix="/schedules", tags=["schedules"], responses=problems(401, 422, 503))
+Caller = Annotated[Identity, Depends(current)]
+Person = Annotated[Identity, Depends(person)]
+T = TypeVar("T")
+
+
+class TooMany(HttpError):
+    """The user has as many as anybody may have."""
+
+    slug, title, status = "too-many", "There are too many", 409
+
+
+class Timing(Model):
+    """When it fires; give exactly one of `cron`, `every_s` and `at`."""
+
+    cron: str | None = Field(
+        None,
+        max_length=200,
+        description="Cron expression: minute, hour, day of month, month, weekday; or six fields with seconds first.",
+        examples=["0 9 * * mon-fri"],
+    )
+    every_s: int | None = Field(
+        None, ge=1, le=YEAR_S, description="Every so many seconds, counted from `starts_at`, or else from now."
+    )
+    at: Instant | None = Field(None, description="Once, at this instant.")
+    timezone: str = Field(
+        "UTC", max_length=64, description="IANA time zone of the cron expression.", examples=["Europe/Berlin"]
+    )
+    starts_at: Instant | None = Field(None, description="Does not fire before.")
+    ends_at: Instant | None = Field(None, description="Does not fire later.")
+
+
+class NewSchedule(Timing):
+    """An action that the clock submits."""
+
+    name: str = Field(min_length=1, max_length=200, description="What you call it.", examples=["Morning digest"])
+    action: str = Field(description="Name of the action; GET /actions lists them.", examples=["document.summarize"])
+    input: dict[str, JsonValue] = Field(default_factory=dict, description="What the action takes.")
+    jitter_s: int = Field(0, ge=0, le=3_600, description="Each job is due up to so many seconds later, by chance.")
+    catch_up: CatchUp = Field(
+        CatchUp.ONCE,
+        description="Fire times that passed while the engine was down: `skip` them, run `once` for all, or run `all`.",
+    )
+    catch_up_within_s: int = Field(
+        DAY_S, ge=0, le=31 * DAY_S, description="Those that are longer ago are never caught up."
+    )
+    overlap: Overlap = Field(
+        Overlap.SKIP,
+        description="A fire time while an earlier job has not ended: `skip` it; `queue_one` or `queue` a job that "
+        "follows; `cancel_running`; or `allow` both.",
+    )
+    pause_after_failures: int = Field(
+        10, ge=0, le=1_000, description="Pause after so many failures in a row; 0 never does."
+    )
+    enabled: bool = Field(True, description="Whether it fires.")
+
+    @model_validator(mode="after")
+    def _one_timing(self) -> Self:
+        if sum(one is not None for one in (self.cron, self.every_s, self.at)) != 1:
+            raise ValueError("give exactly one of cron, every_s and at")
+        if self.starts_at is not None and self.ends_at is not None and self.starts_at > self.ends_at:
+            raise ValueError("ends_at lies before starts_at")
+        return self
+
+
+class ScheduleChange(Model):
+    """What changes; a field left out stays. A timing given replaces the one before."""
+
+    name: str | None = Field(None, min_length=1, max_length=200, description="What you call it.")
+    action: str | None = Field(None, description="Name of the action.")
+    input: dict[str, JsonValue] | None = Field(None, description="What the action takes.")
+    cron: str | None = Field(None, max_length=200, description="Cron expression.")
+    every_s: int | None = Field(None, ge=1, le=YEAR_S, description="Every so many seconds.")
+    at: Instant | None = Field(None, description="Once, at this instant.")
+    timezone: str | None = Field(None, max_length=64, description="IANA time zone of the cron expression.")
+    starts_at: Instant | None = Field(None, description="Does not fire before; null takes it away.")
+    ends_at: Instant | None = Field(None, description="Does not fire later; null takes it away.")
+    jitter_s: int | None = Field(None, ge=0, le=3_600, description="Due up to so many seconds later.")
+    catch_up: CatchUp | None = Field(None, description="What becomes of fire times that passed.")
+    catch_up_within_s: int | None = Field(None, ge=0, le=31 * DAY_S, description="How far back they are caught up.")
+    overlap: Overlap | None = Field(None, description="What becomes of a fire time while an earlier job runs.")
+    pause_after_failures: int | None = Field(None, ge=0, le=1_000, description="Pause after so many failures.")
+    version: int | None = Field(None, description="Refuse with 412 if somebody has changed it since this version.")
+
+
+class ScheduleView(BaseModel):
+    """One schedule."""
+
+    id: UUID
+    name: str
+    action: str
+    input: JsonValue
+    cron: str | None
+    every_s: int | None
+    at: datetime | None
+    timezone: str
+    jitter_s: int
+    starts_at: datetime | None
+    ends_at: datetime | None
+    catch_up: CatchUp
+    catch_up_within_s: int
+    overlap: Overlap
+    pause_after_failures: int
+    enabled: bool
+    note: str | None = Field(description="Why it was paused.")
+    next_fire_at: datetime | None = Field(description="Null when it is paused, or will never fire again.")
+    version: int = Field(description="Counts changes by people.")
+    created_at: datetime
+    updated_at: datetime
+
+
+class SchedulePage(BaseModel):
+    """Your schedules, newest first."""
+
+    items: list[ScheduleView]
+    next: UUID | None = Field(description="`cursor` of the page after this one; null on the last page.")
+
+
+class Upcoming(BaseModel):
+    """One fire time to come."""
+
+    fire_at: datetime
+    local: str = Field(description="What the clock of the schedule's time zone shows then, with its offset.")
+    clock_moved: str | None = Field(description="What happened to that clock since the fire time before, if anything.")
+
+
+class UpcomingTimes(BaseModel):
+    """The next fire times, as they stand now."""
+
+    items: list[Upcoming]
+
+
+class RunView(BaseModel):
+    """What became of one fire time."""
+
+    fire_at: datetime
+    outcome: Outcome
+    detail: str | None
+    made_by: MadeBy
+    job_id: UUID | None
+    state: State | None = Field(description="Of its job, as far as that is kept.")
+
+
+class RunPage(BaseModel):
+    """Runs, the latest first."""
+
+    items: list[RunView]
+    next: datetime | None = Field(description="`cursor` of the page after this one; null on the last page.")
+
+
+class Range(Model):
+    """A span of time."""
+
+    since: Instant = Field(description="First instant, included.")
+    until: Instant = Field(description="Last instant, included; not in the future.")
+
+
+class Backfilled(BaseModel):
+    """What became of a backfill."""
+
+    fire_times: int = Field(description="Fire times in the range.")
+    submitted: int = Field(description="Those that had no run before, and have a job now.")
+
+
+class Pause(Model):
+    """Why it is paused."""
+
+    note: str | None = Field(None, max_length=1_000, description="Kept with the schedule.")
+
+
+# --- the schedules
+
+
+@router.get("")
+async def list_schedules(
+    request: Request,
+    who: Caller,
+    cursor: Annotated[UUID | None, Query(description="`next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=200, description="Most schedules to return.")] = 50,
+) -> SchedulePage:
+    """Your schedules, newest first."""
+    found = await services_of(request).sql.read(schedules.listed, who.user_id, cursor, limit + 1)
+    following = found[limit - 1].id if len(found) > limit else None
+    return SchedulePage(items=[view(one) for one in found[:limit]], next=following)
+
+
+@router.post("", status_code=201, responses=problems(403, 404, 409))
+async def add_schedule(request: Request, response: Response, who: Person, new: NewSchedule) -> ScheduleView:
+    """Have the clock submit an action."""
+    services = services_of(request)
+    now = services.db.now()
+    made = _checked(services, _made(who.user_id, new, now), now)
+    added = await services.sql.write(lambda conn: _add(conn, made, now))
+    response.headers["location"] = f"/schedules/{added.id}"
+    return view(added)
+
+
+@router.get("/{schedule_id}", responses=problems(404))
+async def show_schedule(request: Request, who: Caller, schedule_id: UUID) -> ScheduleView:
+    """One of your schedules."""
+    return view(await services_of(request).sql.read(_find, who.user_id, schedule_id))
+
+
+@router.patch("/{schedule_id}", responses=problems(403, 404, 412))
+async def change_schedule(request: Request, who: Person, schedule_id: UUID, change: ScheduleChange) -> ScheduleView:
+    """Change a schedule; the next fire time is computed anew."""
+
+    def apply(conn: sa.Connection, found: Schedule, now: datetime) -> dict[str, Any]:
+        if change.version is not None and change.version != found.version:
+            detail = f"It has version {found.version}, and you saw {change.version}. Read it again."
+            raise ChangedMeanwhile(detail)
+        values = _changes(change)
+        changed = _checked(services_of(request), _with(found, values), now)
+        return {**values, "input": changed.input, "next_fire_at": changed.next_fire_at, "note": changed.note}
+
+    return await _change(request, who, schedule_id, apply)
+
+
+@router.delete("/{schedule_id}", status_code=204, responses=problems(403, 404))
+async def remove_schedule(request: Request, who: Person, schedule_id: UUID) -> None:
+    """Remove a schedule; jobs that it made stay."""
+
+    def remove(conn: sa.Connection) -> None:
+        _find(conn, who.user_id, schedule_id)
+        schedules.remove(conn, schedule_id)
+        _note(conn, Event.SCHEDULE_REMOVED, who, schedule_id, services.db.now())
+
+    services = services_of(request)
+    await services.sql.write(remove)
+
+
+@router.post("/{schedule_id}/pause", responses=problems(403, 404))
+async def pause_schedule(request: Request, who: Person, schedule_id: UUID, pause: Pause) -> ScheduleView:
+    """Let it not fire until it is resumed."""
+
+    def apply(_conn: sa.Connection, _found: Schedule, _now: datetime) -> dict[str, Any]:
+        return {"enabled": False, "next_fire_at": None, "note": pause.note}
+
+    return await _change(request, who, schedule_id, apply)
+
+
+@router.post("/{schedule_id}/resume", responses=problems(403, 404))
+async def resume_schedule(request: Request, who: Person, schedule_id: UUID) -> ScheduleView:
+    """Let it fire again, from now on; what it missed while it was paused is not caught up."""
+
+    def apply(_conn: sa.Connection, found: Schedule, now: datetime) -> dict[str, Any]:
+        return {"enabled": True, "note": None, "resumed_at": now, "next_fire_at": found.next_after(now)}
+
+    return await _change(request, who, schedule_id, apply)
+
+
+@router.post("/{schedule_id}/run", status_code=202, responses=problems(403, 404))
+async def run_schedule(request: Request, who: Person, schedule_id: UUID) -> RunView:
+    """Fire it now, once, whatever its times; what its overlap policy says counts."""
+    services = services_of(request)
+
+    def fire(found: Schedule, now: datetime) -> list[datetime]:
+        return [now]
+
+    await _fire(services, who, schedule_id, fire, MadeBy.PERSON)
+    return (await _runs(services, who.user_id, schedule_id, None, 1)).items[0]
+
+
+@router.post("/{schedule_id}/backfill", status_code=202, responses=problems(403, 404))
+async def backfill_schedule(request: Request, who: Person, schedule_id: UUID, span: Range) -> Backfilled:
+    """Fire for all its times in a span of the past that have no run."""
+
+    def times(found: Schedule, now: datetime) -> list[datetime]:
+        if span.until > now or span.since > span.until:
+            raise BadInput("A backfill goes from an earlier to a later instant, neither of them in the future.")
+        begin = span.since.astimezone(UTC) - timedelta(microseconds=1)
+        found_times = list(islice(firing.between(found, begin, span.until.astimezone(UTC)), MOST_BACKFILLED + 1))
+        if len(found_times) > MOST_BACKFILLED:
+            raise BadInput(f"There are more than {MOST_BACKFILLED} fire times in that span. Take a shorter one.")
+        return found_times
+
+    submitted, wanted = await _fire(services_of(request), who, schedule_id, times, MadeBy.BACKFILL)
+    return Backfilled(fire_times=wanted, submitted=submitted)
+
+
+@router.get("/{schedule_id}/next", responses=problems(404))
+async def next_times(
+    request: Request,
+    who: Caller,
+    schedule_id: UUID,
+    n: Annotated[int, Query(ge=1, le=LARGEST_NUMBER, description="How many.")] = 10,
+) -> UpcomingTimes:
+    """When it fires next, and where the clock of its time zone is moved in between."""
+    services = services_of(request)
+    found: Schedule = await services.sql.read(_find, who.user_id, schedule_id)
+    return UpcomingTimes(items=upcoming(found, services.db.now(), n))
+
+
+@router.get("/{schedule_id}/runs", responses=problems(404))
+async def list_runs(
+    request: Request,
+    who: Caller,
+    schedule_id: UUID,
+    cursor: Annotated[Instant | None, Query(description="`next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=LARGEST_NUMBER, description="Most runs to return.")] = 50,
+) -> RunPage:
+    """What became of its fire times, the latest first."""
+    return await _runs(services_of(request), who.user_id, schedule_id, cursor, limit)
+
+
+# --- what they share
+
+
+def view(one: Schedule) -> ScheduleView:
+    shown = {name: getattr(one, name) for name in ScheduleView.model_fields}
+    return ScheduleView(**{**shown, "input": json.loads(one.input)})
+
+
+def upcoming(one: Schedule, now: datetime, number: int) -> list[Upcoming]:
+    """The next fire times, each with what happened to the clock on the wall since the one before."""
+    zone = ZoneInfo(one.timezone)
+    found: list[Upcoming] = []
+    before = now
+    at = one.next_fire_at
+    recurrence = one.recurrence()
+    while at is not None and len(found) < number:
+        local, was = at.astimezone(zone), before.astimezone(zone)
+        found.append(Upcoming(fire_at=at, local=local.isoformat(), clock_moved=_moved(was, local)))
+        before, at = at, one.next_after(at, recurrence)
+    return found
+
+
+def _moved(before: datetime, after: datetime) -> str | None:
+    by = (after.utcoffset() or timedelta()) - (before.utcoffset() or timedelta())
+    if not by:
+        return None
+    minutes = int(abs(by).total_seconds() // 60)
+    return f"The clock was put {'forward' if by > timedelta() else 'back'} by {minutes} minutes."
+
+
+def _made(user_id: UUID, new: NewSchedule, now: datetime) -> Schedule:
+    given = new.model_dump(exclude={"input"})
+    return Schedule(
+        id=new_id(),
+        user_id=user_id,
+        input=json.dumps(new.input),
+        note=None,
+        resumed_at=now,
+        next_fire_at=None,
+        version=1,
+        created_at=now,
+        updated_at=now,
+        **given,
+    )
+
+
+def _changes(change: ScheduleChange) -> dict[str, Any]:
+    """The columns that a change sets."""
+    given = change.model_dump(exclude_unset=True, exclude={"version"})
+    may_be_null = {"starts_at", "ends_at"}
+    values = {name: value for name, value in given.items() if value is not None or name in may_be_null}
+    if timing := {"cron", "every_s", "at"} & set(values):
+        values = dict.fromkeys(("cron", "every_s", "at")) | values
+        if len(timing) > 1:
+            raise BadInput("Give exactly one of cron, every_s and at.")
+    if "input" in values:
+        values["input"] = json.dumps(values["input"])
+    return values
+
+
+def _with(found: Schedule, values: dict[str, Any]) -> Schedule:
+    now_is = {name: getattr(found, name) for name in Schedule.__slots__}
+    return Schedule(**(now_is | values))
+
+
+def _checked(services: Services, wanted: Schedule, now: datetime) -> Schedule:
+    """The schedule with its input validated and its next fire time.
+
+    Raises:
+        NotFound: There is no such action.
+        BadInput: The input, the zone or the times make no sense.
+    """
+    action = services.registry.find(wanted.action)
+    text = checked(action.input, json.loads(wanted.input))
+    try:
+        ZoneInfo(wanted.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise BadInput(f"There is no time zone {wanted.timezone!r}; one is called such as Europe/Berlin.") from None
+    next_fire_at = wanted.next_after(now) if wanted.enabled else None
+    if wanted.enabled and next_fire_at is None:
+        raise BadInput("It would never fire: there is no fire time from now on, within its start and end.")
+    _refuse_floods(wanted, now)
+    return _with(wanted, {"input": text, "next_fire_at": next_fire_at})
+
+
+def _refuse_floods(wanted: Schedule, now: datetime) -> None:
+    if wanted.catch_up != CatchUp.ALL:
+        return
+    until = now + timedelta(seconds=wanted.catch_up_within_s)
+    found = sum(1 for _ in islice(firing.between(wanted, now, until), MOST_CAUGHT_UP + 1))
+    if found > MOST_CAUGHT_UP:
+        detail = f"catch_up `all` within {wanted.catch_up_within_s} s may mean more than {MOST_CAUGHT_UP} jobs at once."
+        raise BadInput(f"{detail} Choose a shorter catch_up_within_s, or `once`.")
+
+
+def _add(conn: sa.Connection, made: Schedule, now: datetime) -> Schedule:
+    if schedules.count(conn, made.user_id) >= MOST_SCHEDULES:
+        raise TooMany(f"A user has at most {MOST_SCHEDULES} schedules. Remove one first.")
+    schedules.add(conn, made)
+    audit.append(conn, [Entry(Event.SCHEDULE_ADDED, str(made.id), made.user_id, {"action": made.action})], now)
+    return made
+
+
+def _find(conn: sa.Connection, user_id: UUID, schedule_id: UUID, *, locked: bool = False) -> Schedule:
+    found = schedules.get(conn, user_id, schedule_id, locked=locked)
+    if found is None:
+        raise NotFound(f"You have no schedule {schedule_id}.")
+    return found
+
+
+async def _change(
+    request: Request,
+    who: Identity,
+    schedule_id: UUID,
+    values_of: Callable[[sa.Connection, Schedule, datetime], dict[str, Any]],
+) -> ScheduleView:
+    services = services_of(request)
+
+    def change(conn: sa.Connection) -> Schedule:
+        now = services.db.now()
+        found = _find(conn, who.user_id, schedule_id, locked=True)
+        values = values_of(conn, found, now) | {"version": found.version + 1, "updated_at": now}
+        schedules.change(conn, schedule_id, values)
+        _note(conn, Event.SCHEDULE_CHANGED, who, schedule_id, now)
+        return _find(conn, who.user_id, schedule_id)
+
+    return view(await services.sql.write(change))
+
+
+async def _fire(
+    services: Services,
+    who: Identity,
+    schedule_id: UUID,
+    times_of: Callable[[Schedule, datetime], list[datetime]],
+    made_by: MadeBy,
+) -> tuple[int, int]:
+    """Submits the jobs; how many, and of how many fire times."""
+
+    def fire(conn: sa.Connection) -> tuple[firing.Made, int]:
+        now = services.db.now()
+        found = _find(conn, who.user_id, schedule_id, locked=True)
+        times = times_of(found, now)
+        batch = firing.Batch(conn, services.registry, now)
+        batch.fire(found, times, made_by)
+        return batch.finish(services.outbox.reserve), len(times)
+
+    made, wanted = await services.sql.write(fire)
+    services.outbox.ring(made.rings)
+    services.outbox.wake(made.changed)
+    return made.submitted, wanted
+
+
+async def _runs(services: Services, user_id: UUID, schedule_id: UUID, before: datetime | None, limit: int) -> RunPage:
+    def read(conn: sa.Connection) -> RunPage:
+        _find(conn, user_id, schedule_id)
+        found = schedules.runs(conn, schedule_id, before, limit + 1)
+        items = [
+            RunView(
+                fire_at=run.fire_at,
+                outcome=Outcome(run.outcome),
+                detail=run.detail,
+                made_by=MadeBy(run.made_by),
+                job_id=run.job_id,
+                state=None if job is None else State(job.state),
+            )
+            for run, job in found[:limit]
+        ]
+        return RunPage(items=items, next=items[-1].fire_at if len(found) > limit else None)
+
+    return await services.sql.read(read)
+
+
+def _note(conn: sa.Connection, event: Event, who: Identity, schedule_id: UUID, now: datetime) -> None:
+    audit.append(conn, [Entry(event, str(schedule_id), who.user_id)], now)

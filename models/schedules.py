@@ -1,0 +1,305 @@
+"""Schedules in SQL: what the clock submits and when, and what became of each fire time.
+
+Firing is one transaction: the due rows are locked (others skip them), their runs and jobs are inserted, and
+`next_fire_at` moves on. A run's key is (schedule, fire time), so a fire time happens once, whoever else looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from llmcoder.errors import ActionError
+from llmcoder.recurrence import Cron, Every, Once, Recurrence
+from models import batch, turns
+from models.jobs import COLUMNS as JOB_COLUMNS
+from models.jobs import Job
+from models.machine import ENDED, Move, Moved, Reason, State, apply, lock
+from models.tables import jobs, schedule_runs, schedules
+
+_MOMENT = timedelta(microseconds=1)
+
+
+class CatchUp(StrEnum):
+    """What becomes of fire times that passed while nobody was there to fire."""
+
+    SKIP = "skip"  # nothing
+    ONCE = "once"  # one run for all of them
+    ALL = "all"  # a run for each
+
+
+class Overlap(StrEnum):
+    """What becomes of a fire time while an earlier job of the schedule has not ended."""
+
+    SKIP = "skip"  # no job
+    QUEUE_ONE = "queue_one"  # a job that waits for the end of that one, unless one waits already
+    QUEUE = "queue"  # a job that waits for its turn, however many wait
+    CANCEL_RUNNING = "cancel_running"  # that one is cancelled, the new one follows it
+    ALLOW = "allow"  # both run
+
+
+class Outcome(StrEnum):
+    """What became of a fire time."""
+
+    SUBMITTED = "submitted"
+    SKIPPED = "skipped"  # an earlier job had not ended
+    MISSED = "missed"  # nobody was there in time
+    REFUSED = "refused"  # the job could not be made: the detail says why
+
+
+class MadeBy(StrEnum):
+    """Who wanted a run."""
+
+    CLOCK = "clock"
+    PERSON = "person"
+    BACKFILL = "backfill"
+
+
+class ChangedMeanwhile(ActionError):
+    """Somebody else changed it since it was read; nothing was changed now."""
+
+    slug, title, status = "changed-meanwhile", "It was changed meanwhile", 412
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """One schedule. Exactly one of `cron`, `every_s` and `at` is set; `input` is JSON text.
+
+    Attributes:
+        next_fire_at: None when it is paused, or will never fire again.
+        note: Why it was paused.
+        resumed_at: Failures before that do not count.
+        version: Counts the changes by people.
+    """
+
+    id: UUID
+    user_id: UUID
+    name: str
+    action: str
+    input: str
+    cron: str | None
+    every_s: int | None
+    at: datetime | None
+    timezone: str
+    jitter_s: int
+    starts_at: datetime | None
+    ends_at: datetime | None
+    catch_up: str
+    catch_up_within_s: int
+    overlap: str
+    pause_after_failures: int
+    enabled: bool
+    note: str | None
+    resumed_at: datetime
+    next_fire_at: datetime | None
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+    def recurrence(self) -> Recurrence:
+        """When it fires, but for its start and end.
+
+        Raises:
+            BadInput: The expression is no cron expression, as it was when it was written.
+        """
+        if self.cron is not None:
+            return Cron(self.cron, ZoneInfo(self.timezone))
+        if self.every_s is not None:
+            return Every(self.every_s, self.starts_at or self.created_at)
+        assert self.at is not None
+        return Once(self.at)
+
+    def next_after(self, after: datetime, recurrence: Recurrence | None = None) -> datetime | None:
+        """The first fire time later than that, within its start and end."""
+        if self.starts_at is not None and self.starts_at > after:
+            after = self.starts_at.astimezone(UTC) - _MOMENT
+        found = (recurrence or self.recurrence()).next(after)
+        return None if found is None or (self.ends_at is not None and found > self.ends_at) else found
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What became of one fire time."""
+
+    schedule_id: UUID
+    fire_at: datetime
+    outcome: str
+    detail: str | None
+    job_id: UUID | None
+    made_by: str
+    created_at: datetime
+
+
+COLUMNS = tuple(schedules.c[name] for name in Schedule.__slots__)
+_RUN_COLUMNS = tuple(schedule_runs.c[name] for name in Run.__slots__)
+
+
+# --- a user's own
+
+
+def add(conn: sa.Connection, new: Schedule) -> None:
+    conn.execute(sa.insert(schedules).values({name: getattr(new, name) for name in Schedule.__slots__}))
+
+
+def listed(conn: sa.Connection, user_id: UUID, before: UUID | None, limit: int) -> list[Schedule]:
+    """The user's schedules, the newest first."""
+    query = sa.select(*COLUMNS).where(schedules.c.user_id == user_id)
+    if before is not None:
+        query = query.where(schedules.c.id < before)
+    return [Schedule(*row) for row in conn.execute(query.order_by(schedules.c.id.desc()).limit(limit))]
+
+
+def get(conn: sa.Connection, user_id: UUID, schedule_id: UUID, *, locked: bool = False) -> Schedule | None:
+    """The user's schedule of that id; None also when it is somebody else's."""
+    query = sa.select(*COLUMNS).where(schedules.c.id == schedule_id, schedules.c.user_id == user_id)
+    row = conn.execute(query.with_for_update() if locked else query).first()
+    return None if row is None else Schedule(*row)
+
+
+def change(conn: sa.Connection, schedule_id: UUID, values: Mapping[str, Any]) -> None:
+    conn.execute(sa.update(schedules).where(schedules.c.id == schedule_id).values(values))
+
+
+def remove(conn: sa.Connection, schedule_id: UUID) -> None:
+    """Delete a schedule with its runs; its jobs stay."""
+    conn.execute(sa.delete(schedules).where(schedules.c.id == schedule_id))
+
+
+def count(conn: sa.Connection, user_id: UUID) -> int:
+    found: int = conn.execute(
+        sa.select(sa.func.count()).select_from(schedules).where(schedules.c.user_id == user_id)
+    ).scalar_one()
+    return found
+
+
+def runs(conn: sa.Connection, schedule_id: UUID, before: datetime | None, limit: int) -> list[tuple[Run, Job | None]]:
+    """What became of the fire times, the latest first, each with its job if that is still there."""
+    query = (
+        sa.select(*_RUN_COLUMNS, *JOB_COLUMNS)
+        .select_from(schedule_runs.outerjoin(jobs, jobs.c.id == schedule_runs.c.job_id))
+        .where(schedule_runs.c.schedule_id == schedule_id)
+    )
+    if before is not None:
+        query = query.where(schedule_runs.c.fire_at < before)
+    width = len(_RUN_COLUMNS)
+    rows = conn.execute(query.order_by(schedule_runs.c.fire_at.desc()).limit(limit)).all()
+    return [(Run(*row[:width]), None if row[width] is None else Job(*row[width:])) for row in rows]
+
+
+# --- firing
+
+
+def any_due(conn: sa.Connection, now: datetime) -> bool:
+    return conn.execute(sa.select(schedules.c.id).where(schedules.c.next_fire_at <= now).limit(1)).first() is not None
+
+
+def due(conn: sa.Connection, now: datetime, limit: int) -> list[Schedule]:
+    """Schedules that are due, locked; those that another scheduler has are passed over."""
+    query = sa.select(*COLUMNS).where(schedules.c.next_fire_at <= now).order_by(schedules.c.next_fire_at).limit(limit)
+    return [Schedule(*row) for row in conn.execute(query.with_for_update(skip_locked=True))]
+
+
+def fired_among(conn: sa.Connection, schedule_id: UUID, first: datetime, last: datetime) -> set[datetime]:
+    """Fire times between the two that have a run already."""
+    own = schedule_runs.c
+    query = sa.select(own.fire_at).where(own.schedule_id == schedule_id, own.fire_at.between(first, last))
+    return set(conn.execute(query).scalars())
+
+
+def keep_runs(conn: sa.Connection, made: Sequence[Run]) -> None:
+    if made:
+        batch.insert_new(conn, schedule_runs, [{name: getattr(run, name) for name in Run.__slots__} for run in made])
+
+
+def advance(conn: sa.Connection, moved: Mapping[UUID, Mapping[str, Any]]) -> None:
+    """Set columns of schedules that the caller's transaction has locked: the next fire time, or a pause."""
+    by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for schedule_id, values in moved.items():
+        by_columns.setdefault(tuple(sorted(values)), []).append({"id": schedule_id, **dict(sorted(values.items()))})
+    for rows in by_columns.values():
+        batch.update(conn, schedules, rows)
+
+
+def open_jobs(conn: sa.Connection, ids: Collection[UUID]) -> dict[UUID, list[Job]]:
+    """Jobs of the schedules that have not ended, oldest first."""
+    found: dict[UUID, list[Job]] = {one: [] for one in ids}
+    query = sa.select(*JOB_COLUMNS).where(jobs.c.schedule_id.in_(ids), jobs.c.state.not_in(ENDED)).order_by(jobs.c.id)
+    for row in conn.execute(query):
+        job = Job(*row)
+        assert job.schedule_id is not None
+        found[job.schedule_id].append(job)
+    return found
+
+
+def failures_in_row(conn: sa.Connection, schedule: Schedule, limit: int) -> int:
+    """How many of the newest runs failed one after the other, as far as `limit`; those under way do not count."""
+    own = schedule_runs.c
+    query = (
+        sa.select(own.outcome, jobs.c.state)
+        .select_from(schedule_runs.outerjoin(jobs, jobs.c.id == own.job_id))
+        .where(own.schedule_id == schedule.id, own.created_at >= schedule.resumed_at)
+        .where(own.outcome.in_((Outcome.SUBMITTED, Outcome.REFUSED)))
+        .where(sa.or_(jobs.c.state.is_(None), jobs.c.state.in_(ENDED)))
+        .order_by(own.fire_at.desc())
+        .limit(limit)
+    )
+    failed = 0
+    for row in conn.execute(query):
+        if row.outcome != Outcome.REFUSED and row.state not in (State.FAILED, State.UNCERTAIN):
+            break
+        failed += 1
+    return failed
+
+
+# --- one after the other
+
+
+_FOLLOWS = sa.and_(jobs.c.state == sa.literal_column("'waiting'"), jobs.c.reason == sa.literal_column("'previous'"))
+
+
+def any_follower(conn: sa.Connection, _now: datetime) -> bool:
+    return conn.execute(sa.select(jobs.c.id).where(_FOLLOWS).limit(1)).first() is not None
+
+
+def let_follow(conn: sa.Connection, now: datetime, limit: int) -> list[Moved]:
+    """Let jobs go whose schedule has no earlier job that has not ended."""
+    before = jobs.alias("before")
+    earlier = sa.exists().where(
+        before.c.schedule_id == jobs.c.schedule_id, before.c.state.in_([s.value for s in State if s not in ENDED]),
+        before.c.id < jobs.c.id,
+    )  # fmt: skip
+    query = sa.select(jobs.c.id).where(_FOLLOWS, ~earlier).order_by(jobs.c.id).limit(limit)
+    ids = list(conn.execute(query).scalars())
+    if not ids:
+        return []
+    lock(conn, ids)
+    turns.rejoin(conn, ids)
+    rows = conn.execute(sa.select(jobs.c.id, jobs.c.due_at).where(jobs.c.id.in_(ids), _FOLLOWS)).all()
+    moves = [
+        Move(
+            row.id,
+            State.SCHEDULED if row.due_at > now else State.QUEUED,
+            reason=Reason.DELAY if row.due_at > now else None,
+            only_from=frozenset({State.WAITING}),
+        )
+        for row in rows
+    ]
+    return [done for done in apply(conn, moves, now) if done is not None]
+
+
+def prune(conn: sa.Connection, before: datetime, limit: int) -> int:
+    """Forget old runs; returns how many."""
+    own = schedule_runs.c
+    old = sa.select(own.schedule_id, own.fire_at).where(own.created_at < before).limit(limit)
+    found = conn.execute(old).all()
+    if not found:
+        return 0
+    keys = sa.tuple_(own.schedule_id, own.fire_at).in_([tuple(row) for row in found])
+    return conn.execute(sa.delete(schedule_runs).where(keys)).rowcount
