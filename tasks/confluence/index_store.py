@@ -20,15 +20,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from llmcoder.errors import NotConfigured, Transient, Uncertain
 from models.db import database, reading, writing
 from models.tables import connections
-from tasks.confluence import full_text
-from tasks.confluence.cutting import pieces_of, sha256
+from tasks.confluence import full_text, piece_store
+from tasks.confluence.cutting import sha256
 from tasks.confluence.full_text import Entry
+from tasks.confluence.piece_store import ROWS_AT_ONCE, portions
 from tasks.confluence.tables import pages, pieces, runs, spaces, wikis
 from tasks.confluence.wiki import PageHead, Space
 
 WHAT = "index of Confluence pages"
-#: Rows in one statement; PostgreSQL takes 65,535 values.
-ROWS_AT_ONCE = 500
 FORGET_RUNS_AFTER = timedelta(days=7)
 MAX_FAILURES = 50
 
@@ -291,7 +290,7 @@ def save(conn: sa.Connection, run: Run, texts: Sequence[Text]) -> int:
         How many were written.
     """
     written = 0
-    for some in _portions(sorted(texts, key=lambda text: (text.page_id, text.file_id))):
+    for some in portions(sorted(texts, key=lambda text: (text.page_id, text.file_id))):
         rows = [_row(run, text) for text in some]
         ids = _put_pages(conn, rows)
         entries = [
@@ -299,7 +298,7 @@ def save(conn: sa.Connection, run: Run, texts: Sequence[Text]) -> int:
             for row in rows
             if (row["page_id"], row["file_id"]) in ids
         ]
-        _put_pieces(conn, run.wiki_id, entries)
+        piece_store.put(conn, run.wiki_id, entries)
         full_text.put(conn, run.wiki_id, entries)
         written += len(entries)
     return written
@@ -336,45 +335,6 @@ def _put_pages(conn: sa.Connection, rows: list[dict[str, Any]]) -> dict[tuple[st
     return {(row[0], row[1]): row[2] for row in written}
 
 
-def _put_pieces(conn: sa.Connection, wiki_id: int, entries: Sequence[Entry]) -> None:
-    """Pieces that a page still has keep their vectors."""
-    held: dict[int, dict[str, int]] = {}
-    rows = conn.execute(
-        sa.select(pieces.c.page, pieces.c.sha256, pieces.c.id).where(pieces.c.page.in_([one.page for one in entries]))
-    )
-    for page, digest, piece in rows:
-        held.setdefault(page, {})[digest] = piece
-    new, moved = [], []
-    for entry in entries:
-        old = held.get(entry.page, {})
-        for piece in pieces_of(entry.title, entry.text):
-            if piece.sha256 in old:
-                place = {"at": piece.begins, "to": piece.ends, "space": entry.space_id}
-                moved.append({"piece": old.pop(piece.sha256), **place})
-            else:
-                new.append({"wiki_id": wiki_id, "space_id": entry.space_id, "page": entry.page, **asdict(piece)})
-    _drop_pieces(conn, wiki_id, [piece for old in held.values() for piece in old.values()])
-    if moved:
-        here = sa.update(pieces).where(pieces.c.id == sa.bindparam("piece"))
-        at, to, space = (sa.bindparam(name) for name in ("at", "to", "space"))
-        conn.execute(here.values(begins=at, ends=to, space_id=space), moved)
-    if new:
-        conn.execute(sa.insert(pieces), new)
-
-
-def _drop_pieces(conn: sa.Connection, wiki_id: int, ids: Sequence[int]) -> None:
-    for some in _portions(ids):
-        _count_gone(conn, wiki_id, pieces.c.id.in_(some))
-        conn.execute(sa.delete(pieces).where(pieces.c.id.in_(some)))
-
-
-def _count_gone(conn: sa.Connection, wiki_id: int, going: sa.ColumnElement[bool]) -> None:
-    """Whoever holds the signs of a wiki in memory sees by this count when too many of them are of no use any more."""
-    embedded = sa.select(sa.func.count()).select_from(pieces).where(going, pieces.c.model.is_not(None))
-    gone = wikis.c.pieces_gone + embedded.scalar_subquery()
-    conn.execute(sa.update(wikis).where(wikis.c.id == wiki_id).values(pieces_gone=gone))
-
-
 def remove_unseen(conn: sa.Connection, run: Run, *, files: bool) -> tuple[int, int]:
     """Remove some pages that a complete listing did not have, with their files.
 
@@ -395,8 +355,8 @@ def remove_unseen(conn: sa.Connection, run: Run, *, files: bool) -> tuple[int, i
 
 
 def remove(conn: sa.Connection, wiki_id: int, rows: Sequence[int]) -> None:
-    for some in _portions(rows):
-        _count_gone(conn, wiki_id, pieces.c.page.in_(some))
+    for some in portions(rows):
+        piece_store.count_gone(conn, wiki_id, pieces.c.page.in_(some))
         conn.execute(sa.delete(pages).where(pages.c.id.in_(some)))
 
 
@@ -424,11 +384,6 @@ def clean(text: str) -> str:
 def _insert(conn: sa.Connection, table: sa.Table) -> Any:
     """The dialect's own insert, which knows conflicts."""
     return (postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert)(table)
-
-
-def _portions(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for at in range(0, len(rows), ROWS_AT_ONCE):
-        yield rows[at : at + ROWS_AT_ONCE]
 
 
 def head_is_kept(head: PageHead, kept: Known | None, space_id: int, reader: int) -> bool:

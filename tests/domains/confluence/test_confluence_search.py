@@ -16,7 +16,7 @@ from llmcoder.errors import BadInput, NotFound, Transient
 from models.db import database
 from models.tables import connections, users
 from tasks.confluence import index_store, searching
-from tasks.confluence.tables import pages
+from tasks.confluence.tables import pages, pieces
 
 pytestmark = pytest.mark.usefixtures("configured")
 
@@ -250,6 +250,19 @@ def test_only_changed_pieces_are_embedded_again(user: User, garage: MemoryWiki, 
     assert done.embedded is not None
     assert (done.embedded.count, model.embedded) == (1, ["Fruit\n\napple banana cherry damson"])
     assert titles(user, "damson", model=model)[0] == "Fruit"
+
+
+def test_a_page_with_the_same_words_twice_keeps_no_piece_too_many(user: User, model: TinyEmbedder) -> None:
+    wiki = MemoryWiki()
+    paragraph = "the same words again. " * 50 + "\n\n"
+    wiki.add("1", "Twice", paragraph * 3)
+    filled(user, wiki, model=model)
+    wiki.edit("1", paragraph * 2)
+    done = filled(user, wiki, model=model)
+    assert done.embedded is not None
+    assert done.embedded.count == 0
+    with database().read() as conn:
+        assert conn.execute(sa.select(sa.func.count()).select_from(pieces)).scalar_one() == 2
 
 
 def test_what_was_removed_is_found_by_its_meaning_no_more(user: User, garage: MemoryWiki, model: TinyEmbedder) -> None:
