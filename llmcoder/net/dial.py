@@ -10,7 +10,7 @@ import math
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from time import monotonic
@@ -64,12 +64,19 @@ class Budget:
 
 
 class GuardedBackend(httpcore.NetworkBackend):
-    """Connects only where the guard agrees, and to the very address it agreed to. TLS and Host keep the name."""
+    """Connects only where the guard agrees, and to the very address it agreed to. TLS and Host keep the name.
 
-    def __init__(self, allow: AllowList, resolve: Resolve, budget: Budget | None = None) -> None:
+    Args:
+        ports: Of the protocol that is spoken; those of the web are allowed without.
+    """
+
+    def __init__(
+        self, allow: AllowList, resolve: Resolve, budget: Budget | None = None, ports: Collection[int] = ()
+    ) -> None:
         self._allow = allow
         self._resolve = resolve
         self._budget = budget or Budget()
+        self._ports = ports
 
     def connect_tcp(
         self,
@@ -89,7 +96,8 @@ class GuardedBackend(httpcore.NetworkBackend):
         self._budget.check()
         ends_at = self._budget.ends_at(timeout)
         host = canonical_host(host)
-        refuse_port(host, port, self._allow)
+        if port not in self._ports:
+            refuse_port(host, port, self._allow)
         addresses = checked_answers(host, port, self._answers(host, port, ends_at), self._allow)
         for address in addresses:
             self._refuse_own(host, port, address)
