@@ -350,9 +350,3 @@ class ReservedSettings(Settings):
     skyscanner_api_key: SecretStr | None = Field(None, description="Skyscanner API key.")
     slack_bot_token: SecretStr | None = Field(None, description="Slack bot token, xoxb-….")
     slack_app_token: SecretStr | None = Field(None, description="Slack app-level token, xapp-….")
-    gmail_client_id: str | None = Field(None, description="OAuth client id of the Gmail application.")
-    gmail_client_secret: SecretStr | None = Field(None, description="OAuth client secret of the Gmail application.")
-    gmail_refresh_token: SecretStr | None = Field(None, description="OAuth refresh token of the Gmail account.")
-    gmail_credentials_file: Path | None = Field(
-        None, description="Google's credentials.json, instead of id and secret."
-    )

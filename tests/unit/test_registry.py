@@ -54,7 +54,7 @@ def kind(provider: str, rate: Rate | None = None) -> ConnectionKind[Key]:
 
 
 def test_an_action_of_several_kinds_of_account_keeps_the_rate_of_each_and_is_found_by_each() -> None:
-    one, other = kind("gmail", Rate(10, 60)), kind("imap")
+    one, other = kind("pigeon", Rate(10, 60)), kind("bottle")
 
     @action("email.read", effect=Effect.DRAFT, connects=(one, other))
     def read(given: Note, ctx: Context) -> Note:
@@ -62,10 +62,10 @@ def test_an_action_of_several_kinds_of_account_keeps_the_rate_of_each_and_is_fou
         return given
 
     found = Registry([read])
-    assert (read.provider, read.providers) == ("gmail", ("gmail", "imap"))
-    assert found.rates == {"gmail": Rate(10, 60)}
-    assert (found.connecting("imap"), found.connecting("slack")) == ({"email.read"}, frozenset())
-    assert {"gmail", "imap"} <= set(found.connections())
+    assert (read.provider, read.providers) == ("pigeon", ("pigeon", "bottle"))
+    assert found.rates["pigeon"] == Rate(10, 60)
+    assert (found.connecting("bottle"), found.connecting("slack")) == ({"email.read"}, frozenset())
+    assert {"pigeon", "bottle"} <= set(found.connections())
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_what_an_action_of_several_kinds_may_not_say(same: bool, more: dict[str,
         """Read mail."""
         return given
 
-    kinds = (kind("gmail"), kind("gmail" if same else "imap"))
+    kinds = (kind("pigeon"), kind("pigeon" if same else "bottle"))
     with pytest.raises(DeclarationError, match=rule):
         action("email.read", effect=Effect.DRAFT, connects=kinds, **more)(read)
 

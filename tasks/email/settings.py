@@ -1,0 +1,56 @@
+"""Which mail accounts this installation has, and how it is registered where users connect their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+
+from llmcoder.settings import Settings
+
+
+class GmailSettings(Settings):
+    """Our OAuth client at Google, and perhaps a mailbox for users who have connected none."""
+
+    title = "Gmail"
+
+    gmail_client_id: str | None = Field(None, description="OAuth client id of the Gmail application.")
+    gmail_client_secret: SecretStr | None = Field(None, description="OAuth client secret of the Gmail application.")
+    gmail_refresh_token: SecretStr | None = Field(None, description="OAuth refresh token of the Gmail account.")
+    gmail_credentials_file: Path | None = Field(
+        None, description="Google's credentials.json (or a token.json with a refresh token), instead of id and secret."
+    )
+    gmail_api_url: str = Field(
+        "https://gmail.googleapis.com", description="Address of the Gmail API; a private one needs FETCH_ALLOW too."
+    )
+    gmail_authorize_url: str | None = Field(
+        None, description="Where browsers sign in; as the credentials file says, else Google's address."
+    )
+    gmail_token_url: str | None = Field(
+        None, description="Where tokens are had; as the credentials file says, else Google's address."
+    )
+
+    @field_validator("gmail_api_url", "gmail_authorize_url", "gmail_token_url")
+    @classmethod
+    def _an_address(cls, url: str | None) -> str | None:
+        if url is not None and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname):
+            raise ValueError("must be an address such as https://gmail.googleapis.com")
+        return url and url.rstrip("/")
+
+    def missing(self) -> list[str]:
+        """Either way to name the client is enough, so they are named together."""
+        named = self.gmail_credentials_file or (self.gmail_client_id and self.gmail_client_secret)
+        return [] if named else ["GMAIL_CREDENTIALS_FILE, or GMAIL_CLIENT_ID and GMAIL_CLIENT_SECRET"]
+
+    def check(self) -> str:
+        """Ask Gmail whose mailbox the installation's is, where it has one.
+
+        Raises:
+            NotConfigured: No client is named, or the credentials file cannot be used.
+            ActionError: Google refuses the refresh token, or could not be asked.
+        """
+        super().check()
+        from tasks.email.gmail_connection import describe_installation  # loads the kind of account
+
+        return describe_installation(self)
