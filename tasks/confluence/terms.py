@@ -70,8 +70,7 @@ def terms_of(text: str) -> list[str]:
 def placed_terms(text: str) -> Iterator[Placed]:
     """The words of a text with their places in it as it is written, for marking them."""
     for match in _words().finditer(text):
-        for token in _words().findall(folded(match[0])):
-            yield Placed(_analysed(token), match.start(), match.end())
+        yield Placed(_terms_of_word(match[0]), match.start(), match.end())
 
 
 def words_of(query: str) -> tuple[Word, ...]:
@@ -97,6 +96,11 @@ def _looked_for(run: re.Match[str]) -> list[Word]:
     term = _stem(run[0][:MAX_TERM_CHARS]) if run[0].isascii() else run[0][:MAX_TERM_CHARS]
     opens = len(term) >= PREFIX_FROM_CHARS and term.isalpha() and run[0] not in STOP_WORDS
     return [Word(term, opens)]
+
+
+@lru_cache(65_536)
+def _terms_of_word(word: str) -> tuple[str, ...]:
+    return tuple(term for token in _words().findall(folded(word)) for term in _analysed(token))
 
 
 @lru_cache(65_536)
