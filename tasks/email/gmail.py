@@ -14,11 +14,11 @@ from typing import Any
 
 from llmcoder.connection import Connection
 from llmcoder.context import Context
-from llmcoder.errors import ActionError, BadInput, NotFound, Transient, Uncertain
+from llmcoder.errors import ActionError, BadInput, NotFound, Uncertain
 from tasks.email import gmail_format as fmt
 from tasks.email.gmail_client import LARGEST_INLINE_BYTES, GmailClient, chunks, uploaded
 from tasks.email.gmail_connection import GmailAccount
-from tasks.email.gmail_errors import AlreadyThere
+from tasks.email.gmail_errors import Conflict
 from tasks.email.mailbox import INBOX, Arrivals, Listing, Mailbox, Query, Sent, Stored
 
 ME = "me"
@@ -263,11 +263,11 @@ class GmailMailbox(Mailbox):
     def _made(self, name: str) -> str:
         try:
             made = self._client.ask(self._users.labels().create(userId=ME, body={"name": name}))
-        except AlreadyThere as error:  # somebody else made it a moment ago
+        except Conflict:  # somebody else made it a moment ago
             self._label_ids = None
             if label := self._label_id(name):
                 return label
-            raise Transient(f"The label {name!r} is there and is not listed yet.") from error
+            raise
         self._names()[str(made["id"])] = name
         return str(made["id"])
 

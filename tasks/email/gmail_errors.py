@@ -47,8 +47,8 @@ API_IS_OFF = {"accessNotConfigured", "SERVICE_DISABLED"}
 _RETRY_AFTER = re.compile(r"[Rr]etry after (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z)")
 
 
-class AlreadyThere(Refused):
-    """What is to be made exists."""
+class Conflict(Transient):
+    """Somebody changes the same at this moment, or what is to be made exists: Gmail calls both `aborted`."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,9 @@ def error_of(
             return _of_403(told, said)
         case 404:
             return NotFound(f"Gmail does not find it in this mailbox: {said}")
-        case 409 if "ABORTED" not in told.reasons:
-            return AlreadyThere(f"Gmail has that already: {said}")
-        case 408 | 409 | 425:
+        case 409:
+            return Conflict(f"Gmail could not do it at this moment: {said}")
+        case 408 | 425:
             return Transient(f"Gmail could not do it at this moment: {said}")
         case 413:
             return Refused(f"This is too large for Gmail: {said}")
