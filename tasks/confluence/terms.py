@@ -32,6 +32,8 @@ _SPACELESS = (
     "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han, Kana
     "\uac00-\ud7af"  # Hangul
 )
+#: VPNs, PDFs; the stemmer takes no word without a vowel for one.
+_PLURAL_OF_LETTERS = re.compile("[b-df-hj-np-tv-xz]{3,}s")
 _RUNS = re.compile(f"([{_SPACELESS}]+)|[^{_SPACELESS}]+")
 
 
@@ -123,6 +125,8 @@ def _pairs(run: str) -> list[str]:
 def _stem(token: str) -> str:
     if len(token) < 3 or not token.isalpha():
         return token
+    if _PLURAL_OF_LETTERS.fullmatch(token):
+        return token[:-1]
     stemmer = getattr(_own, "stemmer", None)
     if stemmer is None:
         import snowballstemmer  # type: ignore[import-untyped]
