@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
 from llmcoder.settings import Settings
+
+MailSecurity = Literal["tls", "starttls", "plain"]
 
 
 class GmailSettings(Settings):
@@ -52,5 +55,47 @@ class GmailSettings(Settings):
         """
         super().check()
         from tasks.email.gmail_connection import describe_installation  # loads the kind of account
+
+        return describe_installation(self)
+
+
+class ImapSettings(Settings):
+    """A mailbox behind IMAP and SMTP for users who have connected none, and authorities of private mail servers."""
+
+    title = "IMAP and SMTP"
+
+    imap_host: str | None = Field(None, description="IMAP server, such as imap.example.org.")
+    imap_port: int | None = Field(None, ge=1, le=65_535, description="Its port; 993 for TLS, else 143.")
+    imap_security: MailSecurity = Field("tls", description="tls, starttls, or plain on a network you trust.")
+    imap_user: str | None = Field(None, description="User name there, mostly the address.")
+    imap_password: SecretStr | None = Field(None, description="Password, or app password.")
+    smtp_host: str | None = Field(None, description="SMTP server for sending; the IMAP server when unset.")
+    smtp_port: int | None = Field(None, ge=1, le=65_535, description="Its port; 465 for TLS, else 587.")
+    smtp_security: MailSecurity = Field("tls", description="tls, starttls, or plain on a network you trust.")
+    smtp_user: str | None = Field(None, description="User name there, where it is another than for IMAP.")
+    smtp_password: SecretStr | None = Field(None, description="Password there, where it is another than for IMAP.")
+    mail_address: str | None = Field(None, description="The mailbox's address; the user name where that is one.")
+    mail_name: str | None = Field(None, description="Whose name mails carry beside the address.")
+    mail_ca_file: Path | None = Field(
+        None, description="PEM file of authorities that mail servers may be certified by, besides the system's."
+    )
+
+    def missing(self) -> list[str]:
+        """What the installation's own mailbox lacks."""
+        named = {"IMAP_HOST": self.imap_host, "IMAP_USER": self.imap_user, "IMAP_PASSWORD": self.imap_password}
+        lacking = [name for name, value in named.items() if not value]
+        if self.imap_user and not (self.mail_address or "@" in self.imap_user):
+            lacking.append("MAIL_ADDRESS")
+        return lacking
+
+    def check(self) -> str:
+        """Sign in to both servers of the installation's mailbox; no mail is sent.
+
+        Raises:
+            NotConfigured: It is not named.
+            ActionError: A server refuses, or could not be asked.
+        """
+        super().check()
+        from tasks.email.imap_connection import describe_installation  # loads the kind of account
 
         return describe_installation(self)

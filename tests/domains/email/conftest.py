@@ -10,6 +10,7 @@ import pytest
 from mail_server import MailServer, running, why_missing
 
 from llmcoder.settings import EngineSettings, Settings
+from tasks.email.settings import ImapSettings
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +25,5 @@ def mail_server() -> Iterator[MailServer]:
 @pytest.fixture
 def mail_settings(mail_server: MailServer, tmp_path: Path) -> tuple[Settings, ...]:
     """For `FakeContext`: this machine may be reached, and the server's authority counts."""
-    from tasks.email.settings import ImapSettings
-
     data_dir = tmp_path / "data"
     return EngineSettings(fetch_allow=("127.0.0.1",), data_dir=data_dir), ImapSettings(mail_ca_file=mail_server.ca_file)

@@ -99,6 +99,10 @@ service imap-login {{
 }}
 service anvil {{
   {chroot}
+  # after a wrong password it would make whoever comes from the same address wait
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service stats {{
   unix_listener stats-writer {{
