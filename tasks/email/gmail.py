@@ -96,22 +96,25 @@ class GmailMailbox(Mailbox):
         thread = self._client.ask(self._threads.get(userId=ME, id=asked["threadId"], format="minimal"))
         shown = [one for one in thread.get("messages", ()) if one["id"] == asked["id"] or not _is_aside(one)]
         newest = sorted(shown, key=fmt.received_at)[-max(limit, 1) :]
-        found = self._client.ask_all([self._get(one["id"], form) for one, form in _forms(newest)])
+        found = self._found([self._get(one["id"], form) for one, form in _forms(newest)])
         return [fmt.stored(one, self._names()) for one in found]
 
     def labels(self) -> list[str]:
         return list(self._names().values())
 
     def _metadata(self, ids: Sequence[str], headers: Sequence[str]) -> list[dict[str, Any]]:
-        """Some headers of messages; one that was deleted meanwhile is left out."""
-        try:
-            return self._client.ask_all([self._get(one, "metadata", headers) for one in ids])
-        except NotFound:
-            return [found for one in ids for found in self._if_there(one, headers)]
+        return self._found([self._get(one, "metadata", headers) for one in ids])
 
-    def _if_there(self, message_id: str, headers: Sequence[str]) -> Iterator[dict[str, Any]]:
+    def _found(self, requests: Sequence[Any]) -> list[dict[str, Any]]:
+        """The messages that several requests ask for; one that was deleted meanwhile is left out."""
+        try:
+            return self._client.ask_all(requests)
+        except NotFound:
+            return [message for request in requests for message in self._if_there(request)]
+
+    def _if_there(self, request: Any) -> Iterator[dict[str, Any]]:
         with suppress(NotFound):
-            yield self._client.ask(self._get(message_id, "metadata", headers))
+            yield self._client.ask(request)
 
     def _get(self, message_id: str, form: str, headers: Sequence[str] = ()) -> Any:
         more = {"metadataHeaders": list(headers)} if headers else {}
@@ -232,8 +235,9 @@ class GmailMailbox(Mailbox):
         if message_ids and (added or removed):
             self._modify(list(dict.fromkeys(message_ids)), {"addLabelIds": added, "removeLabelIds": removed})
 
-    def archive(self, message_ids: Sequence[str]) -> None:
+    def archive(self, message_ids: Sequence[str]) -> list[str]:
         self.relabel(message_ids, (), (INBOX,))
+        return list(message_ids)
 
     def _modify(self, ids: Sequence[str], change: Mapping[str, Sequence[str]]) -> None:
         if len(ids) == 1:  # a tenth of the price, and it says when there is no such message
@@ -246,9 +250,12 @@ class GmailMailbox(Mailbox):
         """The label id that a list is confined to; the inbox, unless the query looks elsewhere."""
         if query.label is None:
             return None if fmt.says_where(query.words) else INBOX
-        return None if query.label.upper() == ALL_MAIL else self._known_label(query.label)
+        return self._known_label(query.label)
 
-    def _known_label(self, name: str) -> str:
+    def _known_label(self, name: str) -> str | None:
+        """The id of a label; None for all mail."""
+        if name.upper() == ALL_MAIL:
+            return None
         if label := self._label_id(name):
             return label
         raise NotFound(f"There is no label {name!r} in this mailbox.")
@@ -299,9 +306,11 @@ class GmailMailbox(Mailbox):
                 return Arrivals(tuple(ids), str(record["id"]), more=True)
         return Arrivals(tuple(ids), end or str(records[-1]["id"]), more=end is None)
 
-    def _history(self, start: str, label: str, limit: int) -> tuple[list[dict[str, Any]], str | None]:
+    def _history(self, start: str, label: str | None, limit: int) -> tuple[list[dict[str, Any]], str | None]:
         """Records after a place, and the place at their end; None when there are more."""
-        wanted = {"userId": ME, "startHistoryId": start, "labelId": label, "maxResults": min(max(limit, 1), 500), **NEW}
+        wanted: dict[str, Any] = {"userId": ME, "startHistoryId": start, "maxResults": min(max(limit, 1), 500), **NEW}
+        if label is not None:
+            wanted["labelId"] = label
         page: dict[str, Any] = {}
         for _ in range(EMPTY_PAGES):
             page = self._client.ask(self._users.history().list(**wanted))

@@ -165,11 +165,18 @@ class Mailbox(ABC):
 
     @abstractmethod
     def relabel(self, message_ids: Sequence[str], add: Sequence[str], remove: Sequence[str]) -> None:
-        """Put labels on messages and take them off: on IMAP keywords and flags. UNREAD is one of them."""
+        """Put labels on messages and take them off: on IMAP keywords and flags. UNREAD and STARRED are of them.
+
+        INBOX, put on, brings a message back from the archive.
+        """
 
     @abstractmethod
-    def archive(self, message_ids: Sequence[str]) -> None:
-        """Take messages out of the inbox, without deleting them."""
+    def archive(self, message_ids: Sequence[str]) -> list[str]:
+        """Take messages out of the inbox, without deleting them.
+
+        Returns:
+            Their ids afterwards, in that order: IMAP names a message by its folder. Those that are gone are left out.
+        """
 
     @abstractmethod
     def labels(self) -> list[str]:
