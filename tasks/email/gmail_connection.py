@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import SecretStr
@@ -22,7 +23,8 @@ from tasks.email.settings import GmailSettings
 AUTHORIZE_URL = "https://accounts.google.com/o/oauth2/v2/auth"
 TOKEN_URL = "https://oauth2.googleapis.com/token"
 LARGEST_FILE_BYTES = 65_536
-NONE_YET = SecretStr("none-yet")
+#: In place of an access token that was never had: it ended long ago.
+NONE_YET = Grant(access_token=SecretStr("none-yet"), expires_at=datetime.fromtimestamp(0, UTC))
 #: A user has 15,000 quota units a minute (developers.google.com/workspace/gmail/api/reference/quota). Sending with what
 #: goes round it takes about 120 and a page of 50 messages 255, so this many jobs of either kind fit.
 GMAIL_RATE = Rate(50, per_s=60)
@@ -105,7 +107,7 @@ def own_account(get: GetSettings) -> GmailAccount | None:
     if settings.missing():
         return None
     token = registration(settings).refresh_token
-    return None if token is None else GmailAccount(grant=Grant(access_token=NONE_YET, refresh_token=token))
+    return None if token is None else GmailAccount(grant=NONE_YET.model_copy(update={"refresh_token": token}))
 
 
 def who_am_i(account: GmailAccount, caller: Caller) -> str:

@@ -396,6 +396,7 @@ def test_of_one_label_only_its_arrivals_come(gmail):
     gmail.receive("Inbox")
     other = gmail.receive("Kunden", labels=["Label_9"])
     assert box.arrivals(cursor, "Kunden", 10).ids == (other.id,)
+    assert len(box.arrivals(cursor, "ALL", 10).ids) == 2
 
 
 def test_a_history_that_is_too_old_is_a_gap_that_is_told(gmail):
