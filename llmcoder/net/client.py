@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -101,6 +102,13 @@ class GuardedClient:
         self._user_agent = user_agent
         self._resolve = resolve
         self._ssl_context = ssl_context
+
+    def allowing(self, *hosts: str) -> GuardedClient:
+        """The same client, which may also fetch from these: hosts of the operator's own settings, never of a user's."""
+        own, more = self._allow, AllowList.parse(hosts)
+        wider = copy(self)
+        wider._allow = AllowList(own.everything, own.hosts | more.hosts, own.networks + more.networks)
+        return wider
 
     def request(
         self,

@@ -1,0 +1,343 @@
+"""Confluence Cloud: what is asked of its REST API v2.
+
+A page is created with an anchor in its body that carries the marker, since the request takes neither a version message
+nor a property; an anchor is shown to nobody and survives edits. An update carries the marker as its version's message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from urllib.parse import parse_qs, quote, urlsplit
+
+from pydantic import Field
+
+from llmcoder.errors import ActionError, NotFound, Refused, Uncertain
+from tasks.confluence.client import Query, Rest, Wire
+from tasks.confluence.errors import Conflict, TitleTaken
+from tasks.confluence.markers import changed_meanwhile, is_marked, marked
+from tasks.confluence.site import Edit, Site
+from tasks.confluence.wiki import Attachment, Heads, Page, PageHead, Space
+
+API = "/api/v2"
+AT_ONCE = 250
+#: Ids in one request; addresses stay below 4,000 characters.
+IDS_AT_ONCE = 100
+EDITS_SHOWN = 10
+#: Pages created last, among which one that was renamed at once is looked for.
+NEWEST = 50
+#: A listing that never ends is cut off here; 100,000 spaces or files.
+MOST_PAGES = 400
+EVERYWHERE = ("current", "archived", "trashed")
+
+
+class WireLinks(Wire):
+    next: str | None = None
+    base: str | None = None
+    webui: str | None = None
+    download: str | None = None
+
+
+class WireVersion(Wire):
+    number: int
+    created_at: datetime = Field(alias="createdAt")
+    message: str = ""
+    author_id: str = Field("", alias="authorId")
+
+
+class WireStorage(Wire):
+    value: str = ""
+
+
+class WireBody(Wire):
+    storage: WireStorage = WireStorage()
+
+
+class WirePage(Wire):
+    """A page, in a list or alone."""
+
+    id: str
+    title: str = ""
+    status: str = "current"
+    space_id: str = Field(alias="spaceId")
+    parent_id: str | None = Field(None, alias="parentId")
+    version: WireVersion
+    body: WireBody = WireBody()
+    links: WireLinks = Field(WireLinks(), alias="_links")
+
+
+class WirePages(Wire):
+    """A list of pages."""
+
+    results: list[WirePage]
+    links: WireLinks = Field(WireLinks(), alias="_links")
+
+
+class WireSpace(Wire):
+    id: str
+    key: str
+    name: str = ""
+
+
+class WireSpaces(Wire):
+    """A list of spaces."""
+
+    results: list[WireSpace]
+    links: WireLinks = Field(WireLinks(), alias="_links")
+
+
+class WireFile(Wire):
+    id: str
+    title: str = ""
+    media_type: str = Field("", alias="mediaType")
+    file_size: int = Field(0, alias="fileSize")
+    download_link: str = Field("", alias="downloadLink")
+    version: WireVersion
+    links: WireLinks = Field(WireLinks(), alias="_links")
+
+
+class WireFiles(Wire):
+    """A list of files."""
+
+    results: list[WireFile]
+    links: WireLinks = Field(WireLinks(), alias="_links")
+
+
+class WireVersions(Wire):
+    """Versions of a page."""
+
+    results: list[WireVersion]
+
+
+class WireUser(Wire):
+    account_id: str = Field("", alias="accountId")
+    display_name: str = Field("", alias="displayName")
+
+
+class WireUsers(Wire):
+    """Some users."""
+
+    results: tuple[WireUser, ...] = ()
+
+
+class Cloud(Site):
+    """A site of Confluence Cloud.
+
+    Args:
+        url: Where people find it.
+        granted: Whether the account was signed in to; files are had at another address then.
+    """
+
+    def __init__(self, rest: Rest, url: str, *, granted: bool = False) -> None:
+        self.url = url
+        self._rest = rest
+        self._granted = granted
+        self._keys: dict[str, str] = {}
+
+    # --- reading
+
+    def spaces(self, keys: Sequence[str] = ()) -> list[Space]:
+        found: list[Space] = []
+        parts: list[list[str] | None] = [list(keys[at : at + AT_ONCE]) for at in range(0, len(keys), AT_ONCE)]
+        for some in parts or [None]:
+            found += self._spaces({"keys": some, "status": "current"})
+        self._remember(found)
+        if missing := set(keys) - {space.key for space in found}:
+            raise NotFound(f"{self._rest.site} has no space {min(missing)}, or this account cannot see it.")
+        return found
+
+    def heads(self, space: Space, cursor: str | None = None) -> Heads:
+        self._remember([space])
+        query = {"sort": "id", "status": "current", "limit": AT_ONCE, "cursor": cursor}
+        found = self._rest.get(WirePages, f"{API}/spaces/{_id(space.id)}/pages", query)
+        heads = tuple(self._head(page, found.links.base) for page in found.results)
+        return Heads(heads, _cursor(found.links.next))
+
+    def pages(self, ids: Sequence[str]) -> list[Page]:
+        found: list[WirePage] = []
+        for at in range(0, len(ids), IDS_AT_ONCE):
+            some = [_id(one) for one in ids[at : at + IDS_AT_ONCE]]
+            query = {"id": some, "status": "current", "body-format": "storage", "limit": AT_ONCE}
+            found += self._rest.get(WirePages, f"{API}/pages", query).results
+        self._learn_keys(found)
+        return [Page(self._head(page), page.body.storage.value) for page in found]
+
+    def page(self, page_id: str, version: int | None = None) -> Page:
+        query = {"body-format": "storage", "version": version}
+        found = self._rest.get(WirePage, f"{API}/pages/{_id(page_id)}", query)
+        if version is None and found.status != "current":
+            raise NotFound(f"The page {page_id} is {found.status}.")
+        self._learn_keys([found])
+        return Page(self._head(found), found.body.storage.value)
+
+    def find(self, space_key: str, title: str) -> PageHead | None:
+        (space,) = self.spaces([space_key])
+        found = self._titled(space, title, ("current",))
+        return next((self._head(page) for page in found), None)
+
+    def edits(self, page_id: str, since: int) -> list[Edit]:
+        query = {"sort": "-modified-date", "limit": EDITS_SHOWN}
+        found = self._rest.get(WireVersions, f"{API}/pages/{_id(page_id)}/versions", query).results
+        newer = sorted((one for one in found if one.number > since), key=lambda one: -one.number)
+        names = self._names({one.author_id for one in newer if one.author_id})
+        return [Edit(one.number, one.created_at, names.get(one.author_id, one.author_id), one.message) for one in newer]
+
+    def attachments(self, page_id: str) -> list[Attachment]:
+        found: list[Attachment] = []
+        cursor: str | None = None
+        for _ in range(MOST_PAGES):
+            query = {"status": "current", "limit": AT_ONCE, "cursor": cursor}
+            some = self._rest.get(WireFiles, f"{API}/pages/{_id(page_id)}/attachments", query)
+            found += [self._attachment(page_id, file) for file in some.results]
+            cursor = _cursor(some.links.next)
+            if cursor is None:
+                break
+        return found
+
+    def download(self, attachment: Attachment, max_bytes: int) -> bytes:
+        if attachment.size_bytes > max_bytes:
+            raise Refused(f"{attachment.title} has {attachment.size_bytes} bytes, which is too large.")
+        return self._rest.load(attachment.download_path, max_bytes)
+
+    # --- writing
+
+    def create(self, space: Space, title: str, storage: str, parent_id: str | None, marker: str) -> PageHead:
+        body = {
+            "spaceId": space.id,
+            "status": "current",
+            "title": title,
+            "body": {"representation": "storage", "value": marked(storage, marker)},
+        }
+        self._remember([space])
+        try:
+            made = self._rest.send(
+                WirePage, "POST", f"{API}/pages", body | ({"parentId": parent_id} if parent_id else {})
+            )
+        except TitleTaken:
+            if (ours := self.find_created(space, title, marker)) is not None:
+                return ours
+            raise
+        return self._head(made)
+
+    def find_created(self, space: Space, title: str, marker: str) -> PageHead | None:
+        self._remember([space])
+        titled = self._titled(space, title, EVERYWHERE)
+        newest = {"sort": "-created-date", "status": EVERYWHERE, "body-format": "storage", "limit": NEWEST}
+        renamed = self._rest.get(WirePages, f"{API}/spaces/{_id(space.id)}/pages", newest).results
+        for page in (*titled, *renamed):
+            if is_marked(page.body.storage.value, marker):
+                return self._head(page)
+        return next((self._head(page) for page in titled if self._began_marked(page, marker)), None)
+
+    def update(self, page_id: str, title: str, storage: str, base_version: int, marker: str) -> PageHead:
+        body = {
+            "id": page_id,
+            "status": "current",
+            "title": title,
+            "body": {"representation": "storage", "value": storage},
+            "version": {"number": base_version + 1, "message": marker},
+        }
+        try:
+            made = self._rest.send(WirePage, "PUT", f"{API}/pages/{_id(page_id)}", body)
+        except Conflict as error:
+            if (ours := self.find_updated(page_id, base_version + 1, marker)) is not None:
+                return ours
+            raise changed_meanwhile(base_version, self.edits(page_id, base_version)) from error
+        self._learn_keys([made])
+        return self._head(made)
+
+    def find_updated(self, page_id: str, version: int, marker: str) -> PageHead | None:
+        page = self._rest.get(WirePage, f"{API}/pages/{_id(page_id)}", {"status": EVERYWHERE})
+        if page.version.number < version:
+            return None
+        try:
+            made = self._rest.get(WireVersion, f"{API}/pages/{_id(page_id)}/versions/{version}")
+        except NotFound as error:
+            raise Uncertain(f"Version {version} of the page {page_id} is deleted, so nobody can tell.") from error
+        if made.message != marker:
+            return None
+        self._learn_keys([page])
+        return self._head(page.model_copy(update={"version": made}))
+
+    def trash(self, page_id: str) -> None:
+        self._rest.send(Wire, "DELETE", f"{API}/pages/{_id(page_id)}")
+
+    # --- parts of these
+
+    def _spaces(self, query: Query) -> list[Space]:
+        found: list[Space] = []
+        cursor: str | None = None
+        for _ in range(MOST_PAGES):
+            some = self._rest.get(WireSpaces, f"{API}/spaces", {**query, "limit": AT_ONCE, "cursor": cursor})
+            found += [Space(space.id, space.key, space.name) for space in some.results]
+            cursor = _cursor(some.links.next)
+            if cursor is None:
+                break
+        return found
+
+    def _titled(self, space: Space, title: str, status: Sequence[str]) -> list[WirePage]:
+        query = {
+            "space-id": [_id(space.id)],
+            "title": title,
+            "status": status,
+            "body-format": "storage",
+            "limit": NEWEST,
+        }
+        return self._rest.get(WirePages, f"{API}/pages", query).results
+
+    def _began_marked(self, page: WirePage, marker: str) -> bool:
+        """Whether its first version was ours, and somebody has taken the anchor out since."""
+        if page.version.number == 1:
+            return False
+        query = {"body-format": "storage", "version": 1}
+        first = self._rest.get(WirePage, f"{API}/pages/{_id(page.id)}", query)
+        return is_marked(first.body.storage.value, marker)
+
+    def _names(self, account_ids: set[str]) -> dict[str, str]:
+        """What these accounts are called; ids do where the site does not say."""
+        if not account_ids:
+            return {}
+        try:
+            found = self._rest.send(WireUsers, "POST", f"{API}/users-bulk", {"accountIds": sorted(account_ids)})
+        except ActionError:  # a name is a nicety; nothing hangs on it
+            return {}
+        return {user.account_id: user.display_name for user in found.results if user.display_name}
+
+    def _learn_keys(self, pages: Sequence[WirePage]) -> None:
+        """Pages name their spaces by id only."""
+        unknown = sorted({page.space_id for page in pages} - self._keys.keys())
+        for at in range(0, len(unknown), AT_ONCE):
+            self._remember(self._spaces({"ids": [_id(one) for one in unknown[at : at + AT_ONCE]]}))
+
+    def _remember(self, spaces: Sequence[Space]) -> None:
+        self._keys |= {space.id: space.key for space in spaces}
+
+    def _head(self, page: WirePage, base: str | None = None) -> PageHead:
+        where = page.links.webui or f"/pages/viewpage.action?pageId={page.id}"
+        return PageHead(
+            id=page.id,
+            space_key=self._keys.get(page.space_id, ""),
+            title=page.title,
+            version=page.version.number,
+            updated_at=page.version.created_at,
+            url=f"{page.links.base or base or f'{self.url}/wiki'}{where}",
+            parent_id=page.parent_id,
+        )
+
+    def _attachment(self, page_id: str, file: WireFile) -> Attachment:
+        path = f"{self._rest.base_url}/rest/api/content/{quote(page_id)}/child/attachment/{quote(file.id)}/download"
+        if not self._granted:  # a token of one's own may be used where the browser goes
+            path = self._rest.base_url + (file.links.download or file.download_link)
+        return Attachment(file.id, page_id, file.title, file.media_type, file.file_size, file.version.number, path)
+
+
+def _id(text: str) -> str:
+    """An id as it may stand in a path: Confluence's are numbers."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 19):
+        raise NotFound(f"There is nothing with the id {text[:40]!r}.")
+    return text
+
+
+def _cursor(link: str | None) -> str | None:
+    found = parse_qs(urlsplit(link or "").query).get("cursor")
+    return found[0] if found else None

@@ -1,0 +1,106 @@
+"""Atlassian's descriptions of both APIs, as `strict_fake.py` reads them: what they allow to be asked and answered."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import threading
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+CONTRACTS = Path(os.environ.get("LLMCODER_CONTRACTS", ROOT.parent / "shared" / "contracts"))
+CLOUD = "/wiki/api/v2"
+DATA_CENTER = "/confluence"
+SPECS = {CLOUD: "confluence_cloud_v2.json", DATA_CENTER: "confluence_dc_10.0.3.json"}
+#: Items of a long answer that are checked; they are all made by the same function.
+CHECKED_ITEMS = 3
+
+
+class Contract:
+    """One of them.
+
+    The check is in this process, not in a proxy before the server, so that silence, broken connections and headers
+    reach the client as they are.
+    """
+
+    ORIGIN = "http://confluence.contract"
+
+    def __init__(self, base: str) -> None:
+        self._module = _strict_fake()
+        self._fake = self._module.Fake(str(CONTRACTS / "specs" / SPECS[base]), self.ORIGIN, base)
+        self._lock = threading.Lock()
+
+    def refusal(self, method: str, target: str, headers: dict[str, str], body: bytes) -> str | None:
+        """Why the contract does not allow a request; None if it does."""
+        with self._lock:
+            try:
+                self._check(method, target, headers, body)
+            except Exception as error:  # noqa: BLE001 (each of the validator's libraries has errors of its own)
+                return f"{method} {target}: {self._fake.why(error)}"
+        return None
+
+    def forbids(self, method: str, target: str, status: int, answer: Any) -> str | None:
+        """Why an answer of ours is none that Confluence could give."""
+        if isinstance(answer, dict) and isinstance(answer.get("results"), list):
+            answer = {**answer, "results": answer["results"][:CHECKED_ITEMS]}
+        with self._lock:
+            operation = self._operation(self._request(method, target, {}, b""))[0]
+            # The one of Data Center says 201 where it lists attachments, which it answers with 200.
+            status = status if str(status) in operation["responses"] else 201
+            found: str | None = self._fake.response_errors(operation, status, answer)
+        return found
+
+    def _check(self, method: str, target: str, headers: dict[str, str], body: bytes) -> None:
+        request = self._request(method, target, headers, body)
+        operation, shared = self._operation(request)
+        if not headers.get("authorization"):
+            raise ValueError("no authorization")
+        known = {one["name"] for one in map(self._fake.sample.ref, [*operation.get("parameters", []), *shared])}
+        if unknown := [name for name in parse_qs(target.partition("?")[2]) if name not in known]:
+            raise ValueError(f"query parameters not in the contract: {unknown}")
+        self._fake.api.validate_request(self._module.WerkzeugOpenAPIRequest(request))
+        content = self._fake.sample.ref(operation.get("requestBody") or {}).get("content") or {}
+        if body and not content:
+            raise ValueError("a body where none is taken")
+        if body and (unknown := self._fake.unknown(content["application/json"]["schema"], json.loads(body))):
+            raise ValueError(f"body fields not in the contract: {unknown}")
+
+    def _operation(self, request: Any) -> tuple[Any, Any]:
+        operation, shared, _name = self._fake.operation(self._module.WerkzeugOpenAPIRequest(request))
+        return operation, shared
+
+    def _request(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Any:
+        from werkzeug.test import EnvironBuilder
+        from werkzeug.wrappers import Request
+
+        path, _, query = target.partition("?")
+        kept = {name: value for name, value in headers.items() if name not in ("host", "content-length")}
+        builder = EnvironBuilder(path=unquote(path), query_string=query, base_url=self.ORIGIN, method=method,
+                                 headers=list(kept.items()), data=body or None)  # fmt: skip
+        request = Request(builder.get_environ())
+        request.get_data(cache=True, parse_form_data=False)
+        return request
+
+
+@cache
+def _strict_fake() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("strict_fake", CONTRACTS / "strict_fake.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def contract(base: str) -> Contract:
+    if not CONTRACTS.is_dir():
+        reason = f"the vendors' contracts are not at {CONTRACTS} (LLMCODER_CONTRACTS)"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    return Contract(base)
