@@ -60,6 +60,7 @@ class JobView(BaseModel):
     undo_of: UUID | None = Field(description="The job whose effect this one takes back.")
     undone_by: UUID | None = Field(description="The job that takes this one's effect back.")
     schedule_id: UUID | None = Field(description="The schedule that made it.")
+    parent_id: UUID | None = Field(description="The run of a macro that it is a step of.")
     rev: int = Field(description="The revision of its last change, in the order of all of your changes.")
 
 

@@ -11,7 +11,8 @@
     ├── RateLimited       it did not happen: wait until `retry_at`; not counted as an attempt
     ├── Uncertain         it MAY have happened: ask the provider, repeat only if repeatable, else ask a person
     ├── TimedOut          the attempt ran past the action's deadline
-    └── Cancelled         somebody asked for the end of this job
+    ├── Cancelled         somebody asked for the end of this job
+    └── Suspended         no error: the job's steps are jobs of their own, and whoever ends them ends it
 
 A vendor's errors are mapped to these once, in that domain's `client.py`. A refused connection is `Transient`;
 silence after the request was sent is `Uncertain`. Messages speak to a user (what happened, about which object,
@@ -129,6 +130,12 @@ class Cancelled(ActionError):
     """The job was cancelled; raised inside a running action so that it ends."""
 
     slug, title, status = "cancelled", "Cancelled", 409
+
+
+class Suspended(ActionError):
+    """What the job stands for goes on as jobs of its own; it waits, without a worker, until they have ended."""
+
+    slug, title, status = "suspended", "Waits for its steps", 409
 
 
 class DeclarationError(TypeError):

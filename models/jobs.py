@@ -33,6 +33,7 @@ class NewJob:
         reconnect: Its account must be connected again before it may run.
         schedule_id: The schedule that made it.
         follows: It waits for the end of the jobs that its schedule made before.
+        parent_id: The run of a macro that it is a step of.
     """
 
     id: UUID
@@ -57,6 +58,7 @@ class NewJob:
     reconnect: bool = False
     schedule_id: UUID | None = None
     follows: bool = False
+    parent_id: UUID | None = None
 
     def following(self) -> NewJob:
         """The same, told to wait for the jobs of its schedule that are before it."""
@@ -112,6 +114,7 @@ class Job:
     undo_of: UUID | None
     undone_by: UUID | None
     schedule_id: UUID | None
+    parent_id: UUID | None
 
     @property
     def ended(self) -> bool:
@@ -151,6 +154,7 @@ class Job:
                 "undo_of": self.undo_of,
                 "undone_by": self.undone_by,
                 "schedule_id": self.schedule_id,
+                "parent_id": self.parent_id,
             },
             option=orjson.OPT_UTC_Z,
         )
@@ -229,6 +233,7 @@ def _row(job: NewJob, now: datetime, rev: int, bell: bool) -> dict[str, Any]:
         "undo_of": job.undo_of,
         "expires_at": job.approval_expires_at,
         "schedule_id": job.schedule_id,
+        "parent_id": job.parent_id,
     }
 
 

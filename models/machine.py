@@ -46,6 +46,7 @@ class Reason(StrEnum):
     RELEASED = "released"  # queued: a worker that stopped gave it back
     UNDO_WINDOW = "undo_window"  # scheduled: held back for a while, so that it can still be cancelled for certain
     APPROVAL = "approval"  # waiting: a person decides whether it runs
+    STEPS = "steps"  # waiting: for the steps of a macro, which are jobs of their own
     PREVIOUS = "previous"  # waiting: the job before it, of the same schedule, has not ended
     RECONNECT = "reconnect"  # waiting: a person must connect the account again
     WORKER_LOST = "worker_lost"  # failed, uncertain: workers died under it
@@ -66,7 +67,7 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     _S.RUNNING: frozenset(
         {_S.SUCCEEDED, _S.FAILED, _S.CANCELLED, _S.UNCERTAIN, _S.SCHEDULED, _S.QUEUED, _S.WAITING},
     ),
-    _S.WAITING: frozenset({_S.QUEUED, _S.SCHEDULED, _S.CANCELLED, _S.FAILED, _S.UNCERTAIN}),
+    _S.WAITING: frozenset({_S.QUEUED, _S.SCHEDULED, _S.SUCCEEDED, _S.CANCELLED, _S.FAILED, _S.UNCERTAIN}),
     _S.SUCCEEDED: frozenset(),
     _S.FAILED: frozenset({_S.QUEUED, _S.WAITING}),  # a person retries it
     _S.CANCELLED: frozenset({_S.QUEUED, _S.WAITING}),  # likewise

@@ -22,6 +22,7 @@ from schedules.dispatcher import Dispatcher
 from schedules.firing import Firing
 from schedules.retention import Retention
 from workers.bell import connect_bell
+from workers.macros import Macros
 from workers.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ EXPIRE_EVERY_S = 5.0
 RELEASE_EVERY_S = 5.0
 FIRE_EVERY_S = 0.5
 FOLLOW_EVERY_S = 0.5
+ADVANCE_EVERY_S = 0.25
 PRUNE_EVERY_S = 600.0
 LOOK_AT_CLOCK_EVERY_S = 1.0
 
@@ -55,6 +57,7 @@ def main() -> None:
     retention = Retention(db, lambda: config().get(EngineSettings))
     dispatcher = Dispatcher(db, connect_bell(settings.broker_url), outbox, settings)
     firing = Firing(db, outbox, registry())
+    macros = Macros(db, outbox, registry())
     clock = BackgroundScheduler(
         executors={"default": ThreadPoolExecutor(4)},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -68,6 +71,7 @@ def main() -> None:
         (dispatcher.release, RELEASE_EVERY_S),
         (firing.fire, FIRE_EVERY_S),
         (firing.follow, FOLLOW_EVERY_S),
+        (macros.advance, ADVANCE_EVERY_S),
         (retention.prune, PRUNE_EVERY_S),
         (dispatcher.count, COUNT_EVERY_S),
     ):

@@ -39,6 +39,10 @@ class Wish:
         undo_of: The job whose effect it takes back.
         decided: In whose name, where that is decided already.
         schedule_id: The schedule that wants it.
+        parent_id: The run of a macro that it is a step of.
+        tainted: Its input holds what strangers wrote, whatever its sources are.
+        must_ask: It waits for approval, whatever the policies say.
+        attempts: Runs at most, where that is not for the action to say.
     """
 
     user_id: UUID
@@ -53,12 +57,16 @@ class Wish:
     undo_of: UUID | None = None
     decided: Chosen | None = None
     schedule_id: UUID | None = None
+    parent_id: UUID | None = None
+    tainted: bool = False
+    must_ask: bool = False
+    attempts: int | None = None
 
     @property
     def is_plain(self) -> bool:
         """Whether nothing needs to be looked up about it: most jobs read or draft, for a person, on plain input."""
         looks = self.action.effect.writes or self.action.connects
-        return not (looks or self.sources or self.origin.delegated)
+        return not (looks or self.sources or self.origin.delegated or self.must_ask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +106,11 @@ def look(conn: sa.Connection, wish: Wish, registry: Registry) -> Standing:
         NotConfigured: The action needs an account, and there is none.
     """
     if wish.is_plain:
-        return PLAIN
+        return Standing(tainted=True) if wish.tainted else PLAIN
     names = registry.outside
     found = taint.look_up(conn, wish.user_id, wish.sources, names)
     tainted = any(source.taints or source.action not in registry for source in found.values())
+    tainted = tainted or wish.tainted
     if not tainted and wish.origin.delegated:
         tainted = taint.has_read_outside(conn, wish.user_id, names)
     chosen = account_of(conn, wish.user_id, wish.action, wish.text, wish.decided)
@@ -145,7 +154,7 @@ def admit(conn: sa.Connection, wish: Wish, registry: Registry, get: GetSettings,
 def new_job(wish: Wish, standing: Standing, now: datetime) -> NewJob:
     """The job as it will stand in SQL."""
     action, chosen = wish.action, standing.preferences
-    asks = why(wish.action, wish.origin, standing)
+    asks = wish.must_ask or why(wish.action, wish.origin, standing)
     return NewJob(
         id=new_id(),
         user_id=wish.user_id,
@@ -153,7 +162,7 @@ def new_job(wish: Wish, standing: Standing, now: datetime) -> NewJob:
         effect=action.effect.value,
         queue=action.queue.value,
         input=wish.text,
-        max_attempts=action.retry.attempts,
+        max_attempts=wish.attempts or action.retry.attempts,
         priority=wish.priority,
         due_at=wish.due_at,
         origin=wish.origin.value,
@@ -166,6 +175,7 @@ def new_job(wish: Wish, standing: Standing, now: datetime) -> NewJob:
         sources=taint.as_column(wish.sources),
         undo_of=wish.undo_of,
         schedule_id=wish.schedule_id,
+        parent_id=wish.parent_id,
         held_s=chosen.held_s(action.name) if action.effect.writes else 0,
         approval_expires_at=now + timedelta(seconds=chosen.approval_expires_s) if asks else None,
     )

@@ -15,6 +15,7 @@ from llmcoder.errors import (
     Cancelled,
     NeedsReconnect,
     RateLimited,
+    Suspended,
     TimedOut,
     Transient,
     Uncertain,
@@ -89,6 +90,8 @@ def _after_error(error: BaseException, facts: Facts, now: datetime, chance: floa
     problem = as_problem(error)
     if isinstance(error, Cancelled):
         return _open_effect(facts, Reason.CANCELLED, problem, now) or Verdict(State.CANCELLED)
+    if isinstance(error, Suspended):
+        return Verdict(State.WAITING, Reason.STEPS, counted=False)
     if isinstance(error, NeedsReconnect):
         return Verdict(State.WAITING, Reason.RECONNECT, error=problem, counted=False)
     if isinstance(error, RateLimited):

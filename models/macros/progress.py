@@ -1,0 +1,339 @@
+"""What a run does next, as a function of its document, its input and what its steps have come to so far. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from llmcoder.errors import ActionError, BadInput
+from models.macros.document import MOST_ITEMS, Macro, Step
+from models.macros.expressions import evaluate, expressions_in, is_true, value_of
+
+#: The place of what is no item of a foreach.
+WHOLE = -1
+
+
+class StepState(StrEnum):
+    """What a step, or one item of it, has come to."""
+
+    EXPANDED = "expanded"  # a foreach, whose items stand beside it
+    SUBMITTED = "submitted"  # it has a job
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+    @property
+    def settled(self) -> bool:
+        return self in (StepState.SUCCEEDED, StepState.FAILED, StepState.SKIPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One step, or one item of it.
+
+    Attributes:
+        value: The item; the list, of a foreach as a whole.
+        result: Of its job; the list of all, of a foreach.
+        error: With `type`, `title` and `detail`.
+    """
+
+    step: str
+    item: int
+    state: StepState
+    value: Any = None
+    result: Any = None
+    error: Mapping[str, str] | None = None
+    job_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """A job that is wanted for a step.
+
+    Attributes:
+        given: The input of its action, or what it waits for, with all expressions computed.
+        sources: Jobs whose results went into that.
+        blind: Earlier steps whose results are not known, since this is a plan; `given` lacks them.
+    """
+
+    step: Step
+    item: int
+    given: Mapping[str, Any]
+    sources: tuple[UUID, ...]
+    blind: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The run has ended: with a result, or with an error."""
+
+    result: Mapping[str, Any] | None = None
+    error: Mapping[str, str] | None = None
+
+
+@dataclass
+class Next:
+    """What is to be done now.
+
+    Attributes:
+        changed: Steps that have come to something without a job.
+        submits: Jobs to submit; how each went is told with `Progress.submitted` or `Progress.settle`.
+        finish: Set when nothing is left.
+    """
+
+    changed: list[Row] = field(default_factory=list)
+    submits: list[Submit] = field(default_factory=list)
+    finish: Finish | None = None
+
+
+class Progress:
+    """A run as it stands.
+
+    Args:
+        given: The input of the run.
+        rows: What its steps have come to.
+        planned: Steps whose effect was only written down, since this is a plan.
+    """
+
+    def __init__(
+        self, macro: Macro, given: Mapping[str, Any], rows: list[Row], planned: frozenset[str] = frozenset()
+    ) -> None:
+        self.macro = macro
+        self._given = given
+        self._rows = {(row.step, row.item): row for row in rows}
+        self._planned = set(planned)
+        self._changed: dict[tuple[str, int], Row] = {}
+        self._fallbacks = macro.fallbacks()
+
+    def settle(self, row: Row) -> None:
+        """Take down what a step has come to."""
+        self._rows[row.step, row.item] = self._changed[row.step, row.item] = row
+
+    def row(self, step: str, item: int) -> Row:
+        """What a step, or an item of it, has come to."""
+        return self._rows[step, item]
+
+    def item(self, step: str, number: int) -> Any:
+        """An item of a foreach."""
+        return self._rows[step, WHOLE].value[number]
+
+    def plan(self, step: str) -> None:
+        """Nobody knows what the step would have returned."""
+        self._planned.add(step)
+
+    def next(self) -> Next:
+        """What to do now. To be asked again once the jobs it wants are submitted, as long as it wants any."""
+        moved = True
+        submits: list[Submit] = []
+        while moved and not submits:
+            moved = False
+            for step in self.macro.steps:
+                moved |= self._look(step, submits)
+        finish = None if submits else self._finish()
+        changed, self._changed = list(self._changed.values()), {}
+        return Next(changed, submits, finish)
+
+    @property
+    def fraction(self) -> float:
+        """Of the steps that have ended."""
+        return sum(self._settled(step.id) for step in self.macro.steps) / len(self.macro.steps)
+
+    # --- one step
+
+    def _look(self, step: Step, submits: list[Submit]) -> bool:
+        """Bring one step further; whether it came to something without a job."""
+        row = self._rows.get((step.id, WHOLE))
+        if row is None:
+            return self._begin(step, submits)
+        if row.state is StepState.EXPANDED:
+            return self._go_through(step, row, submits)
+        return False
+
+    def _begin(self, step: Step, submits: list[Submit]) -> bool:
+        if not self._may_begin(step):
+            return False
+        if (why := self._why_skipped(step)) is not None:
+            self.settle(Row(step.id, WHOLE, StepState.SKIPPED, error=why))
+            return True
+        try:
+            return self._start(step, submits)
+        except BadInput as error:
+            self.settle(Row(step.id, WHOLE, StepState.FAILED, error=error.as_problem()))
+            return True
+
+    def _may_begin(self, step: Step) -> bool:
+        if self.failed is not None:
+            return True  # to be skipped
+        if step.id in self._fallbacks and not all(self._settled(one.id) for one in self._owners(step)):
+            return False
+        return all(self._over(name) for name in self.macro.needs(step))
+
+    def _over(self, step: str) -> bool:
+        """Whether a step has come to something, and where it failed, its fallback too."""
+        fallback = self.macro.step(step).fallback
+        if fallback is None or self._state(step) is not StepState.FAILED:
+            return self._settled(step)
+        return self._settled(fallback)
+
+    def _why_skipped(self, step: Step) -> dict[str, str] | None:
+        if self.failed is not None:
+            return _because(f"The run ended when {self.failed!r} failed.")
+        if step.id in self._fallbacks and not any(
+            self._state(one.id) is StepState.FAILED for one in self._owners(step)
+        ):
+            return _because("What it stands in for did not fail.")
+        if step.condition is not None:
+            return None if is_true(self._value(step.condition)) else _because("Its condition is not true.")
+        skipped = sorted(name for name in self.macro.needs(step) if self._state(name) is StepState.SKIPPED)
+        return _because(f"It needs {skipped[0]!r}, which was skipped.") if skipped else None
+
+    def _start(self, step: Step, submits: list[Submit]) -> bool:
+        if step.foreach is None:
+            submits.append(self._submit(step, WHOLE, {}))
+            return False
+        items = self._value(step.foreach)
+        if not isinstance(items, list):
+            raise BadInput(f"Its foreach gives {_kind(items)} and not a list.")
+        if len(items) > MOST_ITEMS:
+            raise BadInput(f"Its foreach gives {len(items)} items; at most {MOST_ITEMS} are taken. Take them in parts.")
+        state = StepState.EXPANDED if items else StepState.SUCCEEDED
+        self.settle(Row(step.id, WHOLE, state, value=items, result=None if items else []))
+        return True
+
+    def _go_through(self, step: Step, whole: Row, submits: list[Submit]) -> bool:
+        """Bring a foreach further: up to so many items at once, and an end when all have one."""
+        rows = [self._rows.get((step.id, number)) for number in range(len(whole.value))]
+        stops = self.failed is not None or (
+            step.on_error != "continue" and any(row is not None and row.state is StepState.FAILED for row in rows)
+        )
+        under_way = sum(row is not None and row.state is StepState.SUBMITTED for row in rows)
+        if under_way == 0 and (stops or all(row is not None for row in rows)):
+            self.settle(self._whole(step, whole, rows))
+            return True
+        if stops:
+            return False
+        failed = False
+        for number, row in enumerate(rows):
+            if row is None and under_way < step.parallel:
+                failed |= self._start_item(step, whole, number, submits)
+                under_way += 1
+        return failed
+
+    def _start_item(self, step: Step, whole: Row, number: int, submits: list[Submit]) -> bool:
+        try:
+            submits.append(self._submit(step, number, {"item": whole.value[number], "index": number}))
+        except BadInput as error:
+            self.settle(Row(step.id, number, StepState.FAILED, whole.value[number], error=error.as_problem()))
+            return True
+        return False
+
+    def _whole(self, step: Step, whole: Row, rows: list[Row | None]) -> Row:
+        results = [None if row is None else row.result for row in rows]
+        wrong = [row for row in rows if row is not None and row.state is StepState.FAILED]
+        if wrong and step.on_error != "continue":
+            error = dict(wrong[0].error or {})
+            error["detail"] = f"Item {wrong[0].item}: {error.get('detail', 'it failed')}"
+            return replace(whole, state=StepState.FAILED, result=results, error=error)
+        if self.failed is not None:
+            return replace(whole, state=StepState.SKIPPED, result=results)
+        return replace(whole, state=StepState.SUCCEEDED, result=results)
+
+    def _submit(self, step: Step, item: int, more: Mapping[str, Any]) -> Submit:
+        template: Any = step.given
+        if step.wait_for is not None:
+            template = step.wait_for.model_dump(include={"approval", "until"})
+        scope = {**self.scope(), **more}
+        read = self._read_by(template) | (self._read_by(step.foreach) if step.foreach and item != WHOLE else set())
+        blind = tuple(sorted(read & self._planned))
+        given: Any = value_of(template, scope)
+        return Submit(step, item, given, tuple(self._jobs_of(read)), blind)
+
+    # --- what there is to read
+
+    def scope(self) -> dict[str, Any]:
+        """What expressions read."""
+        steps = {
+            step.id: {"state": row.state.value, "result": self._result_of(step, row), "error": row.error}
+            for step in self.macro.steps
+            if (row := self._rows.get((step.id, WHOLE))) is not None
+        }
+        return {"input": self._given, "steps": steps}
+
+    def _result_of(self, step: Step, row: Row) -> Any:
+        """A failed step has the result of its fallback."""
+        if row.state is StepState.FAILED and step.fallback is not None:
+            stand_in = self._rows.get((step.fallback, WHOLE))
+            return None if stand_in is None else stand_in.result
+        return row.result
+
+    def _value(self, text: str) -> Any:
+        return evaluate(text.strip()[3:-2].strip(), self.scope())
+
+    def _read_by(self, template: Any) -> set[str]:
+        from models.macros.expressions import check
+
+        found = {name for text in expressions_in(template) for name in check(text)}
+        return {step.id for step in self.macro.steps} if "*" in found else found
+
+    def _jobs_of(self, steps: set[str]) -> Iterator[UUID]:
+        stand_ins = {step.fallback for step in self.macro.steps if step.id in steps and step.fallback}
+        for row in self._rows.values():
+            if row.job_id is not None and row.step in steps | stand_ins and row.state is StepState.SUCCEEDED:
+                yield row.job_id
+
+    # --- where the run stands
+
+    @property
+    def failed(self) -> str | None:
+        """The step whose failure ends the run."""
+        for step in self.macro.steps:
+            row = self._rows.get((step.id, WHOLE))
+            if row is None or row.state is not StepState.FAILED:
+                continue
+            if step.on_error == "fail" or (step.fallback and self._state(step.fallback) is StepState.FAILED):
+                return step.id
+        return None
+
+    def _finish(self) -> Finish | None:
+        if not all(self._settled(step.id) for step in self.macro.steps) or self._any_under_way():
+            return None
+        if self.failed is not None:
+            row = self._rows[self.failed, WHOLE]
+            error = dict(row.error or {"type": "", "title": "A step failed"})
+            return Finish(error=error | {"detail": f"Step {self.failed!r}: {error.get('detail', 'it failed')}"})
+        try:
+            return Finish(result=self._output())
+        except ActionError as error:
+            return Finish(error=error.as_problem() | {"detail": f"The output: {error.detail}"})
+
+    def _output(self) -> dict[str, Any]:
+        scope = self.scope()
+        if self.macro.output is not None:
+            return {name: value_of(one, scope) for name, one in self.macro.output.items()}
+        return {name: one["result"] for name, one in scope["steps"].items()}
+
+    def _any_under_way(self) -> bool:
+        return any(row.state is StepState.SUBMITTED for row in self._rows.values())
+
+    def _owners(self, step: Step) -> list[Step]:
+        return [one for one in self.macro.steps if one.fallback == step.id]
+
+    def _state(self, step: str) -> StepState | None:
+        row = self._rows.get((step, WHOLE))
+        return None if row is None else row.state
+
+    def _settled(self, step: str) -> bool:
+        state = self._state(step)
+        return state is not None and state.settled
+
+
+def _because(detail: str) -> dict[str, str]:
+    return {"type": "urn:llmcoder:problem:skipped", "title": "Skipped", "detail": detail}
+
+
+def _kind(value: Any) -> str:
+    names = {type(None): "null", dict: "an object", str: "a text", bool: "true or false"}
+    return names.get(type(value), "a number")

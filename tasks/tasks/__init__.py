@@ -1,0 +1,1 @@
+"""Macros as actions: start one, and what their steps wait with."""

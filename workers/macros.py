@@ -1,0 +1,277 @@
+"""Moves the runs of macros on: takes in how steps ended, submits the next ones, ends the run.
+
+Any process may do it at any time: a run is locked while somebody looks at it, and a step's job and the row that names
+it are written in one transaction. What happens next is decided in `models/macros/progress.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+import sqlalchemy as sa
+
+from llmcoder import faults
+from llmcoder.config import config
+from llmcoder.errors import ActionError, BadInput
+from llmcoder.registry import AnyAction, Registry
+from llmcoder.settings import EngineSettings
+from models import jobs
+from models.approvals import Origin
+from models.db import Database
+from models.jobs import Job, NewJob
+from models.machine import Move, Moved, Reason, State, apply
+from models.macros import store
+from models.macros.document import Step
+from models.macros.progress import Finish, Progress, Row, StepState, Submit
+from workers.admission import Wish, admit
+from workers.bell import Ring
+from workers.outbox import Outbox
+
+BATCH = 50
+#: Actions that stand for waiting; they live with the others, so that a wait is a job like any other.
+ASK, PASS = "tasks.ask_person", "tasks.pass_time"
+UnderWay = Mapping[tuple[str, int], tuple[Job, datetime | None]]
+#: The run's own job is still in a worker's hands; it is about to wait.
+SOON = timedelta(seconds=1)
+
+
+class Macros:
+    """Moves runs on, for one process."""
+
+    def __init__(self, db: Database, outbox: Outbox, registry: Registry) -> None:
+        self._db = db
+        self._outbox = outbox
+        self._registry = registry
+
+    def advance(self) -> int:
+        """Look at the runs for which there may be something to do; returns how many."""
+        with self._db.read() as conn:
+            found = store.to_look_at(conn, self._db.now(), BATCH)
+        for run_id in found:
+            self.look(run_id)
+        return len(found)
+
+    def look(self, run_id: UUID) -> None:
+        """Move one run on as far as it goes now."""
+        with self._db.write() as conn:
+            run = store.take(conn, run_id)
+            if run is None:
+                return
+            made = Look(conn, run, self._registry, self._db.now(), self._outbox.reserve).go()
+            faults.reach("macros.before_commit")
+        self._outbox.ring(made.rings)
+        self._outbox.wake(made.changed)
+        if made.progress is not None:
+            self._outbox.live(run.job.user_id, made.progress)
+
+
+@dataclass
+class Made:
+    """What follows the commit."""
+
+    rings: list[Ring] = field(default_factory=list)
+    changed: list[tuple[UUID, UUID]] = field(default_factory=list)
+    progress: dict[str, Any] | None = None
+
+
+class Look:
+    """One look at a run, in one transaction."""
+
+    def __init__(
+        self, conn: sa.Connection, run: store.Run, registry: Registry, now: datetime, reserve: Callable[[str], bool]
+    ) -> None:
+        self._conn = conn
+        self._run = run
+        self._registry = registry
+        self._now = now
+        self._reserve = reserve
+        self._made = Made()
+        self._rows: dict[tuple[str, int], Row] = {}
+        self._deadlines: dict[tuple[str, int], datetime] = {}
+        self._new: list[NewJob] = []
+
+    def go(self) -> Made:
+        """Do what there is to do."""
+        under_way = store.jobs_of(self._conn, self._run.job.id)
+        if self._run.job.ended:
+            self._give_up(under_way)
+            return self._made
+        progress = Progress(self._run.macro, self._run.given, store.steps(self._conn, self._run.job.id))
+        for (step, item), (job, deadline_at) in under_way.items():
+            self._take_in(progress, step, item, job, deadline_at)
+        finish = self._go_on(progress)
+        if progress.failed is not None:
+            self._cancel(job for job, _ in under_way.values() if not job.ended)
+        self._write(progress, finish, under_way)
+        return self._made
+
+    # --- what ended
+
+    def _take_in(self, progress: Progress, step: str, item: int, job: Job, deadline_at: datetime | None) -> None:
+        """What a step's job came to; one past its deadline is told to end."""
+        late = deadline_at is not None and deadline_at <= self._now
+        if job.state == State.SUCCEEDED:
+            progress.settle(self._row(progress, step, item, StepState.SUCCEEDED, job))
+        elif job.state in store.TELLING:
+            progress.settle(self._row(progress, step, item, StepState.FAILED, job, _why(job, late)))
+        elif late and job.state != State.UNCERTAIN:
+            self._cancel([job])
+
+    def _row(self, progress: Progress, step: str, item: int, state: StepState, job: Job, error: Any = None) -> Row:
+        result = None if job.result is None else json.loads(job.result)
+        return replace(progress.row(step, item), state=state, result=result, error=error, job_id=job.id)
+
+    # --- what begins
+
+    def _go_on(self, progress: Progress) -> Finish | None:
+        while True:
+            then = progress.next()
+            self._note(then.changed)
+            if not then.submits:
+                return then.finish
+            for wanted in then.submits:
+                self._submit(progress, wanted)
+
+    def _submit(self, progress: Progress, wanted: Submit) -> None:
+        place = Row(wanted.step.id, wanted.item, StepState.SUBMITTED, value=_item_of(progress, wanted))
+        try:
+            job = admit(self._conn, self._wish(wanted), self._registry, config().get, self._now)
+        except ActionError as error:
+            progress.settle(replace(place, state=StepState.FAILED, error=error.as_problem()))
+            return
+        self._new.append(job)
+        progress.settle(replace(place, job_id=job.id))
+        if (seconds := _seconds(wanted.step)) is not None:
+            self._deadlines[wanted.step.id, wanted.item] = self._now + timedelta(seconds=seconds)
+
+    def _wish(self, wanted: Submit) -> Wish:
+        action, given, due_at = self._meant(wanted)
+        return Wish(
+            self._run.job.user_id,
+            action,
+            json.dumps(given),
+            origin=Origin.MACRO,
+            sources=wanted.sources,
+            due_at=due_at,
+            priority=self._run.job.priority,
+            parent_id=self._run.job.id,
+            tainted=self._run.job.tainted,
+            must_ask=wanted.step.wait_for is not None and wanted.step.wait_for.approval is not None,
+            attempts=wanted.step.retry.attempts if wanted.step.retry else None,
+        )
+
+    def _meant(self, wanted: Submit) -> tuple[AnyAction, Mapping[str, Any], datetime | None]:
+        """Which action with which input, and when."""
+        waits = wanted.step.wait_for
+        if waits is None:
+            assert wanted.step.action is not None
+            return self._registry.find(wanted.step.action), wanted.given, None
+        if waits.approval is not None:
+            return self._registry.find(ASK), {"question": str(wanted.given["approval"])}, None
+        if waits.seconds is not None:
+            return self._registry.find(PASS), {}, self._now + timedelta(seconds=waits.seconds)
+        return self._registry.find(PASS), {}, _instant(wanted.given["until"])
+
+    # --- what is written
+
+    def _note(self, rows: list[Row]) -> None:
+        for row in rows:
+            self._rows[row.step, row.item] = row
+
+    def _write(
+        self,
+        progress: Progress,
+        finish: Finish | None,
+        under_way: Mapping[tuple[str, int], tuple[Job, datetime | None]],
+    ) -> None:
+        self._insert()
+        kept = {place: at for place, (_, at) in under_way.items() if at is not None}
+        store.keep(self._conn, self._run.job.id, list(self._rows.values()), kept | self._deadlines)
+        if finish is not None and self._end(finish):
+            store.close(self._conn, self._run.job.id)
+            return
+        times = [at for at in (*kept.values(), *self._deadlines.values()) if at > self._now]
+        at = self._now + SOON if finish is not None else min(times, default=None)
+        store.look_again(self._conn, self._run.job.id, at)
+        message = f"{sum(row.state.settled for row in self._rows.values())} more steps have ended"
+        self._made.progress = {
+            "type": "progress", "job_id": str(self._run.job.id), "fraction": progress.fraction, "message": message,
+        }  # fmt: skip
+
+    def _insert(self) -> None:
+        if not self._new:
+            return
+        rung = [(one.due_at is None or one.due_at <= self._now) and self._reserve(one.queue) for one in self._new]
+        for done, bell in zip(jobs.insert(self._conn, self._new, self._now, rung=rung), rung, strict=True):
+            self._made.changed.append((done.job.user_id, done.job.id))
+            if bell and done.job.state == State.QUEUED:
+                self._made.rings.append(Ring(done.job.id, done.job.attempt, done.job.action, done.job.queue))
+
+    def _end(self, finish: Finish) -> bool:
+        """End the run's own job, if it waits by now."""
+        to = State.FAILED if finish.error is not None else State.SUCCEEDED
+        result = None if finish.result is None else orjson.dumps(finish.result).decode()
+        limit = config().get(EngineSettings).max_result_bytes
+        if result is not None and len(result) > limit:
+            error = BadInput(f"The result has {len(result)} bytes; at most {limit} are kept. Say less in `output`.")
+            return self._end(Finish(error=error.as_problem()))
+        values: dict[str, object] = {
+            "result": result,
+            "error": None if finish.error is None else json.dumps(dict(finish.error)),
+        }
+        move = Move(self._run.job.id, to, only_from=frozenset({State.WAITING}), values=values)
+        return self._tell(apply(self._conn, [move], self._now)[0])
+
+    def _give_up(self, under_way: UnderWay) -> None:
+        """The run's own job has ended, since somebody cancelled it: so does everything of it."""
+        self._cancel(job for job, _ in under_way.values() if not job.ended)
+        known = {(row.step, row.item): row for row in store.steps(self._conn, self._run.job.id)}
+        error = {"type": "urn:llmcoder:problem:cancelled", "title": "Cancelled", "detail": "The run was cancelled."}
+        ended = [replace(known[place], state=StepState.FAILED, error=error) for place in under_way]
+        store.keep(self._conn, self._run.job.id, ended, {})
+        store.close(self._conn, self._run.job.id)
+
+    def _cancel(self, of: Any) -> None:
+        for job in of:
+            self._tell(jobs.request_cancel(self._conn, job, self._now))
+
+    def _tell(self, moved: Moved | None) -> bool:
+        if moved is not None:
+            self._made.changed.append((moved.user_id, moved.job_id))
+        return moved is not None
+
+
+def _item_of(progress: Progress, wanted: Submit) -> Any:
+    return None if wanted.step.foreach is None else progress.item(wanted.step.id, wanted.item)
+
+
+def _seconds(step: Step) -> int | None:
+    """Until when the step's job must have ended."""
+    return step.wait_for.timeout_s if step.wait_for is not None and step.timeout_s is None else step.timeout_s
+
+
+def _instant(text: Any) -> datetime:
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        raise BadInput(f"`until` is {text!r} and no instant such as 2030-06-01T09:00:00Z.") from None
+    if found.tzinfo is None:
+        raise BadInput(f"`until` is {text!r}, without a zone; write it such as 2030-06-01T09:00:00Z.")
+    return found
+
+
+def _why(job: Job, late: bool) -> dict[str, str]:
+    if job.state == State.FAILED and job.error is not None:
+        found: dict[str, str] = json.loads(job.error)
+        return found
+    words = {Reason.REJECTED: "A person rejected it", Reason.EXPIRED: "Nobody approved it in time"}
+    known: dict[str | None, str] = {reason.value: said for reason, said in words.items()}
+    detail = "It took longer than it may" if late else known.get(job.reason, "It was cancelled")
+    note = f": {job.note}" if job.note else "."
+    return {"type": "urn:llmcoder:problem:cancelled", "title": "Cancelled", "detail": f"{detail}{note}"}
