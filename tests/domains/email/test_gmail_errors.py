@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -92,6 +94,14 @@ def test_a_refusal_is_mapped_by_its_status_and_its_reason(gmail, act, status, bo
         act(mailbox(gmail))
     assert "canary" not in str(caught.value)
     assert gmail.sent == []
+
+
+@pytest.mark.parametrize("status", [302, 307])
+def test_the_token_does_not_follow_where_somebody_sends_it(gmail, status):
+    gmail.next(LIST, "refuse", status, b"", location=f"{gmail.url}/elsewhere")
+    with pytest.raises((NotConfigured, BadInput)):
+        look(mailbox(gmail))
+    assert len(gmail.seen) == 1
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
@@ -260,6 +270,7 @@ def test_many_requests_at_once_renew_one_after_the_other(gmail):
 
     def token(refused: str | None) -> str:
         assert running.acquire(blocking=False), "two at once"
+        time.sleep(0.01)
         if refused == "stale":
             renewed.append(refused)
         running.release()
@@ -271,7 +282,5 @@ def test_many_requests_at_once_renew_one_after_the_other(gmail):
 
 def test_what_quotes_unprintable_characters_is_told_in_one_short_line():
     said = complaint(400, "invalidArgument", "a\r\n\x1b[31m" + "b" * 1000)
-    import json
-
     error = error_of(400, {}, json.dumps(said).encode(), account="", now=datetime.now(UTC), sends=False)
     assert error.detail.isprintable() and len(error.detail) < 400

@@ -395,6 +395,7 @@ def test_of_one_label_only_its_arrivals_come(gmail):
     cursor = box.arrivals(None, None, 10).cursor
     gmail.receive("Inbox")
     other = gmail.receive("Kunden", labels=["Label_9"])
+    gmail.put(b"Subject: mine\r\n\r\n", ["SENT"])
     assert box.arrivals(cursor, "Kunden", 10).ids == (other.id,)
     assert len(box.arrivals(cursor, "ALL", 10).ids) == 2
 
