@@ -256,10 +256,14 @@ class ImapSession:
 
     def close(self) -> None:
         """Say goodbye if that is quick, and hang up."""
+        self.heeds = False
         self._wire.line.step_s = GOODBYE_WITHIN_S
-        with suppress(OSError, imaplib.IMAP4.error, TooMuch):
-            self._wire.logout()
-        self._wire.line.close()
+        try:
+            if not self.over:
+                with suppress(OSError, imaplib.IMAP4.error, TooMuch):
+                    self._wire.logout()
+        finally:
+            self._wire.line.close()
 
     # --- errors
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from llmcoder.net.line import Line
+from tasks.email.imap_format import Text
 
 #: What one command may bring; a server can announce a literal of any size.
 MOST_BYTES = 64 * 1024 * 1024
@@ -79,10 +80,6 @@ def client_over(wire: Wire) -> Any:
     client.normalise_times = False  # instants with their zone
     wire.debug = 0  # it formats every line for a log that nobody reads
     return client
-
-
-class Text(str):
-    """A text that is searched for, as against a key of the protocol."""
 
 
 def search(client: Any, criteria: Sequence[str]) -> list[int]:

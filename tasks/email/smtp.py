@@ -18,8 +18,8 @@ import smtplib
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
 from typing import Any
 
 from llmcoder.connection import Caller
@@ -45,17 +45,6 @@ DAILY_PAUSE = timedelta(hours=1)
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _UNFIT = re.compile(r"[\x00-\x20\x7f<>]")
 _SIGN_IN_AGAIN = {530, 534, 535, 538}
-
-
-@dataclass(frozen=True)
-class Handed:
-    """A mail that the server has taken.
-
-    Attributes:
-        refused: Recipients that it did not take, with its words.
-    """
-
-    refused: dict[str, str]
 
 
 class _OverLine(smtplib.SMTP):
@@ -133,14 +122,21 @@ class Submission:
 
     # --- one mail
 
-    def address(self, sender: str, recipients: Sequence[str], size_bytes: int, eight_bit: bool) -> dict[str, str]:
+    def fitted(self, raw: bytes) -> bytes:
+        """The mail in a form that the server takes: in seven bits where it knows no others."""
+        if self._smtp.has_extn("8bitmime") or raw.isascii():
+            return raw
+        form = policy.compat32.clone(cte_type="7bit", linesep="\r\n")
+        return message_from_bytes(raw, policy=form).as_bytes(policy=form)
+
+    def address(self, sender: str, recipients: Sequence[str], raw: bytes) -> dict[str, str]:
         """Say who sends, and to whom; nothing is sent by that.
 
         Returns:
             Recipients that the server does not take, with its words; at least one it does.
         """
-        self._refuse_too_large(size_bytes)
-        options = self._options([sender, *recipients], size_bytes, eight_bit)
+        self._refuse_too_large(len(raw))
+        options = self._options([sender, *recipients], raw)
         with self._mapped():
             answer = self._smtp.mail(_envelope(sender), options)
             if answer[0] // 100 != 2:
@@ -183,10 +179,6 @@ class Submission:
             raise Uncertain(f"{host} answered the whole mail with something that is not SMTP; it may have been sent.")
         return answer
 
-    def speaks(self, extension: str) -> bool:
-        """Whether the server has an extension, such as `8bitmime`."""
-        return self._smtp.has_extn(extension)
-
     def close(self) -> None:
         """Say goodbye if that is quick, and hang up."""
         self._line.step_s = 2.0
@@ -199,16 +191,16 @@ class Submission:
         if limit.isdigit() and 0 < int(limit) < size_bytes:
             raise Refused(f"The mail has {_mb(size_bytes)}, and {self._line.host} takes {_mb(int(limit))} at most.")
 
-    def _options(self, addresses: Sequence[str], size_bytes: int, eight_bit: bool) -> list[str]:
-        options = [f"SIZE={size_bytes}"] if self.speaks("size") else []
-        if eight_bit:
+    def _options(self, addresses: Sequence[str], raw: bytes) -> list[str]:
+        options = [f"SIZE={len(raw)}"] if self._smtp.has_extn("size") else []
+        if not raw.isascii():
             options.append("BODY=8BITMIME")
         for address in addresses:
             if _UNFIT.search(address) or "@" not in address:
                 raise BadInput(f"{address!r} is not an address.")
         foreign = next((one for one in addresses if not one.rpartition("@")[0].isascii()), None)
         if foreign is not None:
-            if not self.speaks("smtputf8"):
+            if not self._smtp.has_extn("smtputf8"):
                 raise Refused(f"{self._line.host} cannot send where an address is not ASCII: {foreign}.")
             options.append("SMTPUTF8")
         return options

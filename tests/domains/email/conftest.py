@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from imap_kit import Mailboxes
 from mail_server import MailServer, running, why_missing
 
 from llmcoder.settings import EngineSettings, Settings
@@ -27,3 +29,10 @@ def mail_settings(mail_server: MailServer, tmp_path: Path) -> tuple[Settings, ..
     """For `FakeContext`: this machine may be reached, and the server's authority counts."""
     data_dir = tmp_path / "data"
     return EngineSettings(fetch_allow=("127.0.0.1",), data_dir=data_dir), ImapSettings(mail_ca_file=mail_server.ca_file)
+
+
+@pytest.fixture
+def mailboxes(mail_server: MailServer, mail_settings: tuple[Settings, ...]) -> Iterator[Mailboxes]:
+    """Opens mailboxes of ours over the mail server: `mailboxes.open(address)`."""
+    with closing(Mailboxes(mail_server, mail_settings)) as found:
+        yield found

@@ -269,8 +269,8 @@ class MailServer:
                 behaviour.silent.set()
 
     def restart(self) -> None:
-        """Stop and start dovecot; every connection to it is lost."""
-        self._stop_dovecot()
+        """Kill dovecot and start it again; every connection to it is lost."""
+        self._kill_dovecot()
         self._start_dovecot()
 
     # --- life
@@ -345,7 +345,7 @@ class MailServer:
         assert DOVECOT is not None
         command = [DOVECOT, "-F", "-c", str(self._folder / "dovecot.conf")]
         with (self._folder / "start.log").open("ab") as log:
-            self._dovecot = subprocess.Popen(command, stdout=log, stderr=log)
+            self._dovecot = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         for port in (self.imap, self.imaps, self.lmtp):
             self._await_greeting(port)
 
@@ -363,12 +363,17 @@ class MailServer:
     def _stop_dovecot(self) -> None:
         if self._dovecot is None:
             return
-        self._dovecot.send_signal(signal.SIGTERM)
-        try:
+        self._dovecot.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._dovecot.wait(10)
-        except subprocess.TimeoutExpired:
-            self._dovecot.kill()
-            self._dovecot.wait(10)
+        self._kill_dovecot()
+
+    def _kill_dovecot(self) -> None:
+        """All of it; asked to end, it lets open conversations go on."""
+        assert self._dovecot is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._dovecot.pid, signal.SIGKILL)
+        self._dovecot.wait(10)
         self._dovecot = None
 
     def log(self) -> str:
