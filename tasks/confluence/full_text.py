@@ -11,6 +11,7 @@ takes longer than a search may: of a word that stands on very many pages the one
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,8 +22,14 @@ import sqlalchemy as sa
 from tasks.confluence.terms import Word, terms_of
 
 TITLE_WEIGHT = 8.0
-#: On PostgreSQL, for each word.
+#: Words of so many pages are looked for only together with others, where there are others.
+COMMON = 5_000
+COUNTED_FOR_S = 300.0
+#: On SQLite.
+MOST_RANKED = 12_000
+#: On PostgreSQL: pages with all the words that are ranked, and pages with each of them that are weighed.
 MOST_HITS = 1_000
+HITS_OF_EACH = 400
 #: How many pages of those that have some of the words are ranked exactly there.
 RANKED = 300
 #: A tsvector takes 1 MB, 16,383 places and 256 of them for one word.
@@ -85,8 +92,11 @@ _PUT_SQLITE = sa.text(
     "INSERT OR REPLACE INTO confluence_fts (rowid, scope, title, body) VALUES (:page, :scope, :title, :body)"
 )
 _FIND_SQLITE = sa.text(
-    f"SELECT rowid FROM confluence_fts WHERE confluence_fts MATCH :wanted "
-    f"ORDER BY bm25(confluence_fts, 0.0, {TITLE_WEIGHT}, 1.0), rowid DESC LIMIT :most"
+    f"SELECT page FROM (SELECT rowid AS page, bm25(confluence_fts, 0.0, {TITLE_WEIGHT}, 1.0) AS rank_ "
+    "FROM confluence_fts WHERE confluence_fts MATCH :wanted LIMIT :ranked) ORDER BY rank_, page DESC LIMIT :most"
+)
+_COUNT_SQLITE = sa.text(
+    "SELECT count(*) FROM (SELECT 1 FROM confluence_fts WHERE confluence_fts MATCH :wanted LIMIT :most)"
 )
 
 
@@ -100,15 +110,36 @@ def _sqlite_row(wiki_id: int, entry: Entry) -> dict[str, object]:
 
 
 def _all_then_some_sqlite(conn: sa.Connection, scope: Scope, words: Sequence[Word], most: int) -> list[int]:
-    within = " OR ".join(f'"{term}"' for term in scope.terms)
-    each = [f'("{word.term}" OR "{word.term}"*)' if word.opens else f'"{word.term}"' for word in words]
+    telling = [word for word in words if not _is_common(conn, word)]
+    looks = [_sqlite_query(scope, words, " AND ")]
+    if not telling:
+        looks.insert(0, _sqlite_query(scope, words, " AND ", "title"))
+    if len(words) > 1:
+        looks.append(_sqlite_query(scope, telling or words, " OR "))
     found: dict[int, None] = {}
-    for joined in (" AND ", " OR ")[: min(len(words), 2)]:
-        wanted = f"scope : ({within}) AND {{title body}} : ({joined.join(each)})"
-        found |= dict.fromkeys(conn.execute(_FIND_SQLITE, {"wanted": wanted, "most": most}).scalars())
+    for wanted in looks:
+        found |= dict.fromkeys(
+            conn.execute(_FIND_SQLITE, {"wanted": wanted, "most": most, "ranked": MOST_RANKED}).scalars()
+        )
         if len(found) >= most:
             break
     return list(found)[:most]
+
+
+def _sqlite_query(scope: Scope, words: Sequence[Word], joined: str, column: str = "title body") -> str:
+    within = " OR ".join(f'"{term}"' for term in scope.terms)
+    each = joined.join(_sqlite_word(word) for word in words)
+    return f"scope : ({within}) AND {{{column}}} : ({each})"
+
+
+def _sqlite_word(word: Word) -> str:
+    return f'("{word.term}" OR "{word.term}"*)' if word.opens else f'"{word.term}"'
+
+
+def _is_common(conn: sa.Connection, word: Word) -> bool:
+    """Whether so many pages have the word that ranking them all would take too long."""
+    wanted = f'{{title body}} : "{word.term}"'
+    return int(conn.execute(_COUNT_SQLITE, {"wanted": wanted, "most": COMMON}).scalar_one()) >= COMMON
 
 
 # --- PostgreSQL
@@ -121,6 +152,13 @@ _HITS_POSTGRESQL = sa.text("SELECT confluence_hits(CAST(:wanted AS tsquery), :mo
 _HITS_OF_EACH = sa.text(
     "SELECT word, hit FROM unnest(CAST(:each AS text[])) WITH ORDINALITY AS asked(wanted, word), "
     "confluence_hits(CAST(wanted AS tsquery), :most) AS hit"
+)
+_COMMON_POSTGRESQL = sa.text(
+    "SELECT word FROM pg_stats, "
+    "unnest(CAST(CAST(most_common_elems AS text) AS text[]), most_common_elem_freqs) AS counted(word, share) "
+    "WHERE tablename = 'confluence_fts' AND attname = 'words' AND schemaname = ANY(current_schemas(false)) "
+    "AND share * (SELECT reltuples FROM pg_class WHERE oid = CAST('confluence_fts' AS regclass)) >= :common "
+    "AND word IS NOT NULL"
 )
 _RANK_POSTGRESQL = sa.text(
     # of the four weights, titles have A; 1: long pages count a little less
@@ -166,7 +204,9 @@ def _all_then_some_postgresql(conn: sa.Connection, scope: Scope, words: Sequence
     hits = _hits_of_all(conn, scope, words)
     found = _ranked(conn, hits, either)
     if len(found) < most and len(words) > 1:
-        weights = _weights_of_some(conn, scope, words, set(found))
+        common = _common_words(conn)
+        telling = [word for word in words if word.term not in common]
+        weights = _weights_of_some(conn, scope, telling or words, set(found))
         nearest = sorted(weights, key=lambda page: (-weights[page], -page))[:RANKED]
         order = {page: at for at, page in enumerate(_ranked(conn, nearest, either))}
         found += sorted(nearest, key=lambda page: (-weights[page], order[page]))
@@ -186,17 +226,40 @@ def _hits_of_all(conn: sa.Connection, scope: Scope, words: Sequence[Word]) -> li
 
 def _weights_of_some(conn: sa.Connection, scope: Scope, words: Sequence[Word], besides: set[int]) -> dict[int, float]:
     """Pages with any of the words; the rarer a word, the more it counts."""
-    within = _within_scope(scope)
-    each = [f"{within} & {_lexeme(word, mark)}" for mark in ("^", "") for word in words]
-    pages_of: list[set[int]] = [set() for _ in words]
-    for number, page in conn.execute(_HITS_OF_EACH, {"each": each, "most": MOST_HITS}):
-        pages_of[(number - 1) % len(words)].add(page)
+    hits = _hits_of_each(conn, scope, [_lexeme(word, "^") for word in words])
+    # where so many pages are about a word, others that have it tell nothing, and to find them takes the longest
+    rest = [at for at, pages in enumerate(hits) if len(pages) < HITS_OF_EACH]
+    for at, pages in zip(rest, _hits_of_each(conn, scope, [_lexeme(words[at]) for at in rest]), strict=True):
+        hits[at] |= pages
     weights: dict[int, float] = {}
-    for pages in pages_of:
-        weight = log(1 + 20 * MOST_HITS / (1 + len(pages)))
+    for pages in hits:
+        weight = log(1 + 20 * HITS_OF_EACH / (1 + len(pages)))
         for page in pages - besides:
             weights[page] = weights.get(page, 0.0) + weight
     return weights
+
+
+def _common_words(conn: sa.Connection) -> frozenset[str]:
+    """Words of very many pages, as the last ANALYZE counted them; PostgreSQL runs one by itself now and then."""
+    key = str(conn.engine.url)
+    known = _common.get(key)
+    if known is None or time.monotonic() > known[0]:
+        found = frozenset(conn.execute(_COMMON_POSTGRESQL, {"common": COMMON}).scalars())
+        known = _common[key] = (time.monotonic() + COUNTED_FOR_S, found)
+    return known[1]
+
+
+#: By database: until when, and the words.
+_common: dict[str, tuple[float, frozenset[str]]] = {}
+
+
+def _hits_of_each(conn: sa.Connection, scope: Scope, lexemes: Sequence[str]) -> list[set[int]]:
+    within = _within_scope(scope)
+    each = [f"{within} & {lexeme}" for lexeme in lexemes]
+    found: list[set[int]] = [set() for _ in lexemes]
+    for number, page in conn.execute(_HITS_OF_EACH, {"each": each, "most": HITS_OF_EACH}):
+        found[number - 1].add(page)
+    return found
 
 
 def _ranked(conn: sa.Connection, ids: Sequence[int], either: str) -> list[int]:

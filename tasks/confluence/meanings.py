@@ -204,18 +204,18 @@ def nearest(conn: sa.Connection, scope: Scope, model: str, vector: Sequence[floa
     import numpy as np
 
     asked = np.asarray(vector, dtype="<f4")
-    held = _signs(conn, scope.wiki_id, model, len(signs_of(asked)) // 8)
     best: dict[int, Near] = {}
-    for near in _compared(conn, scope, model, asked, _closest(held, scope, asked)):
+    for near in _compared(conn, scope, model, asked, closest(conn, scope, model, asked)):
         if near.page not in best or best[near.page].likeness < near.likeness:
             best[near.page] = near
     return sorted(best.values(), key=lambda near: (-near.likeness, -near.page))[:RANKED_PAGES]
 
 
-def _closest(held: _Held, scope: Scope, asked: NDArray[Any]) -> list[int]:
+def closest(conn: sa.Connection, scope: Scope, model: str, asked: NDArray[Any]) -> list[int]:
     """The pieces whose signs differ least."""
     import numpy as np
 
+    held = _signs(conn, scope.wiki_id, model, len(signs_of(asked)) // 8)
     ids, signs = held.pieces, held.signs
     if scope.spaces:
         within = np.isin(held.spaces, scope.spaces)
@@ -245,7 +245,8 @@ def _compared(conn: sa.Connection, scope: Scope, model: str, asked: NDArray[Any]
 def _signs(conn: sa.Connection, wiki_id: int, model: str, words: int) -> _Held:
     """The signs as they are now: those held, and what was embedded since."""
     key = (str(database().url), wiki_id, model)
-    rev, gone = conn.execute(sa.select(wikis.c.meanings_rev, wikis.c.pieces_gone).where(wikis.c.id == wiki_id)).one()
+    query = sa.select(wikis.c.meanings_rev, wikis.c.pieces_gone).where(wikis.c.id == wiki_id)
+    rev, gone = conn.execute(query).first() or (0, 0)  # removed since it was found: then it has no pieces either
     with _holding:
         held = _held.get(key)
     if held is None or gone - held.gone > STALE * len(held.pieces):

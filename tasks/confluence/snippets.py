@@ -14,6 +14,7 @@ LOOKED_AT_CHARS = 60_000
 ANALYSED = 4
 
 _SPACE = re.compile(r"\s+")
+_NOT_WITHIN = r"(?<![^\W_])"
 
 
 def snippet(text: str, words: Sequence[Word]) -> str:
@@ -44,7 +45,7 @@ def marked(text: str, words: Sequence[Word]) -> str:
 
 def found(text: str, words: Sequence[Word]) -> Iterator[tuple[int, int, Word]]:
     """Where the words stand in a text."""
-    for placed in placed_terms(text):
+    for placed in placed_terms(text, tuple(_beginning(word.term) for word in words)):
         for word in words:
             if any(term.startswith(word.term) if word.opens else term == word.term for term in placed.terms):
                 yield placed.begins, placed.ends, word
@@ -55,7 +56,7 @@ def _promising(text: str, words: Sequence[Word]) -> list[tuple[int, str]]:
 
     To look for the words' beginnings costs a tenth of analysing.
     """
-    begins = [re.compile(_beginning(word.term)) for word in words]
+    begins = [re.compile(_where_a_word_begins(word.term)) for word in words]
     seeming = [
         (sum(1 for pattern in begins if pattern.search(plain)), stretch)
         for stretch in _stretches(text)
@@ -64,11 +65,13 @@ def _promising(text: str, words: Sequence[Word]) -> list[tuple[int, str]]:
     return sorted(seeming, key=lambda one: -one[0])
 
 
+def _where_a_word_begins(term: str) -> str:
+    return f"{_NOT_WITHIN if term.isascii() else ''}{re.escape(_beginning(term))}"
+
+
 def _beginning(term: str) -> str:
-    """A stem ends as its word does but for a letter: happi, happy; hope, hoping."""
-    if not term.isascii():
-        return re.escape(term)
-    return f"(?<![^\\W_]){re.escape(term[:-1] if len(term) > 2 else term)}"
+    """What every word of the stem begins with; a stem ends otherwise by one letter: happi, happy; hope, hoping."""
+    return term[:-1] if len(term) > 2 and term.isascii() else term
 
 
 def _stretches(text: str) -> Iterator[str]:

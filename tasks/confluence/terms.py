@@ -69,10 +69,17 @@ def terms_of(text: str) -> list[str]:
     return found
 
 
-def placed_terms(text: str) -> Iterator[Placed]:
-    """The words of a text with their places in it as it is written, for marking them."""
+def placed_terms(text: str, beginnings: tuple[str, ...] = ("",)) -> Iterator[Placed]:
+    """The words of a text with their places in it as it is written, for marking them.
+
+    Args:
+        beginnings: Words of other beginnings are left out, unanalysed; those of other scripts are not.
+    """
     for match in _words().finditer(text):
-        yield Placed(_terms_of_word(match[0]), match.start(), match.end())
+        plain = folded(match[0])
+        if plain.startswith(beginnings) or not plain.isascii():
+            terms = tuple(term for token in _words().findall(plain) for term in _analysed(token))
+            yield Placed(terms, match.start(), match.end())
 
 
 def words_of(query: str) -> tuple[Word, ...]:
@@ -98,11 +105,6 @@ def _looked_for(run: re.Match[str]) -> list[Word]:
     term = _stem(run[0][:MAX_TERM_CHARS]) if run[0].isascii() else run[0][:MAX_TERM_CHARS]
     opens = len(term) >= PREFIX_FROM_CHARS and term.isalpha() and run[0] not in STOP_WORDS
     return [Word(term, opens)]
-
-
-@lru_cache(65_536)
-def _terms_of_word(word: str) -> tuple[str, ...]:
-    return tuple(term for token in _words().findall(folded(word)) for term in _analysed(token))
 
 
 @lru_cache(65_536)
