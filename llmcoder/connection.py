@@ -289,7 +289,7 @@ def holds_secret(annotation: object) -> bool:
     """Whether a value of the type has a secret somewhere in it."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return any(holds_secret(one.annotation) for one in annotation.model_fields.values())
-    return holds(annotation, SecretStr)
+    return annotation is SecretStr or any(holds_secret(part) for part in get_args(annotation))
 
 
 def holds(annotation: object, kind: type) -> bool:
