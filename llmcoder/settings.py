@@ -348,5 +348,3 @@ class ReservedSettings(Settings):
     jira_server_url: str | None = Field(None, description="JIRA site, such as https://acme.atlassian.net.")
     jira_api_token: SecretStr | None = Field(None, description="JIRA API token.")
     skyscanner_api_key: SecretStr | None = Field(None, description="Skyscanner API key.")
-    slack_bot_token: SecretStr | None = Field(None, description="Slack bot token, xoxb-….")
-    slack_app_token: SecretStr | None = Field(None, description="Slack app-level token, xapp-….")

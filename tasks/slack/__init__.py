@@ -1,0 +1,1 @@
+"""Slack: messages posted and summarised, commands and mentions taken as jobs, approvals as buttons."""
