@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from itertools import islice
-from typing import Annotated, Any, Self, TypeVar
+from datetime import datetime
+from typing import Annotated, Any, Self
 from uuid import UUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -17,35 +14,24 @@ from pydantic import BaseModel, Field, JsonValue, model_validator
 from api.actions import Instant
 from api.auth.identity import Identity, current, person
 from api.job_view import problems
-from api.problems import HttpError
 from api.services import Services, services_of
-from llmcoder.arguments import checked
-from llmcoder.errors import BadInput, NotFound
+from llmcoder.errors import BadInput
 from llmcoder.ids import new_id
 from llmcoder.model import Model
-from models import audit, schedules
-from models.audit import Entry, Event
+from models import schedules
+from models.jobs import Job
 from models.machine import State
-from models.schedules import CatchUp, ChangedMeanwhile, MadeBy, Outcome, Overlap, Schedule
-from workers import firing
+from models.schedules import CatchUp, MadeBy, Outcome, Overlap, Run, Schedule
+from workers import scheduling
+from workers.firing import Made
 
 YEAR_S = 366 * 86_400
 DAY_S = 86_400
-MOST_SCHEDULES = 1_000
-MOST_CAUGHT_UP = 10_000
-MOST_BACKFILLED = 1_000
 LARGEST_NUMBER = 200
 
 router = APIRouter(prefix="/schedules", tags=["schedules"], responses=problems(401, 422, 503))
 Caller = Annotated[Identity, Depends(current)]
 Person = Annotated[Identity, Depends(person)]
-T = TypeVar("T")
-
-
-class TooMany(HttpError):
-    """The user has as many as anybody may have."""
-
-    slug, title, status = "too-many", "There are too many", 409
 
 
 class Timing(Model):
@@ -154,7 +140,7 @@ class SchedulePage(BaseModel):
     next: UUID | None = Field(description="`cursor` of the page after this one; null on the last page.")
 
 
-class Upcoming(BaseModel):
+class UpcomingView(BaseModel):
     """One fire time to come."""
 
     fire_at: datetime
@@ -165,7 +151,7 @@ class Upcoming(BaseModel):
 class UpcomingTimes(BaseModel):
     """The next fire times, as they stand now."""
 
-    items: list[Upcoming]
+    items: list[UpcomingView]
 
 
 class RunView(BaseModel):
@@ -227,8 +213,8 @@ async def add_schedule(request: Request, response: Response, who: Person, new: N
     """Have the clock submit an action."""
     services = services_of(request)
     now = services.db.now()
-    made = _checked(services, _made(who.user_id, new, now), now)
-    added = await services.sql.write(lambda conn: _add(conn, made, now))
+    made = scheduling.check(services.registry, made_of(who.user_id, new, now), now)
+    added = await services.sql.write(scheduling.add, made, now)
     response.headers["location"] = f"/schedules/{added.id}"
     return view(added)
 
@@ -236,84 +222,63 @@ async def add_schedule(request: Request, response: Response, who: Person, new: N
 @router.get("/{schedule_id}", responses=problems(404))
 async def show_schedule(request: Request, who: Caller, schedule_id: UUID) -> ScheduleView:
     """One of your schedules."""
-    return view(await services_of(request).sql.read(_find, who.user_id, schedule_id))
+    return view(await services_of(request).sql.read(scheduling.find, who.user_id, schedule_id))
 
 
 @router.patch("/{schedule_id}", responses=problems(403, 404, 412))
 async def change_schedule(request: Request, who: Person, schedule_id: UUID, change: ScheduleChange) -> ScheduleView:
     """Change a schedule; the next fire time is computed anew."""
-
-    def apply(conn: sa.Connection, found: Schedule, now: datetime) -> dict[str, Any]:
-        if change.version is not None and change.version != found.version:
-            detail = f"It has version {found.version}, and you saw {change.version}. Read it again."
-            raise ChangedMeanwhile(detail)
-        values = _changes(change)
-        changed = _checked(services_of(request), _with(found, values), now)
-        return {**values, "input": changed.input, "next_fire_at": changed.next_fire_at, "note": changed.note}
-
-    return await _change(request, who, schedule_id, apply)
+    services = services_of(request)
+    values, now = _columns(change), services.db.now()
+    changed = await services.sql.write(
+        scheduling.change, services.registry, who.user_id, schedule_id, values, change.version, now
+    )
+    return view(changed)
 
 
 @router.delete("/{schedule_id}", status_code=204, responses=problems(403, 404))
 async def remove_schedule(request: Request, who: Person, schedule_id: UUID) -> None:
     """Remove a schedule; jobs that it made stay."""
-
-    def remove(conn: sa.Connection) -> None:
-        _find(conn, who.user_id, schedule_id)
-        schedules.remove(conn, schedule_id)
-        _note(conn, Event.SCHEDULE_REMOVED, who, schedule_id, services.db.now())
-
     services = services_of(request)
-    await services.sql.write(remove)
+    await services.sql.write(scheduling.remove, who.user_id, schedule_id, services.db.now())
 
 
 @router.post("/{schedule_id}/pause", responses=problems(403, 404))
 async def pause_schedule(request: Request, who: Person, schedule_id: UUID, pause: Pause) -> ScheduleView:
     """Let it not fire until it is resumed."""
-
-    def apply(_conn: sa.Connection, _found: Schedule, _now: datetime) -> dict[str, Any]:
-        return {"enabled": False, "next_fire_at": None, "note": pause.note}
-
-    return await _change(request, who, schedule_id, apply)
+    services = services_of(request)
+    paused = await services.sql.write(scheduling.pause, who.user_id, schedule_id, pause.note, services.db.now())
+    return view(paused)
 
 
 @router.post("/{schedule_id}/resume", responses=problems(403, 404))
 async def resume_schedule(request: Request, who: Person, schedule_id: UUID) -> ScheduleView:
     """Let it fire again, from now on; what it missed while it was paused is not caught up."""
-
-    def apply(_conn: sa.Connection, found: Schedule, now: datetime) -> dict[str, Any]:
-        return {"enabled": True, "note": None, "resumed_at": now, "next_fire_at": found.next_after(now)}
-
-    return await _change(request, who, schedule_id, apply)
+    services = services_of(request)
+    return view(await services.sql.write(scheduling.resume, who.user_id, schedule_id, services.db.now()))
 
 
 @router.post("/{schedule_id}/run", status_code=202, responses=problems(403, 404))
 async def run_schedule(request: Request, who: Person, schedule_id: UUID) -> RunView:
     """Fire it now, once, whatever its times; what its overlap policy says counts."""
     services = services_of(request)
-
-    def fire(found: Schedule, now: datetime) -> list[datetime]:
-        return [now]
-
-    await _fire(services, who, schedule_id, fire, MadeBy.PERSON)
+    made = await services.sql.write(
+        scheduling.fire_now, services.registry, who.user_id, schedule_id, services.db.now(), services.outbox.reserve
+    )
+    _tell(services, made)
     return (await _runs(services, who.user_id, schedule_id, None, 1)).items[0]
 
 
 @router.post("/{schedule_id}/backfill", status_code=202, responses=problems(403, 404))
 async def backfill_schedule(request: Request, who: Person, schedule_id: UUID, span: Range) -> Backfilled:
     """Fire for all its times in a span of the past that have no run."""
-
-    def times(found: Schedule, now: datetime) -> list[datetime]:
-        if span.until > now or span.since > span.until:
-            raise BadInput("A backfill goes from an earlier to a later instant, neither of them in the future.")
-        begin = span.since.astimezone(UTC) - timedelta(microseconds=1)
-        found_times = list(islice(firing.between(found, begin, span.until.astimezone(UTC)), MOST_BACKFILLED + 1))
-        if len(found_times) > MOST_BACKFILLED:
-            raise BadInput(f"There are more than {MOST_BACKFILLED} fire times in that span. Take a shorter one.")
-        return found_times
-
-    submitted, wanted = await _fire(services_of(request), who, schedule_id, times, MadeBy.BACKFILL)
-    return Backfilled(fire_times=wanted, submitted=submitted)
+    services = services_of(request)
+    ends, now = (span.since, span.until), services.db.now()
+    made, times = await services.sql.write(
+        scheduling.backfill, services.registry, who.user_id, schedule_id, ends, now, services.outbox.reserve
+    )
+    _tell(services, made)
+    return Backfilled(fire_times=times, submitted=made.submitted)
 
 
 @router.get("/{schedule_id}/next", responses=problems(404))
@@ -325,8 +290,9 @@ async def next_times(
 ) -> UpcomingTimes:
     """When it fires next, and where the clock of its time zone is moved in between."""
     services = services_of(request)
-    found: Schedule = await services.sql.read(_find, who.user_id, schedule_id)
-    return UpcomingTimes(items=upcoming(found, services.db.now(), n))
+    found = await services.sql.read(scheduling.find, who.user_id, schedule_id)
+    times = scheduling.upcoming(found, n, services.db.now())
+    return UpcomingTimes(items=[UpcomingView.model_validate(one, from_attributes=True) for one in times])
 
 
 @router.get("/{schedule_id}/runs", responses=problems(404))
@@ -345,35 +311,15 @@ async def list_runs(
 
 
 def view(one: Schedule) -> ScheduleView:
+    """The schedule as every door shows it."""
     shown = {name: getattr(one, name) for name in ScheduleView.model_fields}
     return ScheduleView(**{**shown, "input": json.loads(one.input)})
 
 
-def upcoming(one: Schedule, now: datetime, number: int) -> list[Upcoming]:
-    """The next fire times, each with what happened to the clock on the wall since the one before."""
-    zone = ZoneInfo(one.timezone)
-    found: list[Upcoming] = []
-    before = now
-    at = one.next_fire_at
-    recurrence = one.recurrence()
-    while at is not None and len(found) < number:
-        local, was = at.astimezone(zone), before.astimezone(zone)
-        found.append(Upcoming(fire_at=at, local=local.isoformat(), clock_moved=_moved(was, local)))
-        before, at = at, one.next_after(at, recurrence)
-    return found
-
-
-def _moved(before: datetime, after: datetime) -> str | None:
-    by = (after.utcoffset() or timedelta()) - (before.utcoffset() or timedelta())
-    if not by:
-        return None
-    minutes = int(abs(by).total_seconds() // 60)
-    return f"The clock was put {'forward' if by > timedelta() else 'back'} by {minutes} minutes."
-
-
-def _made(user_id: UUID, new: NewSchedule, now: datetime) -> Schedule:
-    given = new.model_dump(exclude={"input"})
+def made_of(user_id: UUID, new: NewSchedule, now: datetime) -> Schedule:
+    """The schedule that somebody wants, not yet checked."""
     return Schedule(
+        **new.model_dump(exclude={"input"}),
         id=new_id(),
         user_id=user_id,
         input=json.dumps(new.input),
@@ -383,17 +329,16 @@ def _made(user_id: UUID, new: NewSchedule, now: datetime) -> Schedule:
         version=1,
         created_at=now,
         updated_at=now,
-        **given,
     )
 
 
-def _changes(change: ScheduleChange) -> dict[str, Any]:
+def _columns(change: ScheduleChange) -> dict[str, Any]:
     """The columns that a change sets."""
     given = change.model_dump(exclude_unset=True, exclude={"version"})
     may_be_null = {"starts_at", "ends_at"}
     values = {name: value for name, value in given.items() if value is not None or name in may_be_null}
-    if timing := {"cron", "every_s", "at"} & set(values):
-        values = dict.fromkeys(("cron", "every_s", "at")) | values
+    if timing := set(scheduling.TIMING) & set(values):
+        values = dict.fromkeys(scheduling.TIMING) | values
         if len(timing) > 1:
             raise BadInput("Give exactly one of cron, every_s and at.")
     if "input" in values:
@@ -401,117 +346,27 @@ def _changes(change: ScheduleChange) -> dict[str, Any]:
     return values
 
 
-def _with(found: Schedule, values: dict[str, Any]) -> Schedule:
-    now_is = {name: getattr(found, name) for name in Schedule.__slots__}
-    return Schedule(**(now_is | values))
-
-
-def _checked(services: Services, wanted: Schedule, now: datetime) -> Schedule:
-    """The schedule with its input validated and its next fire time.
-
-    Raises:
-        NotFound: There is no such action.
-        BadInput: The input, the zone or the times make no sense.
-    """
-    action = services.registry.find(wanted.action)
-    text = checked(action.input, json.loads(wanted.input))
-    try:
-        ZoneInfo(wanted.timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise BadInput(f"There is no time zone {wanted.timezone!r}; one is called such as Europe/Berlin.") from None
-    next_fire_at = wanted.next_after(now) if wanted.enabled else None
-    if wanted.enabled and next_fire_at is None:
-        raise BadInput("It would never fire: there is no fire time from now on, within its start and end.")
-    _refuse_floods(wanted, now)
-    return _with(wanted, {"input": text, "next_fire_at": next_fire_at})
-
-
-def _refuse_floods(wanted: Schedule, now: datetime) -> None:
-    if wanted.catch_up != CatchUp.ALL:
-        return
-    until = now + timedelta(seconds=wanted.catch_up_within_s)
-    found = sum(1 for _ in islice(firing.between(wanted, now, until), MOST_CAUGHT_UP + 1))
-    if found > MOST_CAUGHT_UP:
-        detail = f"catch_up `all` within {wanted.catch_up_within_s} s may mean more than {MOST_CAUGHT_UP} jobs at once."
-        raise BadInput(f"{detail} Choose a shorter catch_up_within_s, or `once`.")
-
-
-def _add(conn: sa.Connection, made: Schedule, now: datetime) -> Schedule:
-    if schedules.count(conn, made.user_id) >= MOST_SCHEDULES:
-        raise TooMany(f"A user has at most {MOST_SCHEDULES} schedules. Remove one first.")
-    schedules.add(conn, made)
-    audit.append(conn, [Entry(Event.SCHEDULE_ADDED, str(made.id), made.user_id, {"action": made.action})], now)
-    return made
-
-
-def _find(conn: sa.Connection, user_id: UUID, schedule_id: UUID, *, locked: bool = False) -> Schedule:
-    found = schedules.get(conn, user_id, schedule_id, locked=locked)
-    if found is None:
-        raise NotFound(f"You have no schedule {schedule_id}.")
-    return found
-
-
-async def _change(
-    request: Request,
-    who: Identity,
-    schedule_id: UUID,
-    values_of: Callable[[sa.Connection, Schedule, datetime], dict[str, Any]],
-) -> ScheduleView:
-    services = services_of(request)
-
-    def change(conn: sa.Connection) -> Schedule:
-        now = services.db.now()
-        found = _find(conn, who.user_id, schedule_id, locked=True)
-        values = values_of(conn, found, now) | {"version": found.version + 1, "updated_at": now}
-        schedules.change(conn, schedule_id, values)
-        _note(conn, Event.SCHEDULE_CHANGED, who, schedule_id, now)
-        return _find(conn, who.user_id, schedule_id)
-
-    return view(await services.sql.write(change))
-
-
-async def _fire(
-    services: Services,
-    who: Identity,
-    schedule_id: UUID,
-    times_of: Callable[[Schedule, datetime], list[datetime]],
-    made_by: MadeBy,
-) -> tuple[int, int]:
-    """Submits the jobs; how many, and of how many fire times."""
-
-    def fire(conn: sa.Connection) -> tuple[firing.Made, int]:
-        now = services.db.now()
-        found = _find(conn, who.user_id, schedule_id, locked=True)
-        times = times_of(found, now)
-        batch = firing.Batch(conn, services.registry, now)
-        batch.fire(found, times, made_by)
-        return batch.finish(services.outbox.reserve), len(times)
-
-    made, wanted = await services.sql.write(fire)
+def _tell(services: Services, made: Made) -> None:
     services.outbox.ring(made.rings)
     services.outbox.wake(made.changed)
-    return made.submitted, wanted
 
 
 async def _runs(services: Services, user_id: UUID, schedule_id: UUID, before: datetime | None, limit: int) -> RunPage:
     def read(conn: sa.Connection) -> RunPage:
-        _find(conn, user_id, schedule_id)
+        scheduling.find(conn, user_id, schedule_id)
         found = schedules.runs(conn, schedule_id, before, limit + 1)
-        items = [
-            RunView(
-                fire_at=run.fire_at,
-                outcome=Outcome(run.outcome),
-                detail=run.detail,
-                made_by=MadeBy(run.made_by),
-                job_id=run.job_id,
-                state=None if job is None else State(job.state),
-            )
-            for run, job in found[:limit]
-        ]
+        items = [_run(run, job) for run, job in found[:limit]]
         return RunPage(items=items, next=items[-1].fire_at if len(found) > limit else None)
 
     return await services.sql.read(read)
 
 
-def _note(conn: sa.Connection, event: Event, who: Identity, schedule_id: UUID, now: datetime) -> None:
-    audit.append(conn, [Entry(event, str(schedule_id), who.user_id)], now)
+def _run(run: Run, job: Job | None) -> RunView:
+    return RunView(
+        fire_at=run.fire_at,
+        outcome=Outcome(run.outcome),
+        detail=run.detail,
+        made_by=MadeBy(run.made_by),
+        job_id=run.job_id,
+        state=None if job is None else State(job.state),
+    )

@@ -22,6 +22,7 @@ from api.cli import (
     preferences,
     processes,
     run,
+    schedules,
     user,
 )
 
@@ -43,6 +44,7 @@ app.command()(actions.actions)
 app.command()(run.run)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(approvals.app, name="approvals")
+app.add_typer(schedules.app, name="schedules")
 app.add_typer(preferences.app, name="preferences")
 app.add_typer(connections.app, name="connections")
 app.add_typer(audit.app, name="audit")
