@@ -200,9 +200,13 @@ def _declared(name: str, kind: type[D]) -> Iterator[D]:
 
 
 def _declared_actions(module: ModuleType) -> Iterator[AnyAction]:
+    """Its own, and those it imports from files beside it: a domain with many actions has several."""
+    folder = module.__name__.rpartition(".")[0]
     for value in vars(module).values():
-        if isinstance(value, Action) and value.function.__module__ == module.__name__:
-            yield value
+        if isinstance(value, Action):
+            declared_in = value.function.__module__
+            if declared_in == module.__name__ or (folder and declared_in.rpartition(".")[0] == folder):
+                yield value
 
 
 def _declared_rates(actions: Iterable[AnyAction]) -> dict[str, Rate]:

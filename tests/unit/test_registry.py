@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from pydantic import Field, SecretStr
 
 from llmcoder import ConnectionKind, Context, DeclarationError, Effect, Model, action
 from llmcoder.rate import Rate
-from llmcoder.registry import AnyAction, Registry
+from llmcoder.registry import AnyAction, Registry, _declared_actions
 
 
 class Note(Model):
@@ -88,6 +89,16 @@ def test_what_an_action_of_several_kinds_may_not_say(same: bool, more: dict[str,
 
 def test_what_brings_in_the_words_of_others_is_known_by_name() -> None:
     assert Registry([declared("email.read", outside=True), declared("email.draft")]).outside == {"email.read"}
+
+
+def test_a_domain_may_have_actions_in_several_files_and_takes_none_of_another_domain() -> None:
+    own, beside, foreign = declared("pastes.a"), declared("pastes.b"), declared("jira.c")
+    own.function.__module__ = "tasks.pastes.actions"
+    beside.function.__module__ = "tasks.pastes.index_actions"
+    foreign.function.__module__ = "tasks.jira.actions"
+    module = ModuleType("tasks.pastes.actions")
+    vars(module).update(own=own, beside=beside, foreign=foreign)
+    assert list(_declared_actions(module)) == [own, beside]
 
 
 @pytest.mark.parametrize(("calls", "per_s"), [(0, 60), (-1, 60), (1, 0), (1, -1)])
