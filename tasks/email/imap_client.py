@@ -21,7 +21,7 @@ from llmcoder.errors import ActionError, BadInput, Forbidden, NeedsReconnect, Re
 from llmcoder.net.line import Broken, Line, Silent
 from tasks.email import imap_errors
 from tasks.email.imap_connection import ImapAccount, Server
-from tasks.email.imap_wire import TooMuch, Wire, client_over, quoted, search
+from tasks.email.imap_wire import TooMuch, Wire, client_over, is_garbage, quoted, search
 from tasks.email.mail_line import dial, start_tls
 
 GOODBYE_WITHIN_S = 2.0
@@ -128,15 +128,15 @@ class ImapSession:
         user, password = server.user, server.password.get_secret_value()
         with self._mapped("to say what it can"):
             can = self._wire.capability_words()
-        with self._mapped("to sign in", imap_errors.of_refused_login):
+        with self._mapped("to sign in", imap_errors.of_refused_login):  # the library's own takes a lost line for a no
             if "AUTH=PLAIN" in can:  # takes every character, as LOGIN does not
-                self._client.plain_login(user, password)
+                self._wire.authenticate("PLAIN", lambda _: f"\0{user}\0{password}".encode())
             elif "LOGINDISABLED" in can:
                 raise NeedsReconnect(f"{self.host} takes no password without TLS. Connect it with tls or starttls.")
             elif not (user + password).isascii():
                 raise NeedsReconnect(f"{self.host} takes only ASCII in user and password.")
             else:
-                self._client.login(quoted(user), password)
+                self._wire.login(quoted(user), password)
 
     @property
     def host(self) -> str:
@@ -278,6 +278,9 @@ class ImapSession:
             self.over = True
             raise self._ended(error) from error
         except imaplib.IMAP4.error as error:
+            if is_garbage(error):
+                self.over = True
+                raise imap_errors.of_garbage(self.host) from error
             raise refused(self.host, doing, self._said(error)) from error
         except BaseException as error:
             self.over = True

@@ -82,6 +82,13 @@ def client_over(wire: Wire) -> Any:
     return client
 
 
+def is_garbage(error: imaplib.IMAP4.error) -> bool:
+    """Whether the library could not read an answer, rather than that the answer was no."""
+    from imapclient.exceptions import ProtocolError
+
+    return isinstance(error, ProtocolError)
+
+
 def search(client: Any, criteria: Sequence[str]) -> list[int]:
     """UIDs of the messages in the open folder that meet all criteria.
 

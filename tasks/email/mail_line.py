@@ -49,16 +49,19 @@ def dial(server: Server, caller: Caller, check: Callable[[], None] | None) -> Li
     budget = Budget(max(caller.remaining_s - SPARE_S, 0.0), check)
     line = Line(server.host, server.port, allow=allow, ports=PORTS, budget=budget, step_s=STEP_S)
     if server.security == "tls":
-        start_tls(line, caller)
+        try:
+            start_tls(line, caller)
+        except BaseException:
+            line.close()
+            raise
     return line
 
 
 def start_tls(line: Line, caller: Caller) -> None:
-    """Go on in TLS; raises as `dial` does."""
+    """Go on in TLS; raises as `dial` does, and then the connection is of no use."""
     try:
         line.start_tls(_context(caller))
     except BadInput as error:
-        line.close()
         hint = "An operator may add its authority with MAIL_CA_FILE."
         raise Refused(f"{error.detail} Nothing was sent. {hint}") from error
 

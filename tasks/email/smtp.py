@@ -57,7 +57,7 @@ class _OverLine(smtplib.SMTP):
         self.file: Any = line
 
     def send(self, s: Any) -> None:
-        self.sock.sendall(s.encode("ascii") if isinstance(s, str) else s)
+        self.sock.sendall(s.encode(self.command_encoding) if isinstance(s, str) else s)
 
     def close(self) -> None:
         self.sock.close()
@@ -215,7 +215,7 @@ class Submission:
         except (Silent, Broken, smtplib.SMTPServerDisconnected) as error:
             why = "did not answer in time" if _was_silent(error) else "closed the connection"
             raise Transient(f"{host} {why}; nothing was sent.") from error
-        except (smtplib.SMTPException, ValueError) as error:
+        except smtplib.SMTPException as error:
             raise Transient(f"{host} answered something that is not SMTP; nothing was sent.") from error
 
     def _expect(self, answer: tuple[int, bytes], doing: str, good: int = 0) -> None:

@@ -149,11 +149,13 @@ class Behaviour:
     """How the SMTP server behaves; `MailServer.behave` sets it for a while.
 
     Attributes:
+        sender: Its answer to any sender instead of taking it.
         refuse: Recipients that it does not take, with its answer.
         data: Its answer to a mail instead of taking it.
         silent: It takes the mail and never says so; as long as this is not set.
     """
 
+    sender: str | None = None
     refuse: dict[str, str] = field(default_factory=dict)
     data: str | None = None
     silent: threading.Event | None = None
@@ -163,7 +165,16 @@ class _Handler:
     def __init__(self, server: MailServer) -> None:
         self._server = server
 
-    async def handle_RCPT(  # noqa: N802 (aiosmtpd's name)
+    async def handle_MAIL(  # noqa: N802 (aiosmtpd's name)
+        self, smtp: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if (answer := self._server.behaviour.sender) is not None:
+            return answer
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
+
+    async def handle_RCPT(  # noqa: N802
         self, smtp: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         if (answer := self._server.behaviour.refuse.get(address)) is not None:
