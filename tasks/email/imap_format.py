@@ -208,7 +208,8 @@ def special(folders: Sequence[Folder], use: str, chosen: str | None) -> str | No
     """The name of the folder for a use: as the account says, as the server says, or by its name."""
     if chosen is not None:
         return chosen
-    flagged = next((one.name for one in folders if use in one.flags), None)
+    uses = (ARCHIVE, ALL) if use == ARCHIVE else (use,)  # where all mail stands in one folder, that is the archive
+    flagged = next((one.name for wanted in uses for one in folders if wanted in one.flags), None)
     if flagged is not None:
         return flagged
     named = {(_last_part(one).casefold()): one.name for one in reversed(folders)}
