@@ -467,8 +467,8 @@ def _make_certificates(folder: Path) -> None:
         .add_extension(signer, critical=False)
         .sign(authority_key, hashes.SHA256())
     )
+    # not `localhost`: a name that it is not good for
     names: list[x509.GeneralName] = [
-        x509.DNSName("localhost"),
         x509.DNSName("mail.example.org"),
         x509.IPAddress(ipaddress.ip_address(HOST)),
     ]
