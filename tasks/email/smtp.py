@@ -77,6 +77,7 @@ class Submission:
         self._server = account.smtp
         self._caller = caller
         self._check = check
+        self._in_mail = False
         self._ended = False
         self._line = dial(self._server, caller, self._look)
         try:
@@ -158,8 +159,10 @@ class Submission:
         """
         with self._mapped():
             self._expect(self._smtp.docmd("DATA"), "the mail", good=354)
+            self._in_mail = True
             self._line.sendall(_stuffed(raw))
         answer = self._end()
+        self._in_mail = False
         if answer[0] // 100 != 2:
             raise self._error(*answer, "the mail")
 
@@ -180,10 +183,11 @@ class Submission:
         return answer
 
     def close(self) -> None:
-        """Say goodbye if that is quick, and hang up."""
+        """Say goodbye if that is quick, and hang up; in the middle of a mail a goodbye would be a part of it."""
         self._line.step_s = 2.0
-        with suppress(OSError, smtplib.SMTPException, ActionError):
-            self._smtp.docmd("QUIT")
+        if not self._in_mail:
+            with suppress(OSError, smtplib.SMTPException, ActionError):
+                self._smtp.docmd("QUIT")
         self._line.close()
 
     def _refuse_too_large(self, size_bytes: int) -> None:
