@@ -82,6 +82,8 @@ class Contract:
 
         path, _, query = target.partition("?")
         kept = {name: value for name, value in headers.items() if name not in ("host", "content-length")}
+        # Cloud takes basic or OAuth, and the validator knows no OAuth; that there is one of them is checked by us.
+        kept |= {"authorization": "Basic eDp5"} if "authorization" in kept else {}
         builder = EnvironBuilder(path=unquote(path), query_string=query, base_url=self.ORIGIN, method=method,
                                  headers=list(kept.items()), data=body or None)  # fmt: skip
         request = Request(builder.get_environ())

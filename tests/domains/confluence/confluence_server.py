@@ -216,7 +216,7 @@ class Confluence:
 
     def create(self, space: KeptSpace, title: str, storage: str, parent_id: str | None) -> KeptPage:
         self._check_title(space, title, None)
-        _check_storage(storage)
+        check_storage(storage)
         if parent_id is not None and (parent_id not in self.pages or self.pages[parent_id].space is not space):
             raise Refusal(404 if parent_id not in self.pages else 400, "Parent page does not exist in this space")
         return self.add(space.key, title, storage, parent_id)
@@ -227,7 +227,7 @@ class Confluence:
             current = f"Version must be incremented on update. Current version is: {page.now.number}"
             raise Refusal(409, current)
         self._check_title(page.space, title, page)
-        _check_storage(storage)
+        check_storage(storage)
         return self.edit(page_id, storage, title, "a-1", message)
 
     def current(self, page_id: str) -> KeptPage:
@@ -604,7 +604,7 @@ def _has_status(page: KeptPage, query: Query) -> bool:
     return page.status in wanted or ("any" in wanted and page.status in ("current", "trashed"))
 
 
-def _check_storage(storage: str) -> None:
+def check_storage(storage: str) -> None:
     """Confluence refuses what is not well-formed, with the entities of HTML known."""
 
     def known(found: re.Match[str]) -> str:
@@ -652,9 +652,8 @@ class Exchange(BaseHTTPRequestHandler):
         if fault.does.startswith("do_then"):
             confluence.answer(self.command, self.path, body, headers.get("authorization", ""))
         if fault.does == "refuse":
-            return self._send(
-                fault.status, fault.body or _complaint(self.path, fault.status, "the reason"), fault.headers
-            )
+            told = _complaint(self.path, fault.status, "the reason") if fault.body is None else fault.body
+            return self._send(fault.status, told, fault.headers)
         if fault.does == "login_page":
             page = b"<html><form>Log in: <input name='os_username'></form></html>"
             return self._send(200, page, {"content-type": "text/html;charset=UTF-8"})
@@ -760,7 +759,7 @@ def confluence_on_loopback() -> Iterator[Confluence]:
     thread.start()
     try:
         yield confluence
-        assert confluence.violations == []
+        assert confluence.violations == [], "\n".join(confluence.violations)
     finally:
         confluence.over.set()
         server.shutdown()
