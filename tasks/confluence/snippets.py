@@ -14,7 +14,6 @@ LOOKED_AT_CHARS = 60_000
 ANALYSED = 4
 
 _SPACE = re.compile(r"\s+")
-_NOT_WITHIN = r"(?<![^\W_])"
 
 
 def snippet(text: str, words: Sequence[Word]) -> str:
@@ -54,19 +53,15 @@ def found(text: str, words: Sequence[Word]) -> Iterator[tuple[int, int, Word]]:
 def _promising(text: str, words: Sequence[Word]) -> list[tuple[int, str]]:
     """The stretches of a text, each with how many of the words it seems to have, the most first.
 
-    To look for the words' beginnings costs a tenth of analysing.
+    To look for the letters that a word begins with costs a hundredth of analysing.
     """
-    begins = [re.compile(_where_a_word_begins(word.term)) for word in words]
+    begins = [_beginning(word.term) for word in words]
     seeming = [
-        (sum(1 for pattern in begins if pattern.search(plain)), stretch)
+        (sum(1 for begin in begins if begin in plain), stretch)
         for stretch in _stretches(text)
         for plain in [folded(stretch)]
     ]
     return sorted(seeming, key=lambda one: -one[0])
-
-
-def _where_a_word_begins(term: str) -> str:
-    return f"{_NOT_WITHIN if term.isascii() else ''}{re.escape(_beginning(term))}"
 
 
 def _beginning(term: str) -> str:
