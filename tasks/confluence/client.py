@@ -9,11 +9,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from llmcoder.connection import Caller, Connection
 from llmcoder.context import Context
@@ -44,6 +45,11 @@ class Wire(BaseModel):
     """What the site sends: members that we do not read may be anything, ids may be numbers."""
 
     model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_left_out(cls, sent: Any) -> Any:
+        return {name: value for name, value in sent.items() if value is not None} if isinstance(sent, dict) else sent
 
 
 class Rest:
@@ -79,6 +85,7 @@ class Rest:
             ActionError: What `errors.error_of` makes of a refusal.
         """
         answer = self._read(f"{self.base_url}{path}{_query(query)}", self._limits(LARGEST_ANSWER_BYTES))
+        self._judge(answer, writes=False)
         return _parsed(kind, answer, Transient(f"{self.site} answered with something else than {kind.__name__}."))
 
     def send(self, kind: type[W], method: str, path: str, body: object = None) -> W:
@@ -90,13 +97,18 @@ class Rest:
             ActionError: What `errors.error_of` makes of a refusal.
         """
         content = None if body is None else json.dumps(body).encode()
-        answer = self._proven(method, f"{self.base_url}{path}", content, self._limits(LARGEST_ANSWER_BYTES))
+        # A redirect would make a GET of it, whose answer says nothing of what was done.
+        limits = replace(self._limits(LARGEST_ANSWER_BYTES), redirects=0)
+        answer = self._proven(method, f"{self.base_url}{path}", content, limits)
         self._judge(answer, writes=True)
         lost = Uncertain(f"{self.site} has probably done it, but its answer could not be read.")
         return _parsed(kind, answer, lost)
 
-    def load(self, path: str, max_bytes: int) -> bytes:
+    def load(self, path: str, media_type: str, max_bytes: int) -> bytes:
         """The content of a file, from an address of the site; media servers that it redirects to see no token.
+
+        Args:
+            media_type: What the file is said to be; a login page in its place is known by that.
 
         Raises:
             Refused: It is larger, or stands elsewhere.
@@ -105,20 +117,20 @@ class Rest:
         if urlsplit(url)[:2] != urlsplit(self.base_url)[:2]:
             raise Refused(f"{self.site} keeps that file at another site, which is not asked.")
         try:
-            return self._read(url, self._limits(max_bytes), any_kind=True).body
+            answer = self._read(url, self._limits(max_bytes))
         except BadInput as error:
             raise Refused(f"The file could not be loaded: {error.detail}") from error
+        if answer.status >= 300 or "html" not in media_type:
+            self._judge(answer, writes=False)
+        return answer.body
 
-    def _read(self, url: str, limits: Limits, *, any_kind: bool = False) -> Response:
+    def _read(self, url: str, limits: Limits) -> Response:
         if self._ctx is not None:
             self._ctx.check()
         try:
-            answer = self._proven("GET", url, None, limits)
+            return self._proven("GET", url, None, limits)
         except Uncertain as error:
             raise Transient(f"{error.detail} Asking again does no harm.") from error
-        if not (any_kind and answer.status < 300):
-            self._judge(answer, writes=False)
-        return answer
 
     def _proven(self, method: str, url: str, content: bytes | None, limits: Limits) -> Response:
         """One exchange, and once more with a new token where the first is refused: a 401 has done nothing."""
@@ -129,7 +141,7 @@ class Rest:
         return answer
 
     def _exchange(self, method: str, url: str, content: bytes | None, limits: Limits, proof: str) -> Response:
-        headers = {"authorization": proof, "accept": "application/json" if method != "GET" else "*/*"}
+        headers = {"authorization": proof, "accept": "application/json, */*;q=0.1"}
         if content is not None:
             headers["content-type"] = "application/json"
         check = self._ctx.check if self._ctx is not None and method == "GET" else None
@@ -154,6 +166,12 @@ class Rest:
             wire_bytes=largest_bytes,
             decoded_bytes=largest_bytes,
         )
+
+
+def page_url(base: str | None, webui: str | None, page_id: str, site: str) -> str:
+    """Where people read a page: as the site says it, where that is an address and not something else."""
+    base = base if base and base.startswith(("http://", "https://")) else site
+    return f"{base}{webui if webui and webui.startswith('/') else f'/pages/viewpage.action?pageId={page_id}'}"
 
 
 def _query(query: Query | None) -> str:

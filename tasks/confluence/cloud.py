@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 from pydantic import Field
 
 from llmcoder.errors import ActionError, NotFound, Refused, Uncertain
-from tasks.confluence.client import Query, Rest, Wire
+from tasks.confluence.client import Query, Rest, Wire, page_url
 from tasks.confluence.errors import Conflict, TitleTaken
 from tasks.confluence.markers import changed_meanwhile, is_marked, marked
 from tasks.confluence.site import Edit, Site
@@ -173,7 +173,7 @@ class Cloud(Site):
     def find(self, space_key: str, title: str) -> PageHead | None:
         (space,) = self.spaces([space_key])
         found = self._titled(space, title, ("current",))
-        return next((self._head(page) for page in found), None)
+        return next((self._head(page) for page in found if page.title.casefold() == title.casefold()), None)
 
     def edits(self, page_id: str, since: int) -> list[Edit]:
         query = {"sort": "-modified-date", "limit": EDITS_SHOWN}
@@ -197,7 +197,7 @@ class Cloud(Site):
     def download(self, attachment: Attachment, max_bytes: int) -> bytes:
         if attachment.size_bytes > max_bytes:
             raise Refused(f"{attachment.title} has {attachment.size_bytes} bytes, which is too large.")
-        return self._rest.load(attachment.download_path, max_bytes)
+        return self._rest.load(attachment.download_path, attachment.media_type, max_bytes)
 
     # --- writing
 
@@ -313,14 +313,13 @@ class Cloud(Site):
         self._keys |= {space.id: space.key for space in spaces}
 
     def _head(self, page: WirePage, base: str | None = None) -> PageHead:
-        where = page.links.webui or f"/pages/viewpage.action?pageId={page.id}"
         return PageHead(
             id=page.id,
             space_key=self._keys.get(page.space_id, ""),
             title=page.title,
             version=page.version.number,
             updated_at=page.version.created_at,
-            url=f"{page.links.base or base or f'{self.url}/wiki'}{where}",
+            url=page_url(page.links.base or base, page.links.webui, page.id, f"{self.url}/wiki"),
             parent_id=page.parent_id,
         )
 

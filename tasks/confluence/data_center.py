@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 from pydantic import Field
 
 from llmcoder.errors import BadInput, NotFound, Refused, Uncertain
-from tasks.confluence.client import Rest, Wire
+from tasks.confluence.client import Rest, Wire, page_url
 from tasks.confluence.errors import Conflict, TitleTaken
 from tasks.confluence.markers import changed_meanwhile, is_marked, marked
 from tasks.confluence.site import Edit, Site
@@ -172,7 +172,8 @@ class DataCenter(Site):
         return self._page(found)
 
     def find(self, space_key: str, title: str) -> PageHead | None:
-        return next((self._page(page).head for page in self._titled(space_key, title, "current")), None)
+        found = self._titled(space_key, title, "current")
+        return next((self._page(page).head for page in found if page.title.casefold() == title.casefold()), None)
 
     def edits(self, page_id: str, since: int) -> list[Edit]:
         """The newest only: older ones would cost a request each."""
@@ -193,7 +194,7 @@ class DataCenter(Site):
     def download(self, attachment: Attachment, max_bytes: int) -> bytes:
         if attachment.size_bytes > max_bytes:
             raise Refused(f"{attachment.title} has {attachment.size_bytes} bytes, which is too large.")
-        return self._rest.load(attachment.download_path, max_bytes)
+        return self._rest.load(attachment.download_path, attachment.media_type, max_bytes)
 
     # --- writing
 
@@ -299,14 +300,13 @@ class DataCenter(Site):
         return page.version.number > 1 and is_marked(self.page(page.id, 1).storage, marker)
 
     def _page(self, page: WirePage, space_key: str = "", base: str | None = None) -> Page:
-        where = page.links.webui or f"/pages/viewpage.action?pageId={page.id}"
         head = PageHead(
             id=page.id,
             space_key=page.space.key if page.space else space_key,
             title=page.title,
             version=page.version.number,
             updated_at=page.version.when,
-            url=f"{page.links.base or base or self.url}{where}",
+            url=page_url(page.links.base or base, page.links.webui, page.id, self.url),
             parent_id=page.ancestors[-1].id if page.ancestors else None,
         )
         return Page(head, page.body.storage.value)

@@ -29,6 +29,7 @@ REASON_LIMIT = 300
 LOGIN_REASON = "x-seraph-loginreason"
 
 _TITLE_TAKEN = re.compile(r"page with this title already exists|page already exists with the (same )?title", re.I)
+_LOGIN = re.compile(r"log-?in|sign-?in|sso|saml", re.I)
 _NOT_NEXT_VERSION = re.compile(r"version must be incremented|current version is|stale|conflict", re.I)
 
 
@@ -73,7 +74,7 @@ def error_of(
         case _ if status >= 500:
             return _of_failure(status, headers, said, site, writes)
         case _ if status < 400:
-            return Refused(f"{site} sends us elsewhere ({status}); correct the site's address.")
+            return _of_redirect(headers.get("location", ""), site)
     return Refused(f"{site} refused with {status}: {said}")
 
 
@@ -90,6 +91,12 @@ def _unless_data(headers: Mapping[str, str], site: str) -> ActionError | None:
     return NeedsReconnect(
         f"{site} shows its login page to this account's token. Connect it again, or correct the site."
     )
+
+
+def _of_redirect(location: str, site: str) -> ActionError:
+    if _LOGIN.search(location):
+        return NeedsReconnect(f"{site} sends this account's token to its login page. Connect it again.")
+    return Refused(f"{site} sends us elsewhere, so nothing was done; correct the site's address.")
 
 
 def _of_input(status: int, said: str) -> ActionError:

@@ -186,6 +186,46 @@ def test_a_cancelled_job_stops_reading_and_does_not_stop_writing(confluence: Con
     assert len(confluence.titled("New")) == 1
 
 
+@both
+@pytest.mark.parametrize(
+    ("method", "to", "error"),
+    [
+        ("POST", "/login.action?os_destination=x", NeedsReconnect),
+        ("POST", "/elsewhere", Refused),
+        ("PUT", "/elsewhere", BadInput),
+        ("DELETE", "/elsewhere", BadInput),
+    ],
+)
+def test_a_write_that_is_redirected_has_done_nothing_and_is_not_sent_on(
+    confluence: Confluence, kind: str, method: str, to: str, error: type[ActionError]
+) -> None:
+    confluence.next(method, "refuse", 302, location=to)
+    assert type(raised(confluence, kind, method)) is error
+    assert len(confluence.seen) == 1
+
+
+def test_a_login_page_in_place_of_a_file_is_not_its_content(confluence: Confluence) -> None:
+    page = confluence.add("OPS", "Title")
+    confluence.attach(page.id, "a.txt", "text/plain", b"x")
+    wiki = site(confluence)
+    (file,) = wiki.attachments(page.id)
+    confluence.next("GET /wiki/download", "login_page")
+    with pytest.raises(NeedsReconnect):
+        wiki.download(file, 1000)
+
+
+@both
+def test_members_that_are_null_are_as_if_left_out(confluence: Confluence, kind: str) -> None:
+    version = {"number": 1, "message": None, "createdAt": "2026-01-01T00:00:00Z", "when": "2026-01-01T00:00:00Z"}
+    page = {"id": 7, "title": "T", "spaceId": 100_001, "space": {"key": "OPS"}, "version": version | {"by": None}}
+    confluence.space("OPS")
+    odd = {"_links": {"base": "javascript:alert(1)//", "webui": "x"}, "body": None, "parentId": None}
+    confluence.next("GET", "refuse", 200, page | odd)
+    head = site(confluence, kind).page("7").head
+    assert (head.id, head.space_key, head.parent_id) == ("7", "OPS", None)
+    assert head.url.startswith(confluence.url)
+
+
 # --- what refusals say
 
 
