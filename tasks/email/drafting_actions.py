@@ -131,7 +131,9 @@ def draft_reply(wish: ReplyWish, ctx: Context) -> ReplyDrafts:
         thread = _thread(box, wish.id)
         answered = _answered(thread, wish.id)
         to, cc = reply_to(answered, box.address, to_all=wish.reply_all)
-        asked = Wish(box.address, f"in a {wish.tone} tone", LENGTHS[wish.length], wish.language, wish.instructions)
+        asked = Wish(
+            box.name or box.address, f"in a {wish.tone} tone", LENGTHS[wish.length], wish.language, wish.instructions
+        )
         texts, written = replies([mail for _, mail in thread], asked, wish.variants, ctx)
         ids = (
             [_kept(box, wish, answered, text, number, ctx) for number, text in enumerate(texts, 1)] if wish.save else []
@@ -228,7 +230,9 @@ def _kept(box: Mailbox, wish: ReplyWish, answered: Mail, text: str, number: int,
     """The id of the draft; the same one, however often the job is tried."""
     to, cc = reply_to(answered, box.address, to_all=wish.reply_all)
     references = references_of(answered)
-    letter = Letter(Address(box.address), to, reply_subject(answered.subject), text, cc=cc, references=references)
-    own = message_id(ctx.job_id, box.address, number)
+    letter = Letter(
+        Address(box.address, box.name), to, reply_subject(answered.subject), text, cc=cc, references=references
+    )
+    own_id = message_id(ctx.job_id, box.address, number)
     thread_id = box.message(wish.id).thread_id
-    return box.save_draft(build(letter, own, datetime.now(UTC)), thread_id).id
+    return box.save_draft(build(letter, own_id, datetime.now(UTC)), thread_id).id

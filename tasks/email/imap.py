@@ -51,6 +51,7 @@ class ImapMailbox(Mailbox):
 
     def __init__(self, account: ImapAccount, caller: Caller, check: Callable[[], None] | None = None) -> None:
         self.address = account.address
+        self.name = account.name or ""
         self._folders = Folders(account, caller, check)
         self._sending = Sending(account, caller, check, self._folders)
 

@@ -120,6 +120,8 @@ class Mailbox(ABC):
 
     #: The account's own address.
     address: str
+    #: Whose name mails carry beside it, where that is known.
+    name: str = ""
 
     def __enter__(self) -> Mailbox:
         return self

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
+from email.parser import BytesHeaderParser
 from email.utils import getaddresses, parsedate_to_datetime
 
 LONGEST_TEXT_CHARS = 100_000
@@ -22,6 +23,7 @@ LONGEST_HTML_CHARS = 200_000
 MOST_HTML_CHARS = 2_000_000
 LONGEST_HEADER_CHARS = 2_000
 MOST_PARTS = 500
+LONGEST_HEAD_BYTES = 1_000_000
 MOST_ADDRESSES = 500
 MOST_ATTACHMENTS = 100
 SNIPPET_CHARS = 200
@@ -101,7 +103,7 @@ def read(raw: bytes) -> Mail:
         message = email.message_from_bytes(raw)
         parts = list(_parts(message))
     except (RecursionError, ValueError, LookupError, TypeError, AttributeError):  # nested beyond all reason, or worse
-        message, parts = email.message_from_bytes(raw.split(b"\n\n", 1)[0] + b"\n\n"), []
+        message, parts = BytesHeaderParser().parsebytes(raw[:LONGEST_HEAD_BYTES]), []
     plain, html = _text_of(parts, "text/plain"), _text_of(parts, "text/html")
     text = plain if plain.strip() else as_text(html)
     return Mail(

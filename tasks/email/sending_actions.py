@@ -133,7 +133,7 @@ def send(mail: NewMail, ctx: Context) -> SentMail:
     """
     with mailbox(ctx) as box:
         letter = Letter(
-            Address(box.address),
+            Address(box.address, box.name),
             [parsed(one) for one in mail.to],
             mail.subject,
             mail.text,
@@ -162,15 +162,15 @@ def send_reply(reply: Reply, ctx: Context) -> SentMail:
         if reply.draft_id is not None:
             return _send_draft(box, reply.draft_id, ctx)
         original = read(stored.raw)
-        return _send(box, _answer(reply, original, box.address), stored.thread_id, ctx)
+        return _send(box, _answer(reply, original, box), stored.thread_id, ctx)
 
 
-def _answer(reply: Reply, original: Mail, own: str) -> Letter:
-    to, cc = reply_to(original, own, to_all=reply.reply_all)
+def _answer(reply: Reply, original: Mail, box: Mailbox) -> Letter:
+    to, cc = reply_to(original, box.address, to_all=reply.reply_all)
     if not to:
         raise BadInput("The mail does not say from whom it is, so nobody can be answered. Use email.send.")
     return Letter(
-        Address(own),
+        Address(box.address, box.name),
         to,
         reply_subject(original.subject),
         reply.text or "",

@@ -11,7 +11,7 @@ from datetime import datetime
 from email import policy
 from email.headerregistry import Address as MailAddress
 from email.message import EmailMessage
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime, getaddresses
 from uuid import UUID
 
 from llmcoder.errors import BadInput
@@ -120,7 +120,8 @@ def parsed(text: str) -> Address:
     Raises:
         BadInput: It is none.
     """
-    name, address = parseaddr(text)
+    found = getaddresses([text]) if text.isprintable() else []
+    name, address = found[0] if len(found) == 1 else ("", "")
     local, at, domain = address.rpartition("@")
     if not at or not local or not domain or re.search(r"[\s,;<>()\[\]\\\"\x00-\x1f]", address):
         raise BadInput(f"{text!r} is no mail address such as ann@example.org or Ann <ann@example.org>.")
