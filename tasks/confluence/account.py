@@ -30,7 +30,9 @@ class ConfluenceAccount(Model):
     )
     token: SecretStr | None = Field(None, description="API token (Cloud), or personal access token (Data Center).")
     cloud_id: str | None = Field(
-        None, pattern=r"^[0-9A-Za-z-]{1,64}$", description="Atlassian's id of a site that was signed in to."
+        None,
+        pattern=r"^[0-9A-Za-z-]{1,64}$",
+        description="Atlassian's id of the site, for an API token with scopes: see SITE/_edge/tenant_info.",
     )
     grant: Grant | None = None
 

@@ -208,7 +208,7 @@ def site_of(account: ConfluenceAccount, rest: Rest) -> Site:
 
     if not account.is_cloud:
         return DataCenter(rest)
-    return Cloud(rest, account.site.removesuffix("/wiki"), granted=account.grant is not None)
+    return Cloud(rest, account.site.removesuffix("/wiki"), by_id=account.cloud_id is not None)
 
 
 def rest_of(account: ConfluenceAccount, caller: Caller, proof: Authorization, ctx: Context | None = None) -> Rest:
@@ -218,7 +218,7 @@ def rest_of(account: ConfluenceAccount, caller: Caller, proof: Authorization, ct
     if settings.confluence_url is not None:
         http = http.allowing(urlsplit(settings.confluence_url).netloc)
     base = account.site
-    if account.grant is not None:
+    if account.is_cloud and account.cloud_id is not None:
         base = f"{settings.confluence_oauth_api_url}/ex/confluence/{account.cloud_id}/wiki"
     elif account.is_cloud:
         base = f"{account.site.removesuffix('/wiki')}/wiki"

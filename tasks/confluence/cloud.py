@@ -125,13 +125,13 @@ class Cloud(Site):
 
     Args:
         url: Where people find it.
-        granted: Whether the account was signed in to; files are had at another address then.
+        by_id: Whether Atlassian's API is asked, by the site's id; files are had at another address there.
     """
 
-    def __init__(self, rest: Rest, url: str, *, granted: bool = False) -> None:
+    def __init__(self, rest: Rest, url: str, *, by_id: bool = False) -> None:
         self.url = url
         self._rest = rest
-        self._granted = granted
+        self._by_id = by_id
         self._keys: dict[str, str] = {}
 
     # --- reading
@@ -325,7 +325,7 @@ class Cloud(Site):
 
     def _attachment(self, page_id: str, file: WireFile) -> Attachment:
         path = f"{self._rest.base_url}/rest/api/content/{quote(page_id)}/child/attachment/{quote(file.id)}/download"
-        if not self._granted:  # a token of one's own may be used where the browser goes
+        if not self._by_id:  # the site itself takes the token where browsers go
             path = self._rest.base_url + (file.links.download or file.download_link)
         return Attachment(file.id, page_id, file.title, file.media_type, file.file_size, file.version.number, path)
 

@@ -666,7 +666,7 @@ class Exchange(BaseHTTPRequestHandler):
             or self.confluence.anonymous
         ):
             return True
-        if self.path.startswith((GRANTED, "/me", "/oauth/")):
+        if self.path.startswith((GRANTED, "/me", "/oauth/")) and authorization.startswith("Bearer "):
             return authorization.removeprefix("Bearer ") in self.confluence.tokens
         if self.path.startswith(DATA_CENTER):
             return authorization == f"Bearer {TOKEN}"

@@ -220,6 +220,17 @@ def test_a_granted_account_reads_writes_and_loads_files_through_atlassian(conflu
     assert not [one for one in confluence.asked("/wiki/") if CLOUD_ID not in one]
 
 
+def test_an_api_token_with_scopes_works_by_the_sites_id(confluence: Confluence) -> None:
+    page = confluence.add("OPS", "Title")
+    confluence.attach(page.id, "a.txt", "text/plain", b"hello")
+    token = SecretStr(TOKEN)
+    account = ConfluenceAccount(site="https://acme.atlassian.net", email=EMAIL, token=token, cloud_id=CLOUD_ID)
+    ctx = context(confluence, credentials=account, settings=[registered(confluence)])
+    wiki = opened(ctx.connection(CONFLUENCE), ctx)
+    assert wiki.download(wiki.attachments(page.id)[0], 100) == b"hello"
+    assert who_am_i(account, ctx) == f"{EMAIL} at acme.atlassian.net"
+
+
 def test_a_token_that_ended_is_renewed_once_and_the_request_sent_again(confluence: Confluence) -> None:
     page = confluence.add("OPS", "Title")
     ctx = context(confluence, credentials=granted("ended"), settings=[registered(confluence)])
