@@ -267,3 +267,21 @@ def test_a_worker_that_dies_after_gmail_has_sent_does_not_send_twice(running, gm
     engine.start_worker()
     done = engine.until(UUID(job["id"]), State.SUCCEEDED, within_s=60)
     assert (json.loads(done.result), len(gmail.sent)) == ({"message_id": "<CA1@mail.gmail.com>"}, 1)
+
+
+def test_a_reply_whose_worker_dies_after_it_went_out_is_found_and_not_sent_again(running, gmail):
+    engine, _served, alice = running
+    gmail.receive("Lunch?")
+    gmail.next("POST /gmail/v1/users/me/messages/send", "do_then_silence")
+    gmail.index_lags = True
+    worker = engine.start_worker()
+    asked = {"prefer": "wait=20"}
+    listed = alice.get("/email/emails", headers=asked).json()
+    answered = listed["result"]["items"][0]
+    job = alice.post("/email/send_reply", json={"id": answered["id"], "text": "Yes."}).json()
+    eventually(lambda: gmail.sent, what="Gmail sends it")
+    worker.kill()
+    worker.wait(10)
+    engine.start_worker()
+    done = engine.until(UUID(job["id"]), State.SUCCEEDED, within_s=60)
+    assert (json.loads(done.result)["message_id"], len(gmail.sent)) == ("<CA1@mail.gmail.com>", 1)
