@@ -158,7 +158,7 @@ class Messenger:
             with reading(owed.WHAT) as conn:
                 waiting = [one.job for one in approvals.pending(conn, person.user_id, None, WAITING_AT_ONCE)]
             known = owed.known_approvals(person.user_id, [job.id for job in waiting])
-            for job in waiting:
+            for job in reversed(waiting):  # the oldest first
                 sha256 = approvals.sha256(job.input)
                 if f"{job.id}:{sha256}" not in known:
                     owed.owe_approval(person, job.id, sha256)
