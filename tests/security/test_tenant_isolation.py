@@ -259,7 +259,8 @@ def test_every_input_that_takes_an_id_is_known(served: Served) -> None:
 
 
 def test_without_a_good_token_a_door_answers_401(served: Served, doors: list[Door], world: World) -> None:
-    closed = [door for door in doors if str(door) not in PUBLIC and door.method != "WS"]
+    open_doors = PUBLIC | doors_of_hooks(served.app.state.services.registry)
+    closed = [door for door in doors if str(door) not in open_doors and door.method != "WS"]
     assert len(closed) > 20
     good = served.token(world.a)
     refused = [
@@ -276,6 +277,14 @@ def test_without_a_good_token_a_door_answers_401(served: Served, doors: list[Doo
                 assert answer.status_code == 401, (str(door), headers, answer.text)
                 assert answer.headers["www-authenticate"].startswith("Bearer"), str(door)
                 assert CANARY not in answer.text
+
+
+def test_a_hook_takes_nothing_that_its_provider_has_not_signed(served: Served, world: World) -> None:
+    """409 where there is nothing to prove a signature with."""
+    headers = {"authorization": f"Bearer {served.token(world.a)}"}
+    for hook in served.app.state.services.registry.hooks():
+        answer = httpx.post(f"{served.url}/{hook.path}", headers=headers, content=b"{}")
+        assert answer.status_code in (403, 409), (hook.path, answer.text)
 
 
 def test_doors_of_administrators_answer_403_to_others(served: Served, doors: list[Door], world: World) -> None:
