@@ -21,7 +21,9 @@ def main() -> None:
     parser.add_argument("--store", choices=("sqlite", "postgresql"), help="one store only; prints, writes nothing")
     parser.add_argument("--rounds", type=int, help=f"rounds of the whole ({ROUNDS})")
     parser.add_argument(
-        "--only", choices=("submit", "drain", "latency", "fairness"), help="one comparison; prints, writes nothing"
+        "--only",
+        choices=("submit", "drain", "latency", "fairness", "confluence-search"),
+        help="one comparison; prints, writes nothing",
     )
     options = parser.parse_args()
     os.environ.setdefault("ENV_FILE", os.devnull)  # a benchmark's own imports must not take in somebody's .env
@@ -34,7 +36,7 @@ def main() -> None:
 
 
 def measured(quick: bool, store: str | None, only: str | None, rounds: int | None) -> str:
-    from benchmarks import drain, fairness, latency, memory, submit
+    from benchmarks import confluence_search, drain, fairness, latency, memory, submit
     from benchmarks.harness import bench
     from benchmarks.measure import run_interleaved
     from benchmarks.report import report
@@ -51,6 +53,9 @@ def measured(quick: bool, store: str | None, only: str | None, rounds: int | Non
             "drain": drain.measurement(shared, jobs=2_000 if quick else 5_000),
             "latency": latency.measurement(shared, jobs=100 if quick else 200),
             "fairness": fairness.measurement(shared, jobs=2_000 if quick else 10_000),
+            "confluence-search": confluence_search.measurement(
+                shared, pages=2_000 if quick else 50_000, queries=50 if quick else 300
+            ),
         }
         chosen = [measurement for name, measurement in measurements.items() if only in (None, name)]
         run_interleaved(chosen, rounds, say)

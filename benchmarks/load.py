@@ -60,6 +60,12 @@ def post(path: str, body: object, *, token: str | None = None, form: bool = Fals
     return "\r\n".join([*head, "", ""]).encode() + content
 
 
+def get(path: str, token: str) -> bytes:
+    """The bytes of a GET."""
+    head = [f"GET {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {token}"]
+    return "\r\n".join([*head, "", ""]).encode()
+
+
 def timed(
     port: int, request: bytes, *, connections: int, seconds: float, warm_s: float = 0.5, status: int = 202
 ) -> Load:

@@ -70,8 +70,7 @@ def passages(pages: Sequence[PageFound], words: Sequence[Word]) -> list[Passage]
 def _best_parts(page: PageFound, words: Sequence[Word]) -> list[tuple[int, str]]:
     """The parts of a page with the most of the words, and the one nearest in meaning, with where they begin."""
     pieces = pieces_of(page.title, page.text)[:COMPARED]
-    near = page.rank.near
-    nearest = -1 if near is None else near.begins
+    nearest = -1 if page.nearest is None else page.nearest[0]
     scored = [
         (len({word for _, _, word in found(page.text[piece.begins : piece.ends], words)}), piece) for piece in pieces
     ]

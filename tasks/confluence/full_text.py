@@ -24,6 +24,8 @@ from tasks.confluence.terms import Word, terms_of
 TITLE_WEIGHT = 8.0
 #: Words of so many pages are looked for only together with others, where there are others.
 COMMON = 5_000
+#: In a longer query such words are not even asked of a page that comes first.
+FEW_WORDS = 4
 COUNTED_FOR_S = 300.0
 #: On SQLite.
 MOST_RANKED = 12_000
@@ -82,8 +84,42 @@ def find(conn: sa.Connection, scope: Scope, words: Sequence[Word], most: int) ->
     """The pages that have the words, the best first."""
     if not words:
         return []
+    common = _common(conn, words)
+    telling = [word for word in words if word.term not in common]
+    wanted = Wanted(words if len(words) <= FEW_WORDS else telling or words, telling or words, bool(telling))
     look = _all_then_some_sqlite if conn.dialect.name == "sqlite" else _all_then_some_postgresql
-    return look(conn, scope, words, most)
+    return look(conn, scope, wanted, most)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The words of a query, by what they are good for.
+
+    Attributes:
+        all: A page that has these comes first; of a long question not those that stand on very many pages.
+        some: A page that has one of these comes next.
+        tells: Whether one of these is not on very many pages.
+    """
+
+    all: Sequence[Word]
+    some: Sequence[Word]
+    tells: bool
+
+
+#: By database: until when, and whether very many pages have the word.
+_counted: dict[str, tuple[float, dict[str, bool]]] = {}
+
+
+def _common(conn: sa.Connection, words: Sequence[Word]) -> set[str]:
+    """Those words that so many pages have that finding them all tells little and takes long."""
+    key = str(conn.engine.url)
+    until, known = _counted.get(key, (0.0, dict[str, bool]()))
+    if time.monotonic() > until:
+        known = {} if conn.dialect.name == "sqlite" else _common_by_analyze(conn)
+        _counted[key] = (time.monotonic() + COUNTED_FOR_S, known)
+    if conn.dialect.name == "sqlite":
+        known.update({word.term: _is_common(conn, word) for word in words if word.term not in known})
+    return {word.term for word in words if known.get(word.term)}
 
 
 # --- SQLite
@@ -109,18 +145,16 @@ def _sqlite_row(wiki_id: int, entry: Entry) -> dict[str, object]:
     }
 
 
-def _all_then_some_sqlite(conn: sa.Connection, scope: Scope, words: Sequence[Word], most: int) -> list[int]:
-    telling = [word for word in words if not _is_common(conn, word)]
-    looks = [_sqlite_query(scope, words, " AND ")]
-    if not telling:
-        looks.insert(0, _sqlite_query(scope, words, " AND ", "title"))
-    if len(words) > 1:
-        looks.append(_sqlite_query(scope, telling or words, " OR "))
+def _all_then_some_sqlite(conn: sa.Connection, scope: Scope, wanted: Wanted, most: int) -> list[int]:
+    looks = [_sqlite_query(scope, wanted.all, " AND ")]
+    if not wanted.tells:
+        looks.insert(0, _sqlite_query(scope, wanted.all, " AND ", "title"))
+    if len(wanted.all) > 1 or len(wanted.some) > 1:
+        looks.append(_sqlite_query(scope, wanted.some, " OR "))
     found: dict[int, None] = {}
-    for wanted in looks:
-        found |= dict.fromkeys(
-            conn.execute(_FIND_SQLITE, {"wanted": wanted, "most": most, "ranked": MOST_RANKED}).scalars()
-        )
+    for match in looks:
+        asked = {"wanted": match, "most": most, "ranked": MOST_RANKED}
+        found |= dict.fromkeys(conn.execute(_FIND_SQLITE, asked).scalars())
         if len(found) >= most:
             break
     return list(found)[:most]
@@ -137,7 +171,6 @@ def _sqlite_word(word: Word) -> str:
 
 
 def _is_common(conn: sa.Connection, word: Word) -> bool:
-    """Whether so many pages have the word that ranking them all would take too long."""
     wanted = f'{{title body}} : "{word.term}"'
     return int(conn.execute(_COUNT_SQLITE, {"wanted": wanted, "most": COMMON}).scalar_one()) >= COMMON
 
@@ -198,15 +231,13 @@ def _standing_out(body: Sequence[str]) -> list[str]:
     return [term for term, times in Counter(body).items() if times / (times + usual) >= STANDS_OUT]
 
 
-def _all_then_some_postgresql(conn: sa.Connection, scope: Scope, words: Sequence[Word], most: int) -> list[int]:
+def _all_then_some_postgresql(conn: sa.Connection, scope: Scope, wanted: Wanted, most: int) -> list[int]:
+    words = dict.fromkeys([*wanted.all, *wanted.some])
     # a word that is there as it was asked for counts for more than one that begins with it
     either = " | ".join([*(_lexeme(word) for word in words), *(f"'{word.term}'" for word in words if word.opens)])
-    hits = _hits_of_all(conn, scope, words)
-    found = _ranked(conn, hits, either)
+    found = _ranked(conn, _hits_of_all(conn, scope, wanted.all), either)
     if len(found) < most and len(words) > 1:
-        common = _common_words(conn)
-        telling = [word for word in words if word.term not in common]
-        weights = _weights_of_some(conn, scope, telling or words, set(found))
+        weights = _weights_of_some(conn, scope, wanted.some, set(found))
         nearest = sorted(weights, key=lambda page: (-weights[page], -page))[:RANKED]
         order = {page: at for at, page in enumerate(_ranked(conn, nearest, either))}
         found += sorted(nearest, key=lambda page: (-weights[page], order[page]))
@@ -239,18 +270,9 @@ def _weights_of_some(conn: sa.Connection, scope: Scope, words: Sequence[Word], b
     return weights
 
 
-def _common_words(conn: sa.Connection) -> frozenset[str]:
-    """Words of very many pages, as the last ANALYZE counted them; PostgreSQL runs one by itself now and then."""
-    key = str(conn.engine.url)
-    known = _common.get(key)
-    if known is None or time.monotonic() > known[0]:
-        found = frozenset(conn.execute(_COMMON_POSTGRESQL, {"common": COMMON}).scalars())
-        known = _common[key] = (time.monotonic() + COUNTED_FOR_S, found)
-    return known[1]
-
-
-#: By database: until when, and the words.
-_common: dict[str, tuple[float, frozenset[str]]] = {}
+def _common_by_analyze(conn: sa.Connection) -> dict[str, bool]:
+    """As the last ANALYZE counted them; PostgreSQL runs one by itself now and then."""
+    return dict.fromkeys(conn.execute(_COMMON_POSTGRESQL, {"common": COMMON}).scalars(), True)
 
 
 def _hits_of_each(conn: sa.Connection, scope: Scope, lexemes: Sequence[str]) -> list[set[int]]:

@@ -8,9 +8,10 @@ are farther away than those of so many others. Signs are read once, and what was
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 #: Pieces that are sent to a provider at once.
 BATCH_PIECES = 64
 #: Pieces that are compared exactly.
-COMPARED = 400
+COMPARED = 256
 #: Of a page, the best piece counts; so many pages are ranked at most.
 RANKED_PAGES = 100
 MAX_HELD_BYTES = 256_000_000
@@ -163,19 +164,23 @@ def signs_of(vector: NDArray[Any]) -> bytes:
 
 # --- searching
 
+# One value instead of hundreds: to bind those takes as long as to find what they name.
+_VECTORS = "SELECT piece, vector FROM confluence_vectors WHERE piece "
+_VECTORS_SQLITE = sa.text(f"{_VECTORS} IN (SELECT value FROM json_each(:ids))")
+_VECTORS_POSTGRESQL = sa.text(f"{_VECTORS} = ANY(:ids)")
+
 
 @dataclass(frozen=True)
 class Near:
     """A page whose meaning is near.
 
     Attributes:
-        begins: Where its nearest piece begins in the text.
+        piece: Its nearest one.
         likeness: Cosine of the angle, up to 1.
     """
 
     page: int
-    begins: int
-    ends: int
+    piece: int
     likeness: float
 
 
@@ -187,12 +192,13 @@ class _Held:
     rev: int
     gone: int
     pieces: NDArray[np.int64]
+    pages: NDArray[np.int64]
     spaces: NDArray[np.int64]
     signs: NDArray[np.uint64]
 
     @property
     def size_bytes(self) -> int:
-        return self.pieces.nbytes + self.spaces.nbytes + self.signs.nbytes
+        return 3 * self.pieces.nbytes + self.signs.nbytes
 
 
 _held: OrderedDict[tuple[str, int, str], _Held] = OrderedDict()
@@ -204,42 +210,41 @@ def nearest(conn: sa.Connection, scope: Scope, model: str, vector: Sequence[floa
     import numpy as np
 
     asked = np.asarray(vector, dtype="<f4")
+    page_of = closest(conn, scope, model, asked)
     best: dict[int, Near] = {}
-    for near in _compared(conn, scope, model, asked, closest(conn, scope, model, asked)):
-        if near.page not in best or best[near.page].likeness < near.likeness:
+    for piece, likeness in _compared(conn, asked, list(page_of)):
+        near = Near(page_of[piece], piece, likeness)
+        if near.page not in best or best[near.page].likeness < likeness:
             best[near.page] = near
     return sorted(best.values(), key=lambda near: (-near.likeness, -near.page))[:RANKED_PAGES]
 
 
-def closest(conn: sa.Connection, scope: Scope, model: str, asked: NDArray[Any]) -> list[int]:
-    """The pieces whose signs differ least."""
+def closest(conn: sa.Connection, scope: Scope, model: str, asked: NDArray[Any]) -> dict[int, int]:
+    """The pieces whose signs differ least, with their pages."""
     import numpy as np
 
     held = _signs(conn, scope.wiki_id, model, len(signs_of(asked)) // 8)
-    ids, signs = held.pieces, held.signs
-    if scope.spaces:
-        within = np.isin(held.spaces, scope.spaces)
-        ids, signs = ids[within], signs[:, within]
-    if len(ids) > COMPARED:
-        differing = np.zeros(len(ids), dtype=np.uint16)
-        for word, ours in zip(signs, np.frombuffer(signs_of(asked), dtype="<u8"), strict=True):
+    among = np.arange(len(held.pieces)) if not scope.spaces else np.flatnonzero(np.isin(held.spaces, scope.spaces))
+    if len(among) > COMPARED:
+        differing = np.zeros(len(held.pieces), dtype=np.uint16)
+        for word, ours in zip(held.signs, np.frombuffer(signs_of(asked), dtype="<u8"), strict=True):
             differing += np.bitwise_count(word ^ ours)
-        ids = ids[np.argpartition(differing, COMPARED)[:COMPARED]]
-    return [int(piece) for piece in ids]
+        among = among[np.argpartition(differing[among], COMPARED)[:COMPARED]]
+    return dict(zip(held.pieces[among].tolist(), held.pages[among].tolist(), strict=True))
 
 
-def _compared(conn: sa.Connection, scope: Scope, model: str, asked: NDArray[Any], ids: Sequence[int]) -> Iterator[Near]:
+def _compared(conn: sa.Connection, asked: NDArray[Any], ids: list[int]) -> list[tuple[int, float]]:
+    """Each piece that still has a vector, with its likeness."""
     import numpy as np
 
-    query = sa.select(pieces.c.page, pieces.c.begins, pieces.c.ends, vectors.c.vector)
-    query = query.join(vectors, vectors.c.piece == pieces.c.id)
-    query = query.where(pieces.c.id.in_(ids), pieces.c.wiki_id == scope.wiki_id, pieces.c.model == model)
-    rows = [row for row in conn.execute(query) if len(row.vector) == asked.nbytes]
+    is_sqlite = conn.dialect.name == "sqlite"
+    named = json.dumps(sorted(ids)) if is_sqlite else sorted(ids)
+    found = conn.execute(_VECTORS_SQLITE if is_sqlite else _VECTORS_POSTGRESQL, {"ids": named})
+    rows = [(piece, vector) for piece, vector in found if len(vector) == asked.nbytes]
     if not rows:
-        return
-    likeness = np.frombuffer(b"".join(row.vector for row in rows), dtype="<f4").reshape(len(rows), -1) @ asked
-    for row, alike in zip(rows, likeness.tolist(), strict=True):
-        yield Near(row.page, row.begins, row.ends, alike)
+        return []
+    likeness = np.frombuffer(b"".join(vector for _, vector in rows), dtype="<f4").reshape(len(rows), -1) @ asked
+    return list(zip((piece for piece, _ in rows), likeness.tolist(), strict=True))
 
 
 def _signs(conn: sa.Connection, wiki_id: int, model: str, words: int) -> _Held:
@@ -265,18 +270,23 @@ def _read_signs(conn: sa.Connection, wiki_id: int, model: str, words: int, rev: 
     import numpy as np
 
     mine = sa.and_(pieces.c.wiki_id == wiki_id, pieces.c.rev > since, pieces.c.rev <= rev, pieces.c.model == model)
-    query = sa.select(pieces.c.id, pieces.c.space_id, pieces.c.signs).where(mine)
-    rows = [row for row in conn.execute(query) if len(row[2]) == 8 * words]
-    ids = np.array([row[0] for row in rows], dtype=np.int64)
-    spaces = np.array([row[1] for row in rows], dtype=np.int64)
-    bits = np.frombuffer(b"".join(row[2] for row in rows), dtype="<u8").reshape(len(rows), words)
-    return _Held(rev, gone, ids, spaces, np.ascontiguousarray(bits.T))
+    query = sa.select(pieces.c.id, pieces.c.page, pieces.c.space_id, pieces.c.signs).where(mine)
+    rows = [row for row in conn.execute(query) if len(row[3]) == 8 * words]
+    numbers = np.array([row[:3] for row in rows], dtype=np.int64).reshape(len(rows), 3)
+    ids, of_pages, spaces = np.ascontiguousarray(numbers.T)
+    bits = np.frombuffer(b"".join(row[3] for row in rows), dtype="<u8").reshape(len(rows), words)
+    return _Held(rev, gone, ids, of_pages, spaces, np.ascontiguousarray(bits.T))
 
 
 def _joined(held: _Held, new: _Held) -> _Held:
     import numpy as np
 
     old = ~np.isin(held.pieces, new.pieces)  # a piece whose vector was made again counts once
-    ids = np.concatenate([held.pieces[old], new.pieces])
-    spaces = np.concatenate([held.spaces[old], new.spaces])
-    return _Held(new.rev, held.gone, ids, spaces, np.concatenate([held.signs[:, old], new.signs], axis=1))
+    return _Held(
+        new.rev,
+        held.gone,
+        np.concatenate([held.pieces[old], new.pieces]),
+        np.concatenate([held.pages[old], new.pages]),
+        np.concatenate([held.spaces[old], new.spaces]),
+        np.concatenate([held.signs[:, old], new.signs], axis=1),
+    )

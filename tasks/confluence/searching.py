@@ -19,7 +19,7 @@ from tasks.confluence import full_text, index_store, meanings
 from tasks.confluence.full_text import Scope
 from tasks.confluence.index_store import Owner
 from tasks.confluence.snippets import LOOKED_AT_CHARS, snippet
-from tasks.confluence.tables import pages, spaces
+from tasks.confluence.tables import pages, pieces, spaces
 from tasks.confluence.terms import Word, words_of
 
 #: How far a search can be paged.
@@ -57,7 +57,11 @@ class Rank:
 
 @dataclass(frozen=True)
 class PageFound:
-    """A page to be shown."""
+    """A page to be shown.
+
+    Attributes:
+        nearest: Where in the text its nearest piece begins and ends, where it was found by its meaning.
+    """
 
     rank: Rank
     title: str
@@ -66,6 +70,7 @@ class PageFound:
     version: int
     updated_at: datetime
     text: str
+    nearest: tuple[int, int] | None
 
 
 def asked(ctx: Context, query: str) -> Asked:
@@ -125,14 +130,23 @@ def shown(
     if scope.spaces:
         mine = sa.and_(mine, pages.c.space_id.in_(scope.spaces))
     rows = {row[0]: row for row in conn.execute(query.where(mine))}
-    return [PageFound(rank, *rows[rank.page][1:]) for rank in ranks if rank.page in rows]
+    places = _places(conn, [rank.near.piece for rank in ranks if rank.near is not None])
+    return [PageFound(rank, *rows[rank.page][1:], _place(rank, places)) for rank in ranks if rank.page in rows]
+
+
+def _places(conn: sa.Connection, ids: Sequence[int]) -> dict[int, tuple[int, int]]:
+    query = sa.select(pieces.c.id, pieces.c.begins, pieces.c.ends).where(pieces.c.id.in_(ids))
+    return {piece: (begins, ends) for piece, begins, ends in conn.execute(query)} if ids else {}
+
+
+def _place(rank: Rank, places: dict[int, tuple[int, int]]) -> tuple[int, int] | None:
+    return None if rank.near is None else places.get(rank.near.piece)
 
 
 def snippet_of(page: PageFound, words: Sequence[Word]) -> str:
     """Why a page was found; of one found by its meaning, its nearest piece."""
-    near = page.rank.near
     by_words = snippet(page.text, words)
-    piece = "" if near is None else page.text[near.begins : near.ends]
+    piece = "" if page.nearest is None else page.text[slice(*page.nearest)]
     return by_words if "**" in by_words or not piece else snippet(piece, words)
 
 

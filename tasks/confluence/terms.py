@@ -8,7 +8,6 @@ carry their particles) become overlapping pairs of characters: 東京都 is foun
 from __future__ import annotations
 
 import re
-import sys
 import threading
 import unicodedata
 from collections.abc import Iterator
@@ -20,6 +19,8 @@ from tasks.confluence.stop_words import STOP_WORDS
 #: Longer ones are no words.
 MAX_TERM_CHARS = 64
 MAX_QUERY_WORDS = 12
+#: Marks beyond are of Han characters' variants, which do without.
+SCRIPTS_END = 0x1E000
 #: Shorter words begin too many others.
 PREFIX_FROM_CHARS = 4
 
@@ -123,7 +124,7 @@ def _pairs(run: str) -> list[str]:
 
 
 # Words repeat so much that nearly all are found here; a stem costs 35 µs.
-@lru_cache(262_144)
+@lru_cache(65_536)
 def _stem(token: str) -> str:
     if len(token) < 3 or not token.isalpha():
         return token
@@ -144,7 +145,7 @@ _own = threading.local()
 @cache
 def _words() -> re.Pattern[str]:
     """Runs of letters and digits with the marks that belong to them, such as the vowel signs of Devanagari."""
-    marks = "".join(_escaped(code) for code in range(sys.maxunicode) if unicodedata.category(chr(code)) in ("Mn", "Mc"))
+    marks = "".join(_escaped(code) for code in range(SCRIPTS_END) if unicodedata.category(chr(code)) in ("Mn", "Mc"))
     return re.compile(f"[^\\W_](?:[^\\W_]|[{marks}{_INVISIBLE}])*")
 
 

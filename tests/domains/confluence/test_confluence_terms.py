@@ -84,7 +84,7 @@ def test_a_snippet_is_short_and_its_marks_come_in_pairs(text: str, query: str) -
 
 def page(number: int, text: str = "some text about leases") -> PageFound:
     at = datetime(2026, 1, number, tzinfo=UTC)
-    return PageFound(Rank(number, 1 / number, None), f"Page {number}", f"https://w/{number}", "OPS", 3, at, text)
+    return PageFound(Rank(number, 1 / number, None), f"Page {number}", f"https://w/{number}", "OPS", 3, at, text, None)
 
 
 def test_citations_that_exist_stay_and_others_are_taken_out() -> None:
