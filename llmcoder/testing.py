@@ -27,6 +27,7 @@ from llmcoder.context import Context, S, User
 from llmcoder.errors import Cancelled, NotConfigured
 from llmcoder.ids import new_id
 from llmcoder.settings import Settings
+from llmcoder.usage import Call, UsageLedger
 
 if TYPE_CHECKING:
     from llmcoder.model import Model
@@ -67,8 +68,30 @@ class FakeConnection(Connection[C]):
         return self.replace(make(self._credentials))
 
 
+class FakeLedger(UsageLedger):
+    """A ledger in memory, without a budget.
+
+    Attributes:
+        calls: Those that were counted, by id: (call, model, tokens in, tokens out).
+    """
+
+    def __init__(self) -> None:
+        self.calls: dict[UUID, tuple[Call, str, int | None, int | None]] = {}
+
+    def begin(self, call: Call) -> UUID:
+        call_id = new_id()
+        self.calls[call_id] = (call, call.model, None, None)
+        return call_id
+
+    def end(self, call_id: UUID, model: str, tokens_in: int | None, tokens_out: int | None, written: int) -> None:
+        self.calls[call_id] = (self.calls[call_id][0], model, tokens_in, tokens_out)
+
+    def drop(self, call_id: UUID) -> None:
+        del self.calls[call_id]
+
+
 class FakeContext(Context):
-    """A context that records what the action did: `progress_seen`, `log_seen`, `tokens`, `markers`, `pauses`.
+    """A context that records what the action did: `progress_seen`, `log_seen`, `tokens`, `markers`, `pauses`, `usage`.
 
     Args:
         settings: Settings the action sees; other kinds have their defaults.
@@ -106,6 +129,7 @@ class FakeContext(Context):
         self.tokens: list[str] = []
         self.markers: list[Mapping[str, str]] = []
         self.pauses: list[datetime] = []
+        self.usage = FakeLedger()
         self._settings = {type(given): given for given in settings}
         self._services = tuple(services)
         self._cancel_after = cancel_after
@@ -170,6 +194,8 @@ class FakeContext(Context):
         for service in self._services:
             if isinstance(service, interface):
                 return service
+        if isinstance(self.usage, interface):
+            return self.usage
         from llmcoder.registry import registry
 
         return registry().provider(interface).make(self)

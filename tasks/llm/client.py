@@ -69,6 +69,10 @@ class Provider(ABC):
         """
 
     @abstractmethod
+    def embed(self, texts: Sequence[str], model: str) -> tuple[list[list[float]], int | None]:
+        """A vector for each text, in their order, and the tokens that this took, where the provider says."""
+
+    @abstractmethod
     def check(self) -> str:
         """Ask for the models, and say which one would be used."""
 
@@ -154,8 +158,15 @@ class OpenAIProvider(Provider):
             "stream_options": {"include_usage": True},
             limit: ask.max_tokens,
             "temperature": ask.temperature,
+            "response_format": None if ask.schema is None else _form(ask.schema),
         }
         return {name: value for name, value in request.items() if value is not None}
+
+    def embed(self, texts: Sequence[str], model: str) -> tuple[list[list[float]], int | None]:
+        with self._errors(), self._client() as client:
+            answer = client.embeddings.create(input=list(texts), model=model, encoding_format="float")
+            vectors = [one.embedding for one in sorted(answer.data, key=lambda one: one.index)]
+            return vectors, answer.usage.prompt_tokens if answer.usage else None
 
     def _stream(self, client: openai.OpenAI, request: dict[str, Any]) -> openai.Stream[ChatCompletionChunk]:
         """Open the stream, giving up what this server says it does not understand."""
@@ -247,6 +258,7 @@ class OllamaProvider(Provider):
                 messages=ask.turns(),
                 stream=True,
                 options={name: value for name, value in options.items() if value is not None},
+                format=None if ask.schema is None else dict(ask.schema),
             )
             pieces: list[str] = []
             for part in parts:
@@ -257,6 +269,11 @@ class OllamaProvider(Provider):
                         "".join(pieces), "ollama", part.model or model, part.prompt_eval_count, part.eval_count
                     )
         raise Transient(f"{self._url}: the answer broke off before its end.")
+
+    def embed(self, texts: Sequence[str], model: str) -> tuple[list[list[float]], int | None]:
+        with self._errors(), self._client() as client:
+            answer = client.embed(model=model, input=list(texts))
+            return [list(one) for one in answer.embeddings], answer.prompt_eval_count
 
     def check(self) -> str:
         with self._errors(), self._client() as client:
@@ -303,9 +320,17 @@ def without_denied(request: Mapping[str, Any], complaint: str) -> dict[str, Any]
     simpler = dict(request)
     if "stream_options" in complaint:  # then nobody counts the tokens for us
         simpler.pop("stream_options", None)
+    if "response_format" in complaint or "json_schema" in complaint:  # then the form stands in the prompt alone
+        simpler.pop("response_format", None)
     if "max_completion_tokens" in complaint and "max_tokens" in simpler:
         simpler["max_completion_tokens"] = simpler.pop("max_tokens")
     return simpler
+
+
+def _form(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Not `strict`: that takes a part of JSON Schema only, in which no field may be left out."""
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", str(schema.get("title") or "answer"))[:64]
+    return {"type": "json_schema", "json_schema": {"name": name, "schema": dict(schema), "strict": False}}
 
 
 def first_chat_model(models: Sequence[str]) -> str | None:

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from llmcoder.errors import ActionError, NotConfigured
 from llmcoder.settings import CommaList, Settings
+from tasks.llm.prices import Budget, Budgets, Prices
 
 ProviderName = Literal["openai", "ollama"]
 OPENAI_URL = "https://api.openai.com/v1"
@@ -29,6 +30,27 @@ class LlmSettings(Settings):
     )
     ollama_host: str | None = Field(None, description="Address of Ollama, such as http://127.0.0.1:11434.")
     ollama_model: str | None = Field(None, description="Model to ask there; unset takes the first one installed.")
+    openai_embedding_model: str | None = Field(
+        None, description="Model there that compares meanings, for searches; none is used when unset."
+    )
+    ollama_embedding_model: str | None = Field(
+        None, description="The same at Ollama. Searches use the first provider that has one, and no other."
+    )
+    llm_prices: Prices = Field(
+        default_factory=dict,
+        description="Prices in cents for a million tokens, as JSON by model, provider/model or a prefix with *: "
+        '{"gpt-5*": {"in": 25, "out": 200}}. Models at Ollama cost nothing unless one stands here.',
+    )
+    llm_budget_cents: int | None = Field(
+        None, ge=0, description="What each user may spend a calendar month (UTC); no limit when unset."
+    )
+    llm_budget_tokens: int | None = Field(
+        None, ge=0, description="Tokens that each user may use a calendar month (UTC); no limit when unset."
+    )
+    llm_budgets: Budgets = Field(
+        default_factory=dict,
+        description='Other budgets for some users, as JSON by email address: {"ann@example.org": {"cents": 500}}.',
+    )
     llm_providers: CommaList = Field(("openai", "ollama"), description="Order in which configured providers are asked.")
     llm_timeout_s: float = Field(
         120.0, ge=1, le=3600, description="Seconds a provider may stay silent, before the first token or between two."
@@ -60,6 +82,19 @@ class LlmSettings(Settings):
     def openai_url(self) -> str:
         """Where the openai provider is: the operator's server, else OpenAI."""
         return self.openai_base_url or OPENAI_URL
+
+    def budget_of(self, email: str) -> Budget:
+        """What a user may use a month."""
+        return self.llm_budgets.get(email) or Budget(cents=self.llm_budget_cents, tokens=self.llm_budget_tokens)
+
+    def model_of(self, provider: str) -> str:
+        """The model that is asked there when nobody says which; `default` where only the provider knows."""
+        return {"openai": self.openai_model, "ollama": self.ollama_model}[provider] or "default"
+
+    def embedding(self) -> tuple[str, str] | None:
+        """Provider and model that compare meanings: one only, since vectors of two models cannot be compared."""
+        models = {"openai": self.openai_embedding_model, "ollama": self.ollama_embedding_model}
+        return next(((name, model) for name in self.configured() if (model := models[name])), None)
 
     def configured(self) -> tuple[str, ...]:
         """The providers that can be asked, the preferred one first."""
