@@ -21,7 +21,7 @@ class CallTooLarge(HttpError):
 
 def router_for(registry: Registry) -> APIRouter:
     """A route for each hook of the domains."""
-    router = APIRouter(responses=problems(403, 413, 422, 503))
+    router = APIRouter(responses=problems(403, 409, 413, 422, 503))
     for hook in registry.hooks():
         _add(router, hook)
     return router
