@@ -1,7 +1,7 @@
 """Finds every action: in `tasks/<domain>/actions.py` and in installed packages (entry-point group `llmcoder.actions`).
 
-What a domain offers besides (settings, services, collections, connections, listeners, hooks) stands in files of fixed
-names and is found here too.
+What a domain offers besides (settings, services, collections, connections, listeners, hooks, triggers) stands in files
+of fixed names and is found here too.
 
 Nobody keeps a list by hand, and loading the registry loads no vendor SDK.
 """
@@ -26,6 +26,7 @@ from llmcoder.listener import Listener
 from llmcoder.rate import Rate
 from llmcoder.service import Provider
 from llmcoder.settings import Settings
+from llmcoder.trigger import Trigger
 
 ENTRY_POINTS = "llmcoder.actions"
 AnyAction = Action[Any, Any]
@@ -165,6 +166,19 @@ def listeners() -> list[Listener[Any]]:
     for listener in _declared("listeners", Listener):
         if found.setdefault(listener.name, listener) is not listener:
             raise DeclarationError(f"{listener.name}: a name belongs to one listener")
+    return [found[name] for name in sorted(found)]
+
+
+def triggers() -> list[Trigger]:
+    """Every trigger of the application's domains, in the order of their names.
+
+    Raises:
+        DeclarationError: Two carry one name.
+    """
+    found: dict[str, Trigger] = {}
+    for trigger in _declared("triggers", Trigger):
+        if found.setdefault(trigger.name, trigger) is not trigger:
+            raise DeclarationError(f"{trigger.name}: a name belongs to one trigger")
     return [found[name] for name in sorted(found)]
 
 

@@ -14,13 +14,14 @@ import structlog
 
 from llmcoder.config import config
 from llmcoder.log import set_up_logging
-from llmcoder.registry import registry
+from llmcoder.registry import registry, triggers
 from llmcoder.settings import EngineSettings
 from models import vault
 from models.db import CLOCK_STEP_S, TRANSIENT_ERRORS, Database
 from schedules.dispatcher import Dispatcher
 from schedules.firing import Firing
 from schedules.retention import Retention
+from schedules.triggers import Asking
 from workers.bell import connect_bell
 from workers.macros import Macros
 from workers.outbox import Outbox
@@ -76,6 +77,9 @@ def main() -> None:
         (dispatcher.count, COUNT_EVERY_S),
     ):
         clock.add_job(steady(duty), "interval", seconds=every_s, id=duty.__name__)
+    for trigger in triggers():  # each on its own, so that one with a defect stops no other
+        asking = Asking(db, outbox, registry(), trigger)
+        clock.add_job(steady(asking.ask), "interval", seconds=trigger.every_s, id=f"ask {trigger.name}")
     clock.start()
     _wait_for_the_end(clock)
     clock.shutdown(wait=True)

@@ -1,0 +1,85 @@
+"""Asks one trigger of a domain which of its rows want a job now. Any number of schedulers may ask at once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import orjson
+import sqlalchemy as sa
+import structlog
+
+from llmcoder.config import config
+from llmcoder.errors import ActionError
+from llmcoder.registry import Registry
+from llmcoder.trigger import Due, Trigger
+from models import jobs
+from models.approvals import Origin
+from models.db import Database
+from models.jobs import NewJob
+from workers.admission import Wish, admit
+from workers.bell import Ring
+from workers.outbox import Outbox
+
+log = structlog.get_logger(__name__)
+
+BATCH = 100
+#: So that a trigger whose rows stay due for ever does not keep its thread.
+MOST_BATCHES = 50
+
+
+class Asking:
+    """Makes the jobs of one trigger.
+
+    Args:
+        known: The actions.
+    """
+
+    def __init__(self, db: Database, outbox: Outbox, known: Registry, trigger: Trigger) -> None:
+        self._db = db
+        self._outbox = outbox
+        self._registry = known
+        self._trigger = trigger
+
+    def ask(self) -> int:
+        """Make jobs of what is due, a batch at a time; returns how many."""
+        total = 0
+        for _ in range(MOST_BATCHES):
+            made = self._batch() if self._is_due() else None
+            if made is None:
+                break  # nothing is due, or another scheduler has it
+            total += made
+        return total
+
+    def _is_due(self) -> bool:
+        with self._db.read() as conn:
+            return self._trigger.any_due(conn, self._db.now())
+
+    def _batch(self) -> int | None:
+        now = self._db.now()
+        with self._db.write() as conn:
+            due = self._trigger.take(conn, now, BATCH)
+            new = [job for one in due if (job := self._job(conn, one, now)) is not None]
+            rung = [job.due_at is None and self._outbox.reserve(job.queue) for job in new]
+            accepted = jobs.insert(conn, new, now, rung=rung) if new else []
+        fresh = [(one.job, bell) for one, bell in zip(accepted, rung, strict=True) if not one.replayed]
+        self._outbox.ring(
+            Ring(job.id, job.attempt, job.action, job.queue) for job, bell in fresh if bell and job.state == "queued"
+        )
+        self._outbox.wake((job.user_id, job.id) for job, _ in fresh)
+        return len(fresh) if due else None
+
+    def _job(self, conn: sa.Connection, due: Due, now: datetime) -> NewJob | None:
+        try:
+            wish = Wish(
+                due.user_id,
+                self._registry.find(due.action),
+                orjson.dumps(due.given).decode(),
+                origin=Origin.SCHEDULE,
+                sources=due.sources,
+                key=self._trigger.job_key(due.key),
+            )
+            return admit(conn, wish, self._registry, config().get, now)
+        except ActionError as error:
+            log.info("a trigger's job was refused", trigger=self._trigger.name, row=str(due.row_id), error=error.slug)
+            self._trigger.refused(conn, due, error.detail, now)
+            return None
