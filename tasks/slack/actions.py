@@ -27,7 +27,10 @@ NO_NUL = r"^[^\x00]*$"
 
 _ACCOUNT = "Which of your Slack accounts, such as T0123456789/U0123456789; the first when left out."
 ChannelWanted = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=254, pattern=r"^[^\x00-\x1f]+$")
+    str,
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=254, pattern=r"^[^\x00-\x1f]*[^\x00-\x1f\s][^\x00-\x1f]*$"
+    ),
 ]
 Ts = Annotated[str, StringConstraints(pattern=TS)]
 ChannelId = Annotated[str, StringConstraints(pattern=r"^[CGD][A-Z0-9]{8,30}$")]

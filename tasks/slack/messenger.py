@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -140,16 +140,20 @@ class Messenger:
         self._bots = Bots(get)
         self._ended = ended
         self._forget_at = 0.0
+        self._quiet_until: datetime | None = None  # Slack asked to wait
 
     def work(self) -> None:
         """One round; what fails in it is logged and tried again in a later one."""
         for step in (self._ask, self._look, self._post, self._settle, self._forget):
-            if self._ended():
+            if self._ended() or self._waits():
                 return
             try:
                 step()
             except ActionError as error:
                 log.warning("messages to Slack wait", step=step.__name__, problem=error.slug, detail=error.detail)
+
+    def _waits(self) -> bool:
+        return self._quiet_until is not None and database().now() < self._quiet_until
 
     # --- questions
 
@@ -165,11 +169,12 @@ class Messenger:
 
     def _settle(self) -> None:
         for one in owed.decided():
-            if self._ended():
+            if self._ended() or self._waits():
                 return
             try:
                 self._rewrite(one)
             except (Transient, RateLimited) as error:
+                self._heed(error)
                 owed.settle_later(one, _later(one, error))
             except ActionError as error:
                 log.info("a question in Slack could not be rewritten", detail=error.detail)
@@ -186,7 +191,7 @@ class Messenger:
 
     def _post(self) -> None:
         for one in owed.due():
-            if self._ended():
+            if self._ended() or self._waits():
                 return
             said = _said(one)
             if said is None:
@@ -217,10 +222,15 @@ class Messenger:
         owed.posted(begun, done.ts)
 
     def _put_off(self, one: Owed, error: ActionError) -> None:
+        self._heed(error)
         if database().now() - one.created_at > GIVE_UP_AFTER:
             self._give_up(one, error)
         else:
             owed.again(one, _later(one, error), error.detail, counted=not isinstance(error, RateLimited))
+
+    def _heed(self, error: ActionError) -> None:
+        if isinstance(error, RateLimited):
+            self._quiet_until = error.retry_at
 
     def _refused(self, one: Owed, error: ActionError) -> None:
         if one.channel is None:
@@ -243,7 +253,8 @@ class Messenger:
             except Uncertain as error:
                 log.warning("nobody can tell whether a message stands in Slack", detail=error.detail)
                 owed.give_up(one, State.UNCERTAIN, error.detail)
-            except ActionError:
+            except ActionError as error:
+                self._heed(error)
                 owed.look_again(one, database().now() + LOOK_AGAIN)
 
     def _find(self, one: Owed) -> None:
@@ -291,7 +302,7 @@ def _decider(one: Owed) -> str | None:
     return "you" if row.id == one.user_id else str(row.email)
 
 
-def _later(one: Owed, error: ActionError) -> Any:
+def _later(one: Owed, error: ActionError) -> datetime:
     if isinstance(error, RateLimited):
         return error.retry_at
     return database().now() + timedelta(seconds=min(FIRST_WAIT_S * 2**one.failures, LONGEST_WAIT_S))

@@ -23,7 +23,8 @@ from llmcoder.ids import new_id
 from models.approvals import WAITS
 from models.db import database, reading, writing
 from models.machine import ENDED
-from models.tables import jobs
+from models.tables import connections, jobs, users
+from tasks.slack.errors import PROVIDER
 from tasks.slack.tables import messages, people
 
 WHAT = "messages to Slack"
@@ -122,12 +123,18 @@ def ask(user_id: UUID, asked: bool) -> None:
 
 
 def asked_people() -> list[Person]:
-    """Those who are asked for approvals in Slack; none while nothing waits for anybody."""
+    """Those who are asked for approvals in Slack, and have that account connected still; none while nothing waits."""
+    theirs = sa.and_(
+        connections.c.user_id == people.c.user_id,
+        connections.c.provider == PROVIDER,
+        connections.c.account == people.c.team + "/" + people.c.person,
+    )
+    query = sa.select(people.c.user_id, people.c.team, people.c.person).join(connections, theirs)
+    active = query.join(users, users.c.id == people.c.user_id).where(people.c.asked, users.c.is_active)
     with reading(WHAT) as conn:
         if conn.execute(sa.select(jobs.c.id).where(WAITS).limit(1)).first() is None:
             return []
-        rows = conn.execute(sa.select(people.c.user_id, people.c.team, people.c.person).where(people.c.asked))
-        return [Person(*row) for row in rows]
+        return [Person(*row) for row in conn.execute(active)]
 
 
 # --- what is owed

@@ -25,7 +25,8 @@ from llmcoder.ids import new_id
 from models import connections
 from models.db import Database, database
 from models.machine import Reason, State
-from models.tables import jobs
+from models.tables import connections as rows
+from models.tables import jobs, users
 from tasks.slack import client, messenger, owed, wording
 from tasks.slack.connections import SLACK, SlackAccount
 from tasks.slack.messenger import Messenger
@@ -123,6 +124,16 @@ def test_a_limit_is_kept_and_trouble_waits(told: Config, slack: Slack, db: Datab
     make_due(db)
     work(told)
     assert len(direct(slack)) == 1 and states(db) == ["posted"]
+
+
+def test_a_limit_quiets_everything_until_its_end(told: Config, slack: Slack, db: Database, user: User) -> None:
+    for _ in range(3):
+        finished(db, user)
+    slack.fail("chat.postMessage", 429, "ratelimited", retry_after="30")
+    own = Messenger(told.get)
+    for _ in range(2):
+        own.work()
+    assert len(slack.calls("chat.postMessage")) == 1 and states(db) == ["pending"] * 3
 
 
 def test_what_cannot_be_posted_is_given_up_and_says_why(told: Config, slack: Slack, db: Database, user: User) -> None:
@@ -272,6 +283,16 @@ def test_somebody_is_asked_where_they_wrote_from_last_until_they_say_no(told: Co
     assert owed.asked_people() == []
     waiting_job(db, user, text="x")
     assert [one.person for one in owed.asked_people()] == [ADA]
+    with db.write() as conn:
+        conn.execute(sa.update(users).values(is_active=False))
+    assert owed.asked_people() == [], "who may not come in any more hears of nothing"
+    with db.write() as conn:
+        conn.execute(sa.update(users).values(is_active=True))
+        removed = conn.execute(sa.select(rows)).one()._asdict()
+        conn.execute(sa.delete(rows))
+    assert owed.asked_people() == [], "an account that was taken away is told nothing more"
+    with db.write() as conn:
+        conn.execute(sa.insert(rows).values(removed))
     owed.ask(user.id, False)
     owed.uses(user.id, TEAM, "U0NEW00001")
     assert owed.asked_people() == []

@@ -209,3 +209,12 @@ def test_a_worker_that_dies_after_slack_has_posted_does_not_post_twice(desk: Des
     assert desk.slack.texts(GENERAL) == ["hello all"]
     assert desk.slack.said[GENERAL][0]["user"] == desk.slack.tokens[ADA_TOKEN] == ADA
     assert len(desk.slack.calls("chat.postMessage")) >= 1
+
+
+def test_a_listener_ends_soon_when_it_is_told_to(desk: Desk) -> None:
+    listener = desk.listen()
+    assert "What you can say" in desk.type("help")
+    listener.terminate()
+    listener.wait(6)
+    assert listener.returncode == 0
+    assert "does not end" not in desk.engine.logs()
