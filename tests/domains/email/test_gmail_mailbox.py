@@ -272,7 +272,9 @@ def sent_before(gmail: Gmail, count: int, days: float) -> None:
         gmail.put(f"Message-ID: <old{number}@x>\r\n\r\n".encode(), ["SENT"], at_ms=at_ms + number)
 
 
-@pytest.mark.parametrize("header", [f"<{new_id()}@llmcoder.example>", make_msgid(domain="llmcoder.example")])
+@pytest.mark.parametrize(
+    "header", [f"<{new_id()}@llmcoder.example>", make_msgid(domain="llmcoder.example")], ids=["ours", "msgid"]
+)
 def test_the_look_ends_where_what_was_sent_is_older_than_the_message(gmail, monkeypatch, header):
     monkeypatch.setattr(provider, "LONGEST_PAGE", 5)
     monkeypatch.setattr(provider, "SENT_LOOKED_AT", 15)
