@@ -20,6 +20,10 @@ REPAIRS = 1
 _FENCED = re.compile(r"```(?:json)?\s*\n(.*?)\n\s*```", re.DOTALL)
 
 
+class WrongForm(Transient):
+    """The model answered, but not in the form that was asked for; another text may have more luck than another try."""
+
+
 @dataclass(frozen=True)
 class Message:
     """One turn of a conversation."""
@@ -126,7 +130,7 @@ class LanguageModel(ABC):
             form: Its fields' descriptions are what the model knows of them.
 
         Raises:
-            Transient: The model does not keep to the form.
+            WrongForm: The model does not keep to the form.
             ActionError: As `complete`.
         """
         schema = form.model_json_schema()
@@ -143,7 +147,7 @@ class LanguageModel(ABC):
                 Message("assistant", done[-1].text),
                 Message("user", f"That does not fit the schema: {complaint}. Answer again."),
             ]
-        raise Transient(f"{done[-1].model} does not answer in the form that was asked for: {complaint}.")
+        raise WrongForm(f"{done[-1].model} does not answer in the form that was asked for: {complaint}.")
 
     @abstractmethod
     def can_embed(self) -> bool:
