@@ -100,9 +100,7 @@ def chat(given: Conversation, ctx: Context) -> Answer:
 class UsageQuery(Model):
     """Which calls to count."""
 
-    since: WrittenInstant | None = Field(
-        None, description="From this instant; this month if left out."
-    )
+    since: WrittenInstant | None = Field(None, description="From this instant; this month if left out.")
     until: WrittenInstant | None = Field(None, description="Up to this instant; now if left out.")
     by: list[Literal["day", "action", "model"]] = Field(
         default_factory=list, max_length=3, description="Counted apart by these; all together if left out."
