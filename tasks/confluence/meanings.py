@@ -200,6 +200,25 @@ class _Held:
     def size_bytes(self) -> int:
         return 3 * self.pieces.nbytes + self.signs.nbytes
 
+    def part(self, which: NDArray[np.bool_]) -> _Held:
+        return _Held(
+            self.rev, self.gone, self.pieces[which], self.pages[which], self.spaces[which], self.signs[:, which]
+        )
+
+    def with_more(self, new: _Held) -> _Held:
+        """A piece whose vector was made again counts once."""
+        import numpy as np
+
+        old = self.part(~np.isin(self.pieces, new.pieces))
+        return _Held(
+            new.rev,
+            self.gone,
+            np.concatenate([old.pieces, new.pieces]),
+            np.concatenate([old.pages, new.pages]),
+            np.concatenate([old.spaces, new.spaces]),
+            np.concatenate([old.signs, new.signs], axis=1),
+        )
+
 
 _held: OrderedDict[tuple[str, int, str], _Held] = OrderedDict()
 _holding = threading.Lock()
@@ -224,13 +243,21 @@ def closest(conn: sa.Connection, scope: Scope, model: str, asked: NDArray[Any]) 
     import numpy as np
 
     held = _signs(conn, scope.wiki_id, model, len(signs_of(asked)) // 8)
-    among = np.arange(len(held.pieces)) if not scope.spaces else np.flatnonzero(np.isin(held.spaces, scope.spaces))
-    if len(among) > COMPARED:
-        differing = np.zeros(len(held.pieces), dtype=np.uint16)
-        for word, ours in zip(held.signs, np.frombuffer(signs_of(asked), dtype="<u8"), strict=True):
-            differing += np.bitwise_count(word ^ ours)
-        among = among[np.argpartition(differing[among], COMPARED)[:COMPARED]]
-    return dict(zip(held.pieces[among].tolist(), held.pages[among].tolist(), strict=True))
+    if scope.spaces:
+        held = held.part(np.isin(held.spaces, scope.spaces))
+    near = _nearest_by_signs(held.signs, asked) if len(held.pieces) > COMPARED else slice(None)
+    return dict(zip(held.pieces[near].tolist(), held.pages[near].tolist(), strict=True))
+
+
+def _nearest_by_signs(signs: NDArray[np.uint64], asked: NDArray[Any]) -> NDArray[np.intp]:
+    """Which columns differ least: `COMPARED`, and those that differ no more. To count is quicker than to sort."""
+    import numpy as np
+
+    differing = np.zeros(signs.shape[1], dtype=np.uint16)
+    for word, ours in zip(signs, np.frombuffer(signs_of(asked), dtype="<u8"), strict=True):
+        differing += np.bitwise_count(word ^ ours)
+    upto = np.cumsum(np.bincount(differing))
+    return np.flatnonzero(differing <= np.searchsorted(upto, COMPARED))[: 4 * COMPARED]
 
 
 def _compared(conn: sa.Connection, asked: NDArray[Any], ids: list[int]) -> list[tuple[int, float]]:
@@ -257,7 +284,7 @@ def _signs(conn: sa.Connection, wiki_id: int, model: str, words: int) -> _Held:
     if held is None or gone - held.gone > STALE * len(held.pieces):
         held = _read_signs(conn, wiki_id, model, words, rev, gone, since=0)
     elif held.rev != rev:
-        held = _joined(held, _read_signs(conn, wiki_id, model, words, rev, held.gone, since=held.rev))
+        held = held.with_more(_read_signs(conn, wiki_id, model, words, rev, held.gone, since=held.rev))
     with _holding:
         _held[key] = held
         _held.move_to_end(key)
@@ -276,17 +303,3 @@ def _read_signs(conn: sa.Connection, wiki_id: int, model: str, words: int, rev: 
     ids, of_pages, spaces = np.ascontiguousarray(numbers.T)
     bits = np.frombuffer(b"".join(row[3] for row in rows), dtype="<u8").reshape(len(rows), words)
     return _Held(rev, gone, ids, of_pages, spaces, np.ascontiguousarray(bits.T))
-
-
-def _joined(held: _Held, new: _Held) -> _Held:
-    import numpy as np
-
-    old = ~np.isin(held.pieces, new.pieces)  # a piece whose vector was made again counts once
-    return _Held(
-        new.rev,
-        held.gone,
-        np.concatenate([held.pieces[old], new.pieces]),
-        np.concatenate([held.pages[old], new.pages]),
-        np.concatenate([held.spaces[old], new.spaces]),
-        np.concatenate([held.signs[:, old], new.signs], axis=1),
-    )

@@ -24,6 +24,8 @@ ON_POSTGRESQL = (
     "CREATE TABLE confluence_fts (id BIGINT PRIMARY KEY REFERENCES confluence_pages (id) ON DELETE CASCADE, "
     "words TSVECTOR NOT NULL)",
     "CREATE INDEX ix_confluence_fts_words ON confluence_fts USING gin (words)",
+    # A vector is read with hundreds of others and cannot be compressed: in its row it costs one look, beside it three.
+    "ALTER TABLE confluence_vectors ALTER COLUMN vector SET STORAGE MAIN",
     # For a common word the planner would rather read the whole table, and unpack the words of every page in it.
     "CREATE FUNCTION confluence_hits(wanted tsquery, most integer) RETURNS SETOF bigint LANGUAGE sql STABLE ROWS 1000 "
     "SET enable_seqscan = off SET jit = off "
