@@ -65,7 +65,7 @@ def work(told: Config, times: int = 1) -> None:
 def make_due(db: Database) -> None:
     """As if the time had come."""
     with db.write() as conn:
-        conn.execute(sa.update(messages).values(due_at=db.now()))
+        conn.execute(sa.update(messages).values(due_at=db.now() - timedelta(seconds=1)))
 
 
 def direct(slack: Slack) -> list[str]:
