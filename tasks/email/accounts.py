@@ -21,3 +21,8 @@ def mailbox(ctx: Context) -> Mailbox:
 
     found = ctx.connection_of(KINDS)
     return open_gmail(found, ctx) if found.kind is GMAIL else open_imap(found, ctx)
+
+
+def name_of(ctx: Context, box: Mailbox) -> str:
+    """What tells this mailbox from all others, so that a place in one is not looked for in another."""
+    return f"{ctx.connection_of(KINDS).kind.provider}:{box.address}"

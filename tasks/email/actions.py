@@ -1,11 +1,12 @@
 """The actions of this domain, where the registry looks for them."""
 
-from tasks.email.drafting_actions import draft_reply, summarize_thread, triage
+from tasks.email.drafting_actions import draft_reply, summarize_thread
 from tasks.email.reading_actions import emails, labels, message, search
 from tasks.email.sending_actions import send, send_reply
 from tasks.email.sorting_actions import archive, label, unarchive, unlabel
+from tasks.email.triage_actions import triage, triage_new
 
 __all__ = [
     "archive", "draft_reply", "emails", "label", "labels", "message", "search", "send", "send_reply",
-    "summarize_thread", "triage", "unarchive", "unlabel",
+    "summarize_thread", "triage", "triage_new", "unarchive", "unlabel",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ PROMPTS = Prompts(Path(__file__).parent / "prompts")
 #: Of a conversation the newest mails are shown; the beginning of a long one matters less.
 THREAD_CHARS = 40_000
 MAIL_CHARS = 8_000
+MOST_SUGGESTED = 10
+#: Letters that nobody sees and models read: tags, and what has no width. Joiners stay, languages and emoji need them.
+_UNSEEN = re.compile("[\u200b\u2060-\u2064\ufeff\U000e0000-\U000e007f]")
 
 
 Category = Literal["personal", "work", "notice", "newsletter", "advertisement", "invoice", "appointment", "other"]
@@ -45,9 +49,7 @@ class Gist(Model):
 class Verdict(Model):
     """How a mail is sorted."""
 
-    category: Literal[
-        "personal", "work", "notice", "newsletter", "advertisement", "invoice", "appointment", "other"
-    ] = Field(description="What kind of mail it is.")
+    category: Category = Field(description="What kind of mail it is.")
     priority: Literal["high", "normal", "low"] = Field(description="How soon it should be read.")
     needs_reply: bool = Field(description="Whether somebody waits for an answer.")
     reason: str = Field(description="Why, in one sentence.")
@@ -65,9 +67,16 @@ class Written:
 
     @classmethod
     def by(cls, prompt: str, done: Sequence[Completion]) -> Written:
-        return cls(
-            prompt, done[-1].model, _sum([one.tokens_in for one in done]), _sum([one.tokens_out for one in done])
-        )
+        tokens_in, tokens_out = _sum([one.tokens_in for one in done]), _sum([one.tokens_out for one in done])
+        return cls(prompt, done[-1].model, tokens_in, tokens_out)
+
+    @classmethod
+    def sum(cls, made: Sequence[Written]) -> Written | None:
+        """All of it together; None where nothing was written."""
+        if not made:
+            return None
+        tokens_in, tokens_out = _sum([one.tokens_in for one in made]), _sum([one.tokens_out for one in made])
+        return cls(made[-1].prompt, made[-1].model, tokens_in, tokens_out)
 
 
 @dataclass(frozen=True)
@@ -129,7 +138,8 @@ def verdict(
         wishes=_also(f"{reader} also wants this", instructions),
     )
     done = ctx.use(LanguageModel).structured(messages, Verdict)
-    kept = done.value.model_copy(update={"labels": [one for one in done.value.labels if one in labels]})
+    known = [one for one in dict.fromkeys(done.value.labels) if one in labels][:MOST_SUGGESTED]
+    kept = done.value.model_copy(update={"labels": known})
     return kept, Written.by(used.name, done.completions)
 
 
@@ -154,7 +164,7 @@ def _shown(mail: Mail, longest: int) -> str:
         f"From: {mail.sender or 'unknown'}", f"To: {', '.join(map(str, mail.to[:20]))}", f"Date: {sent}",
         f"Subject: {mail.subject}", *([f"Files: {files[:500]}"] if files else []), "", own_words(mail.text)[:longest],
     ]  # fmt: skip
-    return "\n".join(lines)
+    return _UNSEEN.sub("", "\n".join(lines))
 
 
 def _also(who: str, wish: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Have a language model write about mail: draft replies, summarise conversations, sort what came."""
+"""Have a language model write about mail: draft replies, say what a conversation is about."""
 
 from __future__ import annotations
 
@@ -8,31 +8,20 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from llmcoder import Context, Effect, Model, NotFound, Retry, action
-from llmcoder.errors import Transient
 from tasks.email.accounts import KINDS, mailbox
-from tasks.email.drafting import ActionItem, Verdict, Wish, Written, gist, replies, verdict
-from tasks.email.mailbox import Mailbox, Query, Stored
+from tasks.email.drafting import ActionItem, Wish, gist, replies
+from tasks.email.mailbox import Mailbox, Stored
 from tasks.email.reading import Address, Mail, read
-from tasks.email.views import ACCOUNT, Label, MessageId, Person, person
+from tasks.email.views import ACCOUNT, Instructions, MessageId, ModelUse, Person, person
 from tasks.email.writing import Letter, build, message_id, references_of, reply_subject, reply_to
 
 #: Local models on slow machines write for minutes.
 TIMEOUT_S = 900
 RETRY = Retry(attempts=4, first_wait_s=5)
-MOST_VARIANTS, MOST_SORTED = 5, 25
+MOST_VARIANTS = 5
 LENGTHS = {"short": "in two to four sentences", "medium": "in one or two paragraphs", "long": "as long as it needs"}
 
-Instructions = Annotated[str, StringConstraints(min_length=1, max_length=4_000)]
 Language = Annotated[str, StringConstraints(min_length=2, max_length=100)]
-
-
-class ModelUse(Model):
-    """Who wrote it."""
-
-    prompt: str = Field(description="Which prompt, with its version.")
-    model: str = Field(description="Which model.")
-    tokens_in: int | None = Field(description="Prompt tokens of all calls; null when the provider did not say.")
-    tokens_out: int | None = Field(description="Generated tokens of all calls, likewise.")
 
 
 class ReplyWish(Model):
@@ -89,38 +78,6 @@ class ThreadSummary(ModelUse):
     action_items: list[ActionItem] = Field(description="Who is to do what.")
 
 
-class Sorting(Model):
-    """Which mails are to be sorted."""
-
-    ids: list[MessageId] | None = Field(
-        None, min_length=1, max_length=MOST_SORTED, description="Their ids; the newest unread ones when left out."
-    )
-    label: Label | None = Field(None, description="Where the newest unread ones are; the inbox when left out.")
-    limit: int = Field(10, ge=1, le=MOST_SORTED, description="At most so many of them.")
-    instructions: Instructions | None = Field(
-        None, description="What matters to you.", examples=["Mails of my bank are high."]
-    )
-    account: str | None = Field(None, min_length=1, max_length=300, description=ACCOUNT)
-
-
-class SortedMail(Model):
-    """How one mail is sorted."""
-
-    id: str = Field(description="Id of the mail.")
-    subject: str = Field(description="Its subject.")
-    sender: Person | None = Field(description="From whom, as the mail says.")
-    verdict: Verdict | None = Field(description="How it is sorted; null where that failed.")
-    error: str | None = Field(None, description="Why it could not be sorted.")
-
-
-class SortedMails(Model):
-    """Sorted mails. Nothing was changed in the mailbox: email.label puts the labels on."""
-
-    items: list[SortedMail] = Field(description="The mails, the most urgent first.")
-    prompt: str | None = Field(description="Which prompt, with its version.")
-    model: str | None = Field(description="Which model.")
-
-
 @action("email.draft_reply", effect=Effect.DRAFT, outside=True, connects=KINDS, timeout_s=TIMEOUT_S, retry=RETRY)
 def draft_reply(wish: ReplyWish, ctx: Context) -> ReplyDrafts:
     """Draft the reply to a mail, from its whole conversation.
@@ -166,52 +123,6 @@ def summarize_thread(which: ThreadChoice, ctx: Context) -> ThreadSummary:
         tokens_in=written.tokens_in,
         tokens_out=written.tokens_out,
     )
-
-
-@action("email.triage", effect=Effect.DRAFT, outside=True, connects=KINDS, timeout_s=TIMEOUT_S, retry=RETRY)
-def triage(wanted: Sorting, ctx: Context) -> SortedMails:
-    """Sort mails: what kind, how urgent, whether somebody waits for an answer, which labels would fit.
-
-    Nothing is changed in the mailbox.
-    """
-    with mailbox(ctx) as box:
-        known = [one for one in box.labels() if not one.startswith("CATEGORY_")]
-        mails = _to_sort(box, wanted)
-        reader = box.address
-    return sort(mails, reader, known, wanted.instructions, ctx)
-
-
-def sort(mails: list[Stored], reader: str, labels: list[str], instructions: str | None, ctx: Context) -> SortedMails:
-    """Sort mails; one that a model cannot make sense of is named and does not stop the others."""
-    items: list[SortedMail] = []
-    prompt = model = None
-    for number, stored in enumerate(mails):
-        ctx.progress(number / len(mails), f"Sorting mail {number + 1} of {len(mails)}")
-        mail = read(stored.raw)
-        about = {"id": stored.id, "subject": mail.subject, "sender": mail.sender and person(mail.sender)}
-        found, written, error = _sorted(mail, reader, labels, instructions, ctx)
-        if written is not None:
-            prompt, model = written.prompt, written.model
-        items.append(SortedMail.model_validate({**about, "verdict": found, "error": error}))
-    order = {"high": 0, "normal": 1, "low": 2}
-    items.sort(key=lambda one: order[one.verdict.priority] if one.verdict else 3)
-    return SortedMails(items=items, prompt=prompt, model=model)
-
-
-def _sorted(
-    mail: Mail, reader: str, labels: list[str], instructions: str | None, ctx: Context
-) -> tuple[Verdict | None, Written | None, str | None]:
-    try:
-        return *verdict(mail, reader, labels, instructions, ctx), None
-    except Transient as error:  # the model does not keep to the form; a mail may be written so that it does not
-        return None, None, error.detail
-
-
-def _to_sort(box: Mailbox, wanted: Sorting) -> list[Stored]:
-    if wanted.ids is not None:
-        return [box.message(one) for one in dict.fromkeys(wanted.ids)]
-    found = box.page(Query(label=wanted.label, unread=True), None, wanted.limit)
-    return [one if one.whole else box.message(one.id) for one in found.messages]
 
 
 def _thread(box: Mailbox, mail_id: str) -> list[tuple[Stored, Mail]]:

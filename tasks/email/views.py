@@ -16,6 +16,7 @@ LISTED_CHARS = 5_000
 
 MessageId = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Instructions = Annotated[str, StringConstraints(min_length=1, max_length=4_000)]
 ACCOUNT = "Which of your mailboxes; the one you connected first when left out."
 
 
@@ -33,6 +34,15 @@ class AttachmentView(Model):
     media_type: str = Field(description="Its type, as the sender says.")
     size_bytes: int = Field(description="About how large it is.")
     cid: str | None = Field(None, description="By which the HTML shows it.")
+
+
+class ModelUse(Model):
+    """Who wrote it."""
+
+    prompt: str = Field(description="Which prompt, with its version.")
+    model: str = Field(description="Which model.")
+    tokens_in: int | None = Field(description="Prompt tokens of all calls; null when the provider did not say.")
+    tokens_out: int | None = Field(description="Generated tokens of all calls, likewise.")
 
 
 class MailHead(Model):

@@ -79,6 +79,7 @@ def recipes() -> dict[str, Callable[[Served, httpx.Client], list[str]]]:
         "/schedules/{schedule_id}": lambda _, a: [added(a, "/schedules", SCHEDULE)],
         "/general/notes/{record_id}": lambda _, a: [added(a, "/general/notes", {"text": CANARY})],
         "/general/todos/{record_id}": lambda _, a: [added(a, "/general/todos", {"title": CANARY})],
+        "/email/watches/{record_id}": lambda _, a: [added(a, "/email/watches", {"instructions": CANARY})],
     }
 
 
@@ -95,6 +96,7 @@ def bodies(job: Mapping[str, Any] | None) -> dict[str, Any]:
         "POST /jobs/{job_id}/reject": {},
         "PATCH /general/notes/{record_id}": {"text": "B was here"},
         "PATCH /general/todos/{record_id}": {"title": "B was here"},
+        "PATCH /email/watches/{record_id}": {"instructions": "B was here"},
         "POST /schedules": {"name": "B's", "action": "test.echo", "every_s": 3600},
         "PATCH /schedules/{schedule_id}": {"name": "B was here"},
         "POST /schedules/{schedule_id}/pause": {},

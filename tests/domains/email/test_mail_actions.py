@@ -10,10 +10,10 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
-from imap_kit import mail, messages
+from imap_kit import imap, mail, messages
 from mail_server import MailServer
 
-from llmcoder import NotFound
+from llmcoder import BadInput, NotFound, Transient
 from llmcoder.prompts import fence
 from llmcoder.settings import Settings
 from llmcoder.testing import FakeContext, Run, run_action
@@ -29,9 +29,11 @@ from tasks.email.actions import (
     send_reply,
     summarize_thread,
     triage,
+    triage_new,
 )
 from tasks.email.connections import IMAP
 from tasks.email.drafting import PROMPTS
+from tasks.email.imap import ImapMailbox
 from tasks.email.imap_connection import ImapAccount
 from tasks.llm.settings import LlmSettings
 
@@ -241,21 +243,108 @@ def test_a_conversation_is_summarised_in_a_form(
     assert len(asked(server)) == 2, "what was wrong went back to the model once"
 
 
+def answer(priority: str = "high", *labels: str) -> str:
+    plain = {"category": "work", "needs_reply": True, "reason": "because"}
+    return json.dumps({**plain, "priority": priority, "labels": labels})
+
+
 def test_mails_are_sorted_the_urgent_first_and_only_known_labels_are_suggested(
     mail_server: MailServer, act: Callable[..., Act], model: LlmSettings, server: Any
 ) -> None:
     address = mail_server.user("actions_triage")
     for subject in ("one", "two", "three"):
         mail_server.deliver(address, mail(subject).as_bytes())
-    plain = {"category": "work", "needs_reply": True, "reason": "because", "labels": ["INBOX", "Invented"]}
-    answers = [json.dumps({**plain, "priority": priority}) for priority in ("low", "high")]
-    server.says = [*answers, "nonsense"]
-    result = act(address, model)(triage, instructions="Bob is my boss.").result
+    with imap(mail_server, address) as client:
+        client.create("Bank")
+    suggested = ("Bank", "INBOX", "Trash", "Invented")
+    server.says = [answer("low", *suggested), answer("high", *suggested), "nonsense"]
+    run = act(address, model)
+    result = run(triage, instructions="Bob is my boss.").result
     assert [one.subject for one in result.items] == ["two", "three", "one"]
-    assert result.items[0].verdict.labels == ["INBOX"]
+    assert result.items[0].verdict.labels == ["Bank"]
     assert result.items[2].verdict is None and "form" in result.items[2].error
+    assert (result.prompt, result.tokens_in) == ("triage/1", 20)
     assert "Bob is my boss." in asked(server)[0][0]
     assert {one.unread for one in act(address)(emails).result.items} == {True}
+    server.says = [answer("low", "Mine", "Bank")]
+    assert run(triage, limit=1, labels=["Mine"]).result.items[0].verdict.labels == ["Mine"]
+
+
+def test_a_model_that_cannot_be_asked_sorts_nothing_rather_than_half(
+    mail_server: MailServer, act: Callable[..., Act], model: LlmSettings, server: Any
+) -> None:
+    address = mail_server.user("actions_triage_away")
+    for subject in ("one", "two"):
+        mail_server.deliver(address, mail(subject).as_bytes())
+    run = act(address, model)
+    for status, error in ((503, Transient), (400, BadInput)):
+        server.routes[CHAT] = lambda exchange, status=status: exchange.send(status, {"error": {"message": "no"}})
+        with pytest.raises(error):
+            run(triage)
+    refused = run(triage, limit=1).result.items[0]
+    assert refused.verdict is None and "no" in refused.error, "one alone may be refused for what stands in it"
+
+
+def test_new_mails_are_sorted_from_where_the_last_look_ended(
+    mail_server: MailServer, act: Callable[..., Act], model: LlmSettings, server: Any
+) -> None:
+    address = mail_server.user("actions_triage_new")
+    mail_server.deliver(address, mail("old").as_bytes())
+    server.says = [answer()]
+    run = act(address, model)
+    first = run(triage_new).result
+    assert (first.items, first.more, first.gap, first.prompt) == ([], False, None, None)
+    for subject in ("one", "two", "three"):
+        mail_server.deliver(address, mail(subject).as_bytes())
+    looks = [run(triage_new, cursor=first.cursor, limit=2).result for _ in range(2)]
+    assert looks[0] == looks[1], "a second attempt looks at the same mails"
+    assert ([one.subject for one in looks[0].items], looks[0].more) == (["one", "two"], True)
+    rest = run(triage_new, cursor=looks[0].cursor).result
+    assert ([one.subject for one in rest.items], rest.more) == (["three"], False)
+    assert run(triage_new, cursor=rest.cursor).result.items == []
+
+
+def test_mails_that_nobody_looked_at_are_told(mail_server: MailServer, act: Callable[..., Act]) -> None:
+    run = act(mail_server.user("actions_triage_gap"))
+    cursor = run(triage_new).result.cursor
+    other = act(mail_server.user("actions_triage_other"))(triage_new, cursor=cursor).result
+    assert (other.items, "actions_triage_gap" in str(other.gap)) == ([], True)
+    name, _, place = cursor.rpartition(" ")
+    anew = run(triage_new, cursor=f"{name} 1{place}").result
+    assert "made anew" in str(anew.gap)
+    with pytest.raises(BadInput, match="cursor"):
+        run(triage_new, cursor=f"{name} nonsense")
+
+
+def test_a_mail_that_is_gone_or_too_large_stops_no_other(
+    mail_server: MailServer, act: Callable[..., Act], model: LlmSettings, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = mail_server.user("actions_triage_gone")
+    run = act(address, model)
+    cursor = run(triage_new).result.cursor
+    for subject, text in (("gone", "x"), ("large", "x" * 5_000), ("sound", "x")):
+        mail_server.deliver(address, mail(subject, text).as_bytes())
+    monkeypatch.setattr("tasks.email.imap.LARGEST_MESSAGE_BYTES", 3_000)
+    monkeypatch.setattr("tasks.email.imap.ImapMailbox.arrivals", then_delete_the_first(mail_server, address))
+    server.says = [answer()]
+    result = run(triage_new, cursor=cursor).result
+    assert [(one.subject, one.verdict is None) for one in result.items] == [("sound", False), ("", True)]
+    assert "too large" in str(result.items[1].error)
+
+
+def then_delete_the_first(mail_server: MailServer, address: str) -> Any:
+    """What comes in, of which another client then deletes the first."""
+    arrivals = ImapMailbox.arrivals
+
+    def look(self: ImapMailbox, *given: Any) -> Any:
+        found = arrivals(self, *given)
+        with imap(mail_server, address) as client:
+            client.select("INBOX")
+            client.store("1", "+FLAGS", "\\Deleted")
+            client.expunge()
+        return found
+
+    return look
 
 
 def test_a_mail_that_is_not_there_is_named(mail_server: MailServer, act: Callable[..., Act]) -> None:

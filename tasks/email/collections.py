@@ -1,0 +1,8 @@
+"""Watches as plain records: list, add, show, change, remove under /email/watches."""
+
+from __future__ import annotations
+
+from llmcoder.collection import Collection
+from tasks.email.watches import WATCHES, NewWatch, Watch, WatchChange
+
+watches = Collection("email/watches", title="Mail watches", new=NewWatch, change=WatchChange, item=Watch, store=WATCHES)

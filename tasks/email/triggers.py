@@ -1,0 +1,7 @@
+"""What makes new mail be sorted by the clock, where the scheduler looks for it."""
+
+from __future__ import annotations
+
+from tasks.email.watching import WATCHED
+
+__all__ = ["WATCHED"]
