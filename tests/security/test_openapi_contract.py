@@ -17,6 +17,7 @@ from schemathesis.engine import StopReason, events
 from schemathesis.openapi.checks import RejectedPositiveData
 from served import Served
 
+from llmcoder.action import ACCOUNT
 from llmcoder.registry import AnyAction, Registry
 
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "3"))
@@ -32,6 +33,12 @@ RULES_BEYOND_THE_SCHEMA = {
     "POST /connections": "what `credentials` may hold depends on the kind",
     "POST /connections/oauth/{provider}": "not every kind is connected with the browser",
     "PATCH /config": "which settings there are depends on what is installed",
+    "POST /schedules": "what `input` may hold depends on the action, and when it fires on a calendar",
+    "PATCH /schedules/{schedule_id}": "likewise",
+    "POST /schedules/{schedule_id}/backfill": "the span lies in the past",
+    "GET /schedules/{schedule_id}/runs": "`cursor` is an instant that a database can keep",
+    "POST /email/watches": "which accounts the caller has",
+    "PATCH /email/watches/{record_id}": "likewise",
     "POST /auth/register": "what an address is, JSON Schema's `email` knows less well than the standards",
 }
 
@@ -110,8 +117,10 @@ def doors_with_rules(registry: Registry) -> Iterator[str]:
 
 
 def has_own_rules(action: AnyAction) -> bool:
+    """Which accounts the caller has is no rule of a schema either."""
     declared = action.input.__pydantic_decorators__
-    return bool(declared.model_validators or declared.field_validators)
+    names_account = bool(action.connects) and ACCOUNT in action.input.model_fields
+    return bool(declared.model_validators or declared.field_validators) or names_account
 
 
 def failures_of(event: events.EngineEvent) -> Iterator[str]:
