@@ -61,11 +61,19 @@ class Indexer:
     runs: list[Run] = field(default_factory=list)
 
     def index(self, spaces: Sequence[Space]) -> None:
-        """Bring all of them up to date; those that this job has finished before are left as they are."""
+        """Bring all of them up to date; those that this job has finished before are left as they are.
+
+        Of several, one that cannot be listed is named among the failures and keeps what it has.
+        """
         self.runs = [index_store.begun(self.wiki_id, space, self.ctx.job_id) for space in spaces]
         for at, (space, run) in enumerate(zip(spaces, self.runs, strict=True)):
-            if not run.finished:
-                _SpaceRun(self, space, run, at / len(spaces), 1 / len(spaces)).finish()
+            try:
+                if not run.finished:
+                    _SpaceRun(self, space, run, at / len(spaces), 1 / len(spaces)).finish()
+            except NOT_THIS_ONE as error:
+                if len(spaces) == 1:
+                    raise
+                run.counts.fail(Failure(space.id, f"The space {space.key}", error.detail))
 
 
 @dataclass

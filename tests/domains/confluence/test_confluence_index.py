@@ -20,7 +20,7 @@ from models.db import database
 from tasks.confluence import indexing
 from tasks.confluence.indexing import BATCH_PAGES, Refreshed
 from tasks.confluence.tables import pages, runs
-from tasks.confluence.wiki import Heads
+from tasks.confluence.wiki import Heads, Space
 
 pytestmark = pytest.mark.usefixtures("configured")
 PAGES = 120
@@ -207,6 +207,27 @@ def test_a_space_that_the_account_cannot_see_any_more_goes_when_all_are_indexed(
     assert titles(user, "holidays") == []
     with pytest.raises(NotFound, match="HR"):
         filled(user, wiki, "HR")
+
+
+def test_a_space_that_cannot_be_listed_is_named_and_the_others_go_on(user: User, wiki: MemoryWiki) -> None:
+    class Guarded(MemoryWiki):
+        def heads(self, space: Space, cursor: str | None = None) -> Heads:
+            if space.key == "HR":
+                raise Forbidden("You may not see this space.")
+            return super().heads(space, cursor)
+
+    wiki.add("hr", "Holidays", "holidays", "HR")
+    filled(user, wiki)
+    del wiki.contents["003"]
+    done = filled(user, Guarded(contents=wiki.contents))
+    assert {key: [one.title for one in counts.failures] for key, counts in done.spaces} == {
+        "HR": ["The space HR"],
+        "OPS": [],
+    }
+    assert titles(user, "holidays") == ["Holidays"]
+    assert titles(user, "number3") == []
+    with pytest.raises(Forbidden):
+        filled(user, Guarded(contents=wiki.contents), "HR")
 
 
 # --- what cannot be read
