@@ -27,7 +27,7 @@ MOST_COUNTED = 10_000
 
 Kind = Literal[
     "due_later", "retry", "rate_limited", "reconcile", "jobs_ahead", "no_worker", "broker_unreachable", "reconnect",
-    "previous", "waiting", "cancel_requested", "needs_a_person", "approval", "undo_window",
+    "previous", "steps", "waiting", "cancel_requested", "needs_a_person", "approval", "undo_window",
 ]  # fmt: skip
 
 
@@ -248,6 +248,10 @@ def _of_waiting(job: Job, seen: Seen) -> Blocker:
         )
     if job.reason == Reason.RECONNECT:
         return Blocker(kind="reconnect", detail=seen.account_fault, remedy=seen.account_remedy)
+    if job.reason == Reason.STEPS:
+        detail = "It is a macro under way; its steps are jobs of their own."
+        remedy = "It ends with them: GET /jobs shows those with this `parent_id`, and explain what each waits for."
+        return Blocker(kind="steps", detail=detail, remedy=remedy)
     if job.reason == Reason.PREVIOUS:
         detail = "An earlier job of its schedule has not ended."
         remedy = f"It runs after that one; GET /schedules/{job.schedule_id}/runs shows both."

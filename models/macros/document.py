@@ -54,13 +54,12 @@ class Wait(Model):
     )
     seconds: int | None = Field(None, ge=1, le=YEAR_S, description="So many seconds.")
     until: str | None = Field(None, max_length=2_000, description="An instant, such as ${{ input.at }}.")
-    webhook: bool = Field(False, description="A call to the address that the step shows; its body is the result.")
     timeout_s: int = Field(30 * 86_400, ge=1, le=YEAR_S, description="It fails after so many seconds.")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if sum((self.approval is not None, self.seconds is not None, self.until is not None, self.webhook)) != 1:
-            raise ValueError("give exactly one of approval, seconds, until and webhook")
+        if sum(one is not None for one in (self.approval, self.seconds, self.until)) != 1:
+            raise ValueError("give exactly one of approval, seconds and until")
         return self
 
 
