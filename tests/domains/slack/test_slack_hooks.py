@@ -92,11 +92,11 @@ def test_nothing_is_taken_without_slacks_signature_or_after_five_minutes(
         {"x-slack-request-timestamp": good["x-slack-request-timestamp"]},
     ]
     for headers in forged:
-        answer = httpx.post(url, content=body, headers=headers)
+        answer = httpx.post(url, content=body, headers=headers, timeout=20)
         assert (answer.status_code, answer.json()["type"]) == (403, "urn:llmcoder:problem:forbidden"), headers
     odd = {**{name: value.encode() for name, value in good.items()}, "x-slack-signature": b"v0=\xe4"}
-    assert httpx.post(url, content=b"\xff\xfe", headers=odd).status_code == 403
-    assert httpx.post(url, content=b"\xff\xfe", headers=good).status_code == 403
+    assert httpx.post(url, content=b"\xff\xfe", headers=odd, timeout=20).status_code == 403
+    assert httpx.post(url, content=b"\xff\xfe", headers=good, timeout=20).status_code == 403
     assert count(db) == 0
 
 
