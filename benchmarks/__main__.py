@@ -54,7 +54,7 @@ def measured(quick: bool, store: str | None, only: str | None, rounds: int | Non
             "latency": latency.measurement(shared, jobs=100 if quick else 200),
             "fairness": fairness.measurement(shared, jobs=2_000 if quick else 10_000),
             "confluence-search": confluence_search.measurement(
-                shared, pages=2_000 if quick else 50_000, queries=50 if quick else 300
+                shared, pages=2_000 if quick else 50_000, queries=50 if quick else 200
             ),
         }
         chosen = [measurement for name, measurement in measurements.items() if only in (None, name)]

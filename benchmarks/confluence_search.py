@@ -34,6 +34,8 @@ AT_ONCE = 500
 RESULTS = 10
 #: Of its first look at a table and of the signs, which a process reads once.
 WARM_UP = 20
+#: Every query is made so often, with all others in between, and its quickest time counts.
+PASSES = 3
 
 
 def measurement(bench: Bench, pages: int, queries: int) -> Measurement:
@@ -41,7 +43,8 @@ def measurement(bench: Bench, pages: int, queries: int) -> Measurement:
     return Measurement(
         title="Search of Confluence pages",
         how=f"{pages:,} pages in {SPACES} spaces, 250 words on average, in about {pages * 2:,} pieces with vectors "
-        f"of 768 dimensions; {queries} different queries of each kind, one at a time, 10 results with snippets each. "
+        f"of 768 dimensions; {queries} different queries of each kind, one at a time, 10 results with snippets each; "
+        f"all of them {PASSES} times over, the quickest of each query counts, since other work shares the machine. "
         "Words: one to three. Question: eight words that no page has all of. Common: two of the thirty commonest "
         "words. With meaning: the one- to three-word queries merged with their vectors, without the time that a "
         "provider takes to embed the query. `GET`: the words once more, over HTTP: accepted on disk, claimed, run, "
@@ -98,8 +101,12 @@ def _over_http(port: int, token: str, queries: Sequence[str]) -> Figures:
     requests = [get(f"/confluence/search?{urlencode({'query': query})}", token) for query in queries]
     for request in requests[:WARM_UP]:
         counted(port, request, connections=1, requests=1, status=200)
-    taken = sorted(counted(port, one, connections=1, requests=1, status=200).latencies_ms[0] for one in requests)
+    taken = _quickest_ms([partial(_answered_ms, port, request) for request in requests])
     return {"http_p50_ms": percentile(taken, 50), "http_p99_ms": percentile(taken, 99)}
+
+
+def _answered_ms(port: int, request: bytes) -> float:
+    return counted(port, request, connections=1, requests=1, status=200).latencies_ms[0]
 
 
 def fill(owner: Owner, corpus: Corpus, model: Topics) -> None:
@@ -129,7 +136,7 @@ def _figures(owner: Owner, kinds: dict[str, list[str]], model: Topics) -> Figure
     for kind, queries in asked.items():
         for query in queries[:WARM_UP]:
             _search(owner, query)
-        taken = sorted(_timed_ms(partial(_search, owner, query)) for query in queries)
+        taken = _quickest_ms([partial(_timed_ms, partial(_search, owner, query)) for query in queries])
         figures |= {f"{kind}_p50_ms": percentile(taken, 50), f"{kind}_p99_ms": percentile(taken, 99)}
     return figures | {"recall": _recall(owner, points[:50])}
 
@@ -138,6 +145,12 @@ def _search(owner: Owner, query: Asked) -> list[str]:
     """All that the action does but for asking the provider."""
     found, _ = searching.search(owner, query, (), 0, RESULTS)
     return [searching.snippet_of(page, query.words) for page in found]
+
+
+def _quickest_ms(timings: Sequence[Callable[[], float]]) -> list[float]:
+    """The quickest of each, in order: all are made one after the other, and then all again."""
+    passes = [[timing() for timing in timings] for _ in range(PASSES)]
+    return sorted(map(min, zip(*passes, strict=True)))
 
 
 def _timed_ms(work: Callable[[], object]) -> float:
