@@ -6,7 +6,7 @@ one. The older, lenient parser is used on purpose; the newer one raises on heade
 
 from __future__ import annotations
 
-import email
+import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,29 +14,83 @@ from datetime import UTC, datetime
 from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
-from email.parser import BytesHeaderParser
+from email.parser import BytesHeaderParser, BytesParser
+from email.policy import Compat32, Policy
 from email.utils import getaddresses, parsedate_to_datetime
+from typing import cast
+
+from tasks.email.html import as_text, safe_html
 
 LONGEST_TEXT_CHARS = 100_000
 LONGEST_HTML_CHARS = 200_000
-#: HTML beyond this is not even looked at.
-MOST_HTML_CHARS = 2_000_000
-LONGEST_HEADER_CHARS = 2_000
-MOST_PARTS = 500
+LONGEST_HEADER_CHARS, LONGEST_REFERENCES_CHARS = 2_000, 20_000
+#: As they stand in the mail. Those that say what a part is are taken apart often, by the square of their length.
+LONGEST_RAW_HEADER_CHARS, LONGEST_RAW_PART_HEADER_CHARS = 50_000, 4_000
+#: Parts that are looked at; a message of more than the second is not taken apart at all: each takes a kilobyte.
+MOST_PARTS, MOST_OBJECTS = 500, 10_000
+MOST_HEADERS = 2_000
+#: The parser makes an object of each line. 50 MB of base64 have 700,000.
+MOST_LINES = 2_000_000
 LONGEST_HEAD_BYTES = 1_000_000
 MOST_ADDRESSES = 500
 MOST_ATTACHMENTS = 100
 SNIPPET_CHARS = 200
 
-#: What turns the text after it about: "exe.fdp" shown for "pdf.exe".
-_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f]")
+#: What turns the text after it about ("exe.fdp" shown for "pdf.exe"), and what is there without being seen. Joiners are
+#: none of it: languages and emoji need them.
+_DECEIVING = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u200b\u2060-\u2064\ufeff\u00ad]")
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+#: They decode text, but no mail is written in them; punycode takes time by the square of the length.
+_NO_CHARSETS = {"punycode", "idna", "unicode-escape", "raw-unicode-escape", "undefined", "mbcs", "oem"}
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,990}>")
 _WROTE = re.compile(
     r"^(on .{3,200} wrote|am .{3,200} schrieb.{0,200}|le .{3,200} a écrit|el .{3,200} escribió"
     r"|-{2,} ?(original message|forwarded message|ursprüngliche nachricht|weitergeleitete nachricht) ?-{2,}) ?:?$",
     re.IGNORECASE,
 )
+
+
+class _Bounded(Compat32):
+    """The lenient policy, which no header can keep busy, and which reads bare UTF-8 as what it is."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        name, value = super().header_source_parse(sourcelines)
+        of_part = name[:8].lower() == "content-"
+        return name, value[: LONGEST_RAW_PART_HEADER_CHARS if of_part else LONGEST_RAW_HEADER_CHARS]
+
+    def header_fetch_parse(self, name: str, value: str) -> str:
+        return value if value.isascii() else _as_text(value.encode("utf-8", "surrogateescape"), None)
+
+
+_POLICY = _Bounded()
+
+
+class _Part(Message):
+    """A part without endless headers."""
+
+    @property
+    def content(self) -> list[_Part] | str:
+        """As it stands in the mail; what is public decodes it, by whatever charset is named."""
+        found: list[_Part] | str | None = self._payload  # type: ignore[attr-defined]  # not in typeshed
+        return found or ""
+
+    def set_raw(self, name: str, value: str) -> None:
+        if len(self) < MOST_HEADERS:
+            super().set_raw(name, value)
+
+
+def _parsed(raw: bytes) -> _Part:
+    """Raises ValueError for more parts than anybody writes, RecursionError for deeper ones."""
+    made = 0
+
+    def part(policy: Policy = _POLICY) -> _Part:
+        nonlocal made
+        made += 1
+        if made > MOST_OBJECTS:
+            raise ValueError("too many parts")
+        return _Part(policy)
+
+    return cast("_Part", BytesParser(part, policy=_POLICY).parsebytes(raw))
 
 
 @dataclass(frozen=True)
@@ -72,6 +126,7 @@ class Mail:
     Attributes:
         message_id: With its angle brackets; empty where it has none.
         references: Message-IDs of the conversation, the oldest first.
+        bcc: Only in drafts, and in copies of what was sent.
         sent_at: As its sender says; None where that cannot be read.
         text: What it says, from its plain text or made of its HTML.
         html: Safe to show: without scripts, styles and forms, and nothing in it is fetched from elsewhere.
@@ -85,6 +140,7 @@ class Mail:
     reply_to: tuple[Address, ...]
     to: tuple[Address, ...]
     cc: tuple[Address, ...]
+    bcc: tuple[Address, ...]
     sent_at: datetime | None
     text: str
     html: str | None
@@ -99,11 +155,13 @@ class Mail:
 
 def read(raw: bytes) -> Mail:
     """Read a message, or as much of one as there is."""
+    looked_at = raw if raw.count(b"\n") <= MOST_LINES else raw[:LONGEST_HEAD_BYTES]
     try:
-        message = email.message_from_bytes(raw)
+        message = _parsed(looked_at)
         parts = list(_parts(message))
     except (RecursionError, ValueError, LookupError, TypeError, AttributeError):  # nested beyond all reason, or worse
-        message, parts = BytesHeaderParser().parsebytes(raw[:LONGEST_HEAD_BYTES]), []
+        looked_at = raw[:LONGEST_HEAD_BYTES].split(b"\r\n\r\n")[0]
+        message, parts = cast("_Part", BytesHeaderParser(_Part, policy=_POLICY).parsebytes(looked_at)), []
     plain, html = _text_of(parts, "text/plain"), _text_of(parts, "text/html")
     text = plain if plain.strip() else as_text(html)
     return Mail(
@@ -114,11 +172,12 @@ def read(raw: bytes) -> Mail:
         reply_to=_addresses(message, "reply-to"),
         to=_addresses(message, "to"),
         cc=_addresses(message, "cc"),
+        bcc=_addresses(message, "bcc"),
         sent_at=_date(_header(message, "date")),
         text=text[:LONGEST_TEXT_CHARS],
-        html=safe_html(html)[:LONGEST_HTML_CHARS] if html.strip() else None,
+        html=safe_html(html[:LONGEST_HTML_CHARS]) if html.strip() else None,  # cut first: what is cut has loose ends
         attachments=tuple(_attachments(parts)),
-        truncated=len(text) > LONGEST_TEXT_CHARS or len(html) > LONGEST_HTML_CHARS,
+        truncated=len(text) > LONGEST_TEXT_CHARS or len(html) > LONGEST_HTML_CHARS or len(looked_at) < len(raw),
     )
 
 
@@ -139,53 +198,17 @@ def _rest_is_quoted(lines: list[str]) -> bool:
     return any(line.strip() for line in lines[:5])
 
 
-def safe_html(html: str) -> str:
-    """HTML that may be shown inside a page: what it may do is read, and follow links."""
-    import nh3
-
-    if len(html) > MOST_HTML_CHARS:
-        return ""
-    return nh3.clean(
-        html,
-        attribute_filter=_only_own_images,
-        url_schemes={"http", "https", "mailto", "cid"},
-        link_rel="noopener noreferrer nofollow",
-        strip_comments=True,
-    )
-
-
-def _only_own_images(tag: str, attribute: str, value: str) -> str | None:
-    """An image from elsewhere tells its server who reads the mail, and when."""
-    if attribute in ("src", "srcset", "background", "poster") and not value.lower().startswith("cid:"):
-        return None
-    return value
-
-
-def as_text(html: str) -> str:
-    """What HTML says, laid out as text."""
-    if not html.strip() or len(html) > MOST_HTML_CHARS:
-        return ""
-    from inscriptis import get_text  # type: ignore[import-untyped]
-    from lxml.etree import LxmlError  # type: ignore[import-untyped]
-
-    try:
-        found = str(get_text(safe_html(html)))
-    except (LxmlError, ValueError, RecursionError, AssertionError):
-        found = re.sub(r"<[^<>]{0,1000}>", " ", html)
-    return re.sub(r"\n{3,}", "\n\n", found).strip()
-
-
 # --- headers
 
 
-def _header(message: Message, name: str) -> str:
+def _header(message: _Part, name: str, longest: int = LONGEST_HEADER_CHARS) -> str:
     """One header on one line, decoded as far as it can be."""
     value = message.get(name)
-    return "" if value is None else _one_line(str(value))[:LONGEST_HEADER_CHARS]
+    return "" if value is None else _one_line(str(value)[: 4 * longest])[:longest]
 
 
 def _one_line(value: str) -> str:
-    return _BIDI.sub("", clean(" ".join(decoded(value).split())))
+    return _DECEIVING.sub("", clean(" ".join(decoded(value).split())))
 
 
 def decoded(value: str) -> str:
@@ -197,20 +220,18 @@ def decoded(value: str) -> str:
     return "".join(one if isinstance(one, str) else _as_text(one, charset) for one, charset in pieces)
 
 
-def _addresses(message: Message, name: str) -> tuple[Address, ...]:
-    values = [str(value)[:100_000] for value in message.get_all(name, [])]
+def _addresses(message: _Part, name: str) -> tuple[Address, ...]:
+    values = [str(value) for value in message.get_all(name, [])]
     try:
         pairs = getaddresses(values)
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, RecursionError):  # comments within comments, without end
         return ()
-    found = [
-        Address(clean(address.strip()), _BIDI.sub("", clean(" ".join(decoded(who).split())))) for who, address in pairs
-    ]
+    found = [Address(_DECEIVING.sub("", clean(address.strip())), _one_line(who)) for who, address in pairs]
     return tuple(one for one in found if "@" in one.email)[:MOST_ADDRESSES]
 
 
-def _references(message: Message) -> tuple[str, ...]:
-    told = f"{_header(message, 'references')} {_header(message, 'in-reply-to')}"
+def _references(message: _Part) -> tuple[str, ...]:
+    told = " ".join(_header(message, name, LONGEST_REFERENCES_CHARS) for name in ("references", "in-reply-to"))
     return tuple(dict.fromkeys(_MESSAGE_ID.findall(told)))
 
 
@@ -230,26 +251,25 @@ def _date(value: str) -> datetime | None:
 # --- parts
 
 
-def _parts(message: Message) -> Iterator[Message]:
+def _parts(message: _Part) -> Iterator[_Part]:
     """All parts that are no containers; an enclosed message is one part, whatever is in it."""
     waiting = [message]
     for _ in range(MOST_PARTS):
         if not waiting:
             return
         part = waiting.pop(0)
-        payload = part.get_payload()
-        if isinstance(payload, list) and part.get_content_maintype() == "multipart":
-            waiting[:0] = [one for one in payload if isinstance(one, Message)]
+        if isinstance(part.content, list) and part.get_content_maintype() == "multipart":
+            waiting[:0] = part.content
         else:
             yield part
 
 
-def _text_of(parts: list[Message], media_type: str) -> str:
+def _text_of(parts: list[_Part], media_type: str) -> str:
     found = [part for part in parts if part.get_content_type() == media_type and not _is_file(part)]
     return "\n\n".join(text for part in found if (text := _content(part)).strip())
 
 
-def _content(part: Message) -> str:
+def _content(part: _Part) -> str:
     try:
         payload = part.get_payload(decode=True)
     except (ValueError, LookupError, AssertionError):
@@ -263,7 +283,7 @@ def _as_text(data: bytes, charset: str | None) -> str:
     """As declared, else as UTF-8, else as Western Europe's mail programs write it; many mails lie about it."""
     for name in (charset, "utf-8"):
         try:
-            if name:
+            if name and codecs.lookup(name).name not in _NO_CHARSETS:
                 return data.decode(name)
         except (LookupError, ValueError, UnicodeError):
             continue
@@ -275,40 +295,39 @@ def clean(text: str) -> str:
     return _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).encode("utf-8", "replace").decode("utf-8")
 
 
-def _is_file(part: Message) -> bool:
-    return part.get_content_disposition() == "attachment" or (
-        part.get_content_maintype() != "text" or bool(_file_name(part))
-    )
+def _is_file(part: _Part) -> bool:
+    """All that is not shown as the mail's text, so that nothing is lost from sight: invitations are `text/calendar`."""
+    shown = part.get_content_type() in ("text/plain", "text/html")
+    return not shown or part.get_content_disposition() == "attachment" or bool(_file_name(part))
 
 
-def _attachments(parts: list[Message]) -> Iterator[Attachment]:
+def _attachments(parts: list[_Part]) -> Iterator[Attachment]:
     for part in [one for one in parts if _is_file(one)][:MOST_ATTACHMENTS]:
         cid = clean(str(part.get("content-id") or "")).strip().strip("<>") or None
         yield Attachment(_shown_name(part), part.get_content_type(), _size(part), cid and cid[:LONGEST_HEADER_CHARS])
 
 
-def _file_name(part: Message) -> str:
+def _file_name(part: _Part) -> str:
     try:
         return part.get_filename() or ""
     except (ValueError, LookupError, TypeError, AttributeError):
         return ""
 
 
-def _shown_name(part: Message) -> str:
+def _shown_name(part: _Part) -> str:
     name = _one_line(_file_name(part))[:255]
     if name:
         return name
     if part.get_content_type() == "message/rfc822":
-        inner = part.get_payload()
-        first = inner[0] if isinstance(inner, list) and inner else None
-        subject = _header(first, "subject") if isinstance(first, Message) else ""
+        inner = part.content
+        subject = _header(inner[0], "subject") if isinstance(inner, list) and inner else ""
         return f"{subject or 'message'}.eml"[:255]
     return f"unnamed.{part.get_content_subtype()[:20]}"
 
 
-def _size(part: Message) -> int:
-    payload = part.get_payload()
-    if isinstance(payload, list):
-        return sum(len(str(one.get_payload())) for one in payload[:1] if isinstance(one, Message))
-    size = len(str(payload))
+def _size(part: _Part) -> int:
+    content = part.content
+    if isinstance(content, list):
+        return sum(len(one.content) for one in content[:1] if isinstance(one.content, str))
+    size = len(content)
     return size * 3 // 4 if str(part.get("content-transfer-encoding", "")).lower() == "base64" else size

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from email import policy
 from email.headerregistry import Address as MailAddress
+from email.headerregistry import BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
+from email.policy import EmailPolicy, Policy
 from email.utils import format_datetime, getaddresses
 from uuid import UUID
 
@@ -21,7 +23,29 @@ from tasks.email.reading import Address, Mail
 LARGEST_MESSAGE_BYTES = 25 * 1024 * 1024
 #: A References header names the first of a conversation and so many of the last.
 REFERENCES = 20
+LONGEST_ID_CHARS = 900
 _PREFIX = re.compile(r"^\s*((re|aw|sv|vs|antw|odp|ref|rif|res|回复|答复)(\[\d{1,3}\])?\s*[:：]\s*)+", re.IGNORECASE)
+
+
+class MessageIds(UnstructuredHeader, BaseHeader):
+    """References and In-Reply-To, one id on each line.
+
+    The standard library encodes an id that is longer than a line (=?utf-8?q?=3C…), as Outlook's are, and then it names
+    no mail any more: the conversation falls apart.
+    """
+
+    def fold(self, *, policy: Policy) -> str:
+        return f"{self.name}: {f'{policy.linesep} '.join(str(self).split())}{policy.linesep}"
+
+
+def _policy() -> EmailPolicy[EmailMessage]:
+    registry = HeaderRegistry()
+    for name in ("references", "in-reply-to"):
+        registry.map_to_type(name, MessageIds)
+    return policy.SMTP.clone(header_factory=registry)
+
+
+POLICY = _policy()
 
 
 @dataclass(frozen=True)
@@ -77,7 +101,7 @@ def build(letter: Letter, own_id: str, now: datetime) -> EmailMessage:
     """
     if not letter.recipients:
         raise BadInput("The mail has no recipients.")
-    message = EmailMessage(policy=policy.SMTP)
+    message = EmailMessage(policy=POLICY)
     try:
         _head(message, letter, own_id, now)
     except (ValueError, IndexError, UnicodeError) as error:
@@ -109,8 +133,8 @@ def reply_subject(subject: str) -> str:
 
 def references_of(original: Mail) -> list[str]:
     """What a reply to it refers to, bounded: the first of the conversation, and the last ones."""
-    found = [*original.references, *([original.message_id] if original.message_id else [])]
-    found = list(dict.fromkeys(found))
+    told = dict.fromkeys([*original.references, original.message_id])
+    found = [one for one in told if one and one.isascii() and len(one) <= LONGEST_ID_CHARS]
     return found if len(found) <= REFERENCES else [found[0], *found[1 - REFERENCES :]]
 
 

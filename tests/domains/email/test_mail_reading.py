@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.email.reading import Mail, own_words, read, safe_html
+from tasks.email.html import safe_html
+from tasks.email.reading import Mail, own_words, read
 
 HEAD = b"From: Ann <ann@example.org>\r\nTo: bob@example.org\r\nSubject: Hello\r\n"
 
@@ -95,7 +96,37 @@ def awkward() -> dict[str, bytes]:
     return mails
 
 
-CORPUS = [*cpython_corpus(), *awkward().values()]
+def enclosed(raw: bytes) -> bytes:
+    """The same as a part of another mail."""
+    return HEAD + b'Content-Type: multipart/mixed; boundary="own"\r\n\r\n--own\r\n' + raw + b"\r\n--own--\r\n"
+
+
+CORPUS = [*cpython_corpus(), *awkward().values(), *map(enclosed, awkward().values())]
+
+
+def hostile() -> dict[str, bytes]:
+    """Mails that take a careless reader minutes or gigabytes, or end it."""
+    html = HEAD + b"Content-Type: text/html\r\n\r\n"
+    of = b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n'
+    return {
+        "comments within comments": b"From: " + b"(" * 100_000 + b"\r\n\r\ntext",
+        "groups within groups": b"From: " + b"a:" * 100_000 + b"\r\n\r\ntext",
+        "encoded words": b"Subject: " + b"=?utf-8?q?a?= " * 100_000 + b"\r\n\r\ntext",
+        "parameters": b"Content-Type: text/plain; " + b"a=b; " * 100_000 + b"\r\n\r\ntext",
+        "punycode": HEAD
+        + b"Content-Type: text/plain; charset=punycode\r\n\r\n"
+        + b"a" * 500_000
+        + b"-"
+        + b"z9" * 500_000,
+        "lists within lists": html + b"<ul><li>x" * 100_000,
+        "boxes within boxes": html + b"<div>" * 300_000,
+        "boxes hidden from a count": html + b"<div><!--</div>-->" * 100_000,
+        "much text, far indented": html + b"<blockquote>" * 200 + b"x<br>" * 100_000,
+        "parts": HEAD + of + b"--b\r\n\r\nx\r\n" * 2_000_000,
+        "parts on few lines": HEAD + of + b"--b\n\nx\n" * 600_000,
+        "headers": b"X: y\r\n" * 3_000_000 + b"\r\ntext",
+        "empty lines": HEAD + b"\r\n" * 10_000_000,
+    }
 
 
 def test_there_are_a_hundred_awkward_mails() -> None:
@@ -212,6 +243,49 @@ def test_a_mail_of_25_megabytes_is_read_in_seconds() -> None:
     began = time.monotonic()
     assert read(raw).text.strip() == "text"
     assert time.monotonic() - began < 60  # not a timing: without a bound it would be minutes
+
+
+@pytest.mark.parametrize("name", hostile())
+def test_nothing_keeps_the_reader_busy(name: str) -> None:
+    raw = hostile()[name]
+    began = time.monotonic()
+    assert len(read(raw).snippet) <= 200
+    assert time.monotonic() - began < 20  # not a timing: without a bound each would take minutes, or raise
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "cp1252"])
+def test_headers_that_nobody_encoded_are_read(charset: str) -> None:
+    head = "From: Jürgen <j@example.org>\r\nSubject: Grüße\r\n"
+    mail = read(f'{head}Content-Disposition: attachment; filename="Übersicht.pdf"\r\n\r\nx'.encode(charset))
+    assert (str(mail.sender), mail.subject, mail.attachments[0].name) == (
+        "Jürgen <j@example.org>", "Grüße", "Übersicht.pdf",
+    )  # fmt: skip
+
+
+def test_what_was_not_looked_at_is_told() -> None:
+    assert read(hostile()["parts"]).truncated
+    assert read(hostile()["parts on few lines"]).truncated
+    assert not read(HEAD + b"\r\ntext").truncated
+
+
+def test_html_that_is_cut_has_no_loose_ends() -> None:
+    mail = read(
+        HEAD + b"Content-Type: text/html\r\n\r\n" + b'<p>text <a href="https://example.org/x">link</a></p>' * 10_000
+    )
+    assert mail.html is not None and mail.truncated
+    assert mail.html.count("<a ") == mail.html.count("</a>") and mail.html.endswith(">")
+
+
+def test_an_invitation_is_a_file_of_the_mail() -> None:
+    [file] = read(awkward()["a calendar"]).attachments
+    assert (file.name, file.media_type) == ("unnamed.calendar", "text/calendar")
+
+
+def test_what_cannot_be_seen_does_not_stand_in_names() -> None:
+    sender = "=?utf-8?q?An=E2=80=8Bn=E2=80=AE?= <an\u200bn@example.org>"
+    mail = read(f"From: {sender}\r\nSubject: a\u2066b \U0001f468\u200d\U0001f469\r\n\r\n".encode())
+    assert mail.sender is not None and mail.sender.name == "Ann"
+    assert mail.subject == "ab \U0001f468\u200d\U0001f469", "joiners make emoji"
 
 
 def test_a_thousand_levels_are_no_message_and_no_crash() -> None:

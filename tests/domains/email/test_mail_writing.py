@@ -61,6 +61,25 @@ def test_a_long_conversation_is_named_by_its_beginning_and_its_end() -> None:
     assert (len(found), found[0], found[-1]) == (20, "<0@x>", "<last@x>")
 
 
+def test_ids_that_are_longer_than_a_line_stay_as_they_are() -> None:
+    ids = [f"<{char * 90}@AM0PR04MB12345.eurprd04.prod.outlook.com>" for char in "abc"]
+    original = read(f"Message-ID: {ids[2]}\r\nReferences: {ids[0]}\r\n {ids[1]}\r\n\r\n".encode())
+    references = references_of(original)
+    assert references == ids
+    for form in (policy.SMTP, policy.SMTPUTF8, policy.default):
+        raw = build(letter(references=references), "<1@example.org>", NOW).as_bytes(policy=form)
+        found = email.message_from_bytes(raw)
+        assert str(found["References"]).split() == ids
+        assert str(found["In-Reply-To"]).strip() == ids[2]
+        assert max(map(len, raw.splitlines())) < 998
+
+
+def test_ids_that_cannot_be_written_are_left_out() -> None:
+    strange = "<\u00fc@x>", f"<{'x' * 950}@x>"
+    raw = f"Message-ID: <1@x>\r\nReferences: {' '.join(strange)} <0@x>\r\n\r\n".encode()
+    assert references_of(read(raw)) == ["<0@x>", "<1@x>"]
+
+
 @pytest.mark.parametrize(
     ("subject", "reply"),
     [
