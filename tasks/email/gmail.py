@@ -142,6 +142,10 @@ class GmailMailbox(Mailbox):
                     return Sent(by_message[message["id"]], message_id_header, message.get("threadId"))
         return None
 
+    def draft(self, draft_id: str) -> Stored:
+        found = self._client.ask(self._drafts.get(userId=ME, id=draft_id, format="raw"))
+        return fmt.stored(found["message"], self._names())
+
     def has_draft(self, draft_id: str) -> bool:
         """Whether Gmail still keeps the draft; one that was sent is a draft no more."""
         try:
@@ -293,8 +297,9 @@ class GmailMailbox(Mailbox):
             return Arrivals((), str(self._profile()["historyId"]))
         if not cursor.isdecimal():
             raise BadInput("This is no place in Gmail's history.")
+        place = self._known_label(label or INBOX)
         try:
-            records, end = self._history(cursor, self._known_label(label or INBOX), limit)
+            records, end = self._history(cursor, place, limit)
         except NotFound:
             gap = "Gmail's history does not go back that far any more; what came in between is in the mailbox."
             return Arrivals((), str(self._profile()["historyId"]), gap)

@@ -165,6 +165,14 @@ class Mailbox(ABC):
     def send_draft(self, draft_id: str, recipients: Sequence[str]) -> Sent:
         """Send a draft that the provider keeps; it is a draft no more afterwards."""
 
+    def draft(self, draft_id: str) -> Stored:
+        """One draft, whole."""
+        return self.message(draft_id)
+
+    def has_draft(self, draft_id: str) -> bool | None:
+        """Whether the draft is still one, so that it was surely not sent; None where that says nothing."""
+        return None
+
     @abstractmethod
     def relabel(self, message_ids: Sequence[str], add: Sequence[str], remove: Sequence[str]) -> None:
         """Put labels on messages and take them off: on IMAP keywords and flags. UNREAD and STARRED are of them.

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from llmcoder import BadInput, Context, Effect, Marker, Model, Retry, action
+from llmcoder import BadInput, Context, Effect, Marker, Model, Retry, Uncertain, action
 from tasks.email.accounts import KINDS, mailbox
 from tasks.email.mailbox import Mailbox, Sent
 from tasks.email.reading import Address, Mail, read
@@ -110,9 +110,17 @@ def _address(text: str) -> Address:
 
 
 def find_mail(_given: NewMail | Reply, marker: Marker, ctx: Context) -> SentMail | None:
-    """Whether an attempt that nobody heard of again sent it."""
+    """Whether an attempt that nobody heard of again sent it.
+
+    Raises:
+        Uncertain: The draft that was to be sent is gone, and the mail is not found.
+    """
     with mailbox(ctx) as box:
         found = box.find_sent(marker["message_id"])
+        if found is None and (draft := marker.get("draft_id")) and box.has_draft(draft) is False:
+            raise Uncertain(
+                "The draft is a draft no more, and what was sent does not show it: look whether it went out."
+            )
     return None if found is None else _sent(found, marker.get("recipients", "").split())
 
 
@@ -189,10 +197,12 @@ def _send(box: Mailbox, letter: Letter, thread_id: str | None, ctx: Context) -> 
 
 
 def _send_draft(box: Mailbox, draft_id: str, ctx: Context) -> SentMail:
-    draft = read(box.message(draft_id).raw)
+    draft = read(box.draft(draft_id).raw)
     if not draft.message_id:
         raise BadInput("The draft has no Message-ID, so nobody could tell afterwards whether it was sent.")
-    recipients = list(dict.fromkeys(one.email for one in (*draft.to, *draft.cc)))
+    recipients = list(dict.fromkeys(one.email for one in (*draft.to, *draft.cc, *draft.bcc)))
+    if not recipients:
+        raise BadInput("The draft is addressed to nobody.")
     ctx.armed({"message_id": draft.message_id, "draft_id": draft_id, "recipients": " ".join(recipients)})
     return _sent(box.send_draft(draft_id, recipients), recipients)
 
