@@ -32,7 +32,7 @@ MOST_HEADERS = 2_000
 #: The parser makes an object of each line. 50 MB of base64 have 700,000.
 MOST_LINES = 2_000_000
 LONGEST_HEAD_BYTES = 1_000_000
-MOST_ADDRESSES = 500
+MOST_ADDRESSES, LONGEST_ADDRESS_CHARS, LONGEST_NAME_CHARS = 500, 400, 200
 MOST_ATTACHMENTS = 100
 SNIPPET_CHARS = 200
 
@@ -226,8 +226,13 @@ def _addresses(message: _Part, name: str) -> tuple[Address, ...]:
         pairs = getaddresses(values)
     except (ValueError, IndexError, RecursionError):  # comments within comments, without end
         return ()
-    found = [Address(_DECEIVING.sub("", clean(address.strip())), _one_line(who)) for who, address in pairs]
-    return tuple(one for one in found if "@" in one.email)[:MOST_ADDRESSES]
+    found = [
+        Address(
+            _DECEIVING.sub("", clean(address.strip())), _one_line(who[: 4 * LONGEST_NAME_CHARS])[:LONGEST_NAME_CHARS]
+        )
+        for who, address in pairs
+    ]
+    return tuple(one for one in found if "@" in one.email and len(one.email) <= LONGEST_ADDRESS_CHARS)[:MOST_ADDRESSES]
 
 
 def _references(message: _Part) -> tuple[str, ...]:

@@ -8,9 +8,10 @@ from pydantic import Field, StringConstraints
 
 from llmcoder import Context, Effect, Model, Retry, action
 from llmcoder.instants import WrittenInstant
+from llmcoder.settings import EngineSettings
 from tasks.email.accounts import KINDS, mailbox
 from tasks.email.mailbox import Query
-from tasks.email.views import ACCOUNT, LISTED_CHARS, Label, MailHead, MailView, MessageId, head, whole
+from tasks.email.views import ACCOUNT, LISTED_CHARS, Label, MailHead, MailView, MessageId, fitted, head, whole
 
 RETRY = Retry(attempts=4, first_wait_s=5)
 TIMEOUT_S = 120
@@ -97,7 +98,8 @@ def emails(wanted: MailQuery, ctx: Context) -> MailPage:
         items = []
         for number, listed in enumerate(found.messages):
             ctx.progress(number / len(found.messages), f"Reading mail {number + 1} of {len(found.messages)}")
-            items.append(whole(listed if listed.whole else box.message(listed.id), LISTED_CHARS))
+            stored = listed if listed.whole else box.message(listed.id)
+            items.append(fitted(whole(stored, LISTED_CHARS), _room_bytes(ctx) // len(found.messages)))
     return MailPage(items=items, next=found.next, about=found.about)
 
 
@@ -116,7 +118,7 @@ def message(which: MailChoice, ctx: Context) -> MailView:
     It is not marked as read.
     """
     with mailbox(ctx) as box:
-        return whole(box.message(which.id))
+        return fitted(whole(box.message(which.id)), _room_bytes(ctx))
 
 
 @action("email.labels", effect=Effect.READ, connects=KINDS, timeout_s=TIMEOUT_S, retry=RETRY)
@@ -124,3 +126,8 @@ def labels(_which: AccountChoice, ctx: Context) -> LabelList:
     """List the labels, or the folders, of a mailbox."""
     with mailbox(ctx) as box:
         return LabelList(labels=box.labels())
+
+
+def _room_bytes(ctx: Context) -> int:
+    """For the mails of a result, beside what is round them."""
+    return ctx.settings(EngineSettings).max_result_bytes * 9 // 10

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
@@ -13,6 +13,8 @@ from tasks.email.mailbox import Stored
 
 #: A list is a message, not an archive: each mail's text is cut there, `email.message` has all of it.
 LISTED_CHARS = 5_000
+#: Where there is no room for all of them.
+SHOWN_PEOPLE, SHOWN_FILES, SUBJECT_CHARS = 20, 20, 300
 
 MessageId = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -52,8 +54,8 @@ class MailHead(Model):
     thread_id: str | None = Field(description="Of its conversation, where the provider knows one.")
     subject: str = Field(description="Subject, decoded.")
     sender: Person | None = Field(description="From whom, as the mail says.")
-    to: list[Person] = Field(description="To whom.")
-    cc: list[Person] = Field(description="Who got a copy.")
+    to: list[Person] = Field(description=f"To whom; in searches the first {SHOWN_PEOPLE}.")
+    cc: list[Person] = Field(description=f"Who got a copy; in searches the first {SHOWN_PEOPLE}.")
     sent_at: datetime | None = Field(description="When it was sent, as the mail says.")
     received_at: datetime = Field(description="When the mailbox got it.")
     unread: bool = Field(description="Whether nobody has opened it.")
@@ -74,7 +76,12 @@ class MailView(MailHead):
 
 def head(stored: Stored) -> MailHead:
     """A listed mail."""
-    return MailHead(**_head(stored, reading.read(stored.raw)))
+    found = _head(stored, reading.read(stored.raw))
+    shorter = {
+        "subject": found["subject"][:SUBJECT_CHARS],
+        **{name: found[name][:SHOWN_PEOPLE] for name in ("to", "cc")},
+    }
+    return MailHead(**{**found, **shorter})
 
 
 def whole(stored: Stored, longest_chars: int | None = None) -> MailView:
@@ -102,7 +109,22 @@ def whole(stored: Stored, longest_chars: int | None = None) -> MailView:
     )
 
 
-def _head(stored: Stored, mail: reading.Mail) -> dict[str, object]:
+def fitted(view: MailView, most_bytes: int) -> MailView:
+    """The mail cut to so many bytes of JSON: a result has a limit, and many letters take several bytes each."""
+    fewer = {"to": view.to[:SHOWN_PEOPLE], "cc": view.cc[:SHOWN_PEOPLE], "attachments": view.attachments[:SHOWN_FILES]}
+    for change in (
+        {},
+        {"html": None},
+        {"html": None, **fewer},
+        {"html": None, **fewer, "text": view.text[: most_bytes // 8]},
+    ):
+        cut = view.model_copy(update={**change, "truncated": True}) if change else view
+        if len(cut.model_dump_json().encode()) <= most_bytes:
+            break
+    return cut
+
+
+def _head(stored: Stored, mail: reading.Mail) -> dict[str, Any]:
     return {
         "id": stored.id,
         "thread_id": stored.thread_id,

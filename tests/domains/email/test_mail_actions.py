@@ -125,6 +125,29 @@ def test_mails_are_listed_searched_and_read_without_being_marked(
     assert "INBOX" in run(labels).result.labels
 
 
+def test_large_mails_are_cut_to_what_a_result_may_hold(
+    mail_server: MailServer, mail_settings: tuple[Settings, ...]
+) -> None:
+    address = mail_server.user("actions_large")
+    crowd = ", ".join(f"Ann Example {n} <ann.{n}@example.org>" for n in range(600))
+    large = mail("large", "漢" * 150_000, To=crowd)
+    large.add_alternative("<p>" + "漢" * 150_000 + "</p>", subtype="html")
+    for _ in range(3):
+        mail_server.deliver(address, large.as_bytes())
+    engine = mail_settings[0].model_copy(update={"max_result_bytes": 60_000})
+    given = {IMAP: ImapAccount(**mail_server.account(address))}
+
+    def run(action: Any, **wanted: Any) -> Any:
+        ctx = FakeContext([engine, *mail_settings[1:]], connections=given, account=address, timeout_s=60)
+        return run_action(action, wanted, ctx).result
+
+    page = run(emails, limit=3)
+    assert len(page.model_dump_json().encode()) < 60_000
+    assert [(one.truncated, len(one.text) > 1_000, len(one.to)) for one in page.items] == [(True, True, 20)] * 3
+    assert len(run(message, id=page.items[0].id).model_dump_json().encode()) < 60_000
+    assert len(run(search, query="large").model_dump_json().encode()) < 60_000
+
+
 def test_a_reply_is_drafted_from_the_whole_conversation_which_is_data(
     mail_server: MailServer, act: Callable[..., Act], model: LlmSettings, server: Any
 ) -> None:
