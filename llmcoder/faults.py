@@ -31,6 +31,8 @@ POINTS = frozenset(
         "worker.after_finish",  # written, nobody was told
         "dispatcher.after_ring",
         "dispatcher.before_rescue",
+        "schedules.before_commit",  # fired, and nothing of it on disk
+        "macros.before_commit",  # likewise for a look at a run
     }
 )
 

@@ -36,7 +36,7 @@ from models.tables import jobs, metadata
 
 JSON = {"content-type": "application/json"}
 #: For one refusal, on a machine that is busy with other things; 100 ms is what it takes on an idle one.
-SOON_S = 3.0
+SOON_S = 10.0
 
 
 @pytest.fixture

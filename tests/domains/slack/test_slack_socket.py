@@ -77,8 +77,13 @@ def test_a_command_becomes_a_job_and_its_outcome_a_message_and_each_only_once(de
     desk.slack.disconnect()
     eventually(lambda: desk.slack.opened == 2 and len(desk.slack.sockets) == 1, what="it dials anew")
     assert "Taken" in desk.type("test.echo text=again")
-    desk.slack.sockets[-1].socket.close()
-    eventually(lambda: desk.slack.opened == 3 and desk.slack.sockets, what="it dials once more")
+    dropped = desk.slack.sockets[-1]
+    dropped.socket.close()
+    eventually(
+        lambda: desk.slack.opened == 3 and desk.slack.sockets and dropped not in desk.slack.sockets,
+        within_s=60,
+        what="it dials once more",
+    )
     assert "Taken" in desk.type("test.echo text=and-again")
     desk.told(lambda one: "and-again" in one["text"])
 
