@@ -345,6 +345,4 @@ class ReservedSettings(Settings):
     hf_token: SecretStr | None = Field(None, description="Hugging Face access token.")
     plaid_client_id: str | None = Field(None, description="Plaid client id.")
     plaid_secret: SecretStr | None = Field(None, description="Plaid secret.")
-    jira_server_url: str | None = Field(None, description="JIRA site, such as https://acme.atlassian.net.")
-    jira_api_token: SecretStr | None = Field(None, description="JIRA API token.")
     skyscanner_api_key: SecretStr | None = Field(None, description="Skyscanner API key.")

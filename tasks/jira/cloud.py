@@ -1,0 +1,67 @@
+"""JIRA Cloud: REST API version 3, texts in the Atlassian Document Format, people by account id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tasks.jira.adf import text_of
+from tasks.jira.adf_writing import document_of
+from tasks.jira.client import segment
+from tasks.jira.tracker import (
+    PEOPLE_AT_ONCE,
+    PROPERTY,
+    FoundPage,
+    Person,
+    Tracker,
+    has_marker,
+    named,
+    property_of,
+)
+from tasks.jira.wire import WireComment, WireFound, WireIssue, WireTransition, WireTransitions, WireUser
+
+
+class Cloud(Tracker):
+    """A site at Atlassian's."""
+
+    def search(self, jql: str, fields: Sequence[str], limit: int, at: str | None = None) -> FoundPage:
+        body: dict[str, Any] = {
+            "jql": jql,
+            "fields": list(fields),
+            "maxResults": limit,
+            "properties": [PROPERTY],
+        }
+        if at is not None:
+            body["nextPageToken"] = at
+        found = self.client.search(WireFound, "search/jql", body)
+        return FoundPage(found.issues, found.next)
+
+    def text(self, sent: Any) -> str:
+        return text_of(sent)
+
+    def body(self, markdown: str) -> Any:
+        return document_of(markdown)
+
+    def person(self, user: WireUser) -> Person:
+        return named(user, user.account_id)
+
+    def mention(self, person_id: str | None) -> dict[str, str | None]:
+        return {"accountId": person_id}
+
+    def find_people(self, words: str, issue: str | None) -> list[Person]:
+        if issue is None:
+            return self.people("user/search", {"query": words, "maxResults": PEOPLE_AT_ONCE})
+        return self.people("user/assignable/search", {"query": words, "issueKey": issue, "maxResults": PEOPLE_AT_ONCE})
+
+    def transitions(self, issue: str) -> list[WireTransition]:
+        path = f"issue/{segment(issue)}/transitions"
+        return list(self.client.get(WireTransitions, path, {"expand": "transitions.fields"}).transitions)
+
+    def marked(self, marker: str) -> dict[str, Any]:
+        return {"key": PROPERTY, "value": {"job": marker}}
+
+    def is_ours(self, comment: WireComment, marker: str, body: Any, me: Person) -> bool:
+        return has_marker(property_of(comment.properties), marker)
+
+    def with_property(self, found: FoundPage) -> Iterator[WireIssue]:
+        yield from found.issues

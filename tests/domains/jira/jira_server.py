@@ -1,0 +1,576 @@
+"""A JIRA on 127.0.0.1, Cloud and Data Center at once, with issues that change, and what goes wrong.
+
+    with jira_on_loopback() as jira:
+        issue = jira.add("OPS", "The disk is full", description="...")
+        jira.say(issue.key, "I look at it", by="bert")
+        jira.next("POST /comment", "do_then_silence")
+        ... jira.cloud() and jira.data_center() are credentials for it
+
+Both kinds show the same issues. Every request is held against the vendor's contract before it is looked at, and every
+answer before it is sent; what does not fit stands in `violations`, and fails the test at its end.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import re
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from jira_contract import CLOUD, DATA_CENTER, contract
+from pydantic import SecretStr
+
+from tasks.jira.account import JiraAccount
+
+EMAIL = "ada@example.org"
+TOKEN = "jira-canary-1"
+ACCESS = "access-canary-1"
+CLOUD_ID = "11111111-2222-3333-4444-555555555555"
+GRANTED = f"/ex/jira/{CLOUD_ID}"
+#: Where the Data Center stands, as many do.
+CONTEXT = "/jira"
+PEOPLE = {"ada": "Ada Lovelace", "bert": "Bert Bastler", "bertha": "Bert Bastler", "chris": "Chris Cross"}
+TYPES = {"10001": "Bug", "10002": "Task"}
+TRANSITIONS = {
+    "To Do": {"11": ("Start work", "In Progress"), "31": ("Close", "Done")},
+    "In Progress": {"21": ("Stop work", "To Do"), "31": ("Close", "Done")},
+    "Done": {"41": ("Reopen", "To Do")},
+}
+STATUSES = {"To Do": "1", "In Progress": "3", "Done": "5"}
+#: What closing an issue asks for.
+RESOLUTION = {
+    "required": True,
+    "schema": {"type": "resolution", "system": "resolution"},
+    "name": "Resolution",
+    "operations": ["set"],
+    "allowedValues": [{"id": "1", "name": "Fixed"}, {"id": "2", "name": "Won't Do"}],
+}
+Query = dict[str, list[str]]
+BEGAN = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@dataclass
+class KeptComment:
+    id: str
+    by: str
+    body: Any
+    at: datetime
+    properties: list[Any] = field(default_factory=list)
+
+
+@dataclass
+class KeptIssue:
+    id: str
+    key: str
+    fields: dict[str, Any]
+    status: str = "To Do"
+    assignee: str | None = "ada"
+    reporter: str = "bert"
+    at: datetime = BEGAN
+    comments: list[KeptComment] = field(default_factory=list)
+    links: list[Any] = field(default_factory=list)
+    properties: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def project(self) -> str:
+        return self.key.partition("-")[0]
+
+
+@dataclass
+class Fault:
+    """What goes wrong once.
+
+    Attributes:
+        where: Part of the method and the path below the API's address, such as `POST /issue`.
+        does: `refuse`, `silence` and `drop` (nothing happened), `do_then_silence` and `do_then_drop`, `login_page`.
+    """
+
+    where: str
+    does: str
+    status: int = 500
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Refusal(Exception):
+    """The site says no."""
+
+    def __init__(self, status: int, *messages: str, **fields: str) -> None:
+        super().__init__(messages)
+        self.status, self.messages, self.fields = status, messages, fields
+
+
+@dataclass
+class Jira:
+    """The site and how it behaves.
+
+    Attributes:
+        queries: What was searched for, and what it found: a query that is not here finds all issues of ada's.
+        tells_properties: Whether a comment's properties are told; very old Data Centers do not.
+        form: Fields of a new issue, by id.
+    """
+
+    url: str = ""
+    issues: dict[str, KeptIssue] = field(default_factory=dict)
+    form: dict[str, Any] = field(default_factory=dict)
+    tells_properties: bool = True
+    indexes: bool = True
+    tokens: dict[str, str] = field(default_factory=lambda: {ACCESS: "read:jira-work"})
+    faults: list[Fault] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+    seen: list[tuple[str, str, bytes]] = field(default_factory=list)
+    queries: list[str] = field(default_factory=list)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    over: threading.Event = field(default_factory=threading.Event)
+    last_id: int = 10_000
+
+    # --- what is there
+
+    def cloud(self, token: str = TOKEN) -> JiraAccount:
+        return JiraAccount(site=self.url, email=EMAIL, token=SecretStr(token))
+
+    def data_center(self, token: str = TOKEN) -> JiraAccount:
+        return JiraAccount(site=f"{self.url}{CONTEXT}", token=SecretStr(token))
+
+    def add(self, project: str, summary: str, description: Any = None, **more: Any) -> KeptIssue:
+        """An issue that is there."""
+        with self.lock:
+            number = sum(one.project == project for one in self.issues.values()) + 1
+            own = {name: more.pop(name) for name in ("status", "assignee", "reporter", "links") if name in more}
+            fields = {"summary": summary, "description": description, "issuetype": "10001"} | more
+            issue = KeptIssue(self._new_id(), f"{project}-{number}", fields, at=self._now(), **own)
+            self.issues[issue.key] = issue
+            return issue
+
+    def say(self, key: str, body: Any, by: str = "bert") -> KeptComment:
+        """Somebody writes a comment."""
+        with self.lock:
+            comment = KeptComment(self._new_id(), by, body, self._now())
+            self.issues[key].comments.append(comment)
+            return comment
+
+    def next(self, where: str, does: str, status: int = 500, body: Any = None, **headers: str) -> None:
+        """Let something go wrong at the next request there; `retry_after="2"` is a header."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.faults.append(Fault(where, does, status, body, named))
+
+    def asked(self, part: str = "") -> list[str]:
+        """Methods and targets of the requests seen there."""
+        return [f"{method} {target}" for method, target, _ in self.seen if part in f"{method} {target}"]
+
+    def sent(self, part: str) -> Any:
+        """The body of the last request there."""
+        return json.loads(next(body for method, target, body in reversed(self.seen) if part in f"{method} {target}"))
+
+    def _new_id(self) -> str:
+        self.last_id += 1
+        return str(self.last_id)
+
+    def _now(self) -> datetime:
+        return datetime.now(UTC).replace(microsecond=0) + timedelta(milliseconds=self.last_id - 10_000)
+
+    # --- how it is asked
+
+    def answer(self, method: str, target: str, body: bytes) -> Any:
+        """The answer of whoever is meant; raises Refusal."""
+        address = urlsplit(target)
+        path, query = unquote(address.path), parse_qs(address.query)
+        given = json.loads(body) if body[:1] == b"{" else {}
+        for pattern, known in ROUTES:
+            if found := re.fullmatch(pattern, f"{method} {path}"):
+                with self.lock:
+                    return known(self, _base(target) != DATA_CENTER, query, given, *found.groups())
+        raise Refusal(404, f"no such path {path}")
+
+    # --- Atlassian
+
+    def resources(self, _cloud: bool, _query: Any, _given: Any) -> Any:
+        wiki = {"id": "other", "url": "https://other.example", "name": "other", "scopes": ["read:page:confluence"]}
+        scopes = ["read:jira-work", "write:jira-work"]
+        return [wiki, {"id": CLOUD_ID, "url": "https://acme.atlassian.net", "name": "acme", "scopes": scopes}]
+
+    def token(self, _cloud: bool, _query: Any, _given: Any) -> Any:
+        number = len(self.tokens) + 1
+        token = f"access-canary-{number}"
+        self.tokens[token] = ""
+        return {"access_token": token, "refresh_token": f"refresh-canary-{number}", "expires_in": 3600}
+
+    # --- people
+
+    def person(self, cloud: bool, name: str | None) -> Any:
+        if name is None:
+            return None
+        shown = {"displayName": PEOPLE.get(name, name), "active": True}
+        return shown | ({"accountId": f"id-{name}"} if cloud else {"name": name, "key": f"JIRAUSER-{name}"})
+
+    def myself(self, cloud: bool, _query: Any, _given: Any) -> Any:
+        return self.person(cloud, "ada") | {"emailAddress": EMAIL}
+
+    def users(self, cloud: bool, query: Query, _given: Any) -> Any:
+        words = query["query" if cloud else "username"][0].casefold()
+        found = [
+            name for name, full in PEOPLE.items() if words in (name, f"id-{name}") or full.casefold().startswith(words)
+        ]
+        if "issueKey" in query:
+            self.existing(query["issueKey"][0])
+            found = [name for name in found if name != "chris"]  # who may not be given anything
+        return [self.person(cloud, name) for name in found]
+
+    def assign(self, cloud: bool, _query: Any, given: Any, key: str) -> Any:
+        name = given["accountId" if cloud else "name"]
+        person = name.removeprefix("id-") if name is not None else None
+        if person is not None and person not in PEOPLE:
+            raise Refusal(400, assignee=f"User '{name}' does not exist.")
+        self.existing(key).assignee = person
+
+    # --- issues
+
+    def existing(self, key: str) -> KeptIssue:
+        found = next((one for one in self.issues.values() if key.upper() in (one.key, one.id)), None)
+        if found is None:
+            raise Refusal(404, "Issue does not exist or you do not have permission to see it.")
+        return found
+
+    def search_cloud(self, cloud: bool, _query: Any, given: Any) -> Any:
+        found, start = self._found(given["jql"]), 0
+        if "nextPageToken" in given:
+            start = int(base64.b64decode(given["nextPageToken"]).decode().removeprefix("at-"))
+        part = found[start : start + given["maxResults"]]
+        shown = [self.shown(cloud, one, given["fields"], given.get("properties", ())) for one in part]
+        following = start + len(part)
+        if following >= len(found):
+            return {"issues": shown, "isLast": True}
+        return {"issues": shown, "nextPageToken": base64.b64encode(f"at-{following}".encode()).decode()}
+
+    def search_center(self, cloud: bool, _query: Any, given: Any) -> Any:
+        found, start, most = self._found(given["jql"]), given["startAt"], given["maxResults"]
+        part = [self.shown(cloud, one, given["fields"], ()) for one in found[start : start + most]]
+        return {"issues": part, "startAt": start, "maxResults": most, "total": len(found)}
+
+    def _found(self, jql: str) -> list[KeptIssue]:
+        self.queries.append(jql)
+        if "nonsense" in jql:
+            raise Refusal(400, "Error in the JQL Query: Expecting operator but got 'nonsense'.")
+        if project := re.search(r'project = "(\w+)"', jql):
+            if project[1] not in {one.project for one in self.issues.values()} and "creator" not in jql:
+                raise Refusal(400, f"The value '{project[1]}' does not exist for the field 'project'.")
+            found = [one for one in self.issues.values() if one.project == project[1]]
+            return found if self.indexes else []
+        return [one for one in self.issues.values() if one.assignee == "ada"]
+
+    def one_issue(self, cloud: bool, query: Query, _given: Any, key: str) -> Any:
+        fields = ",".join(query.get("fields", ["*all"])).split(",")
+        issue = self.existing(key)
+        shown = self.shown(cloud, issue, fields, ",".join(query.get("properties", [])).split(","))
+        if "transitions.fields" in query.get("expand", [""])[0]:
+            shown["transitions"] = self._transitions(cloud, issue)
+        return shown
+
+    def shown(self, cloud: bool, issue: KeptIssue, fields: Any, properties: Any) -> Any:
+        """An issue with the fields and properties that are asked for."""
+        stamp = f"{issue.at:%Y-%m-%dT%H:%M:%S}.000+0000"
+        kept = issue.fields
+        known = {
+            "summary": kept["summary"],
+            "description": kept.get("description"),
+            "status": {"id": STATUSES[issue.status], "name": issue.status},
+            "issuetype": {"id": kept["issuetype"], "name": TYPES[kept["issuetype"]], "subtask": False},
+            "priority": {"id": "3", "name": "Medium"},
+            "resolution": {"name": "Done"} if issue.status == "Done" else None,
+            "project": {"id": "1", "key": issue.project, "name": f"Project {issue.project}"},
+            "assignee": self.person(cloud, issue.assignee),
+            "reporter": self.person(cloud, issue.reporter),
+            "labels": kept.get("labels", []),
+            "components": [],
+            "created": stamp,
+            "updated": stamp,
+            "duedate": kept.get("duedate"),
+            "issuelinks": issue.links,
+            "subtasks": [],
+        }
+        shown = {"id": issue.id, "key": issue.key, "fields": {name: known[name] for name in fields if name in known}}
+        told = {name: issue.properties[name] for name in properties if name in issue.properties}
+        return shown | ({"properties": told} if told else {})
+
+    def create(self, cloud: bool, _query: Any, given: Any) -> Any:
+        fields = given["fields"]
+        project = fields["project"]["key"]
+        if missing := [name for name, one in self._form().items() if one["required"] and not fields.get(name)]:
+            raise Refusal(400, **{name: f"{name} is required." for name in missing})
+        issue = self.add(project, fields["summary"], fields.get("description"), reporter="ada", assignee=None)
+        issue.fields |= {name: value for name, value in fields.items() if name not in ("issuetype", "project")}
+        issue.fields["issuetype"] = fields["issuetype"]["id"]
+        issue.properties = {one["key"]: _stored(cloud, one["value"]) for one in given.get("properties", ())}
+        return Made({"id": issue.id, "key": issue.key, "self": f"{self.url}/rest/api/latest/issue/{issue.id}"})
+
+    # --- forms
+
+    def types(self, cloud: bool, _query: Any, _given: Any, project: str) -> Any:
+        if project not in {one.project for one in self.issues.values()} | {"OPS"}:
+            raise Refusal(404, f"No project could be found with key '{project}'.")
+        shown = [{"id": number, "name": name, "subtask": False} for number, name in TYPES.items()]
+        return self._page("issueTypes" if cloud else "values", shown)
+
+    def fields(self, cloud: bool, _query: Any, _given: Any, _project: str, _type_id: str) -> Any:
+        shown = [
+            {"fieldId": name, "operations": ["set"], "hasDefaultValue": False} | ({"key": name} if cloud else {}) | one
+            for name, one in self._form().items()
+        ]
+        return self._page("fields" if cloud else "values", shown)
+
+    def _form(self) -> dict[str, Any]:
+        basic = {
+            "summary": {"name": "Summary", "required": True, "schema": {"type": "string", "system": "summary"}},
+            "project": {"name": "Project", "required": True, "schema": {"type": "project", "system": "project"}},
+            "issuetype": {"name": "Issue Type", "required": True, "schema": {"type": "issuetype"}},
+            "description": {"name": "Description", "required": False, "schema": {"type": "string"}},
+            "labels": {"name": "Labels", "required": False, "schema": {"type": "array", "items": "string"}},
+            "duedate": {"name": "Due date", "required": False, "schema": {"type": "date", "system": "duedate"}},
+            "assignee": {"name": "Assignee", "required": False, "schema": {"type": "user", "system": "assignee"}},
+            "priority": {
+                "name": "Priority", "required": False, "schema": {"type": "priority", "system": "priority"},
+                "allowedValues": [{"id": "1", "name": "High"}, {"id": "3", "name": "Medium"}],
+            },
+        }  # fmt: skip
+        return basic | self.form
+
+    def _page(self, items: str, shown: list[Any]) -> Any:
+        page = {items: shown, "startAt": 0, "maxResults": 50, "total": len(shown)}
+        return page | ({"isLast": True} if items == "values" else {})
+
+    # --- comments
+
+    def comments(self, cloud: bool, query: Query, _given: Any, key: str) -> Any:
+        kept = sorted(self.existing(key).comments, key=lambda one: one.at)
+        kept = kept[::-1] if query.get("orderBy") == ["-created"] else kept
+        start, most = int(query.get("startAt", ["0"])[0]), min(int(query.get("maxResults", ["50"])[0]), 100)
+        told = "properties" in query.get("expand", [""])[0]
+        shown = [self.comment(cloud, one, told) for one in kept[start : start + most]]
+        return {"comments": shown, "startAt": start, "maxResults": most, "total": len(kept)}
+
+    def comment(self, cloud: bool, comment: KeptComment, told: bool) -> Any:
+        stamp = f"{comment.at:%Y-%m-%dT%H:%M:%S}.{comment.at.microsecond // 1000:03}+0000"
+        shown = {"id": comment.id, "author": self.person(cloud, comment.by), "body": comment.body}
+        shown |= {"created": stamp, "updated": stamp}
+        return shown | ({"properties": comment.properties} if told and self.tells_properties else {})
+
+    def add_comment(self, cloud: bool, _query: Any, given: Any, key: str) -> Any:
+        if cloud and (not isinstance(given["body"], dict) or given["body"].get("type") != "doc"):
+            raise Refusal(400, comment="Operation value must be an Atlassian Document")
+        properties = [one | {"value": _stored(cloud, one["value"])} for one in given.get("properties", [])]
+        comment = self.say(self.existing(key).key, given["body"], "ada")
+        comment.properties = [
+            {"key": one["key"], "value": one["value"] if cloud else json.dumps(one["value"])} for one in properties
+        ]
+        return Made(self.comment(cloud, comment, True))
+
+    def delete_comment(self, _cloud: bool, _query: Any, _given: Any, key: str, comment_id: str) -> Any:
+        issue = self.existing(key)
+        kept = [one for one in issue.comments if one.id != comment_id]
+        if len(kept) == len(issue.comments):
+            raise Refusal(404, f"Can not find a comment for the id: {comment_id}.")
+        issue.comments = kept
+
+    # --- transitions
+
+    def _transitions(self, cloud: bool, issue: KeptIssue) -> list[Any]:
+        return [self._transition(cloud, number, name, to) for number, (name, to) in TRANSITIONS[issue.status].items()]
+
+    def _transition(self, cloud: bool, number: str, name: str, to: str) -> Any:
+        fields = {"resolution": RESOLUTION | ({"key": "resolution"} if cloud else {})} if to == "Done" else {}
+        return {"id": number, "name": name, "to": {"id": STATUSES[to], "name": to}, "fields": fields}
+
+    def list_transitions(self, cloud: bool, _query: Any, _given: Any, key: str) -> Any:
+        return {"transitions": self._transitions(cloud, self.existing(key))}
+
+    def transit(self, _cloud: bool, _query: Any, given: Any, key: str) -> Any:
+        issue, number = self.existing(key), given["transition"]["id"]
+        if number not in TRANSITIONS[issue.status]:
+            raise Refusal(
+                400, f"It seems that you have tried to perform a workflow operation that is not valid: {number}"
+            )
+        to = TRANSITIONS[issue.status][number][1]
+        if to == "Done" and not given.get("fields", {}).get("resolution"):
+            raise Refusal(400, resolution="Resolution is required.")
+        issue.status = to
+
+
+@dataclass(frozen=True)
+class Made:
+    """An answer with status 201."""
+
+    content: Any
+
+
+_API = rf"(?:(?:{GRANTED})?/rest/api/3|{CONTEXT}/rest/api/2)"
+_KEY = r"/issue/([\w-]+)"
+ROUTES: list[tuple[str, Callable[..., Any]]] = [
+    (r"GET /oauth/token/accessible-resources", Jira.resources),
+    (r"POST /oauth/token", Jira.token),
+    (rf"GET {_API}/myself", Jira.myself),
+    (rf"GET {_API}/user/search", Jira.users),
+    (rf"GET {_API}/user/assignable/search", Jira.users),
+    (rf"POST {_API}/search/jql", Jira.search_cloud),
+    (rf"POST {_API}/search", Jira.search_center),
+    (rf"POST {_API}/issue", Jira.create),
+    (rf"GET {_API}/issue/createmeta/(\w+)/issuetypes", Jira.types),
+    (rf"GET {_API}/issue/createmeta/(\w+)/issuetypes/(\d+)", Jira.fields),
+    (rf"GET {_API}{_KEY}", Jira.one_issue),
+    (rf"GET {_API}{_KEY}/comment", Jira.comments),
+    (rf"POST {_API}{_KEY}/comment", Jira.add_comment),
+    (rf"DELETE {_API}{_KEY}/comment/(\d+)", Jira.delete_comment),
+    (rf"GET {_API}{_KEY}/transitions", Jira.list_transitions),
+    (rf"POST {_API}{_KEY}/transitions", Jira.transit),
+    (rf"PUT {_API}{_KEY}/assignee", Jira.assign),
+]
+
+
+def _stored(cloud: bool, value: Any) -> Any:
+    """Data Center takes the text of a JSON value where Cloud takes the value."""
+    return value if cloud else json.loads(value)
+
+
+class Exchange(BaseHTTPRequestHandler):
+    """One request."""
+
+    protocol_version = "HTTP/1.1"
+    jira: Jira
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self._answer()
+
+    def do_PUT(self) -> None:
+        self._answer()
+
+    def do_DELETE(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        jira = self.jira
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        jira.seen.append((self.command, self.path, body))
+        if (base := _base(self.path)) is not None:
+            why = contract(base).refusal(self.command, _in_contract(self.path), headers, body)
+            if why is not None:
+                jira.violations.append(why)
+        if not self._let_in(headers.get("authorization", "")):
+            return self._refuse(Refusal(401, "Client must be authenticated to access this resource."))
+        fault = self._fault()
+        if fault is None:
+            return self._done(body)
+        if fault.does.startswith("do_then"):
+            jira.answer(self.command, self.path, body)
+        if fault.does == "refuse":
+            told = {"errorMessages": ["the reason"], "errors": {}} if fault.body is None else fault.body
+            return self._send(fault.status, told, fault.headers)
+        if fault.does == "login_page":
+            page = b"<html><form>Log in: <input name='os_username'></form></html>"
+            return self._send(200, page, {"content-type": "text/html;charset=UTF-8"})
+        return self._vanish(silently=fault.does.endswith("silence"))
+
+    def _let_in(self, authorization: str) -> bool:
+        if self.path == "/oauth/token":
+            return True
+        if self.path.startswith((GRANTED, "/oauth/")) and authorization.startswith("Bearer "):
+            return authorization.removeprefix("Bearer ") in self.jira.tokens
+        if self.path.startswith(CONTEXT):
+            return authorization == f"Bearer {TOKEN}"
+        return authorization == f"Basic {base64.b64encode(f'{EMAIL}:{TOKEN}'.encode()).decode()}"
+
+    def _fault(self) -> Fault | None:
+        with self.jira.lock:
+            short = re.sub(_API, "", f"{self.command} {self.path}")
+            found = next((one for one in self.jira.faults if one.where in short), None)
+            if found is not None:
+                self.jira.faults.remove(found)
+            return found
+
+    def _done(self, body: bytes) -> None:
+        try:
+            answer = self.jira.answer(self.command, self.path, body)
+        except Refusal as refusal:
+            return self._refuse(refusal)
+        if answer is None:
+            return self._send(204, b"")
+        status = 201 if isinstance(answer, Made) else 200
+        content = answer.content if isinstance(answer, Made) else answer
+        if (base := _base(self.path)) is not None:
+            path = _in_contract(self.path)
+            if why := contract(base).forbids(self.command, path, status, content):
+                self.jira.violations.append(f"answer to {self.command} {path}: {why}")
+        return self._send(status, content)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self._send(refusal.status, {"errorMessages": list(refusal.messages), "errors": refusal.fields})
+
+    def _send(self, status: int, answer: Any, headers: dict[str, str] | None = None) -> None:
+        content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        self.send_response(status)
+        told = {"content-type": "application/json;charset=UTF-8", "content-length": str(len(content))}
+        for name, value in (told | (headers or {})).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _vanish(self, *, silently: bool) -> None:
+        if silently:
+            self.jira.over.wait(30)
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def log_message(self, *_: object) -> None:
+        """Keep the tests' output clean."""
+
+
+def _in_contract(path: str) -> str:
+    return path.removeprefix(GRANTED).removeprefix(CONTEXT)
+
+
+def _base(path: str) -> str | None:
+    """Which contract speaks of a path."""
+    if path.startswith(f"{CONTEXT}/rest/"):
+        return DATA_CENTER
+    return CLOUD if _in_contract(path).startswith("/rest/") else None
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that gives up on silence is what some tests are about."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+@contextmanager
+def jira_on_loopback() -> Iterator[Jira]:
+    """A JIRA that runs; at its end, nothing may have broken the contracts."""
+    contract(CLOUD)
+    jira = Jira()
+    server = Server(("127.0.0.1", 0), type("Bound", (Exchange,), {"jira": jira}))
+    jira.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield jira
+    finally:
+        jira.over.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert jira.violations == []
