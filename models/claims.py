@@ -15,6 +15,8 @@ from models import rates, turns
 from models.machine import LOCKED, Move, Moved, Reason, State, apply
 from models.tables import jobs, users, workers
 
+FURTHER = 0.01  # of its whole way: what a job must gain for earlier losses to be forgotten, so a hundred times at most
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
@@ -188,7 +190,10 @@ def let_go(conn: sa.Connection, worker: str, ids: Sequence[UUID], now: datetime)
 
 
 def show_progress(conn: sa.Connection, seen: Sequence[tuple[UUID, int, float, str]]) -> None:
-    """Keep the latest progress of running attempts (job, attempt, fraction, message), for those who poll."""
+    """Keep the latest progress of running attempts (job, attempt, fraction, message), for those who poll.
+
+    A job that came further than ever before is no poison: the workers that died under it so far no longer count.
+    """
     if not seen:
         return
     in_order = sorted(seen, key=lambda one: one[0])  # as everybody locks jobs
@@ -196,10 +201,17 @@ def show_progress(conn: sa.Connection, seen: Sequence[tuple[UUID, int, float, st
     conn.execute(_SHOW_PROGRESS, rows)
 
 
+_FRACTION = sa.bindparam("f", type_=sa.Float)
+_FURTHER = sa.func.coalesce(jobs.c.furthest, 0.0) + FURTHER <= _FRACTION
 _SHOW_PROGRESS = (
     sa.update(jobs)
     .where(jobs.c.id == sa.bindparam("j"), jobs.c.attempt == sa.bindparam("a"), jobs.c.state == State.RUNNING)
-    .values(progress_fraction=sa.bindparam("f"), progress_message=sa.bindparam("m"))
+    .values(
+        progress_fraction=_FRACTION,
+        progress_message=sa.bindparam("m"),
+        furthest=sa.case((_FURTHER, _FRACTION), else_=jobs.c.furthest),
+        losses=sa.case((_FURTHER, 0), else_=jobs.c.losses),
+    )
 )
 
 

@@ -362,6 +362,7 @@ def retry(
         "marker": None,
         "progress_fraction": None,
         "progress_message": None,
+        "furthest": None,
         "started_at": None,
         "expires_at": expires_at,
         "note": None,

@@ -134,7 +134,8 @@ jobs = sa.Table(
     sa.Column("progress_message", sa.Text),
     sa.Column("attempt", sa.Integer, nullable=False, default=0),  # claims so far; the fence of every later write
     sa.Column("max_attempts", sa.Integer, nullable=False),  # grows by one where a run is not to be counted
-    sa.Column("losses", sa.Integer, nullable=False, default=0),  # workers that died under it
+    sa.Column("losses", sa.Integer, nullable=False, default=0),  # workers that died under it with no gain
+    sa.Column("furthest", sa.Float),  # the greatest progress of all its attempts
     sa.Column("priority", sa.SmallInteger, nullable=False),  # 0 first … 9 last
     sa.Column("due_at", Instant, nullable=False),
     sa.Column("rung_at", Instant),  # a doorbell is out since then

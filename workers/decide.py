@@ -23,7 +23,7 @@ from llmcoder.errors import (
 )
 from models.machine import Reason, State
 
-MAX_LOSSES = 3  # workers that may die under a job before it is called poison
+MAX_LOSSES = 3  # workers that may die under a job that gets no further before it is called poison
 RECONCILE_WAIT_S = 5.0
 LONGEST_DETAIL_CHARS = 4_000  # it often quotes a provider, who may answer with a page
 
@@ -206,5 +206,5 @@ _LOST_IN_EFFECT = {
 _POISON = {
     "type": problem_type("worker-lost"),
     "title": "The worker was lost",
-    "detail": f"{MAX_LOSSES} workers ended while they ran this job, so it is not tried again by itself.",
+    "detail": f"{MAX_LOSSES} workers ended while they ran this job and it got no further, so it is not tried again.",
 }

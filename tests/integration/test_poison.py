@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import closing
 
 import pytest
-from engine_kit import accept, job_of, now_of, set_columns
+from engine_kit import accept, job_of, now_of, row, set_columns
 
 from llmcoder.context import User
-from models.claims import Claimed, Lost
+from models.claims import Claimed, Lost, show_progress
 from models.db import Database
 from models.machine import Reason, State, apply
 from workers import ledger as ledger_module
@@ -64,3 +64,21 @@ def test_the_third_worker_that_dies_under_a_job_ends_it(db: Database, user: User
             apply(conn, [lost_to_nobody(lost, None, db.now())], db.now())
     now = now_of(db, user, job.id)
     assert (now.state, now.reason) == (State.FAILED, Reason.WORKER_LOST)
+
+
+def test_workers_that_died_under_a_job_are_forgotten_when_it_gets_further_than_ever(db: Database, user: User) -> None:
+    job = accept(db, [job_of(user)])[0].job
+    set_columns(db, job.id, losses=MAX_LOSSES - 1, furthest=0.5)
+    (claimed,) = Process(db).claim()
+
+    def losses_after(fraction: float) -> int:
+        with db.write() as conn:
+            show_progress(conn, [(job.id, claimed.attempt, fraction, "")])
+        losses: int = row(db, job.id).losses
+        return losses
+
+    assert losses_after(0.2) == MAX_LOSSES - 1  # where an earlier attempt has been already
+    assert losses_after(0.5) == MAX_LOSSES - 1
+    assert losses_after(0.52) == 0
+    set_columns(db, job.id, losses=1)
+    assert losses_after(0.1) == losses_after(0.525) == 1  # back, and a gain too small to tell
