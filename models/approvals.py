@@ -189,5 +189,5 @@ def expire(conn: sa.Connection, now: datetime, limit: int) -> list[Moved]:
 
 
 def any_expired(conn: sa.Connection, now: datetime) -> bool:
-    query = sa.select(jobs.c.id).where(WAITS, jobs.c.expires_at <= now).limit(1)
+    query = sa.select(jobs.c.id).where(WAITS, jobs.c.expires_at <= now).order_by(jobs.c.expires_at).limit(1)
     return conn.execute(query).first() is not None

@@ -336,7 +336,7 @@ def _onward(job_id: UUID, due_at: datetime, values: dict[str, object], now: date
 
 def any_waiting(conn: sa.Connection, _now: datetime) -> bool:
     """Whether some job waits for a reconnect."""
-    return conn.execute(sa.select(jobs.c.id).where(_WAITS).limit(1)).first() is not None
+    return conn.execute(sa.select(jobs.c.id).where(_WAITS).order_by(jobs.c.user_id).limit(1)).first() is not None
 
 
 def stranded(conn: sa.Connection, actions: Collection[str], limit: int) -> list[Stored]:

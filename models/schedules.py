@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import takewhile
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -22,9 +23,10 @@ from models import batch, turns
 from models.jobs import COLUMNS as JOB_COLUMNS
 from models.jobs import Job
 from models.machine import ENDED, Move, Moved, Reason, State, apply, lock
-from models.tables import jobs, schedule_runs, schedules
+from models.tables import OPEN, jobs, schedule_runs, schedules
 
 _MOMENT = timedelta(microseconds=1)
+ASKED_AT_ONCE = 1_000  # two parameters each; a statement takes some ten thousand
 
 
 class CatchUp(StrEnum):
@@ -197,7 +199,8 @@ def runs(conn: sa.Connection, schedule_id: UUID, before: datetime | None, limit:
 
 
 def any_due(conn: sa.Connection, now: datetime) -> bool:
-    return conn.execute(sa.select(schedules.c.id).where(schedules.c.next_fire_at <= now).limit(1)).first() is not None
+    query = sa.select(schedules.c.id).where(schedules.c.next_fire_at <= now).order_by(schedules.c.next_fire_at)
+    return conn.execute(query.limit(1)).first() is not None
 
 
 def due(conn: sa.Connection, now: datetime, limit: int) -> list[Schedule]:
@@ -206,11 +209,15 @@ def due(conn: sa.Connection, now: datetime, limit: int) -> list[Schedule]:
     return [Schedule(*row) for row in conn.execute(query.with_for_update(skip_locked=True))]
 
 
-def fired_among(conn: sa.Connection, schedule_id: UUID, first: datetime, last: datetime) -> set[datetime]:
-    """Fire times between the two that have a run already."""
-    own = schedule_runs.c
-    query = sa.select(own.fire_at).where(own.schedule_id == schedule_id, own.fire_at.between(first, last))
-    return set(conn.execute(query).scalars())
+def fired_already(conn: sa.Connection, times: Sequence[tuple[UUID, datetime]]) -> set[tuple[UUID, datetime]]:
+    """Those of the (schedule, fire time) that have a run already."""
+    columns = (schedule_runs.c.schedule_id, schedule_runs.c.fire_at)
+    found: set[tuple[UUID, datetime]] = set()
+    for start in range(0, len(times), ASKED_AT_ONCE):
+        wanted = sa.tuple_(*columns).in_(times[start : start + ASKED_AT_ONCE])
+        rows = conn.execute(sa.select(*columns).where(wanted))
+        found |= {(row.schedule_id, row.fire_at) for row in rows}
+    return found
 
 
 def keep_runs(conn: sa.Connection, made: Sequence[Run]) -> None:
@@ -230,7 +237,7 @@ def advance(conn: sa.Connection, moved: Mapping[UUID, Mapping[str, Any]]) -> Non
 def open_jobs(conn: sa.Connection, ids: Collection[UUID]) -> dict[UUID, list[Job]]:
     """Jobs of the schedules that have not ended, oldest first."""
     found: dict[UUID, list[Job]] = {one: [] for one in ids}
-    query = sa.select(*JOB_COLUMNS).where(jobs.c.schedule_id.in_(ids), jobs.c.state.not_in(ENDED)).order_by(jobs.c.id)
+    query = sa.select(*JOB_COLUMNS).where(jobs.c.schedule_id.in_(ids), _is_open(jobs)).order_by(jobs.c.id)
     for row in conn.execute(query):
         job = Job(*row)
         assert job.schedule_id is not None
@@ -238,24 +245,37 @@ def open_jobs(conn: sa.Connection, ids: Collection[UUID]) -> dict[UUID, list[Job
     return found
 
 
+def failed_last(conn: sa.Connection, ids: Collection[UUID]) -> set[UUID]:
+    """Those of the schedules whose newest run that is decided failed."""
+    runs = _decided(schedules.c.id, schedules.c.resumed_at)
+    newest = runs.order_by(schedule_runs.c.fire_at.desc()).limit(1).scalar_subquery()
+    query = sa.select(schedules.c.id).where(schedules.c.id.in_(ids), newest)
+    return set(conn.execute(query).scalars())
+
+
 def failures_in_row(conn: sa.Connection, schedule: Schedule, limit: int) -> int:
     """How many of the newest runs failed one after the other, as far as `limit`; those under way do not count."""
+    runs = _decided(schedule.id, schedule.resumed_at)
+    newest = conn.execute(runs.order_by(schedule_runs.c.fire_at.desc()).limit(limit)).scalars()
+    return sum(1 for _ in takewhile(bool, newest))
+
+
+def _decided(schedule_id: Any, since: Any) -> sa.Select[bool]:
+    """Whether they failed, of the schedule's runs that made a job which has ended, or could not make one."""
     own = schedule_runs.c
-    query = (
-        sa.select(own.outcome, jobs.c.state)
+    failed = sa.or_(own.outcome == Outcome.REFUSED, jobs.c.state.in_((State.FAILED, State.UNCERTAIN)))
+    return (
+        sa.select(sa.func.coalesce(failed, sa.false()).label("failed"))
         .select_from(schedule_runs.outerjoin(jobs, jobs.c.id == own.job_id))
-        .where(own.schedule_id == schedule.id, own.created_at >= schedule.resumed_at)
+        .where(own.schedule_id == schedule_id, own.created_at >= since)
         .where(own.outcome.in_((Outcome.SUBMITTED, Outcome.REFUSED)))
         .where(sa.or_(jobs.c.state.is_(None), jobs.c.state.in_(ENDED)))
-        .order_by(own.fire_at.desc())
-        .limit(limit)
     )
-    failed = 0
-    for row in conn.execute(query):
-        if row.outcome != Outcome.REFUSED and row.state not in (State.FAILED, State.UNCERTAIN):
-            break
-        failed += 1
-    return failed
+
+
+def _is_open(table: sa.FromClause) -> sa.ColumnElement[bool]:
+    """That a job has not ended, in the words of the index: as values, or SQLite does not see that they are the same."""
+    return table.c.state.in_(sa.bindparam("open", OPEN, expanding=True, literal_execute=True))
 
 
 # --- one after the other
@@ -265,16 +285,14 @@ _FOLLOWS = sa.and_(jobs.c.state == sa.literal_column("'waiting'"), jobs.c.reason
 
 
 def any_follower(conn: sa.Connection, _now: datetime) -> bool:
-    return conn.execute(sa.select(jobs.c.id).where(_FOLLOWS).limit(1)).first() is not None
+    return conn.execute(sa.select(jobs.c.id).where(_FOLLOWS).order_by(jobs.c.id).limit(1)).first() is not None
 
 
 def let_follow(conn: sa.Connection, now: datetime, limit: int) -> list[Moved]:
     """Let jobs go whose schedule has no earlier job that has not ended."""
     before = jobs.alias("before")
-    earlier = sa.exists().where(
-        before.c.schedule_id == jobs.c.schedule_id, before.c.state.in_([s.value for s in State if s not in ENDED]),
-        before.c.id < jobs.c.id,
-    )  # fmt: skip
+    same = before.c.schedule_id == jobs.c.schedule_id
+    earlier = sa.exists().where(same, _is_open(before), before.c.id < jobs.c.id)
     query = sa.select(jobs.c.id).where(_FOLLOWS, ~earlier).order_by(jobs.c.id).limit(limit)
     ids = list(conn.execute(query).scalars())
     if not ids:

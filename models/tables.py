@@ -213,7 +213,8 @@ sa.Index(
 )  # fmt: skip
 
 # schedules: what a schedule made and has not ended
-_SCHEDULED = sa.and_(jobs.c.schedule_id.is_not(None), _STATE.in_(("queued", "scheduled", "running", "waiting")))
+OPEN = ("queued", "scheduled", "running", "waiting")
+_SCHEDULED = sa.and_(jobs.c.schedule_id.is_not(None), _STATE.in_(OPEN))
 sa.Index("ix_jobs_schedule", jobs.c.schedule_id, postgresql_where=_SCHEDULED, sqlite_where=_SCHEDULED)
 # the dispatcher finds jobs that wait for the one before them
 _FOLLOWS = sa.and_(_STATE == "waiting", jobs.c.reason == "previous")

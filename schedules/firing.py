@@ -55,8 +55,7 @@ class Firing:
             if not due:
                 return None
             batch = Batch(conn, self._registry, now)
-            for schedule in due:
-                batch.take(schedule)
+            batch.take(due)
             faults.reach("schedules.before_commit")
             made = batch.finish(self._outbox.reserve)
         self._outbox.ring(made.rings)

@@ -21,7 +21,7 @@ from llmcoder.recurrence import Recurrence
 from llmcoder.registry import Registry
 from models import jobs, schedules
 from models.approvals import Origin
-from models.jobs import NewJob
+from models.jobs import Job, NewJob
 from models.machine import Reason
 from models.schedules import CatchUp, MadeBy, Outcome, Overlap, Run, Schedule
 from workers.admission import Wish, admit
@@ -54,25 +54,29 @@ class Batch:
         self._advances: dict[UUID, dict[str, Any]] = {}
         self._made = Made()
 
-    def take(self, schedule: Schedule) -> None:
-        """Decide about everything that is due of one schedule."""
-        try:
-            recurrence = schedule.recurrence()
-        except (ActionError, KeyError, ValueError) as error:  # the zone or the expression is no longer understood
-            self._advances[schedule.id] = _paused(f"It cannot be understood any more: {error}", self._now)
-            return
-        if (why := self._too_many_failures(schedule)) is not None:
-            self._advances[schedule.id] = _paused(why, self._now)
-            return
-        planned = plan(schedule, recurrence, self._now)
-        self._fire(schedule, planned.fires, MadeBy.CLOCK)
-        if planned.missed is not None:
-            self._keep(schedule, planned.missed, Outcome.MISSED, planned.why_missed)
-        self._advances[schedule.id] = {"next_fire_at": planned.next_fire_at}
+    def take(self, due: Sequence[Schedule]) -> None:
+        """Decide about everything that is due of the schedules."""
+        failing = schedules.failed_last(self._conn, [schedule.id for schedule in due])
+        plans: list[tuple[Schedule, Plan]] = []
+        for schedule in due:
+            if schedule.id in failing and (why := self._too_many_failures(schedule)) is not None:
+                self._advances[schedule.id] = _paused(why, self._now)
+                continue
+            try:
+                planned = plan(schedule, schedule.recurrence(), self._now)
+            except (ActionError, KeyError, ValueError) as error:  # the zone or expression is no longer understood
+                self._advances[schedule.id] = _paused(f"It cannot be understood any more: {error}", self._now)
+                continue
+            plans.append((schedule, planned))
+        self._fire([(schedule, planned.fires) for schedule, planned in plans], MadeBy.CLOCK)
+        for schedule, planned in plans:
+            if planned.missed is not None:
+                self._keep(schedule, planned.missed, Outcome.MISSED, planned.why_missed)
+            self._advances[schedule.id] = {"next_fire_at": planned.next_fire_at}
 
     def fire(self, schedule: Schedule, fires: Sequence[datetime], made_by: MadeBy) -> None:
         """Fire at given times, as a person wants."""
-        self._fire(schedule, fires, made_by)
+        self._fire([(schedule, fires)], made_by)
 
     def finish(self, reserve: Callable[[str], bool]) -> Made:
         """Write it all in the caller's transaction.
@@ -91,15 +95,15 @@ class Batch:
         self._made.submitted = len(self._new)
         return self._made
 
-    def _fire(self, schedule: Schedule, fires: Sequence[datetime], made_by: MadeBy) -> None:
-        if not fires:
-            return
-        done = schedules.fired_among(self._conn, schedule.id, fires[0], fires[-1])
-        lane = Lane(self._conn, schedule, self._now)
-        for fire_at in fires:
-            if fire_at not in done:
-                self._fire_one(schedule, fire_at, lane, made_by)
-        self._made.changed += lane.cancelled
+    def _fire(self, wanted: Sequence[tuple[Schedule, Sequence[datetime]]], made_by: MadeBy) -> None:
+        done = schedules.fired_already(self._conn, [(one.id, fire_at) for one, fires in wanted for fire_at in fires])
+        under_way = schedules.open_jobs(self._conn, [one.id for one, fires in wanted if fires])
+        for schedule, fires in wanted:
+            lane = Lane(self._conn, schedule, under_way.get(schedule.id, []), self._now)
+            for fire_at in fires:
+                if (schedule.id, fire_at) not in done:
+                    self._fire_one(schedule, fire_at, lane, made_by)
+            self._made.changed += lane.cancelled
 
     def _fire_one(self, schedule: Schedule, fire_at: datetime, lane: Lane, made_by: MadeBy) -> None:
         if (why := lane.refuses()) is not None:
@@ -146,11 +150,11 @@ class Batch:
 class Lane:
     """What of a schedule is under way, and whether one more job may join."""
 
-    def __init__(self, conn: sa.Connection, schedule: Schedule, now: datetime) -> None:
+    def __init__(self, conn: sa.Connection, schedule: Schedule, under_way: list[Job], now: datetime) -> None:
         self._conn = conn
         self._now = now
         self._overlap = Overlap(schedule.overlap)
-        self._open = schedules.open_jobs(conn, [schedule.id])[schedule.id]
+        self._open = under_way
         self._under_way = len(self._open)
         self._following = sum(job.reason == Reason.PREVIOUS for job in self._open)
         self.cancelled: list[tuple[UUID, UUID]] = []
