@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help=f"rounds of the whole ({ROUNDS})")
     parser.add_argument(
         "--only",
-        choices=("submit", "drain", "latency", "fairness", "confluence-search"),
+        choices=("submit", "drain", "latency", "fairness", "confluence-search", "schedules"),
         help="one comparison; prints, writes nothing",
     )
     options = parser.parse_args()
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def measured(quick: bool, store: str | None, only: str | None, rounds: int | None) -> str:
-    from benchmarks import confluence_search, drain, fairness, latency, memory, submit
+    from benchmarks import confluence_search, drain, fairness, latency, memory, schedules, submit
     from benchmarks.harness import bench
     from benchmarks.measure import run_interleaved
     from benchmarks.report import report
@@ -55,6 +55,9 @@ def measured(quick: bool, store: str | None, only: str | None, rounds: int | Non
             "fairness": fairness.measurement(shared, jobs=2_000 if quick else 10_000),
             "confluence-search": confluence_search.measurement(
                 shared, pages=2_000 if quick else 50_000, queries=50 if quick else 200
+            ),
+            "schedules": schedules.measurement(
+                shared, many=2_000 if quick else 100_000, together=1_000 if quick else 10_000
             ),
         }
         chosen = [measurement for name, measurement in measurements.items() if only in (None, name)]
