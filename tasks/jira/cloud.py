@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,12 +14,13 @@ from tasks.jira.tracker import (
     PROPERTY,
     FoundPage,
     Person,
+    Place,
     Tracker,
-    has_marker,
     named,
-    property_of,
 )
 from tasks.jira.wire import WireComment, WireFound, WireIssue, WireTransition, WireTransitions, WireUser
+
+_ACCOUNT_ID = re.compile(r"[0-9A-Za-z:-]{20,128}")
 
 
 class Cloud(Tracker):
@@ -48,10 +50,13 @@ class Cloud(Tracker):
     def mention(self, person_id: str | None) -> dict[str, str | None]:
         return {"accountId": person_id}
 
-    def find_people(self, words: str, issue: str | None) -> list[Person]:
-        if issue is None:
-            return self.people("user/search", {"query": words, "maxResults": PEOPLE_AT_ONCE})
-        return self.people("user/assignable/search", {"query": words, "issueKey": issue, "maxResults": PEOPLE_AT_ONCE})
+    def find_people(self, words: str, place: Place) -> list[Person]:
+        path = "user/search" if place.anywhere else "user/assignable/search"
+        if _ACCOUNT_ID.fullmatch(words):  # it is not among what `query` is compared with
+            found = self.people(path, {"accountId": words, "maxResults": PEOPLE_AT_ONCE, **place.asked})
+            if found:
+                return found
+        return self.people(path, {"query": words, "maxResults": PEOPLE_AT_ONCE, **place.asked})
 
     def transitions(self, issue: str) -> list[WireTransition]:
         path = f"issue/{segment(issue)}/transitions"
@@ -60,8 +65,8 @@ class Cloud(Tracker):
     def marked(self, marker: str) -> dict[str, Any]:
         return {"key": PROPERTY, "value": {"job": marker}}
 
-    def is_ours(self, comment: WireComment, marker: str, body: Any, me: Person) -> bool:
-        return has_marker(property_of(comment.properties), marker)
+    def says_the_same(self, comment: WireComment, body: Any) -> bool:
+        return False  # every comment can have properties there
 
     def with_property(self, found: FoundPage) -> Iterator[WireIssue]:
         yield from found.issues

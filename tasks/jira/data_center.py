@@ -12,10 +12,9 @@ from tasks.jira.tracker import (
     PROPERTY,
     FoundPage,
     Person,
+    Place,
     Tracker,
-    has_marker,
     named,
-    property_of,
 )
 from tasks.jira.wiki import wiki_of
 from tasks.jira.wire import WireComment, WireFound, WireIssue, WireTransition, WireUser
@@ -43,12 +42,9 @@ class DataCenter(Tracker):
     def mention(self, person_id: str | None) -> dict[str, str | None]:
         return {"name": person_id}
 
-    def find_people(self, words: str, issue: str | None) -> list[Person]:
-        if issue is None:
-            return self.people("user/search", {"username": words, "maxResults": PEOPLE_AT_ONCE})
-        return self.people(
-            "user/assignable/search", {"username": words, "issueKey": issue, "maxResults": PEOPLE_AT_ONCE}
-        )
+    def find_people(self, words: str, place: Place) -> list[Person]:
+        path = "user/search" if place.anywhere else "user/assignable/search"
+        return self.people(path, {"username": words, "maxResults": PEOPLE_AT_ONCE, **place.asked})
 
     def transitions(self, issue: str) -> list[WireTransition]:
         query = {"fields": "status", "expand": "transitions.fields"}
@@ -58,15 +54,11 @@ class DataCenter(Tracker):
         # Its contract wants a text where Cloud takes any JSON; a text that is JSON is right however it is read.
         return {"key": PROPERTY, "value": json.dumps({"job": marker})}
 
-    def is_ours(self, comment: WireComment, marker: str, body: Any, me: Person) -> bool:
-        """By the property; sites that do not tell properties of comments are believed by author and text."""
-        if (value := property_of(comment.properties)) is not None:
-            return has_marker(value, marker)
-        author = self.person(comment.author) if comment.author is not None else None
-        return author is not None and author.id == me.id and self.text(comment.body).strip() == str(body).strip()
+    def says_the_same(self, comment: WireComment, body: Any) -> bool:
+        """Very old sites keep no properties of comments."""
+        return self.text(comment.body).strip() == str(body).strip()
 
     def with_property(self, found: FoundPage) -> Iterator[WireIssue]:
         """One by one: its search tells no properties."""
         for issue in found.issues:
-            query = {"fields": "summary", "properties": PROPERTY}
-            yield self.client.get(WireIssue, f"issue/{segment(issue.key)}", query)
+            yield self.issue_with_property(issue.key)

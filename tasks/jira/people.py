@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 from llmcoder.errors import BadInput
-from tasks.jira.tracker import Person, Tracker
+from tasks.jira.tracker import ANYWHERE, Person, Place, Tracker
 
 MOST_NAMED = 10
 
 
-def somebody(site: Tracker, words: str, issue: str | None = None) -> Person:
+def somebody(site: Tracker, words: str, place: Place = ANYWHERE) -> Person:
     """The one person that the words can mean.
 
     Args:
-        issue: It must be somebody who can be given this issue.
+        place: It must be somebody who can be given what is there.
 
     Raises:
         BadInput: There is nobody like that, or more than one; the message names them.
     """
     if words.casefold() == "me":
         return site.myself()
-    found = site.find_people(words, issue)
-    exact = [one for one in found if words.casefold() in one.names]
-    chosen = exact or found
+    found = site.find_people(words, place)
+    by_id = [one for one in found if words.casefold() == one.id.casefold()]
+    chosen = by_id or [one for one in found if words.casefold() in one.names] or found
     if len(chosen) == 1:
         return chosen[0]
-    place = f" who can be given {issue}" if issue else ""
+    can = "" if place.anywhere else f" who can be given {place}"
     if not chosen:
-        raise BadInput(f"There is nobody called {words!r}{place}, or this account cannot see them.")
+        raise BadInput(f"There is nobody called {words!r}{can}, or this account cannot see them.")
     told = "; ".join(_told(one) for one in chosen[:MOST_NAMED])
-    raise BadInput(f"{words!r} can be more than one person{place}: {told}. Give one of the ids.")
+    raise BadInput(f"{words!r} can be more than one person{can}: {told}. Give one of the ids.")
 
 
 def _told(person: Person) -> str:

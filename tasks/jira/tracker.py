@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from llmcoder.errors import NotFound, Transient, Uncertain
+from llmcoder.errors import Forbidden, NotFound, Transient, Uncertain
 from tasks.jira.client import JiraClient, segment
+from tasks.jira.jql import quoted
 from tasks.jira.wire import (
     WireComment,
     WireComments,
@@ -23,6 +24,7 @@ from tasks.jira.wire import (
     WireMade,
     WireNamed,
     WirePage,
+    WireProperty,
     WireTransition,
     WireUser,
     WireUsers,
@@ -45,6 +47,11 @@ METAS_AT_ONCE = 50
 MOST_METAS = 1_000
 #: Issues that are looked at for one whose making nobody confirmed.
 MOST_CANDIDATES = 200
+CANDIDATES_AT_ONCE = 50
+#: Those among them that a search does not know yet.
+MOST_NOT_INDEXED = 50
+#: So many numbers after each other that nobody has, or this account cannot see, are the end of a project.
+WIDEST_GAP = 5
 PEOPLE_AT_ONCE = 20
 
 
@@ -60,6 +67,30 @@ class Person:
     id: str
     name: str
     names: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where somebody is to work: on an issue, on a new one of a project, or anywhere."""
+
+    issue: str | None = None
+    project: str | None = None
+
+    @property
+    def anywhere(self) -> bool:
+        return self.issue is None and self.project is None
+
+    @property
+    def asked(self) -> dict[str, str | int | bool]:
+        """The place in a query."""
+        named = {"issueKey": self.issue, "project": self.project}
+        return {name: value for name, value in named.items() if value is not None}
+
+    def __str__(self) -> str:
+        return self.issue or f"issues of {self.project}"
+
+
+ANYWHERE = Place()
 
 
 @dataclass(frozen=True)
@@ -112,8 +143,8 @@ class Tracker(ABC):
         """How a person is named in what is sent; None is nobody."""
 
     @abstractmethod
-    def find_people(self, words: str, issue: str | None) -> list[Person]:
-        """Those whose names begin with the words; of an issue, those who can be given it."""
+    def find_people(self, words: str, place: Place) -> list[Person]:
+        """Those whose names begin with the words; of an issue or a project, those who can be given it."""
 
     @abstractmethod
     def transitions(self, issue: str) -> list[WireTransition]:
@@ -124,8 +155,8 @@ class Tracker(ABC):
         """The property that what a job makes is known by."""
 
     @abstractmethod
-    def is_ours(self, comment: WireComment, marker: str, body: Any, me: Person) -> bool:
-        """Whether the job made that comment."""
+    def says_the_same(self, comment: WireComment, body: Any) -> bool:
+        """Whether a comment of ours without a property that could be read is taken for the one with that body."""
 
     @abstractmethod
     def with_property(self, found: FoundPage) -> Iterator[WireIssue]:
@@ -174,12 +205,24 @@ class Tracker(ABC):
         while seen < MOST_COMMENTS:
             page = self._comments(key, seen, COMMENTS_AT_ONCE)
             recent = [one for one in page.comments if one.created is None or one.created >= since - CLOCKS_APART]
-            if (found := next((one for one in recent if self.is_ours(one, marker, body, me)), None)) is not None:
+            if (found := next((one for one in recent if self._is_ours(one, marker, body, me)), None)) is not None:
                 return found
             seen += len(page.comments)
             if not page.comments or seen >= page.total or (not recent and _newest_first(page.comments)):
                 return None
         raise Uncertain(f"{key} has too many comments to look for the one that may have been posted.")
+
+    def _is_ours(self, comment: WireComment, marker: str, body: Any, me: Person) -> bool:
+        """Whether the job made that comment: by its property, in the list or, where it tells none, asked for."""
+        if comment.author is not None and self.person(comment.author).id != me.id:
+            return False
+        if comment.properties is not None:
+            return has_marker(property_of(comment.properties), marker)
+        try:
+            path = f"comment/{segment(comment.id)}/properties/{PROPERTY}"
+            return has_marker(self.client.get(WireProperty, path).value, marker)
+        except (NotFound, Forbidden):
+            return self.says_the_same(comment, body)
 
     def delete_comment(self, key: str, comment_id: str) -> None:
         self.client.send("DELETE", f"issue/{segment(key)}/comment/{segment(comment_id)}")
@@ -196,12 +239,13 @@ class Tracker(ABC):
         Raises:
             Uncertain: There are more new issues than can be looked at.
         """
-        from tasks.jira.jql import quoted
+        return self._find_indexed(project, marker, minutes) or self._find_not_indexed(project, marker)
 
+    def _find_indexed(self, project: str, marker: str, minutes: int) -> WireIssue | None:
         jql = f"project = {quoted(project)} AND creator = currentUser() AND created >= -{minutes}m ORDER BY created ASC"
         at, seen = None, 0
         while seen < MOST_CANDIDATES:
-            found = self.search(jql, ("summary",), 50, at)
+            found = self.search(jql, ("summary",), CANDIDATES_AT_ONCE, at)
             for issue in self.with_property(found):
                 if has_marker(issue.properties.get(PROPERTY), marker):
                     return issue
@@ -209,6 +253,27 @@ class Tracker(ABC):
             if at is None:
                 return None
         raise Uncertain(f"{project} has too many new issues to look for the one that may have been made.")
+
+    def _find_not_indexed(self, project: str, marker: str) -> WireIssue | None:
+        """Among those after the newest that a search knows: its index is late, and keys are read without it."""
+        newest = self.search(f"project = {quoted(project)} ORDER BY key DESC", ("summary",), 1).issues
+        first = number_of(newest[0].key) + 1 if newest else 1
+        gaps = 0
+        for number in range(first, first + MOST_NOT_INDEXED):
+            try:
+                issue = self.issue_with_property(f"{project}-{number}")
+            except (NotFound, Forbidden):
+                if (gaps := gaps + 1) >= WIDEST_GAP:
+                    return None
+                continue
+            if has_marker(issue.properties.get(PROPERTY), marker):
+                return issue
+            gaps = 0
+        raise Uncertain(f"{project} has too many new issues to look for the one that may have been made.")
+
+    def issue_with_property(self, key: str) -> WireIssue:
+        """An issue with the job that made it, if one did."""
+        return self.client.get(WireIssue, f"issue/{segment(key)}", {"fields": "summary", "properties": PROPERTY})
 
     def types(self, project: str) -> list[WireNamed]:
         """What kinds of issue the account can make in a project."""
@@ -230,7 +295,11 @@ class Tracker(ABC):
         raise Transient(f"{self.client.site} lists without end.")
 
     def transit(self, key: str, transition_id: str, fields: Mapping[str, Any]) -> None:
-        body = {"transition": {"id": transition_id}} | ({"fields": fields} if fields else {})
+        body: dict[str, Any] = {"transition": {"id": transition_id}}
+        if (comment := fields.get("comment")) is not None:  # it can be added and not set
+            body["update"] = {"comment": [{"add": {"body": comment}}]}
+        others = {name: value for name, value in fields.items() if name != "comment"}
+        body |= {"fields": others} if others else {}
         self.client.send("POST", f"issue/{segment(key)}/transitions", body)
 
     def assign(self, key: str, person_id: str | None) -> None:
@@ -257,6 +326,12 @@ def named(user: WireUser, person_id: str | None) -> Person:
     if person_id is None and not called:
         raise NotFound("The site names somebody without saying who it is.")
     return Person(person_id or "", called[0] if called else "", frozenset(one.casefold() for one in called))
+
+
+def number_of(key: str) -> int:
+    """Which issue of its project it is."""
+    number = key.rpartition("-")[2]
+    return int(number) if number.isascii() and number.isdigit() else 0
 
 
 def _age(comment: WireComment) -> tuple[float, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AwareDatetime, Field, JsonValue, StringConstraints
 
 from llmcoder import Context, Model
 from tasks.jira.client import opened
@@ -23,6 +23,12 @@ Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, ma
 Language = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=100)]
 Instructions = Annotated[str, StringConstraints(min_length=1, max_length=4_000)]
 
+FieldValues = dict[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)], JsonValue]
+
+FIELDS = (
+    'More fields by name or id, such as {"Severity": "High"}: choices by name, people by name, address or id, dates as '
+    "2026-12-31, texts in markdown. What is an object goes to JIRA as it is."
+)
 ACCOUNT = "Which of your JIRA accounts; the first when left out."
 ISSUE = "Issue, such as OPS-42."
 #: JIRA takes no longer text.

@@ -50,14 +50,14 @@ class WireProperty(Wire):
 
 
 class WireComment(Wire):
-    """A comment; its body is ADF on Cloud, wiki markup on Data Center."""
+    """A comment; its body is ADF on Cloud, wiki markup on Data Center. Not every list tells properties."""
 
     id: str
     author: WireUser | None = None
     body: Any = None
     created: AwareDatetime | None = None
     updated: AwareDatetime | None = None
-    properties: tuple[WireProperty, ...] = ()
+    properties: tuple[WireProperty, ...] | None = None
 
 
 class WireComments(Wire):

@@ -55,6 +55,12 @@ RESOLUTION = {
     "operations": ["set"],
     "allowedValues": [{"id": "1", "name": "Fixed"}, {"id": "2", "name": "Won't Do"}],
 }
+COMMENT = {
+    "required": True,
+    "schema": {"type": "comments-page", "system": "comment"},
+    "name": "Comment",
+    "operations": ["add"],
+}
 Query = dict[str, list[str]]
 BEGAN = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -74,6 +80,7 @@ class KeptIssue:
     key: str
     fields: dict[str, Any]
     status: str = "To Do"
+    indexed: bool = True
     assignee: str | None = "ada"
     reporter: str = "bert"
     at: datetime = BEGAN
@@ -116,15 +123,24 @@ class Jira:
 
     Attributes:
         queries: What was searched for, and what it found: a query that is not here finds all issues of ada's.
-        tells_properties: Whether a comment's properties are told; very old Data Centers do not.
+        tells_properties: Whether a list of comments tells their properties.
+        keeps_properties: Whether comments have any; very old Data Centers have none.
+        indexes: Whether a search knows what is made from now on.
         form: Fields of a new issue, by id.
+        closed: Whether nobody may move issues.
+        shortcuts: Whether a second transition leads from everywhere into work.
+        asks_why: Whether transitions want a comment.
     """
 
     url: str = ""
     issues: dict[str, KeptIssue] = field(default_factory=dict)
     form: dict[str, Any] = field(default_factory=dict)
     tells_properties: bool = True
+    keeps_properties: bool = True
     indexes: bool = True
+    closed: bool = False
+    shortcuts: bool = False
+    asks_why: bool = False
     tokens: dict[str, str] = field(default_factory=lambda: {ACCESS: "read:jira-work"})
     faults: list[Fault] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
@@ -148,6 +164,7 @@ class Jira:
             number = sum(one.project == project for one in self.issues.values()) + 1
             own = {name: more.pop(name) for name in ("status", "assignee", "reporter", "links") if name in more}
             fields = {"summary": summary, "description": description, "issuetype": "10001"} | more
+            own["indexed"] = self.indexes
             issue = KeptIssue(self._new_id(), f"{project}-{number}", fields, at=self._now(), **own)
             self.issues[issue.key] = issue
             return issue
@@ -211,24 +228,25 @@ class Jira:
         if name is None:
             return None
         shown = {"displayName": PEOPLE.get(name, name), "active": True}
-        return shown | ({"accountId": f"id-{name}"} if cloud else {"name": name, "key": f"JIRAUSER-{name}"})
+        return shown | ({"accountId": account_id(name)} if cloud else {"name": name, "key": f"JIRAUSER-{name}"})
 
     def myself(self, cloud: bool, _query: Any, _given: Any) -> Any:
         return self.person(cloud, "ada") | {"emailAddress": EMAIL}
 
     def users(self, cloud: bool, query: Query, _given: Any) -> Any:
-        words = query["query" if cloud else "username"][0].casefold()
-        found = [
-            name for name, full in PEOPLE.items() if words in (name, f"id-{name}") or full.casefold().startswith(words)
-        ]
-        if "issueKey" in query:
-            self.existing(query["issueKey"][0])
+        if "accountId" in query:
+            found = [name for name in PEOPLE if account_id(name) == query["accountId"][0]]
+        else:
+            words = query["query" if cloud else "username"][0].casefold()
+            found = [name for name, full in PEOPLE.items() if _is_called(words, name, full, cloud)]
+        if "issueKey" in query or "project" in query:
+            self.existing(query["issueKey"][0]) if "issueKey" in query else None
             found = [name for name in found if name != "chris"]  # who may not be given anything
         return [self.person(cloud, name) for name in found]
 
     def assign(self, cloud: bool, _query: Any, given: Any, key: str) -> Any:
         name = given["accountId" if cloud else "name"]
-        person = name.removeprefix("id-") if name is not None else None
+        person = _person_of(name)
         if person is not None and person not in PEOPLE:
             raise Refusal(400, assignee=f"User '{name}' does not exist.")
         self.existing(key).assignee = person
@@ -262,10 +280,10 @@ class Jira:
         if "nonsense" in jql:
             raise Refusal(400, "Error in the JQL Query: Expecting operator but got 'nonsense'.")
         if project := re.search(r'project = "(\w+)"', jql):
-            if project[1] not in {one.project for one in self.issues.values()} and "creator" not in jql:
+            if project[1] not in self._projects():
                 raise Refusal(400, f"The value '{project[1]}' does not exist for the field 'project'.")
-            found = [one for one in self.issues.values() if one.project == project[1]]
-            return found if self.indexes else []
+            found = [one for one in self.issues.values() if one.project == project[1] and one.indexed]
+            return found[::-1] if jql.endswith("ORDER BY key DESC") else found
         return [one for one in self.issues.values() if one.assignee == "ada"]
 
     def one_issue(self, cloud: bool, query: Query, _given: Any, key: str) -> Any:
@@ -305,18 +323,25 @@ class Jira:
     def create(self, cloud: bool, _query: Any, given: Any) -> Any:
         fields = given["fields"]
         project = fields["project"]["key"]
-        if missing := [name for name, one in self._form().items() if one["required"] and not fields.get(name)]:
+        needed = {name for name, one in self._form().items() if one["required"] and not one.get("hasDefaultValue")}
+        if missing := [name for name in needed - {"reporter"} if not fields.get(name)]:
             raise Refusal(400, **{name: f"{name} is required." for name in missing})
         issue = self.add(project, fields["summary"], fields.get("description"), reporter="ada", assignee=None)
+        if assignee := fields.get("assignee"):
+            issue.assignee = _person_of(assignee["accountId" if cloud else "name"])
         issue.fields |= {name: value for name, value in fields.items() if name not in ("issuetype", "project")}
         issue.fields["issuetype"] = fields["issuetype"]["id"]
         issue.properties = {one["key"]: _stored(cloud, one["value"]) for one in given.get("properties", ())}
         return Made({"id": issue.id, "key": issue.key, "self": f"{self.url}/rest/api/latest/issue/{issue.id}"})
 
+    def _projects(self) -> set[str]:
+        """OPS may be empty."""
+        return {"OPS"} | {one.project for one in self.issues.values()}
+
     # --- forms
 
     def types(self, cloud: bool, _query: Any, _given: Any, project: str) -> Any:
-        if project not in {one.project for one in self.issues.values()} | {"OPS"}:
+        if project not in self._projects():
             raise Refusal(404, f"No project could be found with key '{project}'.")
         shown = [{"id": number, "name": name, "subtask": False} for number, name in TYPES.items()]
         return self._page("issueTypes" if cloud else "values", shown)
@@ -333,7 +358,9 @@ class Jira:
             "summary": {"name": "Summary", "required": True, "schema": {"type": "string", "system": "summary"}},
             "project": {"name": "Project", "required": True, "schema": {"type": "project", "system": "project"}},
             "issuetype": {"name": "Issue Type", "required": True, "schema": {"type": "issuetype"}},
-            "description": {"name": "Description", "required": False, "schema": {"type": "string"}},
+            "description": {
+                "name": "Description", "required": False, "schema": {"type": "string", "system": "description"},
+            },
             "labels": {"name": "Labels", "required": False, "schema": {"type": "array", "items": "string"}},
             "duedate": {"name": "Due date", "required": False, "schema": {"type": "date", "system": "duedate"}},
             "assignee": {"name": "Assignee", "required": False, "schema": {"type": "user", "system": "assignee"}},
@@ -362,17 +389,25 @@ class Jira:
         stamp = f"{comment.at:%Y-%m-%dT%H:%M:%S}.{comment.at.microsecond // 1000:03}+0000"
         shown = {"id": comment.id, "author": self.person(cloud, comment.by), "body": comment.body}
         shown |= {"created": stamp, "updated": stamp}
-        return shown | ({"properties": comment.properties} if told and self.tells_properties else {})
+        tells = told and self.tells_properties and self.keeps_properties
+        return shown | ({"properties": comment.properties} if tells else {})
 
     def add_comment(self, cloud: bool, _query: Any, given: Any, key: str) -> Any:
         if cloud and (not isinstance(given["body"], dict) or given["body"].get("type") != "doc"):
             raise Refusal(400, comment="Operation value must be an Atlassian Document")
-        properties = [one | {"value": _stored(cloud, one["value"])} for one in given.get("properties", [])]
         comment = self.say(self.existing(key).key, given["body"], "ada")
-        comment.properties = [
-            {"key": one["key"], "value": one["value"] if cloud else json.dumps(one["value"])} for one in properties
-        ]
+        if self.keeps_properties:
+            comment.properties = [
+                one | {"value": _told(cloud, _stored(cloud, one["value"]))} for one in given.get("properties", [])
+            ]
         return Made(self.comment(cloud, comment, True))
+
+    def comment_property(self, _cloud: bool, _query: Any, _given: Any, comment_id: str, name: str) -> Any:
+        comments = [one for issue in self.issues.values() for one in issue.comments if one.id == comment_id]
+        found = [one for comment in comments for one in comment.properties if one["key"] == name]
+        if not found:
+            raise Refusal(404, f"The property {name} does not exist.")
+        return found[0]
 
     def delete_comment(self, _cloud: bool, _query: Any, _given: Any, key: str, comment_id: str) -> Any:
         issue = self.existing(key)
@@ -384,10 +419,14 @@ class Jira:
     # --- transitions
 
     def _transitions(self, cloud: bool, issue: KeptIssue) -> list[Any]:
-        return [self._transition(cloud, number, name, to) for number, (name, to) in TRANSITIONS[issue.status].items()]
+        ways = [] if self.closed else list(TRANSITIONS[issue.status].items())
+        ways += [("12", ("Hurry", "In Progress"))] if self.shortcuts else []
+        return [self._transition(cloud, number, name, to) for number, (name, to) in ways]
 
     def _transition(self, cloud: bool, number: str, name: str, to: str) -> Any:
-        fields = {"resolution": RESOLUTION | ({"key": "resolution"} if cloud else {})} if to == "Done" else {}
+        asked = {"resolution": RESOLUTION} if to == "Done" else {}
+        asked |= {"comment": COMMENT} if self.asks_why else {}
+        fields = {one: about | ({"key": one} if cloud else {}) for one, about in asked.items()}
         return {"id": number, "name": name, "to": {"id": STATUSES[to], "name": to}, "fields": fields}
 
     def list_transitions(self, cloud: bool, _query: Any, _given: Any, key: str) -> Any:
@@ -395,6 +434,9 @@ class Jira:
 
     def transit(self, _cloud: bool, _query: Any, given: Any, key: str) -> Any:
         issue, number = self.existing(key), given["transition"]["id"]
+        if number == "12":
+            issue.status = "In Progress"
+            return
         if number not in TRANSITIONS[issue.status]:
             raise Refusal(
                 400, f"It seems that you have tried to perform a workflow operation that is not valid: {number}"
@@ -403,6 +445,9 @@ class Jira:
         if to == "Done" and not given.get("fields", {}).get("resolution"):
             raise Refusal(400, resolution="Resolution is required.")
         issue.status = to
+        issue.fields |= given.get("fields", {})
+        for one in given.get("update", {}).get("comment", []):
+            self.say(key, one["add"]["body"], "ada")
 
 
 @dataclass(frozen=True)
@@ -429,10 +474,32 @@ ROUTES: list[tuple[str, Callable[..., Any]]] = [
     (rf"GET {_API}{_KEY}/comment", Jira.comments),
     (rf"POST {_API}{_KEY}/comment", Jira.add_comment),
     (rf"DELETE {_API}{_KEY}/comment/(\d+)", Jira.delete_comment),
+    (rf"GET {_API}/comment/(\d+)/properties/([\w.-]+)", Jira.comment_property),
     (rf"GET {_API}{_KEY}/transitions", Jira.list_transitions),
     (rf"POST {_API}{_KEY}/transitions", Jira.transit),
     (rf"PUT {_API}{_KEY}/assignee", Jira.assign),
 ]
+
+
+def account_id(name: str) -> str:
+    """What Cloud calls somebody."""
+    return f"712020:0000-{name}-0000"
+
+
+def _person_of(sent: str | None) -> str | None:
+    return next((name for name in PEOPLE if account_id(name) == sent), sent)
+
+
+def _is_called(words: str, name: str, full: str, cloud: bool) -> bool:
+    """Names that begin so, or the whole address; Cloud has no user names."""
+    if "@" in words:
+        return words == f"{name}@example.org"
+    return full.casefold().startswith(words) or (not cloud and name.startswith(words))
+
+
+def _told(cloud: bool, value: Any) -> Any:
+    """Data Center's contract tells properties of comments as text."""
+    return value if cloud else json.dumps(value)
 
 
 def _stored(cloud: bool, value: Any) -> Any:

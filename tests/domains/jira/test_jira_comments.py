@@ -77,9 +77,22 @@ def test_a_comment_that_was_not_posted_is_not_found(jira: Jira, kind: str, does:
     assert looked_for(jira, kind, ctx, issue) is None
 
 
-def test_a_data_center_that_tells_no_properties_is_asked_by_author_and_text(jira: Jira, issue: KeptIssue) -> None:
-    ctx = context(jira, "data_center")
+@both
+def test_a_list_that_tells_no_properties_is_asked_for_each(jira: Jira, kind: str, issue: KeptIssue) -> None:
+    ctx = context(jira, kind)
     jira.tells_properties = False
+    jira.say(issue.key, "hello", by="bert")
+    run_action(add_comment, given(issue), context(jira, kind))  # the same words, by another job
+    jira.next("POST", "do_then_drop")
+    with pytest.raises(Uncertain):
+        run_action(add_comment, given(issue), ctx)
+    assert looked_for(jira, kind, ctx, issue).comment_id == issue.comments[2].id
+    assert len(jira.asked("/properties/llmcoder")) == 1  # newest first, and not of what others wrote
+
+
+def test_a_data_center_without_properties_is_asked_by_author_and_text(jira: Jira, issue: KeptIssue) -> None:
+    ctx = context(jira, "data_center")
+    jira.keeps_properties = False
     jira.say(issue.key, "All *green* again.", by="bert")
     jira.next("POST", "do_then_drop")
     with pytest.raises(Uncertain):

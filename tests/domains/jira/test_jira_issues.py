@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from jira_kit import KINDS, context, jira
-from jira_server import Jira
+from jira_server import Jira, account_id
 
 from llmcoder.errors import BadInput, NotFound
 from llmcoder.testing import run_action
@@ -91,7 +91,7 @@ def test_a_search_is_put_together_from_what_is_given(jira: Jira, kind: str) -> N
 def test_a_search_by_name_finds_the_one_who_is_meant(jira: Jira, kind: str) -> None:
     jira.add("OPS", "x")
     run_action(search, {"project": "OPS", "assignee": "Chris Cross"}, context(jira, kind))
-    assert f'assignee = "{"id-chris" if kind == "cloud" else "chris"}"' in jira.queries[-1]
+    assert f'assignee = "{account_id("chris") if kind == "cloud" else "chris"}"' in jira.queries[-1]
     run_action(search, {"project": "OPS", "assignee": "none"}, context(jira, kind))
     assert "assignee is EMPTY" in jira.queries[-1]
     with pytest.raises(BadInput, match=r"more than one person.*bertha"):
