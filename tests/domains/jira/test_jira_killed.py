@@ -13,6 +13,8 @@ from jira_server import EMAIL, TOKEN, Jira
 
 from models.machine import State
 from tasks.jira.commenting_actions import add_comment
+from tasks.jira.making_actions import create_issue
+from tasks.jira.moving_actions import transition
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1] / "integration"))
@@ -29,19 +31,28 @@ def engine(jira: Jira, db_url: str, tmp_path: Path) -> Iterator[Engine]:
         yield made
 
 
-def test_a_comment_that_was_posted_before_the_worker_was_killed_is_there_once(engine: Engine, jira: Jira) -> None:
-    issue = jira.add("OPS", "The disk is full")
-    jira.next("POST /issue", "do_then_silence")
+def test_what_jira_did_before_the_worker_was_killed_is_done_once(engine: Engine, jira: Jira) -> None:
+    issue, moved = jira.add("OPS", "The disk is full"), jira.add("OPS", "The disk is loud")
+    for where in (f"POST /issue/{issue.key}/comment", f"POST /issue/{moved.key}/transitions", "POST /issue"):
+        jira.next(where, "do_then_silence")
+    jira.indexes = False  # no search knows the new one
     worker = engine.start_worker()
-    job_id = engine.submit(add_comment, issue=issue.key, markdown="once")
-    eventually(lambda: issue.comments, what="JIRA has the comment")
-    assert not engine.job(job_id).ended
+    said = engine.submit(add_comment, issue=issue.key, markdown="once")
+    started = engine.submit(transition, issue=moved.key, to="In Progress")
+    made = engine.submit(create_issue, project="OPS", summary="A new disk", type="Task")
+    eventually(
+        lambda: issue.comments and len(jira.issues) == 3 and moved.status == "In Progress", what="JIRA has done all"
+    )
+    assert not any(engine.job(job_id).ended for job_id in (said, started, made))
     worker.kill()
     worker.wait(10)
     engine.start_worker()
-    done = engine.until(job_id, State.SUCCEEDED, State.FAILED, State.UNCERTAIN)
+    ended = [engine.until(job_id, State.SUCCEEDED, State.FAILED, State.UNCERTAIN) for job_id in (said, started, made)]
 
-    assert done.state == State.SUCCEEDED, done
-    assert json.loads(done.result or "")["comment_id"] == issue.comments[0].id
-    assert len(issue.comments) == 1
-    assert [method for method, _, _ in jira.seen if method != "GET"] == ["POST"]
+    assert [job.state for job in ended] == [State.SUCCEEDED] * 3, ended
+    results = [json.loads(job.result or "") for job in ended]
+    assert results[0]["comment_id"] == issue.comments[0].id
+    assert (results[1]["status"], results[1]["before"]) == ("In Progress", "To Do")
+    assert results[2]["issue"] == "OPS-3"
+    assert (len(issue.comments), len(jira.issues)) == (1, 3)
+    assert len([one for one in jira.asked("POST ") if "/search/jql" not in one]) == 3
