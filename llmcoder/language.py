@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
+from llmcoder import form as forms
 from llmcoder.errors import Transient
 
 T = TypeVar("T", bound=BaseModel)
 
 #: How often an answer of the wrong form is sent back with what is wrong about it.
 REPAIRS = 1
-_FENCED = re.compile(r"```(?:json)?\s*\n(.*?)\n\s*```", re.DOTALL)
+#: How much of a wrong answer goes back to the model that wrote it.
+RETURNED_CHARS = 20_000
 
 
 class WrongForm(Transient):
@@ -40,6 +41,7 @@ class Completion:
         provider: Which configured provider answered, such as `openai`.
         tokens_in: Prompt tokens as the provider counted them; None when it did not say.
         tokens_out: Generated tokens, likewise.
+        cut_off: Whether the limit of tokens ended it, so that the end is missing.
     """
 
     text: str
@@ -47,6 +49,7 @@ class Completion:
     model: str
     tokens_in: int | None
     tokens_out: int | None
+    cut_off: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,12 +109,12 @@ class LanguageModel(ABC):
             max_tokens: Upper limit of generated tokens.
             temperature: 0 to 2; None leaves it to the provider.
             stream: Whether the text goes to the job's watchers as it is generated.
-            schema: JSON schema of the answer, for providers that can hold a model to one; others ignore it.
+            schema: JSON schema of the answer, for providers that can hold a model to one; given up where they cannot.
 
         Raises:
             NotConfigured: No provider is configured, or not the one asked for.
             BadInput: The provider refused the request itself.
-            Refused: The user's budget of this month is used up; nothing was asked.
+            BudgetSpent: The user's budget of this month does not hold it; nothing was asked.
             RateLimited: The provider asks to wait.
             Transient: No provider could be reached, or was able to answer.
         """
@@ -122,9 +125,10 @@ class LanguageModel(ABC):
         form: type[T],
         *,
         max_tokens: int | None = None,
-        temperature: float | None = 0,
     ) -> Structured[T]:
         """Ask for an answer of a given form; a wrong one goes back to the model once, with what is wrong about it.
+
+        The temperature is left to the provider: OpenAI's reasoning models refuse any but their own.
 
         Args:
             form: Its fields' descriptions are what the model knows of them.
@@ -138,13 +142,14 @@ class LanguageModel(ABC):
         done: list[Completion] = []
         complaint = ""
         for _ in range(REPAIRS + 1):
-            done.append(self.complete(turns, max_tokens=max_tokens, temperature=temperature, schema=schema))
+            done.append(self.complete(turns, max_tokens=max_tokens, schema=schema))
             try:
-                return Structured(form.model_validate_json(json_in(done[-1].text)), tuple(done))
-            except ValidationError as error:
-                complaint = _complaint(error)
+                return Structured(forms.read(done[-1].text, form), tuple(done))
+            except forms.Misfit as error:
+                cut_off = "the limit of tokens cut it off, so be briefer; " if done[-1].cut_off else ""
+                complaint = f"{cut_off}{error}"
             turns += [
-                Message("assistant", done[-1].text),
+                Message("assistant", done[-1].text[:RETURNED_CHARS]),
                 Message("user", f"That does not fit the schema: {complaint}. Answer again."),
             ]
         raise WrongForm(f"{done[-1].model} does not answer in the form that was asked for: {complaint}.")
@@ -155,20 +160,12 @@ class LanguageModel(ABC):
 
     @abstractmethod
     def embed(self, texts: Sequence[str]) -> Embeddings:
-        """Turn texts into points, in as few requests as the provider takes.
+        """Turn texts into points, in as few requests as the provider takes. An empty text counts as a blank.
 
         Raises:
             NotConfigured: No embedding model is configured.
             ActionError: As `complete`.
         """
-
-
-def json_in(text: str) -> str:
-    """The JSON object in an answer; models like to wrap it in a code fence or a sentence."""
-    fenced = _FENCED.search(text)
-    text = fenced[1] if fenced else text
-    start, end = text.find("{"), text.rfind("}")
-    return text[start : end + 1] if 0 <= start < end else text
 
 
 def _asking_for(schema: Mapping[str, Any], messages: Sequence[Message]) -> list[Message]:
@@ -178,8 +175,3 @@ def _asking_for(schema: Mapping[str, Any], messages: Sequence[Message]) -> list[
     if messages and messages[0].role == "system":
         return [Message("system", f"{messages[0].text}\n\n{wish}"), *messages[1:]]
     return [Message("system", wish), *messages]
-
-
-def _complaint(error: ValidationError) -> str:
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'the answer'}: {one['msg']}" for one in found[:10])

@@ -1,20 +1,18 @@
-"""Ask a language model: one prompt, or a conversation."""
+"""Ask a language model: one prompt, or a conversation. The registry finds all actions of this domain here."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
 from llmcoder import Context, Effect, Model, Retry, action
-from llmcoder.instants import WrittenInstant
 from llmcoder.language import LanguageModel, Message
-from tasks.llm.prices import MICROCENTS
 from tasks.llm.settings import LlmSettings, ProviderName
+from tasks.llm.usage_actions import usage
 
-if TYPE_CHECKING:
-    from tasks.llm.usage import Used
+__all__ = ["chat", "generate", "usage"]
 
 MAX_CHARS = 1_000_000
 # Local models on slow machines write for minutes; a client's own limit is the silence between tokens (LLM_TIMEOUT_S).
@@ -76,6 +74,7 @@ class Answer(Model):
     model: str = Field(description="Which model, as the provider names it.")
     tokens_in: int | None = Field(description="Tokens of the prompt; null when the provider did not say.")
     tokens_out: int | None = Field(description="Tokens generated; null when the provider did not say.")
+    cut_off: bool = Field(False, description="Whether the limit of tokens ended the text, so that its end is missing.")
 
 
 @action("llm.generate", effect=Effect.DRAFT, timeout_s=TIMEOUT_S, retry=RETRY, requires=(LlmSettings,))
@@ -97,82 +96,6 @@ def chat(given: Conversation, ctx: Context) -> Answer:
     return _answer([Message(turn.role, turn.content) for turn in given.messages], given, ctx)
 
 
-class UsageQuery(Model):
-    """Which calls to count."""
-
-    since: WrittenInstant | None = Field(None, description="From this instant; this month if left out.")
-    until: WrittenInstant | None = Field(None, description="Up to this instant; now if left out.")
-    by: list[Literal["day", "action", "model"]] = Field(
-        default_factory=list, max_length=3, description="Counted apart by these; all together if left out."
-    )
-
-
-class UsageRow(Model):
-    """What was used."""
-
-    day: str | None = Field(None, description="On which day, UTC.")
-    action: str | None = Field(None, description="By which action.")
-    model: str | None = Field(None, description="Of which model, as provider/model.")
-    calls: int = Field(description="Calls to providers.")
-    tokens_in: int = Field(description="Tokens of prompts.")
-    tokens_out: int = Field(description="Generated tokens.")
-    estimated_calls: int = Field(description="Calls of which the provider did not say how many tokens.")
-    cost_cents: float = Field(description="Cost of the calls that have a price (LLM_PRICES).")
-    unpriced_calls: int = Field(description="Calls of models without a price.")
-
-
-class BudgetView(Model):
-    """What you may use in a calendar month (UTC), and what of it is used."""
-
-    cents: int | None = Field(description="Money; null is without limit.")
-    tokens: int | None = Field(description="Tokens; null is without limit.")
-    used_cents: float = Field(description="Spent this month.")
-    used_tokens: int = Field(description="Used this month.")
-
-
-class Usage(Model):
-    """What you used of language models."""
-
-    rows: list[UsageRow] = Field(description="The newest day first, then the dearest.")
-    budget: BudgetView = Field(description="Your budget.")
-
-
-@action("llm.usage", effect=Effect.READ, timeout_s=30)
-def usage(wanted: UsageQuery, ctx: Context) -> Usage:
-    """Count what you used of language models, by day, action or model."""
-    from models.db import database, reading
-    from tasks.llm import usage as ledger
-
-    now = database().now()
-    month = ledger.month_of(now)
-    groups = list(dict.fromkeys(wanted.by))
-    found = ledger.used_by(ctx.user.id, wanted.since or month, wanted.until or now, groups)
-    with reading("usage") as conn:
-        spent = ledger.used_since(conn, ctx.user.id, month)
-    budget = ctx.settings(LlmSettings).budget_of(ctx.user.email)
-    return Usage(
-        rows=[_row(keys, used) for keys, used in found if used.calls],
-        budget=BudgetView(
-            cents=budget.cents,
-            tokens=budget.tokens,
-            used_cents=spent.cost_microcents / MICROCENTS,
-            used_tokens=spent.tokens_in + spent.tokens_out,
-        ),
-    )
-
-
-def _row(keys: dict[str, str], used: Used) -> UsageRow:
-    return UsageRow(
-        **keys,
-        calls=used.calls,
-        tokens_in=used.tokens_in,
-        tokens_out=used.tokens_out,
-        estimated_calls=used.estimated,
-        cost_cents=used.cost_microcents / MICROCENTS,
-        unpriced_calls=used.unpriced,
-    )
-
-
 def _answer(messages: Sequence[Message], sampling: Sampling, ctx: Context) -> Answer:
     ctx.progress(0.0, "Waiting for the model")
     completion = ctx.use(LanguageModel).complete(
@@ -189,4 +112,5 @@ def _answer(messages: Sequence[Message], sampling: Sampling, ctx: Context) -> An
         model=completion.model,
         tokens_in=completion.tokens_in,
         tokens_out=completion.tokens_out,
+        cut_off=completion.cut_off,
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated, TypeVar
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
 from llmcoder.model import Model
 
@@ -16,33 +16,63 @@ MICROCENTS = 1_000_000
 class Price(Model):
     """Of one model, in cents for a million tokens; fractions are allowed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     tokens_in: float = Field(ge=0, le=1e7, alias="in", description="Cents for a million tokens of prompt.")
-    tokens_out: float = Field(0, ge=0, le=1e7, alias="out", description="Cents for a million generated tokens.")
+    tokens_out: float = Field(ge=0, le=1e7, alias="out", description="Cents for a million generated tokens.")
+
+
+FREE = Price(tokens_in=0, tokens_out=0)
 
 
 class Budget(Model):
     """What a user may use in a calendar month (UTC)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     cents: int | None = Field(None, ge=0, description="Money; null is without limit.")
     tokens: int | None = Field(None, ge=0, description="Tokens, in and out; null is without limit.")
 
 
-def _object(given: object) -> object:
-    """Settings come as text from the environment, and as they are from config.json."""
-    if not isinstance(given, str):
-        return given
+Kind = TypeVar("Kind", bound=Model)
+
+
+def _by_name(kind: type[Kind], key: Callable[[str], str]) -> Callable[[object], dict[str, Kind]]:
+    """Reads an object of them from JSON text (the environment) or as it is (config.json); names the wrong entry."""
+
+    def read(given: object) -> dict[str, Kind]:
+        try:
+            found = json.loads(given) if isinstance(given, str) else given
+        except (ValueError, RecursionError):
+            raise ValueError("must be a JSON object") from None
+        if not isinstance(found, Mapping):
+            raise ValueError("must be a JSON object")
+        return {key(name): _entry(kind, name, one) for name, one in found.items()}
+
+    return read
+
+
+def _entry(kind: type[Kind], name: str, given: object) -> Kind:
     try:
-        return json.loads(given)
-    except ValueError:
-        raise ValueError("must be a JSON object") from None
+        return kind.model_validate(given)
+    except ValidationError as error:
+        one = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = ": ".join([name, *map(str, one["loc"])])
+    raise ValueError(f"{where}: {one['msg']}")
 
 
-Prices = Annotated[dict[str, Price], BeforeValidator(_object)]
-Budgets = Annotated[dict[str, Budget], BeforeValidator(_object)]
+def _model_name(name: str) -> str:
+    if not name or "*" in name[:-1]:
+        raise ValueError(f"{name or 'an empty name'}: a * stands for the rest of a name, at its end only")
+    return name
+
+
+def _address(email: str) -> str:
+    if "@" not in email:
+        raise ValueError(f"{email}: budgets are listed by email address")
+    return email.strip().lower()
+
+
+Prices = Annotated[dict[str, Price], BeforeValidator(_by_name(Price, _model_name))]
+Budgets = Annotated[dict[str, Budget], BeforeValidator(_by_name(Budget, _address))]
 
 
 def price_of(prices: Mapping[str, Price], provider: str, model: str) -> Price | None:
@@ -56,7 +86,7 @@ def price_of(prices: Mapping[str, Price], provider: str, model: str) -> Price | 
     fitting = [name for name in prices if name.endswith("*") and _fits(name[:-1], provider, model)]
     if fitting:
         return prices[max(fitting, key=len)]
-    return Price.model_validate({"in": 0, "out": 0}) if provider == "ollama" else None
+    return FREE if provider == "ollama" else None
 
 
 def _fits(prefix: str, provider: str, model: str) -> bool:
@@ -68,6 +98,6 @@ def cost_microcents(price: Price | None, tokens_in: int, tokens_out: int) -> int
     return None if price is None else round(tokens_in * price.tokens_in + tokens_out * price.tokens_out)
 
 
-def estimated_tokens(text_chars: int) -> int:
-    """About four characters make a token, in most languages and models; more rather than fewer."""
-    return -(-text_chars // 4) if text_chars else 0
+def estimated_tokens(text: str) -> int:
+    """Four bytes of UTF-8 make a token, about: four letters of English, two of Russian, more than one of Chinese."""
+    return -(-len(text.encode("utf-8", "replace")) // 4)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from llmcoder.context import Context
 from llmcoder.errors import (
@@ -21,15 +22,17 @@ from llmcoder.language import Completion, Embeddings, LanguageModel, Message
 from llmcoder.service import provides
 from llmcoder.usage import Call, UsageLedger
 from tasks.llm import client
+from tasks.llm.asking import LIMITED, Ask, Headers, Hearer, Unheard
 from tasks.llm.prices import estimated_tokens
 from tasks.llm.settings import LlmSettings
 
 # Another provider may do better at these. A BadInput is not among them: the request itself is at fault.
 ELSEWHERE = (Forbidden, NotConfigured, NotFound, RateLimited, Refused, Transient)
-
-
-#: Texts that are embedded by one request.
+#: A call that is under way counts with so many generated tokens, or with fewer where the caller allows no more.
+RESERVED_TOKENS_OUT = 500
+#: What one request embeds; OpenAI takes 2,048 texts and 300,000 tokens.
 EMBEDDED_AT_ONCE = 64
+EMBEDDED_TOKENS_AT_ONCE = 100_000
 
 
 @provides(UsageLedger)
@@ -68,15 +71,15 @@ class ConfiguredModels(LanguageModel):
     ) -> Completion:
         if not self.configured():
             raise NotConfigured(f"No language model is configured: set {', '.join(self._settings.missing())}.")
-        ask = client.Ask(tuple(messages), model, max_tokens, temperature, schema)
+        ask = Ask(tuple(messages), model, max_tokens, temperature, schema)
         names = (provider,) if provider else self._settings.configured()
         errors: list[ActionError] = []
         for name in names:
-            heard = Listener(self._ctx, stream)
+            hearing = Hearing(self._ctx, self._ledger, name, ask, stream=stream, heeded=self._nobody_else_to_ask())
             try:
-                return self._ask(name, ask, heard)
+                return self._ask(name, ask, hearing)
             except ELSEWHERE as error:
-                if heard.anything:  # watchers have seen the beginning of this answer; another one must not follow it
+                if hearing.anything:  # watchers have seen the beginning of this answer; another must not follow it
                     raise
                 errors.append(error)
         raise most_helpful(errors)
@@ -91,71 +94,100 @@ class ConfiguredModels(LanguageModel):
                 "No embedding model is configured: set OPENAI_EMBEDDING_MODEL or OLLAMA_EMBEDDING_MODEL."
             )
         vectors: list[list[float]] = []
-        for first in range(0, len(texts), EMBEDDED_AT_ONCE):
+        for some in in_batches([text or " " for text in texts]):  # OpenAI refuses an empty one
             self._ctx.check()
-            vectors += self._embed_some(texts[first : first + EMBEDDED_AT_ONCE], *found)
-        return Embeddings("/".join(found), [_of_length_one(one) for one in vectors])
+            vectors += self._embed_some(some, *found)
+        return Embeddings("/".join(found), of_length_one(vectors, found[1]))
 
     def _embed_some(self, texts: Sequence[str], name: str, model: str) -> list[list[float]]:
-        size = estimated_tokens(sum(map(len, texts)))
-        call_id = self._ledger.begin(Call(name, model, "embedding", size))
+        provider = client.provider(name, self._settings, self._silence_s())
+        call_id = self._ledger.begin(Call(name, model, "embedding", sum(map(estimated_tokens, texts)), 0))
         try:
-            vectors, tokens = client.provider(name, self._settings, self._silence_s()).embed(texts, model)
+            vectors, tokens = provider.embed(texts, model)
+        except Unheard:  # it may be billed: what was taken down stands
+            raise
         except ActionError:
             self._ledger.drop(call_id)
             raise
         self._ledger.end(call_id, model, tokens, 0, 0)
-        if len(vectors) != len(texts) or len({len(one) for one in vectors}) != 1:
-            raise Transient(f"{model} gave {len(vectors)} vectors for {len(texts)} texts, or of different lengths.")
+        if len(vectors) != len(texts):
+            raise Transient(f"{model} gave {len(vectors)} vectors for {len(texts)} texts.")
         return vectors
 
-    def _ask(self, name: str, ask: client.Ask, heard: Listener) -> Completion:
-        """One call, taken down before it is made; one that came to nothing at all is not counted."""
-        size = estimated_tokens(sum(len(message.text) for message in ask.messages))
-        call_id = self._ledger.begin(Call(name, ask.model or self._settings.model_of(name), "chat", size))
-        provider = client.provider(name, self._settings, self._silence_s())
+    def _ask(self, name: str, ask: Ask, hearing: Hearing) -> Completion:
         try:
-            done = provider.complete(ask, heard, self._heed)
-        except ActionError:
-            if heard.anything:
-                self._ledger.end(call_id, ask.model or self._settings.model_of(name), None, None, heard.chars)
-            else:
-                self._ledger.drop(call_id)
+            done = client.provider(name, self._settings, self._silence_s()).complete(ask, hearing)
+        except ActionError as error:
+            hearing.broke_off(error)
             raise
-        self._ledger.end(call_id, done.model, done.tokens_in, done.tokens_out, len(done.text))
+        hearing.ended(done)
         return done
 
     def _silence_s(self) -> float:
         return min(self._settings.llm_timeout_s, max(self._ctx.remaining_s, 1.0))
 
-    def _heed(self, headers: Mapping[str, str]) -> None:
-        """Where there is a second provider to go to, nobody waits for the first: a pause would hold for both."""
-        if len(self._settings.configured()) == 1:
-            self._ctx.heed(headers, provider=client.LIMITED)
+    def _nobody_else_to_ask(self) -> bool:
+        return len(self._settings.configured()) == 1
 
 
-class Listener:
-    """Hears each piece of text; the place where a cancellation or the deadline ends a generation.
+class Hearing(Hearer):
+    """One call: taken down before it is made, completed by what was heard of it.
+
+    It is also the place where a cancellation or the deadline ends a generation.
+
+    Args:
+        heeded: Whether what the provider says of its limits holds for everybody. Where there is a second provider to go
+            to, nobody waits for the first: a pause would hold for both.
 
     Attributes:
         anything: Whether any text came.
-        chars: How much of it.
     """
 
-    def __init__(self, ctx: Context, stream: bool) -> None:
-        self._ctx, self._stream = ctx, stream
-        self.anything = False
-        self.chars = 0
+    def __init__(self, ctx: Context, ledger: UsageLedger, name: str, ask: Ask, *, stream: bool, heeded: bool) -> None:
+        self._ctx, self._ledger, self._name, self._ask = ctx, ledger, name, ask
+        self._stream, self._heeded = stream, heeded
+        self._call: tuple[UUID, str] | None = None
+        self._begun = False
+        self._pieces: list[str] = []
 
-    def __call__(self, text: str) -> None:
+    @property
+    def anything(self) -> bool:
+        return any(self._pieces)
+
+    def asking(self, model: str) -> None:
+        size = sum(estimated_tokens(message.text) for message in self._ask.messages)
+        reserved = min(self._ask.max_tokens or RESERVED_TOKENS_OUT, RESERVED_TOKENS_OUT)
+        self._call = self._ledger.begin(Call(self._name, model, "chat", size, reserved)), model
+
+    def headers(self, headers: Headers) -> None:
+        if self._heeded:
+            self._ctx.heed(headers, provider=LIMITED)
+
+    def text(self, piece: str) -> None:
+        self._begun = True
         if self._ctx.remaining_s <= 0:
             raise TimedOut("The model was still writing when the time of this job ran out; ask for fewer tokens.")
-        self.anything = self.anything or bool(text)
-        self.chars += len(text)
-        if self._stream and text:
-            self._ctx.emit_token(text)
+        self._pieces.append(piece)
+        if self._stream and piece:
+            self._ctx.emit_token(piece)
         else:
             self._ctx.check()
+
+    def ended(self, done: Completion) -> None:
+        """The answer is whole."""
+        if self._call is not None:
+            written = estimated_tokens(done.text)
+            self._ledger.end(self._call[0], done.model, done.tokens_in, done.tokens_out, written)
+
+    def broke_off(self, error: ActionError) -> None:
+        """What came counts. What was sent and never answered counts as it was begun. What was refused does not."""
+        if self._call is None:
+            return
+        call_id, model = self._call
+        if self._begun:
+            self._ledger.end(call_id, model, None, None, estimated_tokens("".join(self._pieces)))
+        elif not isinstance(error, Unheard):
+            self._ledger.drop(call_id)
 
 
 def most_helpful(errors: Sequence[ActionError]) -> ActionError:
@@ -169,6 +201,28 @@ def most_helpful(errors: Sequence[ActionError]) -> ActionError:
     return next((error for error in errors if isinstance(error, Transient)), errors[0])
 
 
-def _of_length_one(vector: Sequence[float]) -> list[float]:
-    length = math.sqrt(sum(one * one for one in vector))
-    return [one / length for one in vector] if length else list(vector)
+def in_batches(texts: Sequence[str]) -> Iterator[list[str]]:
+    """The texts in their order, in lists of which one request can embed each."""
+    batch: list[str] = []
+    tokens = 0
+    for text in texts:
+        size = estimated_tokens(text)
+        if batch and (len(batch) == EMBEDDED_AT_ONCE or tokens + size > EMBEDDED_TOKENS_AT_ONCE):
+            yield batch
+            batch, tokens = [], 0
+        batch.append(text)
+        tokens += size
+    if batch:
+        yield batch
+
+
+def of_length_one(vectors: Sequence[Sequence[float]], model: str) -> list[list[float]]:
+    """The vectors with norm 1; one of nothing but zeros, which some models give a blank text, stays as it is.
+
+    Raises:
+        Transient: They are no vectors of one space.
+    """
+    norms = [math.hypot(*vector) for vector in vectors]
+    if len({len(vector) for vector in vectors}) > 1 or not all(map(math.isfinite, norms)):
+        raise Transient(f"{model} gave vectors of different lengths, or with values that are no numbers.")
+    return [[one / (norm or 1.0) for one in vector] for vector, norm in zip(vectors, norms, strict=True)]

@@ -49,7 +49,11 @@ class LlmSettings(Settings):
     )
     llm_budgets: Budgets = Field(
         default_factory=dict,
-        description='Other budgets for some users, as JSON by email address: {"ann@example.org": {"cents": 500}}.',
+        description='Other budgets for some users, as JSON by email address: {"ann@example.org": {"cents": 500}}. What '
+        "is left out is as for everybody, null is without limit.",
+    )
+    llm_currency: str = Field(
+        "USD", pattern="^[A-Z]{3}$", description="Currency of prices and budgets in money, such as EUR."
     )
     llm_providers: CommaList = Field(("openai", "ollama"), description="Order in which configured providers are asked.")
     llm_timeout_s: float = Field(
@@ -85,11 +89,8 @@ class LlmSettings(Settings):
 
     def budget_of(self, email: str) -> Budget:
         """What a user may use a month."""
-        return self.llm_budgets.get(email) or Budget(cents=self.llm_budget_cents, tokens=self.llm_budget_tokens)
-
-    def model_of(self, provider: str) -> str:
-        """The model that is asked there when nobody says which; `default` where only the provider knows."""
-        return {"openai": self.openai_model, "ollama": self.ollama_model}[provider] or "default"
+        own = self.llm_budgets.get(email.lower(), Budget()).model_dump(exclude_unset=True)
+        return Budget.model_validate({"cents": self.llm_budget_cents, "tokens": self.llm_budget_tokens} | own)
 
     def embedding(self) -> tuple[str, str] | None:
         """Provider and model that compare meanings: one only, since vectors of two models cannot be compared."""
@@ -114,7 +115,7 @@ class LlmSettings(Settings):
         """
         if missing := self.missing():
             raise NotConfigured(f"{self.title}: set {', '.join(missing)}.")
-        from tasks.llm.client import provider  # the vendors' SDKs load when somebody calls
+        from tasks.llm.client import provider  # it reads these settings
 
         answers: list[str] = []
         errors: list[ActionError] = []

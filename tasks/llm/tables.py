@@ -6,6 +6,8 @@ import sqlalchemy as sa
 
 from models.tables import Instant, metadata
 
+LONGEST_MODEL_CHARS = 200
+
 llm_usage = sa.Table(
     "llm_usage",
     metadata,
@@ -14,7 +16,7 @@ llm_usage = sa.Table(
     sa.Column("job_id", sa.Uuid, nullable=False),
     sa.Column("action", sa.String(100), nullable=False),
     sa.Column("provider", sa.String(20), nullable=False),
-    sa.Column("model", sa.String(200), nullable=False),
+    sa.Column("model", sa.String(LONGEST_MODEL_CHARS), nullable=False),
     sa.Column("kind", sa.String(12), nullable=False),
     sa.Column("at", Instant, nullable=False),
     sa.Column("tokens_in", sa.BigInteger, nullable=False),

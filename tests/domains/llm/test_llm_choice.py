@@ -14,7 +14,8 @@ from llmcoder.language import LanguageModel, Message
 from llmcoder.settings import InvalidSettings
 from llmcoder.testing import FakeContext, run_action
 from tasks.llm.actions import generate
-from tasks.llm.client import first_chat_model, without_denied
+from tasks.llm.asking import first_chat_model
+from tasks.llm.openai_client import without_denied
 from tasks.llm.services import most_helpful
 from tasks.llm.settings import LlmSettings
 

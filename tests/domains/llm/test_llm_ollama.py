@@ -29,6 +29,7 @@ def test_text_is_streamed_and_counted(server, ollama):
     assert done.tokens == ["Leases ", "expire", "."]
     assert done.result.model_dump() == {
         "text": "Leases expire.", "provider": "ollama", "model": "llama3", "tokens_in": 9, "tokens_out": 3,
+        "cut_off": False,
     }  # fmt: skip
 
 

@@ -40,6 +40,7 @@ def test_text_is_streamed_and_counted(server, openai):
     assert done.tokens == ["Leases ", "expire", "."]
     assert done.result.model_dump() == {
         "text": "Leases expire.", "provider": "openai", "model": "tiny-1", "tokens_in": 12, "tokens_out": 3,
+        "cut_off": False,
     }  # fmt: skip
 
 

@@ -2,42 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
-from llm_wire import TEXT, chunk, event_stream
+import structlog
+from llm_wire import TEXT, answer_chunks, chunk, error_body, event_stream
 from pydantic import ValidationError
 
-from llmcoder import NotConfigured, Refused, Transient
+from llmcoder import Cancelled, NotConfigured, NotFound, Refused, Transient
+from llmcoder.config import Config, use
 from llmcoder.context import User
+from llmcoder.language import LanguageModel
+from llmcoder.registry import registry
+from llmcoder.settings import InvalidSettings
 from llmcoder.testing import FakeContext, run_action
-from llmcoder.usage import Call, UsageLedger
-from models.db import Database
-from tasks.llm import actions
-from tasks.llm.prices import price_of
+from llmcoder.usage import BudgetSpent, Call, UsageLedger
+from models.db import Database, database
+from models.tables import jobs, users
+from tasks.llm import actions, usage_actions
+from tasks.llm.prices import FREE, Budget, Price, cost_microcents, estimated_tokens, price_of
 from tasks.llm.settings import LlmSettings
 from tasks.llm.tables import llm_usage
-from tasks.llm.usage import SqlLedger, month_of
+from tasks.llm.usage import SqlLedger, Used, month_of, next_month, refuse_unless_held
 
 pytestmark = pytest.mark.usefixtures("configured")
 PRICES = {"tiny-1": {"in": 100, "out": 1_000}}  # cents for a million tokens
 
 
+CHAT = "/v1/chat/completions"
+
+
+class BilledContext(FakeContext):
+    """A context whose ledger is the real one."""
+
+    def use(self, interface: type[Any]) -> Any:
+        return SqlLedger(self) if interface is UsageLedger else super().use(interface)
+
+
 @pytest.fixture
-def ask(openai: LlmSettings, user: User) -> Iterator[Callable[..., Any]]:
-    """Runs llm.generate for the user, with a real ledger."""
+def ask(openai: LlmSettings, user: User) -> Callable[..., Any]:
+    """Runs llm.generate for the user."""
 
-    def run(prompt: str = "Hello", **settings: Any) -> Any:
+    def run(prompt: str = "Hello", context: dict[str, Any] | None = None, **settings: Any) -> Any:
         own = LlmSettings.model_validate({**openai.model_dump(), **settings})
-        ctx = FakeContext([own], user=user)
-        ctx.usage = SqlLedger(ctx)  # type: ignore[assignment]
-        return run_action(actions.generate, {"prompt": prompt}, ctx)
+        return run_action(actions.generate, {"prompt": prompt}, BilledContext([own], user=user, **(context or {})))
 
-    yield run
+    return run
+
+
+def used(wanted: dict[str, Any], user: User, **settings: Any) -> usage_actions.Usage:
+    ctx = FakeContext([LlmSettings.model_validate(settings)], user=user)
+    return run_action(registry()["llm.usage"], wanted, ctx).result
 
 
 def rows(db: Database) -> list[Any]:
@@ -60,24 +83,115 @@ def test_a_provider_that_does_not_count_is_estimated(db: Database, ask: Callable
     assert (row.tokens_in, row.tokens_out, row.estimated, row.cost_microcents) == (100, 4, True, None)
 
 
-def test_an_answer_that_breaks_off_counts_and_one_that_never_began_does_not(
-    db: Database, ask: Callable[..., Any], server: Any
+def test_what_was_refused_or_never_arrived_does_not_count(
+    db: Database, ask: Callable[..., Any], server: Any, refused_url: str
 ) -> None:
-    server.routes["/v1/chat/completions"] = lambda exchange: exchange.send(503, {"error": {"message": "busy"}})
-    with pytest.raises(Transient):
-        ask()
+    for status, error in ((404, NotFound), (503, Transient)):
+        server.routes[CHAT] = lambda exchange, status=status: exchange.send(status, error_body())
+        with pytest.raises(error):
+            ask()
+    with pytest.raises(Transient, match="cannot be reached"):
+        ask(openai_base_url=f"{refused_url}/v1")
     assert rows(db) == []
-    server.routes["/v1/chat/completions"] = event_stream([chunk("Leases "), chunk("exp")], chunked=False, done=False)
+
+
+def test_an_answer_that_breaks_off_counts_with_what_came(db: Database, ask: Callable[..., Any], server: Any) -> None:
+    server.routes[CHAT] = event_stream([chunk("Leases "), chunk("exp")], chunked=False, done=False)
     with pytest.raises(Transient):
         ask("x" * 400)
     [row] = rows(db)
     assert (row.tokens_in, row.tokens_out, row.estimated) == (100, 3, True)
 
 
+@pytest.mark.parametrize("status", [0, 504, 524])
+def test_a_call_that_was_sent_and_never_answered_counts_since_it_may_be_billed(
+    db: Database, ask: Callable[..., Any], server: Any, status: int
+) -> None:
+    server.routes[CHAT] = lambda exchange: exchange.send(status, b"late") if status else exchange.hang_up()
+    with pytest.raises(Transient):
+        ask("x" * 400)
+    [row] = rows(db)
+    assert (row.tokens_in, row.tokens_out, row.estimated) == (100, 500, True)
+
+
+def test_a_cancelled_call_counts_from_its_first_piece_on(db: Database, ask: Callable[..., Any], server: Any) -> None:
+    server.routes[CHAT] = event_stream([chunk(""), *answer_chunks()])
+    with pytest.raises(Cancelled):
+        ask("x" * 400, {"cancel_after": 1})  # the action's own progress looks first
+    [row] = rows(db)
+    assert (row.tokens_in, row.tokens_out, row.estimated) == (100, 0, True)
+
+
+def test_each_provider_that_was_asked_has_a_row(
+    db: Database, ask: Callable[..., Any], server: Any, ollama: LlmSettings
+) -> None:
+    server.routes[CHAT] = lambda exchange: exchange.hang_up()
+    ask(ollama_host=ollama.ollama_host, ollama_model="llama3")
+    assert [(row.provider, row.model, row.cost_microcents) for row in rows(db)] == [
+        ("openai", "tiny-1", None),
+        ("ollama", "llama3", 0),
+    ]
+
+
 def test_a_call_whose_worker_dies_stays_as_an_estimate(db: Database, openai: LlmSettings, user: User) -> None:
-    SqlLedger(FakeContext([openai], user=user)).begin(Call("openai", "tiny-1", "chat", 40))
+    SqlLedger(FakeContext([openai], user=user)).begin(Call("openai", "tiny-1", "chat", 40, 500))
     [row] = rows(db)
     assert (row.tokens_in, row.tokens_out, row.estimated) == (40, 500, True)
+
+
+def test_what_a_caller_allows_is_reserved_and_no_more(
+    db: Database, server: Any, openai: LlmSettings, user: User
+) -> None:
+    server.routes[CHAT] = lambda exchange: exchange.hang_up()
+    for max_tokens in (7, 100_000):
+        with pytest.raises(Transient):
+            run_action(actions.generate, {"prompt": "Hi", "max_tokens": max_tokens}, BilledContext([openai], user=user))
+    assert [row.tokens_out for row in rows(db)] == [7, 500]
+
+
+def test_the_model_that_is_priced_is_the_one_that_is_asked(db: Database, ask: Callable[..., Any]) -> None:
+    """And not the word "default", where only the server knows which."""
+    ask(openai_model=None, llm_budget_cents=1, llm_prices=PRICES)
+    [row] = rows(db)
+    assert (row.model, row.cost_microcents) == ("tiny-1", 12 * 100 + 3 * 1_000)
+
+
+def test_a_model_that_answers_under_a_longer_name_costs_what_was_asked(
+    db: Database, ask: Callable[..., Any], server: Any
+) -> None:
+    server.routes[CHAT] = event_stream([one | {"model": f"tiny-1-{'x' * 300}\0"} for one in answer_chunks()])
+    ask(llm_prices=PRICES)
+    [row] = rows(db)
+    assert row.model == f"tiny-1-{'x' * 193}"
+    assert row.cost_microcents == 12 * 100 + 3 * 1_000
+
+
+@pytest.mark.parametrize("usage", [{}, {"prompt_tokens": -1, "completion_tokens": 10**30}, {"prompt_tokens": "12"}])
+def test_counts_that_are_none_are_estimated(
+    db: Database, ask: Callable[..., Any], server: Any, usage: dict[str, Any]
+) -> None:
+    server.routes[CHAT] = event_stream([*answer_chunks()[:-1], chunk(choices=[], usage=usage)])
+    ask("x" * 400)
+    [row] = rows(db)
+    assert (row.tokens_in, row.tokens_out, row.estimated) == (100, 4, True)
+
+
+def test_an_answer_is_not_lost_because_its_row_cannot_be_completed(
+    db: Database, openai: LlmSettings, user: User, tmp_path: Path
+) -> None:
+    ledger = SqlLedger(FakeContext([openai], user=user))
+    call_id = ledger.begin(Call("openai", "tiny-1", "chat", 40, 500))
+    away = {"DATA_DIR": str(tmp_path / "data"), "DATABASE_URL": f"sqlite:///{tmp_path}/nowhere/llmcoder.db"}
+    with use(Config.open(away, cwd=tmp_path)), closing(database()), structlog.testing.capture_logs() as lines:
+        ledger.end(call_id, "tiny-1", 12, 3, 0)
+        ledger.drop(call_id)
+        with pytest.raises(Transient):
+            ledger.begin(Call("openai", "tiny-1", "chat", 40, 500))
+    assert [line["event"] for line in lines] == ["a model's call stays counted as it was begun"] * 2
+    assert [(row.tokens_in, row.estimated) for row in rows(db)] == [(40, True)]
+
+
+# --- budgets
 
 
 @pytest.mark.parametrize("budget", [{"llm_budget_tokens": 20}, {"llm_budget_cents": 0, "llm_prices": PRICES}])
@@ -86,10 +200,59 @@ def test_a_used_up_budget_refuses_before_the_call(
 ) -> None:
     for _ in range(2 if "llm_budget_tokens" in budget else 0):
         ask(**budget)  # 15 tokens each: the second one is begun below the limit
-    before = len(server.seen)
-    with pytest.raises(Refused, match=r"budget of this month for language models is used up: .* begins anew on 20"):
+    before, counted = len(server.seen), len(rows(db))
+    with pytest.raises(BudgetSpent, match=r"does not hold this call: .* are used, .* begins anew on 20"):
         ask(**budget)
-    assert len(server.seen) == before
+    assert (len(server.seen), len(rows(db))) == (before, counted)
+
+
+def test_a_spent_budget_burns_no_retry_and_has_a_name_of_its_own() -> None:
+    assert issubclass(BudgetSpent, Refused)
+    assert BudgetSpent("x").as_problem()["type"] == "urn:llmcoder:problem:budget-spent"
+
+
+NOW = datetime(2026, 12, 31, 23, 59, tzinfo=UTC)
+CALL = Call("openai", "tiny-1", "chat", 1_000, 500)
+DEAR = Price(tokens_in=1_000, tokens_out=1_000)  # the prompt of CALL costs one cent
+
+
+@pytest.mark.parametrize(
+    ("used", "price", "budget", "held"),
+    [
+        (Used(tokens_in=8_000), DEAR, Budget(tokens=9_000), True),
+        (Used(tokens_in=8_001), DEAR, Budget(tokens=9_000), False),  # the prompt no longer fits
+        (Used(tokens_in=1, tokens_out=9_000), DEAR, Budget(tokens=9_000), False),
+        (Used(cost_microcents=4_000_000), DEAR, Budget(cents=5), True),
+        (Used(cost_microcents=4_000_001), DEAR, Budget(cents=5), False),
+        (Used(cost_microcents=9_000_000), FREE, Budget(cents=5), True),  # costs nothing
+        (Used(cost_microcents=9_000_000), FREE, Budget(cents=5, tokens=10), False),
+        (Used(tokens_in=10**9, cost_microcents=10**12), DEAR, Budget(), True),
+    ],
+)
+def test_a_budget_holds_a_call_whose_prompt_fits_into_what_is_left(
+    used: Used, price: Price, budget: Budget, held: bool
+) -> None:
+    if held:
+        refuse_unless_held(used, CALL, price, budget, NOW)
+        return
+    with pytest.raises(BudgetSpent, match="anew on 2027-01-01"):
+        refuse_unless_held(used, CALL, price, budget, NOW)
+
+
+def test_calls_that_begin_at_once_see_what_the_others_reserved(db: Database, openai: LlmSettings, user: User) -> None:
+    own = LlmSettings.model_validate({**openai.model_dump(), "llm_budget_tokens": 1_000})
+    together = threading.Barrier(8)
+
+    def begin() -> bool:
+        together.wait(30)
+        try:
+            SqlLedger(FakeContext([own], user=user)).begin(Call("openai", "tiny-1", "chat", 1, 499))
+        except BudgetSpent:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(lambda _: begin(), range(8))) == 2
 
 
 def test_a_budget_is_each_users_own_and_ends_with_the_month(
@@ -98,17 +261,43 @@ def test_a_budget_is_each_users_own_and_ends_with_the_month(
     ask()
     with db.write() as conn:
         conn.execute(sa.update(llm_usage).values(at=month_of(datetime.now(UTC)) - timedelta(seconds=1)))
-    ask(llm_budget_tokens=1)  # what was used last month does not count
+    ask(llm_budget_tokens=2)  # what was used last month does not count
     with pytest.raises(Refused):
-        ask(llm_budget_tokens=1)
-    ask(llm_budget_tokens=1, llm_budgets={user.email: {"tokens": 1_000}})
-    ask(llm_budget_tokens=1, llm_budgets={user.email: {}})  # null is without limit
+        ask(llm_budget_tokens=2)
+    ask(llm_budget_tokens=2, llm_budgets={user.email.upper(): {"tokens": 1_000}})
+    ask(llm_budget_tokens=2, llm_budgets={user.email: {"tokens": None}})
 
 
-def test_money_needs_a_price(ask: Callable[..., Any], server: Any) -> None:
-    with pytest.raises(NotConfigured, match="tiny-1 has no price: name it in LLM_PRICES"):
+def test_what_a_budget_of_ones_own_leaves_out_is_as_for_everybody() -> None:
+    settings = LlmSettings.read(
+        {"LLM_BUDGET_TOKENS": 5, "LLM_BUDGET_CENTS": 7, "LLM_BUDGETS": '{"Ann@Example.org": {"cents": 9}, "b@x": {}}'}
+    )
+    assert settings.budget_of("ann@example.org") == Budget(cents=9, tokens=5)
+    assert settings.budget_of("b@x") == settings.budget_of("c@x") == Budget(cents=7, tokens=5)
+
+
+def test_money_needs_a_price(ask: Callable[..., Any], server: Any, db: Database) -> None:
+    with pytest.raises(NotConfigured, match="openai/tiny-1 has no price: name it in LLM_PRICES"):
         ask(llm_budget_cents=100)
+    assert (server.seen, rows(db)) == ([], [])
+
+
+def test_where_the_money_is_spent_a_model_that_costs_nothing_takes_over(
+    db: Database, ask: Callable[..., Any], server: Any, ollama: LlmSettings
+) -> None:
+    both = {"ollama_host": ollama.ollama_host, "ollama_model": "llama3"}
+    assert ask(llm_budget_cents=0, llm_prices=PRICES, **both).result.provider == "ollama"
+    assert [row.provider for row in rows(db)] == ["ollama"]
+
+
+def test_embeddings_are_held_against_the_budget_too(db: Database, openai: LlmSettings, server: Any, user: User) -> None:
+    own = LlmSettings.model_validate({**openai.model_dump(), "openai_embedding_model": "e", "llm_budget_tokens": 1})
+    with pytest.raises(BudgetSpent):
+        BilledContext([own], user=user).use(LanguageModel).embed(["more than a token"])
     assert server.seen == []
+
+
+# --- llm.usage
 
 
 def test_usage_is_counted_by_day_action_and_model_and_only_ones_own(
@@ -117,38 +306,129 @@ def test_usage_is_counted_by_day_action_and_model_and_only_ones_own(
     ask(llm_prices=PRICES)
     ask()
     for who, calls in ((user, 2), (new_user("bob@example.org"), 0)):
-        ctx = FakeContext([LlmSettings.model_validate({"llm_budget_cents": 7})], user=who)
-        result = run_action(actions.usage, {"by": ["day", "model", "action"]}, ctx).result
-        assert sum(row.calls for row in result.rows) == calls
-        assert result.budget.cents == 7
-    mine = run_action(actions.usage, {"by": ["model"]}, FakeContext(user=user)).result
-    [row] = mine.rows
-    assert (row.model, row.tokens_in, row.tokens_out, row.unpriced_calls) == ("openai/tiny-1", 24, 6, 1)
+        found = used({"by": ["day", "model", "action"]}, who, llm_budget_cents=7, llm_currency="EUR")
+        assert sum(row.calls for row in found.rows) == found.total.calls == calls
+        assert (found.budget.cents, found.currency, found.more) == (7, "EUR", False)
+    [row] = used({"by": ["model"]}, user).rows
+    assert (row.model, row.action, row.tokens_in, row.tokens_out, row.unpriced_calls) == (
+        "openai/tiny-1",
+        None,
+        24,
+        6,
+        1,
+    )
     assert row.cost_cents == pytest.approx(0.0042)
-    assert mine.budget.used_tokens == 30
-    assert run_action(actions.usage, {}, FakeContext(user=user)).result.rows[0].calls == 2
+    mine = used({}, user)
+    assert (mine.rows, mine.total.calls, mine.unpriced_models) == ([], 2, ["openai/tiny-1"])
+    assert (mine.budget.used_tokens, mine.budget.begins_anew_at) == (30, next_month(datetime.now(UTC)))
+
+
+def test_days_are_counted_in_utc_and_both_ends_of_a_span_count(db: Database, openai: LlmSettings, user: User) -> None:
+    ledger = SqlLedger(FakeContext([openai], user=user))
+    for at in ("2026-03-01T00:00:00", "2026-03-01T23:59:59.999999", "2026-03-02T00:00:00", "2026-03-03T12:00:00"):
+        call_id = ledger.begin(Call("openai", "tiny-1", "chat", 1, 0))
+        with db.write() as conn:
+            at_ = datetime.fromisoformat(at).replace(tzinfo=UTC)
+            conn.execute(sa.update(llm_usage).where(llm_usage.c.id == call_id).values(at=at_))
+    found = used({"since": "2026-03-01", "until": "2026-03-02", "by": ["day"]}, user)
+    assert [(row.day, row.calls) for row in found.rows] == [("2026-03-02", 1), ("2026-03-01", 2)]
+    assert (found.total.calls, found.budget.used_tokens) == (3, 0)
+    assert used({"since": date(2026, 3, 3)}, user).total.calls == 1
+    assert used({"since": "0001-01-01", "until": "9999-12-31"}, user).total.calls == 4
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"since": "2026"}, {"since": "1795478400"}, {"since": "2026-03-02", "until": "2026-03-01"}, {"by": ["x"]}]
+)
+def test_a_question_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        usage_actions.UsageQuery.model_validate(wrong)
+
+
+def test_an_answer_shows_a_bounded_number_of_rows_and_the_whole_sum(
+    db: Database, openai: LlmSettings, user: User
+) -> None:
+    SqlLedger(FakeContext([openai], user=user)).begin(Call("openai", "tiny-1", "chat", 1, 0))
+    [row] = rows(db)
+    many = [row._asdict() | {"id": UUID(int=n), "model": f"m{n}", "tokens_in": n} for n in range(1_100)]
+    with db.write() as conn:
+        conn.execute(sa.insert(llm_usage), many)
+    found = used({"by": ["model"]}, user)
+    assert (len(found.rows), found.more, found.total.calls) == (1_000, True, 1_101)
+    assert found.rows[0].model == "openai/m1099", "the dearest first"
+    assert len(found.unpriced_models) == 100
+
+
+def test_rows_outlive_their_jobs_and_fall_with_their_user(db: Database, ask: Callable[..., Any], user: User) -> None:
+    ask()
+    with db.write() as conn:
+        conn.execute(sa.delete(jobs))
+    assert len(rows(db)) == 1
+    with db.write() as conn:
+        conn.execute(sa.delete(users).where(users.c.id == user.id))
+    assert rows(db) == []
+
+
+# --- prices
 
 
 def test_prices_are_found_by_name_by_provider_and_by_the_longest_beginning() -> None:
-    prices = LlmSettings.model_validate(
-        {"llm_prices": '{"*": {"in": 1}, "gpt-5*": {"in": 2}, "gpt-5-mini": {"in": 3}, "openai/x": {"in": 4}}'}
-    ).llm_prices
+    prices = {
+        name: Price(tokens_in=n, tokens_out=0) for n, name in enumerate(("*", "gpt-5*", "gpt-5-mini", "openai/x"))
+    }
     found = [price_of(prices, "openai", model) for model in ("other", "gpt-5-pro", "gpt-5-mini", "x")]
-    assert [one.tokens_in for one in found if one] == [1, 2, 3, 4]
-    free = price_of({}, "ollama", "llama3")
-    assert free is not None and free.tokens_in == 0
+    assert [one.tokens_in for one in found if one] == [0, 1, 2, 3]
+    assert price_of({}, "ollama", "llama3") == FREE
     assert price_of({}, "openai", "gpt-5") is None
 
 
-@pytest.mark.parametrize("wrong", ["no json", '{"a": {"in": -1}}', '{"a": {"inn": 1}}', '["a"]'])
-def test_prices_that_make_no_sense_are_refused(wrong: str) -> None:
-    with pytest.raises(ValidationError):
-        LlmSettings.model_validate({"llm_prices": wrong})
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ("no json", "must be a JSON object"),
+        ("[" * 100_000, "must be a JSON object"),
+        ('["a"]', "must be a JSON object"),
+        ('{"gpt": 5}', "gpt: Input should be"),
+        ('{"gpt": {"in": -1, "out": 1}}', "gpt: in: Input should be greater"),
+        ('{"gpt": {"in": NaN, "out": 1}}', "gpt: in: Input should be"),
+        ('{"gpt": {"in": 1}}', "gpt: out: Field required"),
+        ('{"gpt": {"in": 1, "out": 1, "cached": 1}}', "gpt: cached: Extra"),
+        ('{"gpt-*-mini": {"in": 1, "out": 1}}', "at its end only"),
+        ('{"": {"in": 1, "out": 1}}', "an empty name"),
+    ],
+)
+def test_prices_that_make_no_sense_are_refused_and_the_entry_named(wrong: str, why: str) -> None:
+    with pytest.raises(InvalidSettings, match=f"LLM_PRICES: .*{why}"):
+        LlmSettings.read({"LLM_PRICES": wrong})
+
+
+@pytest.mark.parametrize("wrong", ['{"ann": {"cents": 1}}', '{"a@x": {"cent": 1}}', '{"a@x": {"tokens": -1}}'])
+def test_budgets_that_make_no_sense_are_refused(wrong: str) -> None:
+    with pytest.raises(InvalidSettings, match="LLM_BUDGETS: a"):
+        LlmSettings.read({"LLM_BUDGETS": wrong})
+
+
+def test_a_small_call_costs_more_than_nothing() -> None:
+    assert cost_microcents(Price(tokens_in=2.5, tokens_out=20), 1, 1) == 22
+    assert cost_microcents(None, 1, 1) is None
+
+
+def test_tokens_are_estimated_by_bytes_since_other_scripts_take_more_of_them() -> None:
+    assert [estimated_tokens(text) for text in ("", "a", "abcd", "abcde", "лист", "葉っぱ", "\ud800")] == [
+        0,
+        1,
+        1,
+        2,
+        2,
+        3,
+        1,
+    ]
+
+
+# --- whose ledger
 
 
 def test_the_ledger_of_a_job_is_the_one_in_sql(openai: LlmSettings) -> None:
-    from llmcoder.registry import registry
-
     ledger = registry().provider(UsageLedger).make(FakeContext([openai]))
     assert isinstance(ledger, SqlLedger)
 
@@ -158,4 +438,3 @@ def test_tests_without_a_database_have_a_ledger_in_memory(openai: LlmSettings) -
     assert [(call.provider, model, used) for call, model, used, _ in done.context.usage.calls.values()] == [
         ("openai", "tiny-1", 12)
     ]
-    assert all(isinstance(one, UUID) for one in done.context.usage.calls)

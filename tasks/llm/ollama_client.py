@@ -1,0 +1,124 @@
+"""The only module that speaks to the ollama SDK, and the only one that knows its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from llmcoder.errors import NotConfigured
+from llmcoder.language import Completion
+from tasks.llm.asking import (
+    Ask,
+    Hearer,
+    Provider,
+    Unheard,
+    by_status,
+    counted,
+    first_chat_model,
+    http_options,
+    not_the_protocol,
+    short,
+    unanswered,
+)
+from tasks.llm.settings import LlmSettings
+
+if TYPE_CHECKING:
+    import ollama
+
+
+class OllamaProvider(Provider):
+    """Ollama's own protocol."""
+
+    def __init__(self, settings: LlmSettings, timeout_s: float) -> None:
+        self._url = settings.ollama_host or ""
+        self._model = settings.ollama_model
+        self._timeout_s = timeout_s
+
+    def complete(self, ask: Ask, hearer: Hearer) -> Completion:
+        with self._errors(), self._client() as client:
+            model = ask.model or self._model or self._first_model(client)
+            hearer.asking(model)
+            pieces: list[str] = []
+            for part in _parts(client, _request(ask, model)):
+                pieces.append(part.message.content or "")
+                hearer.text(pieces[-1])
+                if part.done:
+                    tokens = counted(part.prompt_eval_count), counted(part.eval_count)
+                    cut_off = part.done_reason == "length"
+                    return Completion("".join(pieces), "ollama", part.model or model, *tokens, cut_off)
+        raise Unheard(f"{self._url}: the answer broke off before its end.")
+
+    def embed(self, texts: Sequence[str], model: str) -> tuple[list[list[float]], int | None]:
+        with self._errors(), self._client() as client:
+            answer = client.embed(model=model, input=list(texts))
+            return [list(one) for one in answer.embeddings], counted(answer.prompt_eval_count)
+
+    def check(self) -> str:
+        with self._errors(), self._client() as client:
+            models = _installed(client)
+        chosen = self._model or first_chat_model(models) or "none: install one with `ollama pull`"
+        absent = ", which is not installed" if self._model and not _is_installed(self._model, models) else ""
+        return f"ollama at {self._url} answers with {len(models)} models; used: {chosen}{absent}."
+
+    @contextmanager
+    def _client(self) -> Iterator[ollama.Client]:
+        import ollama
+
+        with ollama.Client(host=self._url, **http_options(self._url, self._timeout_s)) as client:
+            yield client
+
+    def _first_model(self, client: ollama.Client) -> str:
+        found = first_chat_model(_installed(client))
+        if found is None:
+            raise NotConfigured(f"Ollama at {self._url} has no model installed; run `ollama pull` there.")
+        return found
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        import httpx
+        import ollama
+
+        try:
+            yield
+        except ollama.ResponseError as error:
+            # The SDK drops the response, and Retry-After with it; the HTTP error it stood in for still has it.
+            response = getattr(error.__context__, "response", None)
+            headers = response.headers if response is not None else {}
+            raise by_status(error.status_code, self._url, short(str(error.error)), headers, "OLLAMA_HOST") from error
+        except (httpx.HTTPError, ConnectionError) as error:
+            raise unanswered(self._url, error, self._timeout_s) from error
+        except ValueError as error:
+            raise not_the_protocol(self._url, "OLLAMA_HOST") from error
+
+
+def _request(ask: Ask, model: str) -> dict[str, Any]:
+    options = {"num_predict": ask.max_tokens, "temperature": ask.temperature}
+    return {
+        "model": model,
+        "messages": ask.turns(),
+        "stream": True,
+        "options": {name: value for name, value in options.items() if value is not None},
+        "format": None if ask.schema is None else dict(ask.schema),
+    }
+
+
+def _parts(client: ollama.Client, request: dict[str, Any]) -> Iterator[ollama.ChatResponse]:
+    """The answer as it comes, asked for without the form where this Ollama or its model cannot be held to it."""
+    import ollama
+
+    try:
+        yield from client.chat(**request)
+        return
+    except ollama.ResponseError as error:
+        if not (request["format"] and error.status_code in (400, 500) and "format" in error.error):
+            raise
+    yield from client.chat(**{**request, "format": None})
+
+
+def _installed(client: ollama.Client) -> list[str]:
+    return [model.model for model in client.list().models if model.model]
+
+
+def _is_installed(model: str, models: Sequence[str]) -> bool:
+    return model in models or f"{model}:latest" in models
