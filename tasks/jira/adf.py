@@ -5,6 +5,7 @@ A node that is not known gives what its content says, and what is nested too dee
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -34,7 +35,7 @@ def _attribute(node: Node, name: str) -> str:
 
 
 def _is_inline(node: Node) -> bool:
-    return node.get("type") in _INLINE
+    return str(node.get("type")) in _INLINE
 
 
 def _blocks(nodes: Sequence[Node], depth: int, joint: str = "\n\n") -> str:
@@ -65,7 +66,7 @@ def _unknown(node: Node, depth: int) -> str:
 
 def _heading(node: Node, depth: int) -> str:
     level = _attribute(node, "level")
-    return f"{'#' * (int(level) if level in '123456' and level else 1)} {_inline(_content(node), depth)}"
+    return f"{'#' * (int(level) if re.fullmatch('[1-6]', level) else 1)} {_inline(_content(node), depth)}"
 
 
 def _code(node: Node, _depth: int) -> str:

@@ -177,6 +177,8 @@ class Tracker(ABC):
     def comments(self, key: str, limit: int) -> tuple[list[WireComment], int]:
         """The newest comments, oldest first, and how many there are in all."""
         page = self._comments(key, 0, min(limit, COMMENTS_AT_ONCE))
+        if len(page.comments) < page.total and not _newest_first(page.comments):  # sites before 8.0 know one order
+            page = self._comments(key, page.total - len(page.comments), len(page.comments))
         return sorted(page.comments, key=_age), max(page.total, len(page.comments))
 
     def _comments(self, key: str, start: int, limit: int) -> WireComments:

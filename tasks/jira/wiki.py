@@ -12,8 +12,12 @@ if TYPE_CHECKING:
     from markdown_it.tree import SyntaxTreeNode
 
 _SIGNS = {"strong": "*", "em": "_", "s": "-"}
-_URL = re.compile(r"(?:https?|mailto|ftp)://[^\s<>\"{}|\\^`\[\]]+")
-_ALWAYS = re.compile(r"[\\{}\[\]|*_^~!]")
+_URL = r"(?:https?|mailto|ftp)://[^\s<>\"{}|\\^`\[\]]+"
+#: What means something, but for underscores within words, and for marks that no other one can close as a picture.
+_ALWAYS = re.compile(r"[{}\[\]|*^~]|(?<![^\W_])_|_(?![^\W_])|!(?=[^\s!][^!\n]*!)")
+#: Two backslashes are a new line, and what looks like an entity is one.
+_ENTITIES = {"\\": "&#92;", "&": "&amp;"}
+_APART = re.compile(rf"\\|&(?=#?\w+;)|{_URL}")
 #: Signs that mean something only before a word: +inserted+, -deleted-, ??cited??.
 _BEFORE_WORD = re.compile(r"(?<![\w\\])([+\-]|\?\?)(?=[^\s])|--")
 _FACE = re.compile(r"\((?=(?:[x/!?iyn*+\-]|on|off|\*[rgby]|flag|flagoff)\))|[:;](?=-?[)(DPp|])")
@@ -124,8 +128,8 @@ def _link(text: str, address: str | None) -> str:
 def escaped(text: str) -> str:
     """A text that stands for itself; addresses in it stay as they are, and JIRA makes links of them."""
     made, at = "", 0
-    for found in _URL.finditer(text):
-        made += _escaped(text[at : found.start()]) + found[0]
+    for found in _APART.finditer(text):
+        made += _escaped(text[at : found.start()]) + _ENTITIES.get(found[0], found[0])
         at = found.end()
     return made + _escaped(text[at:])
 

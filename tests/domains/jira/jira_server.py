@@ -125,6 +125,7 @@ class Jira:
         queries: What was searched for, and what it found: a query that is not here finds all issues of ada's.
         tells_properties: Whether a list of comments tells their properties.
         keeps_properties: Whether comments have any; very old Data Centers have none.
+        orders: Whether comments come in the order that is asked for; old Data Centers have the oldest first.
         indexes: Whether a search knows what is made from now on.
         form: Fields of a new issue, by id.
         closed: Whether nobody may move issues.
@@ -137,6 +138,7 @@ class Jira:
     form: dict[str, Any] = field(default_factory=dict)
     tells_properties: bool = True
     keeps_properties: bool = True
+    orders: bool = True
     indexes: bool = True
     closed: bool = False
     shortcuts: bool = False
@@ -379,7 +381,7 @@ class Jira:
 
     def comments(self, cloud: bool, query: Query, _given: Any, key: str) -> Any:
         kept = sorted(self.existing(key).comments, key=lambda one: one.at)
-        kept = kept[::-1] if query.get("orderBy") == ["-created"] else kept
+        kept = kept[::-1] if query.get("orderBy") == ["-created"] and self.orders else kept
         start, most = int(query.get("startAt", ["0"])[0]), min(int(query.get("maxResults", ["50"])[0]), 100)
         told = "properties" in query.get("expand", [""])[0]
         shown = [self.comment(cloud, one, told) for one in kept[start : start + most]]

@@ -122,6 +122,16 @@ def test_an_issue_is_read_whole(jira: Jira, kind: str) -> None:
     assert run_action(issue, {"issue": kept.key, "comments": 0}, context(jira, kind)).result.comments == []
 
 
+def test_the_newest_comments_are_read_where_only_the_oldest_come_first(jira: Jira) -> None:
+    jira.orders = False
+    kept = jira.add("OPS", "The disk is full")
+    for number in range(120):
+        jira.say(kept.key, f"c{number}")
+    found = run_action(issue, {"issue": kept.key, "comments": 10}, context(jira, "data_center")).result
+    assert [one.text for one in found.comments] == [f"c{number}" for number in range(110, 120)]
+    assert found.comments_total == 120
+
+
 @both
 def test_an_issue_that_is_not_there_is_not_found(jira: Jira, kind: str) -> None:
     with pytest.raises(NotFound, match="does not exist"):
