@@ -17,7 +17,7 @@ from tasks.jira.commenting_actions import NewComment, add_comment, delete_commen
 __all__ = ["jira"]
 
 both = pytest.mark.parametrize("kind", KINDS)
-lost = pytest.mark.parametrize("does", ["do_then_drop", "do_then_silence"])
+lost = pytest.mark.parametrize(("kind", "does"), [("cloud", "do_then_silence"), ("data_center", "do_then_drop")])
 
 
 @pytest.fixture
@@ -51,7 +51,6 @@ def test_a_comment_is_posted_in_the_sites_own_format(jira: Jira, kind: str, issu
     assert str(run.context.job_id) in str(kept.properties)
 
 
-@both
 @lost
 def test_a_comment_whose_answer_is_lost_is_found_by_its_property(
     jira: Jira, kind: str, does: str, issue: KeptIssue
@@ -66,8 +65,7 @@ def test_a_comment_whose_answer_is_lost_is_found_by_its_property(
     assert found.comment_id == issue.comments[0].id
 
 
-@both
-@pytest.mark.parametrize("does", ["drop", "silence"])
+@pytest.mark.parametrize(("kind", "does"), [("cloud", "drop"), ("data_center", "silence")])
 def test_a_comment_that_was_not_posted_is_not_found(jira: Jira, kind: str, does: str, issue: KeptIssue) -> None:
     ctx = context(jira, kind, timeout_s=4.0)
     jira.next("POST", does)

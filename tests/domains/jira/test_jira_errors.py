@@ -149,9 +149,8 @@ def test_a_refused_connection_has_done_nothing(jira: Jira, kind: str, method: st
         WAYS[method](opened(ctx.connection(JIRA), ctx))
 
 
-@both
 @every_way
-@pytest.mark.parametrize("does", ["silence", "drop"])
+@pytest.mark.parametrize(("kind", "does"), [("cloud", "drop"), ("data_center", "silence")])
 def test_silence_after_sending_is_uncertain_for_a_write_and_nothing_for_a_read(
     jira: Jira, kind: str, method: str, does: str
 ) -> None:

@@ -195,8 +195,7 @@ def looked_for(jira: Jira, kind: str, ctx: FakeContext) -> Any:
     return find_issue(NewIssue.model_validate(GIVEN), ctx.markers[-1], context(jira, kind, job_id=ctx.job_id))
 
 
-@both
-@pytest.mark.parametrize("does", ["do_then_drop", "do_then_silence"])
+@pytest.mark.parametrize(("kind", "does"), [("cloud", "do_then_silence"), ("data_center", "do_then_drop")])
 def test_an_issue_whose_answer_is_lost_is_found_by_its_property(jira: Jira, kind: str, does: str) -> None:
     jira.add("OPS", "before")
     ctx = lost(jira, kind, does)
@@ -208,8 +207,7 @@ def test_an_issue_whose_answer_is_lost_is_found_by_its_property(jira: Jira, kind
     assert query == 'project = "OPS" AND creator = currentUser() AND created >= -15m ORDER BY created ASC'
 
 
-@both
-@pytest.mark.parametrize("does", ["drop", "silence"])
+@pytest.mark.parametrize(("kind", "does"), [("cloud", "drop"), ("data_center", "silence")])
 def test_an_issue_that_was_not_made_is_not_found(jira: Jira, kind: str, does: str) -> None:
     ctx = lost(jira, kind, does)
     run_action(create_issue, GIVEN, context(jira, kind))  # the same words, by another job
