@@ -19,11 +19,15 @@ from models.claims import workers_seen
 from models.connected import door_of
 from models.jobs import Job
 from models.machine import Reason, State
+from models.macros import store
+from models.macros.progress import WHOLE
 from models.tables import Id, jobs, users
 from workers.commands import find
 
 #: Further ahead than this, a number says nothing that "more" does not.
 MOST_COUNTED = 10_000
+#: Of a macro's steps under way, so many are named.
+STEPS_NAMED = 10
 
 Kind = Literal[
     "due_later", "retry", "rate_limited", "reconcile", "jobs_ahead", "no_worker", "broker_unreachable", "reconnect",
@@ -64,6 +68,7 @@ class Seen(Model):
     account: str
     approvers: list[str]
     asks: list[Why]
+    steps: str
     account_fault: str
     account_remedy: str
     chain: list[Link]
@@ -112,11 +117,25 @@ def _look(conn: sa.Connection, services: Services, user_id: UUID, job_id: UUID) 
         account=row.account,
         approvers=_approvers(conn, user_id) if waits else [],
         asks=reasons_of(conn, services.registry.get(job.action), job) if waits else [],
+        steps=_steps_under_way(conn, job) if job.reason == Reason.STEPS else "",
         account_fault=_account_fault(conn, user_id, row) if job.reason == Reason.RECONNECT else "",
         account_remedy=_account_remedy(services, row) if job.reason == Reason.RECONNECT else "",
         chain=[link(one) for one in links],
     )
     return job, seen
+
+
+def _steps_under_way(conn: sa.Connection, run: Job) -> str:
+    """What the jobs of a run are at, such as `Under way: read (running), ask (waiting for approval).`"""
+    found = store.jobs_of(conn, run.id)
+    if not found:
+        return ""
+    said = [
+        f"{step if item == WHOLE else f'{step}[{item}]'} ({job.state}{f' for {job.reason}' if job.reason else ''})"
+        for (step, item), (job, _) in sorted(found.items())[:STEPS_NAMED]
+    ]
+    more = f" and {len(found) - len(said)} more" if len(found) > len(said) else ""
+    return f"Under way: {', '.join(said)}{more}."
 
 
 def _account_fault(conn: sa.Connection, user_id: UUID, row: Any) -> str:
@@ -249,8 +268,10 @@ def _of_waiting(job: Job, seen: Seen) -> Blocker:
     if job.reason == Reason.RECONNECT:
         return Blocker(kind="reconnect", detail=seen.account_fault, remedy=seen.account_remedy)
     if job.reason == Reason.STEPS:
-        detail = "It is a macro under way; its steps are jobs of their own."
-        remedy = "It ends with them: GET /jobs shows those with this `parent_id`, and explain what each waits for."
+        detail = f"It is a macro under way; its steps are jobs of their own. {seen.steps}".rstrip()
+        remedy = (
+            f"It ends with them: GET /jobs/{job.id}/steps shows each with its job, and explain what that waits for."
+        )
         return Blocker(kind="steps", detail=detail, remedy=remedy)
     if job.reason == Reason.PREVIOUS:
         detail = "An earlier job of its schedule has not ended."

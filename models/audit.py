@@ -75,6 +75,9 @@ class Event(StrEnum):
     SCHEDULE_ADDED = "schedule.added"
     SCHEDULE_CHANGED = "schedule.changed"  # paused and resumed too
     SCHEDULE_REMOVED = "schedule.removed"
+    MACRO_ADDED = "macro.added"
+    MACRO_CHANGED = "macro.changed"
+    MACRO_REMOVED = "macro.removed"
     RETENTION_PRUNED = "retention.pruned"
     BACKUP_MADE = "backup.made"
     BACKUP_RESTORED = "backup.restored"

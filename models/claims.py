@@ -242,8 +242,8 @@ def workers_seen(conn: sa.Connection, since: datetime) -> list[Any]:
 
 # --- the dispatcher's questions
 #
-# Each is ordered as its index is. By statistics of an hour ago PostgreSQL may think that there is a lot to find, and that
-# reading the table until it meets the first is quick; in order it has to take the index.
+# Each is ordered as its index is. By statistics of an hour ago PostgreSQL may think that there is a lot to find, and
+# that reading the table until it meets the first is quick; in order it has to take the index.
 
 
 def any_due(conn: sa.Connection, now: datetime) -> bool:

@@ -26,9 +26,10 @@ from models.approvals import Origin
 from models.db import Database
 from models.jobs import Job, NewJob
 from models.machine import Move, Moved, Reason, State, apply
-from models.macros import store
+from models.macros import plan, store
 from models.macros.document import Step
-from models.macros.progress import Finish, Progress, Row, StepState, Submit
+from models.macros.progress import WHOLE, Finish, Progress, Row, StepState, Submit
+from models.macros.store import PLAN
 from workers.admission import Wish, admit
 from workers.bell import Ring
 from workers.outbox import Outbox
@@ -36,6 +37,7 @@ from workers.outbox import Outbox
 BATCH = 50
 #: Actions that stand for waiting; they live with the others, so that a wait is a job like any other.
 ASK, PASS = "tasks.ask_person", "tasks.pass_time"
+START = "tasks.start_macro"
 UnderWay = Mapping[tuple[str, int], tuple[Job, datetime | None]]
 #: The run's own job is still in a worker's hands; it is about to wait.
 SOON = timedelta(seconds=1)
@@ -106,6 +108,8 @@ class Look:
         for (step, item), (job, deadline_at) in under_way.items():
             self._take_in(progress, step, item, job, deadline_at)
         finish = self._go_on(progress)
+        if finish is not None and self._run.mode == PLAN:
+            finish = Finish(result=plan.planned(progress, finish, config().get(EngineSettings).max_result_bytes))
         if progress.failed is not None:
             self._cancel(job for job, _ in under_way.values() if not job.ended)
         self._write(progress, finish, under_way)
@@ -125,6 +129,8 @@ class Look:
 
     def _row(self, progress: Progress, step: str, item: int, state: StepState, job: Job, error: Any = None) -> Row:
         result = None if job.result is None else json.loads(job.result)
+        if job.action == START and self._run.mode == PLAN and state is StepState.SUCCEEDED:
+            state = StepState.PLANNED  # its result says what the macro in the macro would do
         return replace(progress.row(step, item), state=state, result=result, error=error, job_id=job.id)
 
     # --- what begins
@@ -141,7 +147,10 @@ class Look:
     def _submit(self, progress: Progress, wanted: Submit) -> None:
         place = Row(wanted.step.id, wanted.item, StepState.SUBMITTED, value=_item_of(progress, wanted))
         try:
-            job = admit(self._conn, self._wish(wanted), self._registry, config().get, self._now)
+            if self._run.mode == PLAN and (said := self._written_down(wanted)) is not None:
+                progress.settle(replace(place, state=StepState.PLANNED, result=said))
+                return
+            job = self._admitted(wanted)
         except ActionError as error:
             progress.settle(replace(place, state=StepState.FAILED, error=error.as_problem()))
             return
@@ -149,6 +158,26 @@ class Look:
         progress.settle(replace(place, job_id=job.id))
         if (seconds := _seconds(wanted.step)) is not None:
             self._deadlines[wanted.step.id, wanted.item] = self._now + timedelta(seconds=seconds)
+
+    def _written_down(self, wanted: Submit) -> dict[str, Any] | None:
+        """What a plan says instead of doing it; None for what a plan does, too.
+
+        Raises:
+            ActionError: The run could not do it either.
+        """
+        if wanted.step.wait_for is not None:
+            return plan.record(wanted, None, asks=wanted.step.wait_for.approval is not None)
+        effect = self._meant(wanted)[0].effect
+        if not effect.writes and not (wanted.blind or wanted.unsure):
+            return None
+        if wanted.blind:
+            return plan.record(wanted, effect.value, asks=False)
+        job = self._admitted(wanted)
+        wanted = replace(wanted, given=json.loads(job.input))  # with all that the action adds to it
+        return plan.record(wanted, effect.value, asks=job.approval_expires_at is not None)
+
+    def _admitted(self, wanted: Submit) -> NewJob:
+        return admit(self._conn, self._wish(wanted), self._registry, config().get, self._now)
 
     def _wish(self, wanted: Submit) -> Wish:
         action, given, due_at = self._meant(wanted)
@@ -171,12 +200,16 @@ class Look:
         waits = wanted.step.wait_for
         if waits is None:
             assert wanted.step.action is not None
-            return self._registry.find(wanted.step.action), wanted.given, None
+            given = {**wanted.given, "mode": PLAN} if self._plans_another(wanted.step) else wanted.given
+            return self._registry.find(wanted.step.action), given, None
         if waits.approval is not None:
             return self._registry.find(ASK), {"question": str(wanted.given["approval"])}, None
         if waits.seconds is not None:
             return self._registry.find(PASS), {}, self._now + timedelta(seconds=waits.seconds)
         return self._registry.find(PASS), {}, _instant(wanted.given["until"])
+
+    def _plans_another(self, step: Step) -> bool:
+        return self._run.mode == PLAN and step.action == START
 
     # --- what is written
 
@@ -199,9 +232,11 @@ class Look:
         times = [at for at in (*kept.values(), *self._deadlines.values()) if at > self._now]
         at = self._now + SOON if finish is not None else min(times, default=None)
         store.look_again(self._conn, self._run.job.id, at)
-        message = f"{sum(row.state.settled for row in self._rows.values())} more steps have ended"
+        ended, steps = progress.ended, len(self._run.macro.steps)
+        message = f"{ended} of {steps} steps have ended"
+        store.show(self._conn, self._run.job.id, ended / steps, message)
         self._made.progress = {
-            "type": "progress", "job_id": str(self._run.job.id), "fraction": progress.fraction, "message": message,
+            "type": "progress", "job_id": str(self._run.job.id), "fraction": ended / steps, "message": message,
         }  # fmt: skip
 
     def _insert(self) -> None:
@@ -248,7 +283,7 @@ class Look:
 
 
 def _item_of(progress: Progress, wanted: Submit) -> Any:
-    return None if wanted.step.foreach is None else progress.item(wanted.step.id, wanted.item)
+    return None if wanted.item == WHOLE else progress.item(wanted.step.id, wanted.item)
 
 
 def _seconds(step: Step) -> int | None:

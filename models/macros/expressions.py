@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -63,19 +63,28 @@ def check(expression: str) -> frozenset[str]:
     return frozenset(_steps(tree))
 
 
-def value_of(template: JsonValue, scope: Scope) -> JsonValue:
+def value_of(template: JsonValue, scope: Scope, unknown: Collection[str] = ()) -> JsonValue:
     """A template with the values of its expressions in their places.
+
+    Args:
+        unknown: Steps whose results nobody knows; an expression that reads one stays as it is written.
 
     Raises:
         BadInput: A function of JMESPath refuses what it was given.
     """
     if isinstance(template, str):
-        return _text(template, scope)
+        return _text(template, scope, unknown)
     if isinstance(template, list):
-        return [value_of(one, scope) for one in template]
+        return [value_of(one, scope, unknown) for one in template]
     if isinstance(template, dict):
-        return {name: value_of(one, scope) for name, one in template.items()}
+        return {name: value_of(one, scope, unknown) for name, one in template.items()}
     return template
+
+
+def reads_any(expression: str, steps: Collection[str]) -> bool:
+    """Whether an expression reads one of the steps."""
+    read = check(expression) if steps else frozenset()
+    return "*" in read or not read.isdisjoint(steps)
 
 
 def evaluate(expression: str, scope: Scope) -> Any:
@@ -97,12 +106,18 @@ def is_true(value: Any) -> bool:
     return not (value is None or value is False or value in ("", [], {}))
 
 
-def _text(template: str, scope: Scope) -> JsonValue:
+def _text(template: str, scope: Scope, unknown: Collection[str]) -> JsonValue:
     whole = _EXPRESSION.fullmatch(template.strip())
     if whole is not None and "${{" not in whole[1]:
-        found: JsonValue = evaluate(whole[1].strip(), scope)
+        expression = whole[1].strip()
+        found: JsonValue = template if reads_any(expression, unknown) else evaluate(expression, scope)
         return found
-    return _EXPRESSION.sub(lambda found: _written(evaluate(found[1].strip(), scope)), template)
+
+    def write(found: re.Match[str]) -> str:
+        expression = found[1].strip()
+        return found[0] if reads_any(expression, unknown) else _written(evaluate(expression, scope))
+
+    return _EXPRESSION.sub(write, template)
 
 
 def _written(value: Any) -> str:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from llmcoder.errors import ActionError, BadInput
 from models.macros.document import MOST_ITEMS, Macro, Step
-from models.macros.expressions import evaluate, expressions_in, is_true, value_of
+from models.macros.expressions import check, evaluate, expressions_in, is_true, reads_any, value_of
 
 #: The place of what is no item of a foreach.
 WHOLE = -1
@@ -22,12 +22,13 @@ class StepState(StrEnum):
     EXPANDED = "expanded"  # a foreach, whose items stand beside it
     SUBMITTED = "submitted"  # it has a job
     SUCCEEDED = "succeeded"
+    PLANNED = "planned"  # it was written down what it would do; its `result` is that
     FAILED = "failed"
     SKIPPED = "skipped"
 
     @property
     def settled(self) -> bool:
-        return self in (StepState.SUCCEEDED, StepState.FAILED, StepState.SKIPPED)
+        return self in (StepState.SUCCEEDED, StepState.PLANNED, StepState.FAILED, StepState.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Row:
 
     Attributes:
         value: The item; the list, of a foreach as a whole.
-        result: Of its job; the list of all, of a foreach.
+        result: Of its job; the list of all, of a foreach; of a planned one, what it would do.
         error: With `type`, `title` and `detail`.
     """
 
@@ -56,7 +57,9 @@ class Submit:
     Attributes:
         given: The input of its action, or what it waits for, with all expressions computed.
         sources: Jobs whose results went into that.
-        blind: Earlier steps whose results are not known, since this is a plan; `given` lacks them.
+        blind: Earlier steps that it reads and whose results are not known, since this is a plan. In `given` stand the
+            expressions that read them.
+        unsure: In a plan: whether its condition, or the list of its foreach, reads such a step.
     """
 
     step: Step
@@ -64,6 +67,7 @@ class Submit:
     given: Mapping[str, Any]
     sources: tuple[UUID, ...]
     blind: tuple[str, ...] = ()
+    unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,22 +99,26 @@ class Progress:
     Args:
         given: The input of the run.
         rows: What its steps have come to.
-        planned: Steps whose effect was only written down, since this is a plan.
     """
 
-    def __init__(
-        self, macro: Macro, given: Mapping[str, Any], rows: list[Row], planned: frozenset[str] = frozenset()
-    ) -> None:
+    def __init__(self, macro: Macro, given: Mapping[str, Any], rows: list[Row]) -> None:
         self.macro = macro
         self._given = given
         self._rows = {(row.step, row.item): row for row in rows}
-        self._planned = set(planned)
+        self._unknown = {row.step for row in rows if row.state is StepState.PLANNED}
         self._changed: dict[tuple[str, int], Row] = {}
         self._fallbacks = macro.fallbacks()
 
     def settle(self, row: Row) -> None:
         """Take down what a step has come to."""
         self._rows[row.step, row.item] = self._changed[row.step, row.item] = row
+        if row.state is StepState.PLANNED:
+            self._unknown.add(row.step)
+
+    def rows(self) -> list[Row]:
+        """What all steps and items have come to, in the order of the document."""
+        order = {step.id: number for number, step in enumerate(self.macro.steps)}
+        return sorted(self._rows.values(), key=lambda row: (order[row.step], row.item))
 
     def row(self, step: str, item: int) -> Row:
         """What a step, or an item of it, has come to."""
@@ -119,10 +127,6 @@ class Progress:
     def item(self, step: str, number: int) -> Any:
         """An item of a foreach."""
         return self._rows[step, WHOLE].value[number]
-
-    def plan(self, step: str) -> None:
-        """Nobody knows what the step would have returned."""
-        self._planned.add(step)
 
     def next(self) -> Next:
         """What to do now. To be asked again once the jobs it wants are submitted, as long as it wants any."""
@@ -137,9 +141,9 @@ class Progress:
         return Next(changed, submits, finish)
 
     @property
-    def fraction(self) -> float:
-        """Of the steps that have ended."""
-        return sum(self._settled(step.id) for step in self.macro.steps) / len(self.macro.steps)
+    def ended(self) -> int:
+        """How many of the steps have ended."""
+        return sum(self._settled(step.id) for step in self.macro.steps)
 
     # --- one step
 
@@ -185,13 +189,13 @@ class Progress:
             self._state(one.id) is StepState.FAILED for one in self._owners(step)
         ):
             return _because("What it stands in for did not fail.")
-        if step.condition is not None:
+        if step.condition is not None and not self._reads_unknown(step.condition):
             return None if is_true(self._value(step.condition)) else _because("Its condition is not true.")
         skipped = sorted(name for name in self.macro.needs(step) if self._state(name) is StepState.SKIPPED)
         return _because(f"It needs {skipped[0]!r}, which was skipped.") if skipped else None
 
     def _start(self, step: Step, submits: list[Submit]) -> bool:
-        if step.foreach is None:
+        if step.foreach is None or self._reads_unknown(step.foreach):
             submits.append(self._submit(step, WHOLE, {}))
             return False
         items = self._value(step.foreach)
@@ -239,6 +243,8 @@ class Progress:
             return replace(whole, state=StepState.FAILED, result=results, error=error)
         if self.failed is not None:
             return replace(whole, state=StepState.SKIPPED, result=results)
+        if any(row is not None and row.state is StepState.PLANNED for row in rows):
+            return replace(whole, state=StepState.PLANNED)
         return replace(whole, state=StepState.SUCCEEDED, result=results)
 
     def _submit(self, step: Step, item: int, more: Mapping[str, Any]) -> Submit:
@@ -246,24 +252,31 @@ class Progress:
         if step.wait_for is not None:
             template = step.wait_for.model_dump(include={"approval", "until"})
         scope = {**self.scope(), **more}
-        read = self._read_by(template) | (self._read_by(step.foreach) if step.foreach and item != WHOLE else set())
-        blind = tuple(sorted(read & self._planned))
-        given: Any = value_of(template, scope)
-        return Submit(step, item, given, tuple(self._jobs_of(read)), blind)
+        read = self._read_by(template) | (self._read_by(step.foreach) if step.foreach else set())
+        unsure = any(self._reads_unknown(text) for text in (step.condition, step.foreach))
+        # Nobody knows the items either where the list is not known; what reads one of them stays as it is written.
+        of_items = step.foreach is not None and item == WHOLE
+        given: Any = template if of_items else value_of(template, scope, self._unknown)
+        return Submit(step, item, given, tuple(self._jobs_of(read)), tuple(sorted(read & self._unknown)), unsure)
+
+    def _reads_unknown(self, text: str | None) -> bool:
+        return text is not None and any(reads_any(one, self._unknown) for one in expressions_in(text))
 
     # --- what there is to read
 
     def scope(self) -> dict[str, Any]:
         """What expressions read."""
         steps = {
-            step.id: {"state": row.state.value, "result": self._result_of(step, row), "error": row.error}
+            step.id: {"state": _shown(row.state), "result": self._result_of(step, row), "error": row.error}
             for step in self.macro.steps
             if (row := self._rows.get((step.id, WHOLE))) is not None
         }
         return {"input": self._given, "steps": steps}
 
     def _result_of(self, step: Step, row: Row) -> Any:
-        """A failed step has the result of its fallback."""
+        """A failed step has the result of its fallback; what a planned one would return, nobody knows."""
+        if row.state is StepState.PLANNED:
+            return None
         if row.state is StepState.FAILED and step.fallback is not None:
             stand_in = self._rows.get((step.fallback, WHOLE))
             return None if stand_in is None else stand_in.result
@@ -273,8 +286,6 @@ class Progress:
         return evaluate(text.strip()[3:-2].strip(), self.scope())
 
     def _read_by(self, template: Any) -> set[str]:
-        from models.macros.expressions import check
-
         found = {name for text in expressions_in(template) for name in check(text)}
         return {step.id for step in self.macro.steps} if "*" in found else found
 
@@ -328,6 +339,11 @@ class Progress:
     def _settled(self, step: str) -> bool:
         state = self._state(step)
         return state is not None and state.settled
+
+
+def _shown(state: StepState) -> str:
+    """A plan takes it that what it writes down would succeed."""
+    return (StepState.SUCCEEDED if state is StepState.PLANNED else state).value
 
 
 def _because(detail: str) -> dict[str, str]:

@@ -22,6 +22,8 @@ from models.tables import jobs, macro_runs, macro_steps, macro_versions, macros
 
 #: States in which a step's job says how the step went; an uncertain one waits for whoever settles it.
 TELLING = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+#: What a run is for: to do it, or to say what it would do.
+RUN, PLAN = "run", "plan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Run:
     Attributes:
         job: What stands for it.
         given: Its input.
-        mode: `run` or `plan`.
+        mode: `RUN` or `PLAN`.
     """
 
     job: Job
@@ -122,6 +124,22 @@ def listed(conn: sa.Connection, user_id: UUID, before: UUID | None, limit: int) 
     return [Stored(*row) for row in conn.execute(query.order_by(macros.c.id.desc()).limit(limit))]
 
 
+def count(conn: sa.Connection, user_id: UUID) -> int:
+    found: int = conn.execute(
+        sa.select(sa.func.count()).select_from(macros).where(macros.c.user_id == user_id)
+    ).scalar_one()
+    return found
+
+
+def versions(conn: sa.Connection, macro_id: UUID, before: int | None, limit: int) -> list[tuple[int, datetime]]:
+    """Number and time of a macro's versions, the newest first."""
+    own = macro_versions.c
+    query = sa.select(own.version, own.created_at).where(own.macro_id == macro_id)
+    if before is not None:
+        query = query.where(own.version < before)
+    return [(row.version, row.created_at) for row in conn.execute(query.order_by(own.version.desc()).limit(limit))]
+
+
 def remove(conn: sa.Connection, macro_id: UUID) -> None:
     """Delete a macro with its versions; runs go on."""
     conn.execute(sa.delete(macros).where(macros.c.id == macro_id))
@@ -148,6 +166,26 @@ def begin(
         "input": json.dumps(given), "mode": mode, "open": True, "look_at": now, "created_at": now,
     }  # fmt: skip
     conn.execute(sa.insert(macro_runs).values(row))
+
+
+def steps_page(
+    conn: sa.Connection, run_id: UUID, after: tuple[str, int] | None, limit: int
+) -> list[tuple[str, int, str, str | None, UUID | None, datetime | None]]:
+    """Step, item, state, error, job and deadline of a run's steps, by name and item."""
+    own = macro_steps.c
+    query = sa.select(own.step, own.item, own.state, own.error, own.job_id, own.deadline_at).where(own.run_id == run_id)
+    if after is not None:
+        query = query.where(sa.tuple_(own.step, own.item) > sa.tuple_(sa.literal(after[0]), sa.literal(after[1])))
+    return [tuple(row) for row in conn.execute(query.order_by(own.step, own.item).limit(limit))]
+
+
+def depth(conn: sa.Connection, job_id: UUID) -> int:
+    """How many runs a run stands in."""
+    found = -1
+    above: UUID | None = job_id
+    while above is not None:
+        found, above = found + 1, conn.execute(sa.select(jobs.c.parent_id).where(jobs.c.id == above)).scalar()
+    return found
 
 
 def to_look_at(conn: sa.Connection, now: datetime, limit: int) -> list[UUID]:
@@ -218,6 +256,12 @@ def keep(conn: sa.Connection, run_id: UUID, rows: Sequence[Row], deadlines: Mapp
             for row in rows
         ],
     )  # fmt: skip
+
+
+def show(conn: sa.Connection, run_id: UUID, fraction: float, message: str) -> None:
+    """Keep how far the run is, for those who poll its job."""
+    waiting = sa.and_(jobs.c.id == run_id, jobs.c.state == State.WAITING)
+    conn.execute(sa.update(jobs).where(waiting).values(progress_fraction=fraction, progress_message=message))
 
 
 def look_again(conn: sa.Connection, run_id: UUID, at: datetime | None) -> None:

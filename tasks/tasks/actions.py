@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 from uuid import UUID
 
 import sqlalchemy as sa
 from pydantic import Field, JsonValue, model_validator
 
-from llmcoder import Context, Effect, Model, NotFound, Retry, action
+from llmcoder import BadInput, Context, Effect, Model, NotFound, Retry, action
 from llmcoder.errors import Suspended
 from llmcoder.registry import registry
 from models.db import database, writing
 from models.macros import store
 from models.macros.document import Macro, check
+
+MOST_DEEP = 10
 
 
 class MacroStart(Model):
@@ -25,6 +27,10 @@ class MacroStart(Model):
     document: Macro | None = Field(None, description="The macro itself, instead of one that is kept.")
     version: int | None = Field(None, ge=1, description="Which version of it; the newest when left out.")
     input: dict[str, JsonValue] = Field(default_factory=dict, description="What the macro's `input` asks for.")
+    mode: Literal["run", "plan"] = Field(
+        "run",
+        description="`plan` reads and drafts as the run would, but writes down its effects instead of having them.",
+    )
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -34,7 +40,7 @@ class MacroStart(Model):
 
 
 class MacroResult(Model):
-    """What a run came to: its `output`, or the result of each step by its id."""
+    """What a run came to: its `output`, or the result of each step by its id; of a plan, what it would do."""
 
     model_config = Model.model_config | {"extra": "allow"}
 
@@ -63,8 +69,10 @@ def start_macro(start: MacroStart, ctx: Context) -> MacroResult:
         source = None if start.macro is None else _stored(conn, ctx.user.id, start.macro, start.version)
         macro = start.document or Macro.model_validate_json(source.document if source is not None else "{}")
         check(macro, registry())
+        if store.depth(conn, ctx.job_id) > MOST_DEEP:
+            raise BadInput(f"Macros that start macros go at most {MOST_DEEP} deep. Does one start itself?")
         given = macro.input_of(start.input)
-        store.begin(conn, ctx.job_id, ctx.user.id, macro, given, "run", source, database().now())
+        store.begin(conn, ctx.job_id, ctx.user.id, macro, given, start.mode, source, database().now())
     raise Suspended("The steps of the macro run as jobs of their own.")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,9 +14,12 @@ import sqlalchemy as sa
 from engine_kit import Engine, engine_on, eventually, load_testkit
 
 from llmcoder.registry import Registry, discover
-from models import approvals, jobs
+from models import approvals, jobs, preferences
 from models.jobs import Job
 from models.machine import State
+from models.macros import store
+from models.macros.document import Macro
+from models.preferences import Preferences
 from models.tables import jobs as table
 from workers import commands
 
@@ -28,10 +32,12 @@ def engine(db_url: str, tmp_path: Path) -> Iterator[Engine]:
         yield running
 
 
-def start(engine: Engine, steps: list[dict[str, Any]], given: dict[str, Any] | None = None, **more: Any) -> UUID:
+def start(
+    engine: Engine, steps: list[dict[str, Any]], given: dict[str, Any] | None = None, mode: str = "run", **more: Any
+) -> UUID:
     known = Registry(discover())
     document = {"name": "test", "steps": steps, **more}
-    return engine.submit(known["tasks.start_macro"], document=document, input=given or {})
+    return engine.submit(known["tasks.start_macro"], document=document, input=given or {}, mode=mode)
 
 
 def echo(step_id: str, text: str = "hello", **more: Any) -> dict[str, Any]:
@@ -121,28 +127,90 @@ def test_a_step_that_takes_too_long_is_ended(engine: Engine) -> None:
     assert "took longer than it may" in (engine.until(run, State.FAILED).error or "")
 
 
-def test_a_run_outlives_its_workers_and_schedulers(engine: Engine) -> None:
+def start_again(engine: Engine) -> None:
+    """Kill every process, and start a scheduler."""
+    for process in engine.processes:
+        process.kill()
+        process.wait(10)
+    engine.processes.clear()
+    engine.start("schedules")
+
+
+def has_steps(engine: Engine, run: UUID, number: int) -> bool:
+    return len(steps_of(engine, run)) >= number
+
+
+def effects_of(engine: Engine, run: UUID) -> list[str]:
+    """Action and input of the run's jobs that have an effect."""
+    made = [job for job in steps_of(engine, run) if job.effect == "write" and job.action != "tasks.ask_person"]
+    return sorted(f"{job.action} {json.dumps(json.loads(job.input), sort_keys=True)}" for job in made)
+
+
+def test_a_run_outlives_its_workers_and_schedulers_and_does_what_its_plan_said(engine: Engine, tmp_path: Path) -> None:
     """Twelve steps, one of them over two hundred items, an approval in the middle; everything is killed five times."""
+    allow(engine, "test.*")
+    lines = tmp_path / "lines"
     steps = [echo(f"s{n}", needs=[f"s{n - 1}"] if n else []) for n in range(4)]
-    steps.append(echo("many", "${{ item }}", foreach="${{ input.items }}", parallel=20, needs=["s3"]))
+    line = {"path": "${{ join('-', [input.path, steps.s3.result.text]) }}", "seconds": "${{ item }}"}
+    steps.append(
+        {"id": "many", "action": "test.write_findable_line", "with": line, "foreach": "${{ input.items }}",
+         "parallel": 20}
+    )  # fmt: skip
     steps.append({"id": "ask", "wait_for": {"approval": "Go on?"}, "needs": ["many"]})
-    steps += [echo(f"t{n}", needs=["ask" if n == 0 else f"t{n - 1}"]) for n in range(6)]
-    run = start(engine, steps, {"items": [str(n) for n in range(200)]}, input={"items": {}})
-    for _ in range(5):
-        engine.start_worker()
-        done = len(steps_of(engine, run))
-        eventually(lambda before=done: len(steps_of(engine, run)) >= min(before + 25, 205), 60, "the run goes on")
-        for process in engine.processes:
-            process.kill()
-            process.wait(10)
-        engine.processes.clear()
-        engine.start("schedules")
+    last = {"path": "${{ input.path }}-last"}
+    steps += [{"id": "last", "action": "test.write_findable_line", "with": last, "needs": ["ask"]}]
+    steps += [echo(f"t{n}", needs=["last" if n == 0 else f"t{n - 1}"]) for n in range(5)]
+    given: dict[str, Any] = {"items": [n / 1e6 for n in range(200)], "path": str(lines)}
+    asked_for: dict[str, Any] = {"items": {}, "path": {}}
     engine.start_worker()
+    planned = engine.until(start(engine, steps, given, "plan", input=asked_for), State.SUCCEEDED)
+    foretold = json.loads(planned.result or "")
+    assert (foretold["exact"], foretold["fails"], len(foretold["waits"])) == (True, None, 1)
+    assert list(tmp_path.glob("lines*")) == [], "a plan has no effect"
+
+    run = start(engine, steps, given, input=asked_for)
+    for _ in range(5):
+        enough = min(len(steps_of(engine, run)) + 25, 205)
+        eventually(partial(has_steps, engine, run, enough), 60, "the run goes on")
+        start_again(engine)
+        engine.start_worker()
     approve(engine, asked(engine, run))
     ended = engine.until(run, State.SUCCEEDED, State.FAILED, within_s=60)
     assert ended.state == "succeeded", ended.error
-    result = json.loads(ended.result or "null")
-    assert [one["text"] for one in result["many"]] == [str(n) for n in range(200)]
     made = steps_of(engine, run)
     assert len(made) == 4 + 200 + 1 + 6
     assert {job.state for job in made} == {"succeeded"}
+    said = sorted(f"{one['action']} {json.dumps(one['input'], sort_keys=True)}" for one in foretold["effects"])
+    assert effects_of(engine, run) == said
+    written = Path(f"{lines}-hello").read_text().splitlines()
+    assert len(written) == len(set(written)) == 200
+    assert len(Path(f"{lines}-last").read_text().splitlines()) == 1
+
+
+def allow(engine: Engine, pattern: str) -> None:
+    with engine.db.write() as conn:
+        preferences.save(conn, engine.user.id, Preferences(policies={pattern: "allow"}), engine.db.now())
+
+
+def test_a_plan_names_the_effects_of_a_macro_within_and_starts_nothing_else(engine: Engine, tmp_path: Path) -> None:
+    engine.start_worker()
+    inner = {"name": "inner", "steps": [{"id": "post", "action": "test.post", "with": {"to": "ann", "text": "hello"}}]}
+    call = {"id": "call", "action": "tasks.start_macro", "with": {"document": inner}}
+    plan = json.loads(engine.until(start(engine, [echo("a"), call], mode="plan"), State.SUCCEEDED).result or "")
+    (effect,) = plan["effects"]
+    assert (effect["step"], effect["action"], effect["asks"]) == ("call/post", "test.post", True)
+    with engine.db.read() as conn:
+        made = set(conn.execute(sa.select(table.c.action)).scalars())
+    assert made == {"tasks.start_macro", "test.echo"}
+
+
+def test_a_macro_that_starts_itself_comes_to_an_end(engine: Engine) -> None:
+    """Kept under a name, a macro can name itself."""
+    engine.start_worker()
+    macro = Macro.model_validate(
+        {"name": "me", "steps": [{"id": "again", "action": "tasks.start_macro", "with": {"macro": "me"}}]}
+    )
+    with engine.db.write() as conn:
+        store.add(conn, engine.user.id, macro, engine.db.now())
+    run = engine.submit(Registry(discover())["tasks.start_macro"], macro="me")
+    assert "at most 10 deep" in (engine.until(run, State.FAILED, within_s=60).error or "")

@@ -40,6 +40,8 @@ CANARY = "canary-of-user-a"
 
 #: A schedule of A's.
 SCHEDULE = {"name": CANARY, "action": "test.echo", "input": {"text": CANARY}, "every_s": 3600}
+#: A macro of A's.
+MACRO = {"name": CANARY, "steps": [{"id": "say", "action": "test.echo", "with": {"text": CANARY}}]}
 
 # --- what there is to say about a route, once
 
@@ -52,7 +54,7 @@ PUBLIC = {
 #: For administrators alone; about the installation, and about everybody.
 ADMIN = {"GET /config", "PATCH /config", "GET /audit"}
 #: The same for everybody who is logged in.
-SHARED = {"GET /actions", "GET /actions/{name}", "GET /connections/kinds"}
+SHARED = {"GET /actions", "GET /actions/{name}", "GET /connections/kinds", "GET /macros/schema"}
 #: Connect an account of the caller's own at a provider; there is none here to ask.
 CONNECTING = {"POST /connections", "POST /connections/oauth/{provider}"}
 #: About the caller's own account, whoever else there is.
@@ -63,10 +65,11 @@ OWN = {
     "GET /preferences",
     "PUT /preferences",
     "POST /schedules",
+    "POST /macros",
     *CONNECTING,
 }
 #: Lists of the caller's own objects. Collections are known from the registry.
-LISTS = {"GET /jobs", "GET /approvals", "GET /connections", "GET /schedules"}
+LISTS = {"GET /jobs", "GET /approvals", "GET /connections", "GET /schedules", "GET /macros"}
 #: Push; tried at the end of this file.
 PUSH = {"GET /jobs/stream", "WS /ws"}
 
@@ -77,6 +80,7 @@ def recipes() -> dict[str, Callable[[Served, httpx.Client], list[str]]]:
         "/jobs/{job_id}": jobs_in_every_state,
         "/connections/{connection_id}": lambda served, _: [connected(served)],
         "/schedules/{schedule_id}": lambda _, a: [added(a, "/schedules", SCHEDULE)],
+        "/macros/{macro_id}": lambda _, a: [added(a, "/macros", MACRO)],
         "/general/notes/{record_id}": lambda _, a: [added(a, "/general/notes", {"text": CANARY})],
         "/general/todos/{record_id}": lambda _, a: [added(a, "/general/todos", {"title": CANARY})],
         "/email/watches/{record_id}": lambda _, a: [added(a, "/email/watches", {"instructions": CANARY})],
@@ -98,6 +102,8 @@ def bodies(job: Mapping[str, Any] | None) -> dict[str, Any]:
         "PATCH /general/todos/{record_id}": {"title": "B was here"},
         "PATCH /email/watches/{record_id}": {"instructions": "B was here"},
         "POST /schedules": {"name": "B's", "action": "test.echo", "every_s": 3600},
+        "POST /macros": {"name": "B's", "steps": [{"id": "say", "action": "test.echo"}]},
+        "PUT /macros/{macro_id}": {"name": "B was here", "steps": [{"id": "say", "action": "test.echo"}]},
         "PATCH /schedules/{schedule_id}": {"name": "B was here"},
         "POST /schedules/{schedule_id}/pause": {},
         "POST /schedules/{schedule_id}/backfill": {"since": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z"},

@@ -1,0 +1,271 @@
+"""The doors of macros: documents of steps that are kept by name, in versions, and what a run of one has come to."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, Field, JsonValue
+
+from api.auth.identity import Identity, current, person
+from api.job_view import problems
+from api.services import services_of
+from api.yaml_body import YAML, YamlRoute
+from llmcoder.errors import BadInput, NotFound
+from models.macros import store
+from models.macros.document import Macro
+from models.macros.progress import WHOLE, StepState
+from models.macros.store import Stored
+from models.macros.text import as_object, to_yaml
+from workers import macro_library
+from workers.commands import find
+
+MOST_STEPS_SHOWN = 1_000
+MOST_VERSION = 2**31 - 1
+
+router = APIRouter(prefix="/macros", tags=["macros"], responses=problems(401, 422, 503), route_class=YamlRoute)
+runs = APIRouter(prefix="/jobs", tags=["macros"], responses=problems(401, 422, 503))
+Caller = Annotated[Identity, Depends(current)]
+Person = Annotated[Identity, Depends(person)]
+Version = Annotated[int | None, Query(ge=1, le=MOST_VERSION, description="Which version; the newest when left out.")]
+_DOCUMENT = {"requestBody": {"content": {YAML[0]: {"schema": {"$ref": "#/components/schemas/Macro"}}}}}
+
+
+class MacroSummary(BaseModel):
+    """One macro, without its steps."""
+
+    id: UUID
+    name: str
+    description: str
+    steps: int = Field(description="How many.")
+    version: int = Field(description="The newest.")
+    created_at: datetime
+    updated_at: datetime
+
+
+class MacroPage(BaseModel):
+    """Your macros, newest first."""
+
+    items: list[MacroSummary]
+    next: UUID | None = Field(description="`cursor` of the page after this one; null on the last page.")
+
+
+class MacroView(BaseModel):
+    """One macro in one of its versions."""
+
+    id: UUID
+    name: str
+    version: int
+    document: dict[str, JsonValue] = Field(description="As it is written; see GET /macros/schema.")
+    created_at: datetime = Field(description="Of its first version.")
+    updated_at: datetime = Field(description="Of its newest version.")
+
+
+class MacroVersion(BaseModel):
+    """One version of a macro."""
+
+    version: int
+    created_at: datetime
+
+
+class MacroVersions(BaseModel):
+    """Versions, the newest first."""
+
+    items: list[MacroVersion]
+    next: int | None = Field(description="`cursor` of the page after this one; null on the last page.")
+
+
+class StepView(BaseModel):
+    """What one step of a run, or one item of its foreach, has come to."""
+
+    step: str
+    item: int | None = Field(description="Its place in the foreach; null for the step as a whole.")
+    state: StepState
+    job_id: UUID | None = Field(description="The job that did it, or does; null where it needed none.")
+    deadline_at: datetime | None = Field(description="When it will be cancelled.")
+    error: dict[str, JsonValue] | None = Field(description="Why it failed, or was skipped.")
+
+
+class StepPage(BaseModel):
+    """Steps of a run by name; those that it has not come to yet are not among them."""
+
+    items: list[StepView]
+    next: str | None = Field(description="`cursor` of the page after this one; null on the last page.")
+
+
+# --- documents
+
+
+@router.get("")
+async def list_macros(
+    request: Request,
+    who: Caller,
+    cursor: Annotated[UUID | None, Query(description="`next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=200, description="Most macros to return.")] = 50,
+) -> MacroPage:
+    """Your macros, newest first."""
+    found = await services_of(request).sql.read(store.listed, who.user_id, cursor, limit + 1)
+    following = found[limit - 1].id if len(found) > limit else None
+    return MacroPage(items=[_summary(one) for one in found[:limit]], next=following)
+
+
+@router.post("", status_code=201, responses=problems(403, 409), openapi_extra=_DOCUMENT)
+async def add_macro(request: Request, response: Response, who: Person, macro: Macro) -> MacroView:
+    """Keep a macro, written as JSON or YAML. What cannot run is refused, with the step and the reason."""
+    services = services_of(request)
+    now = services.db.now()
+    added = await services.sql.write(macro_library.add, services.registry, who.user_id, macro, now)
+    response.headers["location"] = f"/macros/{added.id}"
+    return view(added)
+
+
+@router.get("/schema")
+async def show_schema(_who: Caller) -> dict[str, JsonValue]:
+    """The JSON schema of a macro, for editors."""
+    return Macro.model_json_schema(by_alias=True)
+
+
+@router.get("/{macro_id}", responses=problems(404))
+async def show_macro(request: Request, who: Caller, macro_id: UUID, version: Version = None) -> MacroView:
+    """One of your macros, in its newest version or a given one."""
+    return view(await services_of(request).sql.read(macro_library.find, who.user_id, macro_id, version))
+
+
+@router.put("/{macro_id}", responses=problems(403, 404, 409, 412), openapi_extra=_DOCUMENT)
+async def replace_macro(
+    request: Request,
+    who: Person,
+    macro_id: UUID,
+    macro: Macro,
+    seen: Annotated[
+        int | None, Query(ge=1, le=MOST_VERSION, description="The version yours was made from; 412 if it is older.")
+    ] = None,
+) -> MacroView:
+    """Keep a new version. Runs go on by the one that they began with."""
+    services = services_of(request)
+    now = services.db.now()
+    wanted = who.user_id, macro_id, macro, seen, now
+    return view(await services.sql.write(macro_library.replace, services.registry, *wanted))
+
+
+@router.delete("/{macro_id}", status_code=204, responses=problems(403, 404))
+async def remove_macro(request: Request, who: Person, macro_id: UUID) -> None:
+    """Remove a macro with all its versions; runs go on."""
+    services = services_of(request)
+    await services.sql.write(macro_library.remove, who.user_id, macro_id, services.db.now())
+
+
+@router.get("/{macro_id}/versions", responses=problems(404))
+async def list_versions(
+    request: Request,
+    who: Caller,
+    macro_id: UUID,
+    cursor: Annotated[int | None, Query(ge=1, le=MOST_VERSION, description="`next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=200, description="Most versions to return.")] = 50,
+) -> MacroVersions:
+    """The versions of a macro, the newest first."""
+
+    def read(conn: sa.Connection) -> list[tuple[int, datetime]]:
+        macro_library.find(conn, who.user_id, macro_id)
+        return store.versions(conn, macro_id, cursor, limit + 1)
+
+    found = await services_of(request).sql.read(read)
+    items = [MacroVersion(version=version, created_at=at) for version, at in found[:limit]]
+    return MacroVersions(items=items, next=items[-1].version if len(found) > limit else None)
+
+
+@router.get(
+    "/{macro_id}/export",
+    response_class=Response,
+    responses=problems(404) | {200: {"content": {YAML[0]: {"schema": {"type": "string"}}}}},
+)
+async def export_macro(request: Request, who: Caller, macro_id: UUID, version: Version = None) -> Response:
+    """A macro as YAML, to be kept elsewhere or added by another user: POST it to /macros."""
+    found = await services_of(request).sql.read(macro_library.find, who.user_id, macro_id, version)
+    headers = {"content-disposition": f'attachment; filename="macro-{found.id}-{found.version}.yaml"'}
+    return Response(to_yaml(_macro(found)), headers=headers, media_type=YAML[0])
+
+
+# --- runs
+
+
+@runs.get("/{job_id}/steps", responses=problems(404))
+async def list_steps(
+    request: Request,
+    who: Caller,
+    job_id: UUID,
+    cursor: Annotated[str | None, Query(max_length=80, description="`next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_STEPS_SHOWN, description="Most steps to return.")] = 200,
+) -> StepPage:
+    """What the steps of a macro's run have come to, by step and item."""
+
+    def read(conn: sa.Connection) -> list[Any]:
+        if find(conn, who.user_id, job_id).action != "tasks.start_macro":
+            raise NotFound(f"Job {job_id} is no run of a macro, so it has no steps.")
+        return store.steps_page(conn, job_id, _place(cursor), limit + 1)
+
+    found = await services_of(request).sql.read(read)
+    items = [_step(*row) for row in found[:limit]]
+    return StepPage(items=items, next=f"{found[limit - 1][0]}:{found[limit - 1][1]}" if len(found) > limit else None)
+
+
+# --- what they share
+
+
+def view(one: Stored) -> MacroView:
+    """A macro as every door shows it."""
+    return MacroView(
+        id=one.id,
+        name=one.name,
+        version=one.version,
+        document=as_object(_macro(one)),
+        created_at=one.created_at,
+        updated_at=one.updated_at,
+    )
+
+
+def _summary(one: Stored) -> MacroSummary:
+    macro = _macro(one)
+    return MacroSummary(
+        id=one.id,
+        name=one.name,
+        description=macro.description,
+        steps=len(macro.steps),
+        version=one.version,
+        created_at=one.created_at,
+        updated_at=one.updated_at,
+    )
+
+
+def _macro(one: Stored) -> Macro:
+    return Macro.model_validate_json(one.document)
+
+
+def _place(cursor: str | None) -> tuple[str, int] | None:
+    if cursor is None:
+        return None
+    step, _, item = cursor.partition(":")
+    try:
+        place = step, int(item)
+    except ValueError:
+        raise BadInput(f"cursor: {cursor!r} is no `next` of a page of steps.") from None
+    if not -MOST_VERSION <= place[1] <= MOST_VERSION:
+        raise BadInput(f"cursor: {cursor!r} is no `next` of a page of steps.")
+    return place
+
+
+def _step(
+    step: str, item: int, state: str, error: str | None, job_id: UUID | None, deadline_at: datetime | None
+) -> StepView:
+    return StepView(
+        step=step,
+        item=None if item == WHOLE else item,
+        state=StepState(state),
+        job_id=job_id,
+        deadline_at=deadline_at,
+        error=None if error is None else json.loads(error),
+    )
