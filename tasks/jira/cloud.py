@@ -18,7 +18,7 @@ from tasks.jira.tracker import (
     Tracker,
     named,
 )
-from tasks.jira.wire import WireComment, WireFound, WireIssue, WireTransition, WireTransitions, WireUser
+from tasks.jira.wire import WireComment, WireFound, WireIssue, WireTransition, WireTransitions, WireUser, mended
 
 _ACCOUNT_ID = re.compile(r"[0-9A-Za-z:-]{20,128}")
 
@@ -39,7 +39,7 @@ class Cloud(Tracker):
         return FoundPage(found.issues, found.next)
 
     def text(self, sent: Any) -> str:
-        return text_of(sent)
+        return mended(text_of(sent))
 
     def body(self, markdown: str) -> Any:
         return document_of(markdown)

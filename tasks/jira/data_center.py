@@ -17,7 +17,7 @@ from tasks.jira.tracker import (
     named,
 )
 from tasks.jira.wiki import wiki_of
-from tasks.jira.wire import WireComment, WireFound, WireIssue, WireTransition, WireUser
+from tasks.jira.wire import WireComment, WireFound, WireIssue, WireTransition, WireUser, mended
 
 
 class DataCenter(Tracker):
@@ -31,7 +31,7 @@ class DataCenter(Tracker):
         return FoundPage(found.issues, str(following) if found.issues and following < found.total else None)
 
     def text(self, sent: Any) -> str:
-        return sent.replace("\r\n", "\n") if isinstance(sent, str) else ""
+        return mended(sent.replace("\r\n", "\n")) if isinstance(sent, str) else ""
 
     def body(self, markdown: str) -> Any:
         return wiki_of(markdown)

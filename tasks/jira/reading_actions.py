@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from llmcoder import BadInput, Context, Effect, Model, Retry, action
+from llmcoder.settings import EngineSettings
 from tasks.jira.connections import JIRA
 from tasks.jira.jql import joined, matching, one_of, quoted
 from tasks.jira.people import somebody
@@ -22,6 +23,7 @@ from tasks.jira.views import (
     IssueView,
     ProjectKey,
     Words,
+    fitted,
     row,
     site_of_job,
     whole,
@@ -127,7 +129,8 @@ def issue(which: IssueChoice, ctx: Context) -> IssueView:
     site = site_of_job(ctx)
     found = site.issue(which.issue)
     comments, total = site.comments(which.issue, max(which.comments, 1))
-    return whole(site, found, comments if which.comments else [], total)
+    view = whole(site, found, comments if which.comments else [], total)
+    return fitted(view, ctx.settings(EngineSettings).max_result_bytes * 9 // 10)
 
 
 # --- going on

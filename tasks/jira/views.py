@@ -31,6 +31,8 @@ FIELDS = (
 )
 ACCOUNT = "Which of your JIRA accounts; the first when left out."
 ISSUE = "Issue, such as OPS-42."
+#: An epic may have thousands.
+MOST_LINKED = 500
 #: JIRA takes no longer text.
 MAX_TEXT_CHARS = 32_767
 
@@ -85,9 +87,10 @@ class IssueView(IssueRow):
 
     description: str = Field(description="What it says, in markdown or near it.")
     components: list[str] = Field(description="Parts of the project that it is about.")
-    linked: list[LinkedIssue] = Field(description="Its parent, subtasks and linked issues.")
+    linked: list[LinkedIssue] = Field(description=f"Its parent, subtasks and linked issues; {MOST_LINKED} at most.")
     comments: list[CommentView] = Field(description="Its newest comments, the oldest of them first.")
     comments_total: int = Field(description="How many comments it has.")
+    cut: bool = Field(False, description="Whether something was left out that is too long for a result.")
 
 
 class ModelUse(Model):
@@ -131,10 +134,34 @@ def whole(site: Tracker, issue: WireIssue, comments: list[WireComment], total: i
         **dict(row(site, issue)),
         description=site.text(issue.fields.description),
         components=[one.name for one in issue.fields.components],
-        linked=linked(issue),
+        linked=linked(issue)[:MOST_LINKED],
         comments=[comment_view(site, one) for one in comments],
         comments_total=total,
     )
+
+
+def fitted(view: IssueView, most_bytes: int) -> IssueView:
+    """The issue cut to about so many bytes of JSON: its newest comments stay, and the beginning of each text."""
+    if _bytes(view) <= most_bytes:
+        return view
+    description = _cut(view.description, most_bytes // 3)
+    base = view.model_copy(update={"description": description, "comments": [], "cut": True})
+    room, kept = most_bytes - _bytes(base), list[CommentView]()
+    for one in reversed(view.comments):
+        shorter = one.model_copy(update={"text": _cut(one.text, most_bytes // 3)})
+        if (room := room - _bytes(shorter) - 1) < 0:
+            break
+        kept.append(shorter)
+    return base.model_copy(update={"comments": kept[::-1]})
+
+
+def _bytes(view: Model) -> int:
+    return len(view.model_dump_json().encode())
+
+
+def _cut(text: str, most_bytes: int) -> str:
+    """A text of at most so many bytes; no character takes more than six of them in JSON."""
+    return text if len(text) * 6 <= most_bytes else text[: most_bytes // 6]
 
 
 def comment_view(site: Tracker, comment: WireComment) -> CommentView:

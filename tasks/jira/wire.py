@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, model_validator
+
+#: Half a character, as databases that count in UTF-16 leave behind; no text of ours can hold it.
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+def mended(text: str) -> str:
+    """A text without half characters."""
+    return _HALF.sub("\ufffd", text)
 
 
 class Wire(BaseModel):
@@ -15,7 +24,16 @@ class Wire(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _null_is_left_out(cls, sent: Any) -> Any:
-        return {name: value for name, value in sent.items() if value is not None} if isinstance(sent, dict) else sent
+        if not isinstance(sent, dict):
+            return sent
+        return {name: _mended(value) for name, value in sent.items() if value is not None}
+
+
+def _mended(value: Any) -> Any:
+    """A text, or those of a list; what is deeper is mended by its own model, or where it is read."""
+    if isinstance(value, str):
+        return mended(value)
+    return [mended(one) if isinstance(one, str) else one for one in value] if isinstance(value, list) else value
 
 
 class WireUser(Wire):

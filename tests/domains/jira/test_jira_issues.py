@@ -122,6 +122,34 @@ def test_an_issue_is_read_whole(jira: Jira, kind: str) -> None:
     assert run_action(issue, {"issue": kept.key, "comments": 0}, context(jira, kind)).result.comments == []
 
 
+@both
+@pytest.mark.parametrize("letter", ["x", "é", "\t", "🙂"])
+def test_an_issue_that_is_too_long_for_a_result_is_cut(jira: Jira, kind: str, letter: str) -> None:
+    def said(text: str) -> Any:
+        return adf(text) if kind == "cloud" else text
+
+    kept = jira.add("OPS", "long", said("D" + letter * 30_000))
+    for number in range(100):
+        jira.say(kept.key, said(f"c{number} {letter * 30_000}| end"))
+    found = run_action(issue, {"issue": kept.key, "comments": 100}, context(jira, kind)).result
+    assert len(found.model_dump_json().encode()) <= 1_048_576
+    assert found.cut and found.comments_total == 100
+    assert 3 <= len(found.comments) < 100
+    newest = found.comments[-1].text
+    assert (newest[:4], newest[-4:]) == ("c99 ", " end")
+    assert not run_action(issue, {"issue": kept.key, "comments": 1}, context(jira, kind)).result.cut
+
+
+@both
+def test_half_a_character_does_not_keep_an_issue_from_being_read(jira: Jira, kind: str) -> None:
+    half = "\ud83d"
+    kept = jira.add("OPS", f"S{half}", adf(f"D{half}") if kind == "cloud" else f"D{half}", labels=[f"l{half}"])
+    jira.say(kept.key, adf(f"C{half}") if kind == "cloud" else f"C{half}")
+    found = run_action(issue, {"issue": kept.key}, context(jira, kind)).result
+    assert (found.summary, found.description, found.labels) == ("S\ufffd", "D\ufffd", ["l\ufffd"])
+    assert found.comments[0].text == "C\ufffd"
+
+
 def test_the_newest_comments_are_read_where_only_the_oldest_come_first(jira: Jira) -> None:
     jira.orders = False
     kept = jira.add("OPS", "The disk is full")
