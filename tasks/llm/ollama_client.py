@@ -33,6 +33,7 @@ class OllamaProvider(Provider):
     def __init__(self, settings: LlmSettings, timeout_s: float) -> None:
         self._url = settings.ollama_host or ""
         self._model = settings.ollama_model
+        self._context_tokens = settings.ollama_context_tokens
         self._timeout_s = timeout_s
 
     def complete(self, ask: Ask, hearer: Hearer) -> Completion:
@@ -40,7 +41,7 @@ class OllamaProvider(Provider):
             model = ask.model or self._model or self._first_model(client)
             hearer.asking(model)
             pieces: list[str] = []
-            for part in _parts(client, _request(ask, model)):
+            for part in _parts(client, self._request(ask, model)):
                 pieces.append(part.message.content or "")
                 hearer.text(pieces[-1])
                 if part.done:
@@ -68,6 +69,16 @@ class OllamaProvider(Provider):
         with ollama.Client(host=self._url, **http_options(self._url, self._timeout_s)) as client:
             yield client
 
+    def _request(self, ask: Ask, model: str) -> dict[str, Any]:
+        options = {"num_predict": ask.max_tokens, "temperature": ask.temperature, "num_ctx": self._context_tokens}
+        return {
+            "model": model,
+            "messages": ask.turns(),
+            "stream": True,
+            "options": {name: value for name, value in options.items() if value is not None},
+            "format": None if ask.schema is None else dict(ask.schema),
+        }
+
     def _first_model(self, client: ollama.Client) -> str:
         found = first_chat_model(_installed(client))
         if found is None:
@@ -90,17 +101,6 @@ class OllamaProvider(Provider):
             raise unanswered(self._url, error, self._timeout_s) from error
         except ValueError as error:
             raise not_the_protocol(self._url, "OLLAMA_HOST") from error
-
-
-def _request(ask: Ask, model: str) -> dict[str, Any]:
-    options = {"num_predict": ask.max_tokens, "temperature": ask.temperature}
-    return {
-        "model": model,
-        "messages": ask.turns(),
-        "stream": True,
-        "options": {name: value for name, value in options.items() if value is not None},
-        "format": None if ask.schema is None else dict(ask.schema),
-    }
 
 
 def _parts(client: ollama.Client, request: dict[str, Any]) -> Iterator[ollama.ChatResponse]:

@@ -30,6 +30,13 @@ class LlmSettings(Settings):
     )
     ollama_host: str | None = Field(None, description="Address of Ollama, such as http://127.0.0.1:11434.")
     ollama_model: str | None = Field(None, description="Model to ask there; unset takes the first one installed.")
+    ollama_context_tokens: int | None = Field(
+        None,
+        ge=512,
+        le=10_000_000,
+        description="Tokens that a model there keeps in view, prompt and answer; unset leaves it to Ollama, which "
+        "takes 4,096 on small machines and cuts longer prompts without a word.",
+    )
     openai_embedding_model: str | None = Field(
         None, description="Model there that compares meanings, for searches; none is used when unset."
     )

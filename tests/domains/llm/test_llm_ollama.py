@@ -41,6 +41,12 @@ def test_the_callers_choices_become_ollamas_options(server, ollama):
     assert [turn["role"] for turn in sent["messages"]] == ["system", "user"]
 
 
+def test_what_a_model_keeps_in_view_is_the_operators_choice(server, ollama):
+    run(ollama.model_copy(update={"ollama_context_tokens": 16_384}))
+    run(ollama)
+    assert [seen.json["options"] for seen in server.seen] == [{"num_ctx": 16_384}, {}]
+
+
 def test_without_a_model_the_first_one_installed_is_asked(server, ollama):
     run(ollama.model_copy(update={"ollama_model": None}))
     assert server.seen[-1].json["model"] == "llama3:latest"
@@ -116,7 +122,7 @@ def test_a_cancellation_ends_the_generation(server, ollama):
 
 def test_the_requests_keep_to_the_vendors_contract(strict_fake):
     fake = strict_fake("ollama.yaml")
-    settings = LlmSettings(ollama_host=fake.url, ollama_model="llama3")
+    settings = LlmSettings(ollama_host=fake.url, ollama_model="llama3", ollama_context_tokens=8_192)
     given = {"prompt": "Hi", "system": "Be brief.", "max_tokens": 7, "temperature": 0.5}
     assert run(settings, given).result.provider == "ollama"
     assert "ollama at" in settings.check()
