@@ -62,6 +62,24 @@ def test_tokens_are_estimated_by_bytes_since_other_scripts_take_more_of_them() -
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "tokens", "tokens_before"),
+    [
+        ("Hello, my name is GPT-4o. I'm a new type of language model, it's nice to meet you!", 24, 27),
+        ("Hallo, mein Name is GPT-4o. Ich bin ein neues KI-Sprachmodell. Es ist schön, dich kennenzulernen.", 29, 34),
+        ("Привет, меня зовут GPT-4o. Я — новая языковая модель, приятно познакомиться!", 23, 39),
+        ("你好，我的名字是GPT-4o。我是一种新型的语言模型，很高兴见到你!", 24, 34),
+        ("こんにちわ、私の名前はGPT−4oです。私は新しいタイプの言語モデルです、初めまして", 26, 37),
+        ("안녕하세요, 제 이름은 GPT-4o입니다. 저는 새로운 유형의 언어 모델입니다, 만나서 반갑습니다!", 27, 45),
+        ("नमस्ते, मेरा नाम जीपीटी-4o है। मैं एक नए प्रकार का भाषा मॉडल हूं। आपसे मिलकर अच्छा लगा!", 31, 90),
+    ],
+    ids=["English", "German", "Russian", "Chinese", "Japanese", "Korean", "Hindi"],
+)
+def test_an_estimate_is_near_what_tokenizers_count_in_any_script(text: str, tokens: int, tokens_before: int) -> None:
+    """Sentences and counts of openai.com/index/hello-gpt-4o, "Language tokenization": GPT-4o and what was before it."""
+    assert 0.85 * tokens <= estimated_tokens(text) <= tokens_before
+
+
 def test_what_a_budget_of_ones_own_leaves_out_is_as_for_everybody() -> None:
     settings = LlmSettings.read(
         {"LLM_BUDGET_TOKENS": 5, "LLM_BUDGET_CENTS": 7, "LLM_BUDGETS": '{"Ann@Example.org": {"cents": 9}, "b@x": {}}'}
