@@ -19,6 +19,7 @@ from api.cli import (
     connections,
     doctor,
     jobs,
+    macros,
     preferences,
     processes,
     run,
@@ -45,6 +46,7 @@ app.command()(run.run)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(schedules.app, name="schedules")
+app.add_typer(macros.app, name="macros")
 app.add_typer(preferences.app, name="preferences")
 app.add_typer(connections.app, name="connections")
 app.add_typer(audit.app, name="audit")

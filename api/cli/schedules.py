@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
 
+from api.cli.in_name_of import reading, writing
 from api.cli.options import Output, OutputOption, UserOption
 from api.cli.output import local, say, show_json, show_table
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from models.schedules import Schedule
-
-T = TypeVar("T")
 
 app = typer.Typer(help="What the clock submits.", no_args_is_help=True)
 ScheduleId = Annotated[UUID, typer.Argument(help="Its id, from `llmcoder schedules list`.")]
@@ -33,7 +31,7 @@ def list_(
     """Show a user's schedules, the newest first."""
     from models import schedules
 
-    found = _reading(user, lambda conn, user_id: schedules.listed(conn, user_id, None, limit))
+    found = reading(user, lambda conn, user_id: schedules.listed(conn, user_id, None, limit))
     if output is Output.JSON:
         return show_json([_shown(one) for one in found])
     show_table(("ID", "NAME", "ACTION", "WHEN", "NEXT", "NOTE"), map(_row, found), long="NOTE")
@@ -74,7 +72,7 @@ def add(
     def do(conn: sa.Connection, user_id: UUID, now: datetime) -> Schedule:
         return scheduling.add(conn, scheduling.check(registry(), made_of(user_id, new, now), now), now)
 
-    made = _writing(user, do)
+    made = writing(user, do)
     typer.echo(f"{made.id} fires next at {local(made.next_fire_at) if made.next_fire_at else 'no time'}.")
 
 
@@ -90,7 +88,7 @@ def next_(
     from workers import scheduling
 
     now = datetime.now(UTC)
-    found = _reading(user, lambda conn, user_id: scheduling.find(conn, user_id, schedule_id))
+    found = reading(user, lambda conn, user_id: scheduling.find(conn, user_id, schedule_id))
     times = scheduling.upcoming(found, number, now)
     show_table(("FIRES AT", "THE CLOCK"), ((one.local, one.clock_moved or "") for one in times))
 
@@ -104,7 +102,7 @@ def pause(
     """Let it not fire until it is resumed."""
     from workers import scheduling
 
-    _writing(user, lambda conn, user_id, now: scheduling.pause(conn, user_id, schedule_id, note, now))
+    writing(user, lambda conn, user_id, now: scheduling.pause(conn, user_id, schedule_id, note, now))
     typer.echo(f"{schedule_id} is paused.")
 
 
@@ -113,7 +111,7 @@ def resume(schedule_id: ScheduleId, user: UserOption = None) -> None:
     """Let it fire again, from now on."""
     from workers import scheduling
 
-    made = _writing(user, lambda conn, user_id, now: scheduling.resume(conn, user_id, schedule_id, now))
+    made = writing(user, lambda conn, user_id, now: scheduling.resume(conn, user_id, schedule_id, now))
     typer.echo(f"{schedule_id} fires next at {local(made.next_fire_at) if made.next_fire_at else 'no time'}.")
 
 
@@ -122,28 +120,8 @@ def remove(schedule_id: ScheduleId, user: UserOption = None) -> None:
     """Remove it; jobs that it made stay."""
     from workers import scheduling
 
-    _writing(user, lambda conn, user_id, now: scheduling.remove(conn, user_id, schedule_id, now))
+    writing(user, lambda conn, user_id, now: scheduling.remove(conn, user_id, schedule_id, now))
     say(f"{schedule_id} is removed.")
-
-
-def _reading(user: str | None, question: Callable[[sa.Connection, UUID], T]) -> T:
-    from contextlib import closing
-
-    from api.cli import accounts
-    from models.db import database
-
-    with closing(database()) as db, db.read() as conn:
-        return question(conn, accounts.acting(conn, user).id)
-
-
-def _writing(user: str | None, change: Callable[[sa.Connection, UUID, datetime], T]) -> T:
-    from contextlib import closing
-
-    from api.cli import accounts
-    from models.db import database
-
-    with closing(database()) as db, db.write() as conn:
-        return change(conn, accounts.acting(conn, user).id, db.now())
 
 
 def _shown(one: Schedule) -> dict[str, Any]:

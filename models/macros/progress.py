@@ -267,7 +267,12 @@ class Progress:
     def scope(self) -> dict[str, Any]:
         """What expressions read."""
         steps = {
-            step.id: {"state": _shown(row.state), "result": self._result_of(step, row), "error": row.error}
+            step.id: {
+                "state": _shown(row.state),
+                "result": self._result_of(step, row),
+                "error": row.error,
+                **_each(row),
+            }
             for step in self.macro.steps
             if (row := self._rows.get((step.id, WHOLE))) is not None
         }
@@ -339,6 +344,13 @@ class Progress:
     def _settled(self, step: str) -> bool:
         state = self._state(step)
         return state is not None and state.settled
+
+
+def _each(row: Row) -> dict[str, Any]:
+    """Of a foreach: each item with its result, since JMESPath cannot bring two lists together."""
+    if not (isinstance(row.value, list) and isinstance(row.result, list)):
+        return {}
+    return {"each": [{"item": item, "result": result} for item, result in zip(row.value, row.result, strict=False)]}
 
 
 def _shown(state: StepState) -> str:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from llmcoder.errors import NotFound
 from llmcoder.ids import new_id
 from models import batch
 from models.jobs import COLUMNS as JOB_COLUMNS
@@ -108,12 +109,34 @@ def get(
     return None if row is None else Stored(*row)
 
 
-def by_name(conn: sa.Connection, user_id: UUID, name: str) -> Stored | None:
+def named(conn: sa.Connection, user_id: UUID, name: str, version: int | None = None) -> Stored:
+    """The user's macro of that name, or of that id.
+
+    Raises:
+        NotFound: There is none, or none in that version.
+    """
+    found = _by_name(conn, user_id, name) or _by_id(conn, user_id, name)
+    if found is not None and version is not None:
+        found = get(conn, user_id, found.id, version)
+    if found is None:
+        of = "" if version is None else f", or none in version {version}"
+        raise NotFound(f"You have no macro {name!r}{of}. GET /macros lists them.")
+    return found
+
+
+def _by_name(conn: sa.Connection, user_id: UUID, name: str) -> Stored | None:
     query = (
         sa.select(*_STORED).select_from(_VERSIONS).where(macros.c.user_id == user_id, macros.c.name == name, _NEWEST)
     )
     row = conn.execute(query).first()
     return None if row is None else Stored(*row)
+
+
+def _by_id(conn: sa.Connection, user_id: UUID, text: str) -> Stored | None:
+    try:
+        return get(conn, user_id, UUID(text))
+    except ValueError:
+        return None
 
 
 def listed(conn: sa.Connection, user_id: UUID, before: UUID | None, limit: int) -> list[Stored]:

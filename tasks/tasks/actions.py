@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from typing import Literal, Self
-from uuid import UUID
 
-import sqlalchemy as sa
 from pydantic import Field, JsonValue, model_validator
 
-from llmcoder import BadInput, Context, Effect, Model, NotFound, Retry, action
+from llmcoder import BadInput, Context, Effect, Model, Retry, action
 from llmcoder.errors import Suspended
 from llmcoder.registry import registry
 from models.db import database, writing
@@ -66,7 +64,7 @@ def start_macro(start: MacroStart, ctx: Context) -> MacroResult:
     Each step is a job of its own, and this one waits for them. Retried, it goes on from the step that failed.
     """
     with writing("macros") as conn:
-        source = None if start.macro is None else _stored(conn, ctx.user.id, start.macro, start.version)
+        source = None if start.macro is None else store.named(conn, ctx.user.id, start.macro, start.version)
         macro = start.document or Macro.model_validate_json(source.document if source is not None else "{}")
         check(macro, registry())
         if store.depth(conn, ctx.job_id) > MOST_DEEP:
@@ -74,23 +72,6 @@ def start_macro(start: MacroStart, ctx: Context) -> MacroResult:
         given = macro.input_of(start.input)
         store.begin(conn, ctx.job_id, ctx.user.id, macro, given, start.mode, source, database().now())
     raise Suspended("The steps of the macro run as jobs of their own.")
-
-
-def _stored(conn: sa.Connection, user_id: UUID, name: str, version: int | None) -> store.Stored:
-    found = store.by_name(conn, user_id, name) or _by_id(conn, user_id, name)
-    if found is not None and version is not None:
-        found = store.get(conn, user_id, found.id, version)
-    if found is None:
-        of = "" if version is None else f", or none in version {version}"
-        raise NotFound(f"You have no macro {name!r}{of}. GET /macros lists them.")
-    return found
-
-
-def _by_id(conn: sa.Connection, user_id: UUID, text: str) -> store.Stored | None:
-    try:
-        return store.get(conn, user_id, UUID(text))
-    except ValueError:
-        return None
 
 
 @action("tasks.ask_person", effect=Effect.WRITE, repeatable=True, timeout_s=10)

@@ -294,6 +294,18 @@ def test_a_foreach_runs_so_many_at_once_and_gives_all_results_in_order() -> None
     assert len(run.sources["b", WHOLE]) == 10
 
 
+def test_each_item_of_a_foreach_is_read_beside_its_result() -> None:
+    run = Played(
+        macro(echo("a", foreach="${{ input.items }}"), echo("b", "${{ steps.a.each[].join('', [item, result.n]) }}")),
+        items=["x", "y"],
+    )
+    run.go()
+    run.end("a", 0, result={"n": "1"})
+    run.end("a", 1, result={"n": "2"})
+    run.go()
+    assert run.inputs["b", WHOLE] == {"text": ["x1", "y2"]}
+
+
 def test_an_empty_list_is_done_at_once_and_what_is_no_list_fails() -> None:
     run = Played(macro(echo("a", foreach="${{ input.items }}")), items=[])
     assert run.go() == Finish(result={"a": []})
