@@ -103,7 +103,9 @@ class Form:
             return self.site.body(str(given))
         if kind in _TEXTS:
             return str(given)
-        return {_NAMED_BY[kind]: words} if kind in _NAMED_BY else given
+        if kind not in _NAMED_BY:
+            return given
+        return {"id" if _NAMED_BY[kind] == "key" and words.isdecimal() else _NAMED_BY[kind]: words}
 
 
 def explained(field: WireField) -> str:

@@ -125,6 +125,7 @@ class Jira:
         queries: What was searched for, and what it found: a query that is not here finds all issues of ada's.
         tells_properties: Whether a list of comments tells their properties.
         keeps_properties: Whether comments have any; very old Data Centers have none.
+        secret: The API token, and the personal access token, that is good now.
         orders: Whether comments come in the order that is asked for; old Data Centers have the oldest first.
         indexes: Whether a search knows what is made from now on.
         form: Fields of a new issue, by id.
@@ -138,6 +139,7 @@ class Jira:
     form: dict[str, Any] = field(default_factory=dict)
     tells_properties: bool = True
     keeps_properties: bool = True
+    secret: str = TOKEN
     orders: bool = True
     indexes: bool = True
     closed: bool = False
@@ -557,8 +559,8 @@ class Exchange(BaseHTTPRequestHandler):
         if self.path.startswith((GRANTED, "/oauth/")) and authorization.startswith("Bearer "):
             return authorization.removeprefix("Bearer ") in self.jira.tokens
         if self.path.startswith(CONTEXT):
-            return authorization == f"Bearer {TOKEN}"
-        return authorization == f"Basic {base64.b64encode(f'{EMAIL}:{TOKEN}'.encode()).decode()}"
+            return authorization == f"Bearer {self.jira.secret}"
+        return authorization == f"Basic {base64.b64encode(f'{EMAIL}:{self.jira.secret}'.encode()).decode()}"
 
     def _fault(self) -> Fault | None:
         with self.jira.lock:

@@ -102,6 +102,8 @@ def test_values_are_sent_as_their_field_takes_them(jira: Jira, kind: str) -> Non
         "customfield_4": field("Sprint", "array", items="json"),
         "customfield_5": field("Place", "option-with-child"),
         "fixVersions": field("Fix versions", "array", items="version"),
+        "parent": field("Parent", "issuelink"),
+        "customfield_6": field("Instead of", "issuelink"),
     }
     place = {"value": "East", "child": {"value": "Room 7"}}
     wanted = {
@@ -112,11 +114,13 @@ def test_values_are_sent_as_their_field_takes_them(jira: Jira, kind: str) -> Non
         "Sprint": 5,
         "Place": place,
         "Fix versions": "1.0",
+        "Instead of": "10007",
     }
-    made(jira, kind, fields=wanted)
+    made(jira, kind, fields=wanted, parent="OPS-7")
     told = sent(jira)
     assert (told["components"], told["customfield_1"]) == ([{"id": "7"}, {"id": "8"}], 3.0)
     assert (told["customfield_4"], told["customfield_5"], told["fixVersions"]) == (5, place, [{"name": "1.0"}])
+    assert (told["parent"], told["customfield_6"]) == ({"key": "OPS-7"}, {"id": "10007"})
     notes = told["customfield_2"]
     assert (text_of(notes) if kind == "cloud" else notes) == ("**bold**" if kind == "cloud" else "*bold*")
     people = ["bert", "ada"]
