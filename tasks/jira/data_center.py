@@ -17,6 +17,7 @@ from tasks.jira.tracker import (
     named,
 )
 from tasks.jira.wiki import wiki_of
+from tasks.jira.wiki_reading import text_of
 from tasks.jira.wire import WireComment, WireFound, WireIssue, WireTransition, WireUser, mended
 
 
@@ -31,7 +32,7 @@ class DataCenter(Tracker):
         return FoundPage(found.issues, str(following) if found.issues and following < found.total else None)
 
     def text(self, sent: Any) -> str:
-        return mended(sent.replace("\r\n", "\n")) if isinstance(sent, str) else ""
+        return mended(text_of(sent)) if isinstance(sent, str) else ""
 
     def body(self, markdown: str) -> Any:
         return wiki_of(markdown)
@@ -56,7 +57,7 @@ class DataCenter(Tracker):
 
     def says_the_same(self, comment: WireComment, body: Any) -> bool:
         """Very old sites keep no properties of comments."""
-        return self.text(comment.body).strip() == str(body).strip()
+        return " ".join(str(comment.body).split()) == " ".join(str(body).split())
 
     def with_property(self, found: FoundPage) -> Iterator[WireIssue]:
         """One by one: its search tells no properties."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tasks.jira.adf import DEEPEST, text_of
 from tasks.jira.adf_writing import document_of
 from tasks.jira.wiki import wiki_of
+from tasks.jira.wiki_reading import text_of as said_by
 
 # --- wiki markup
 
@@ -68,6 +69,58 @@ def test_markdown_becomes_wiki_markup(markdown: str, wiki: str) -> None:
 )
 def test_what_a_text_says_is_no_markup_of_its_own(said: str, wiki: str) -> None:
     assert wiki_of(said) == wiki
+
+
+@pytest.mark.parametrize(
+    "markdown",
+    [
+        "# One\n\n## Two",
+        "**b** *i* ~~s~~ `c` [l](https://x.example)",
+        "a*b*c and **a *b* c**",
+        "- a\n  - b\n    1. c\n- d",
+        "> q\n>\n> r",
+        "> ```\n> x\n> ```",
+        "```py\nx = {1} * 2 * 3\n```",
+        "`a{b}c` and 2 * 3 * 4, -5 - 6",
+        "| a | b |\n| --- | --- |\n| 1 | **2** |",
+        "one\n\n---\n\ntwo",
+        "a{color}x [~admin] C:\\temp\\D < snake_case - -- a-b ?? x | y Hello!",
+        "h1. no",
+        "see https://x.example/a_b_c-d_e now",
+    ],
+)
+def test_wiki_markup_that_was_written_says_what_the_markdown_said(markdown: str) -> None:
+    assert said_by(wiki_of(markdown)) == markdown
+
+
+@pytest.mark.parametrize(
+    ("wiki", "said"),
+    [
+        ("{panel:title=X}\r\nhello {color:red}red{color}\r\n{panel}", "hello red"),
+        ("{quote}a\nb{quote} c", "> a\n> b\nc"),
+        ("bq. hi", "> hi"),
+        ("||h1||h2||\n|a|[b|http://x]|\n\ntext", "| h1 | h2 |\n| --- | --- |\n| a | [b](http://x) |\n\ntext"),
+        ("|a|b", "| a | b |\n| --- | --- |"),
+        ("x {code:java|title=t}int a;{code} {noformat}*x*{noformat}", "x\n```java\nint a;\n```\n```\n*x*\n```"),
+        ("{code}never closed *b*", "{code}never closed **b**"),
+        ("# one\n## two\n#* b", "1. one\n   1. two\n   - b"),
+        ("[^a.txt] !a.png|thumbnail! [http://x.example] [SPACE:page]", "[a.txt] [a.png] http://x.example [SPACE:page]"),
+        ("[~ada] [~accountid:5b]", "@ada @5b"),
+        ("line\\\\next", "line\nnext"),
+        ("*bold*text *bold* a - b - c", "*bold*text **bold** a - b - c"),
+        ("&lt;b&gt; &#92; &nothing;", "<b> \\ &nothing;"),
+        ("", ""),
+    ],
+)
+def test_wiki_markup_of_others_can_be_read(wiki: str, said: str) -> None:
+    assert said_by(wiki) == said
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text("*_-+^~!|{}[]()\\#&;:hbq.1 \nax", max_size=60))
+def test_any_wiki_markup_says_something(wiki: str) -> None:
+    assert isinstance(said_by(wiki), str)
+    assert isinstance(said_by(wiki.replace("x", "{code}")), str)
 
 
 # --- Atlassian's documents
@@ -205,11 +258,16 @@ def test_a_document_that_is_nested_without_end_is_read_to_a_depth() -> None:
         assert "deep" not in text_of({"type": "doc", "content": [inner]})
 
 
-@pytest.mark.parametrize("piece", ["[", "*a", "`a", ">", "- ", "[a](", "~~a", "!a", "&a", "|a", "http://", "&#35;"])
+PIECES = ["[", "*a", "`a", ">", "- ", "[a](", "~~a", "!a", "&a", "|a", "http://", "&#35;", "{code:a}", "{quote}", "_a_b",
+          "{{a", "||", "{*}a"]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", PIECES)
 def test_long_texts_of_signs_take_no_time(piece: str) -> None:
     text = piece * (32_000 // len(piece))
     began = time.process_time()
     wiki_of(text)
     document_of(text)
+    said_by(text * 3)
     assert time.process_time() - began < 10
     assert re.fullmatch(r"\S[\s\S]*", wiki_of(f"x {text[:100]}"))
