@@ -258,8 +258,8 @@ def test_a_document_that_is_nested_without_end_is_read_to_a_depth() -> None:
         assert "deep" not in text_of({"type": "doc", "content": [inner]})
 
 
-PIECES = ["[", "*a", "`a", ">", "- ", "[a](", "~~a", "!a", "&a", "|a", "http://", "&#35;", "{code:a}", "{quote}", "_a_b",
-          "{{a", "||", "{*}a"]  # fmt: skip
+PIECES = ["[", "*a", "`a", ">", "- ", "[a](", "~~a", "!a", "&a", "|a", "http://", "&#35;", "{code:a}", "{quote}",
+          "_a_b", "{{a", "||", "{*}a"]  # fmt: skip
 
 
 @pytest.mark.parametrize("piece", PIECES)
