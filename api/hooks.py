@@ -29,7 +29,7 @@ def router_for(registry: Registry) -> APIRouter:
 
 def _add(router: APIRouter, hook: Hook) -> None:
     async def called(request: Request) -> Response:
-        call = Call(_headers(request), await _body(request, hook))
+        call = Call(first_headers(request), await read_body(request, hook.most_bytes))
         reply = await run_in_threadpool(hook.answer, call, services_of(request).door)
         return Response(reply.body, reply.status, dict(reply.headers))
 
@@ -46,14 +46,20 @@ def _add(router: APIRouter, hook: Hook) -> None:
     )
 
 
-def _headers(request: Request) -> dict[str, str]:
+def first_headers(request: Request) -> dict[str, str]:
+    """By name in lower case; of one that came twice the first."""
     return dict(reversed(request.headers.items()))
 
 
-async def _body(request: Request, hook: Hook) -> bytes:
+async def read_body(request: Request, most_bytes: int) -> bytes:
+    """The body as it came.
+
+    Raises:
+        CallTooLarge: It is longer; the rest was not read.
+    """
     found = bytearray()
     async for piece in request.stream():
         found += piece
-        if len(found) > hook.most_bytes:
-            raise CallTooLarge(f"At most {hook.most_bytes} bytes are taken here.")
+        if len(found) > most_bytes:
+            raise CallTooLarge(f"At most {most_bytes} bytes are taken here.")
     return bytes(found)

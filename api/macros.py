@@ -129,13 +129,13 @@ async def show_schema(_who: Caller) -> dict[str, JsonValue]:
     return Macro.model_json_schema(by_alias=True)
 
 
-@router.get("/{macro_id}", responses=problems(404))
+@router.get("/{macro_id:uuid}", responses=problems(404))
 async def show_macro(request: Request, who: Caller, macro_id: UUID, version: Version = None) -> MacroView:
     """One of your macros, in its newest version or a given one."""
     return view(await services_of(request).sql.read(macro_library.find, who.user_id, macro_id, version))
 
 
-@router.put("/{macro_id}", responses=problems(403, 404, 409, 412), openapi_extra=_DOCUMENT)
+@router.put("/{macro_id:uuid}", responses=problems(403, 404, 409, 412), openapi_extra=_DOCUMENT)
 async def replace_macro(
     request: Request,
     who: Person,
@@ -152,14 +152,14 @@ async def replace_macro(
     return view(await services.sql.write(macro_library.replace, services.registry, *wanted))
 
 
-@router.delete("/{macro_id}", status_code=204, responses=problems(403, 404))
+@router.delete("/{macro_id:uuid}", status_code=204, responses=problems(403, 404))
 async def remove_macro(request: Request, who: Person, macro_id: UUID) -> None:
     """Remove a macro with all its versions; runs go on."""
     services = services_of(request)
     await services.sql.write(macro_library.remove, who.user_id, macro_id, services.db.now())
 
 
-@router.get("/{macro_id}/versions", responses=problems(404))
+@router.get("/{macro_id:uuid}/versions", responses=problems(404))
 async def list_versions(
     request: Request,
     who: Caller,
@@ -179,7 +179,7 @@ async def list_versions(
 
 
 @router.get(
-    "/{macro_id}/export",
+    "/{macro_id:uuid}/export",
     response_class=Response,
     responses=problems(404) | {200: {"content": {YAML[0]: {"schema": {"type": "string"}}}}},
 )

@@ -78,6 +78,9 @@ class Event(StrEnum):
     MACRO_ADDED = "macro.added"
     MACRO_CHANGED = "macro.changed"
     MACRO_REMOVED = "macro.removed"
+    HOOK_ADDED = "hook.added"  # an address at which others may call
+    HOOK_CHANGED = "hook.changed"  # its secret too
+    HOOK_REMOVED = "hook.removed"
     RETENTION_PRUNED = "retention.pruned"
     BACKUP_MADE = "backup.made"
     BACKUP_RESTORED = "backup.restored"

@@ -375,6 +375,28 @@ connections = sa.Table(
     sa.UniqueConstraint("user_id", "provider", "account", name="uq_connections_account"),
 )
 
+# Addresses at which others call us, and what their calls become. The secret is a JSON list of those that count.
+inbound_hooks = sa.Table(
+    "inbound_hooks",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("user_id", Id, sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("action", sa.String(100), nullable=False),
+    sa.Column("input", sa.Text, nullable=False),  # a template over the call, as JSON
+    sa.Column("scheme", sa.String(24), nullable=False),
+    sa.Column("secret", sa.LargeBinary, nullable=False),
+    sa.Column("key_version", sa.Integer, nullable=False),
+    sa.Column("replay_window_s", sa.Integer, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("error", sa.Text),  # why the last call that was proven became no job
+    sa.Column("error_at", Instant),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    sa.Index("ix_inbound_hooks_user", "user_id", "id"),  # a user's, newest first
+)
+
 # Sign-ins at a provider that have begun, for a few minutes; who comes back from there names the state.
 oauth_states = sa.Table(
     "oauth_states",

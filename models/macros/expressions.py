@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LONGEST = 2_000
 #: Written into a text, a value may have so many characters; the text as a whole is limited as every input is.
 _EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
-#: What an expression may begin with.
+#: What an expression of a macro may begin with.
 ROOTS = ("input", "steps", "item", "index", "run")
 
 #: Of these only the first part looks things up in the scope; the others, in what that part found.
@@ -43,8 +43,11 @@ def expressions_in(value: JsonValue) -> Iterator[str]:
             yield from expressions_in(one)
 
 
-def check(expression: str) -> frozenset[str]:
+def check(expression: str, roots: tuple[str, ...] = ROOTS) -> frozenset[str]:
     """The names of the steps that an expression reads.
+
+    Args:
+        roots: What it may begin with.
 
     Raises:
         BadInput: It cannot be read, or begins with something that there is not.
@@ -56,9 +59,9 @@ def check(expression: str) -> frozenset[str]:
         if name not in _known_functions():
             raise BadInput(f"${{{{ {expression} }}}}: JMESPath has no function {name!r}.")
     for root in _roots(tree):
-        if root not in ROOTS:
+        if root not in roots:
             raise BadInput(
-                f"${{{{ {expression} }}}}: there is no {root!r}; an expression begins with {_listed(ROOTS)}."
+                f"${{{{ {expression} }}}}: there is no {root!r}; an expression begins with {_listed(roots)}."
             )
     return frozenset(_steps(tree))
 

@@ -21,8 +21,8 @@ from llmcoder.action import ACCOUNT
 from llmcoder.registry import AnyAction, Registry
 
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "3"))
-#: 413, since how large a request may be is a setting and in no schema.
-ACCEPTED = ["2xx", "3xx", "401", "403", "404", "409", "413", "429"]
+#: 409 and 412, since what stands there is in no schema; 413, since how large a request may be is a setting.
+ACCEPTED = ["2xx", "3xx", "401", "403", "404", "409", "412", "413", "429"]
 REFUSED = ["400", "401", "403", "404", "405", "409", "413", "415", "422", "429"]
 #: Each operation that may refuse with 422 what its schema allows, and why the schema cannot say it.
 RULES_BEYOND_THE_SCHEMA = {
@@ -35,6 +35,9 @@ RULES_BEYOND_THE_SCHEMA = {
     "PATCH /config": "which settings there are depends on what is installed",
     "POST /schedules": "what `input` may hold depends on the action, and when it fires on a calendar",
     "PATCH /schedules/{schedule_id}": "likewise",
+    "POST /hooks": "what `input` may hold depends on the action, and its expressions can be read",
+    "PATCH /hooks/{hook_id}": "likewise",
+    "POST /hooks/{hook_id}/secret": "a secret of Standard Webhooks is a key in base64",
     "POST /macros": "steps name actions and earlier steps that are there, in expressions that can be read",
     "PUT /macros/{macro_id}": "likewise",
     "GET /jobs/{job_id}/steps": "`cursor` is a step and an item",

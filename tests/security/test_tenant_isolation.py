@@ -40,7 +40,8 @@ CANARY = "canary-of-user-a"
 
 #: A schedule of A's.
 SCHEDULE = {"name": CANARY, "action": "test.echo", "input": {"text": CANARY}, "every_s": 3600}
-#: A macro of A's.
+#: A hook and a macro of A's.
+HOOK = {"name": CANARY, "action": "test.echo", "input": {"text": CANARY}, "scheme": "hmac"}
 MACRO = {"name": CANARY, "steps": [{"id": "say", "action": "test.echo", "with": {"text": CANARY}}]}
 
 # --- what there is to say about a route, once
@@ -49,6 +50,7 @@ MACRO = {"name": CANARY, "steps": [{"id": "say", "action": "test.echo", "with": 
 PUBLIC = {
     "GET /openapi.json", "GET /docs", "GET /docs/oauth2-redirect", "GET /health/live", "GET /health/ready",
     "GET /metrics", "POST /auth/register", "POST /auth/login", "POST /auth/refresh", "MOUNT /legacy",
+    "POST /hooks/{hook_id}",  # knows its caller by a signature
     "GET /connections/oauth/callback",  # knows its user by the state, which only that user was given
 }  # fmt: skip
 #: For administrators alone; about the installation, and about everybody.
@@ -66,10 +68,11 @@ OWN = {
     "PUT /preferences",
     "POST /schedules",
     "POST /macros",
+    "POST /hooks",
     *CONNECTING,
 }
 #: Lists of the caller's own objects. Collections are known from the registry.
-LISTS = {"GET /jobs", "GET /approvals", "GET /connections", "GET /schedules", "GET /macros"}
+LISTS = {"GET /jobs", "GET /approvals", "GET /connections", "GET /schedules", "GET /macros", "GET /hooks"}
 #: Push; tried at the end of this file.
 PUSH = {"GET /jobs/stream", "WS /ws"}
 
@@ -80,6 +83,7 @@ def recipes() -> dict[str, Callable[[Served, httpx.Client], list[str]]]:
         "/jobs/{job_id}": jobs_in_every_state,
         "/connections/{connection_id}": lambda served, _: [connected(served)],
         "/schedules/{schedule_id}": lambda _, a: [added(a, "/schedules", SCHEDULE)],
+        "/hooks/{hook_id}": lambda _, a: [added(a, "/hooks", HOOK)],
         "/macros/{macro_id}": lambda _, a: [added(a, "/macros", MACRO)],
         "/general/notes/{record_id}": lambda _, a: [added(a, "/general/notes", {"text": CANARY})],
         "/general/todos/{record_id}": lambda _, a: [added(a, "/general/todos", {"title": CANARY})],
@@ -102,6 +106,9 @@ def bodies(job: Mapping[str, Any] | None) -> dict[str, Any]:
         "PATCH /general/todos/{record_id}": {"title": "B was here"},
         "PATCH /email/watches/{record_id}": {"instructions": "B was here"},
         "POST /schedules": {"name": "B's", "action": "test.echo", "every_s": 3600},
+        "POST /hooks": {"name": "B's", "action": "test.echo", "scheme": "hmac"},
+        "PATCH /hooks/{hook_id}": {"name": "B was here"},
+        "POST /hooks/{hook_id}/secret": {},
         "POST /macros": {"name": "B's", "steps": [{"id": "say", "action": "test.echo"}]},
         "PUT /macros/{macro_id}": {"name": "B was here", "steps": [{"id": "say", "action": "test.echo"}]},
         "PATCH /schedules/{schedule_id}": {"name": "B was here"},
@@ -345,7 +352,8 @@ def test_at_its_address_an_object_of_anothers_is_unknown(doors: list[Door], worl
                 sent = bodies(world.client.get(f"/jobs/{one}").json() if "job_id" in door.path else None).get(str(door))
                 foreign = b.request(door.method, same(door, one), json=sent, headers=headers)
                 never = b.request(door.method, same(door, unknown), json=sent, headers=headers)
-                assert foreign.status_code == 404, (str(door), foreign.status_code, foreign.text)
+                refused = 403 if str(door) in PUBLIC else 404
+                assert foreign.status_code == refused, (str(door), foreign.status_code, foreign.text)
                 assert told(foreign, one) == told(never, unknown), str(door)
                 assert CANARY not in foreign.text
                 tried += 1

@@ -1,0 +1,278 @@
+"""Webhooks that come in: every scheme as its provider documents it; forged, old and repeated calls."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from served import Served, serving
+from slack_sdk.signature import SignatureVerifier
+from standardwebhooks import Webhook
+
+from llmcoder.context import User
+from llmcoder.ids import new_id
+from models import vault
+from models.db import Database
+from models.tables import inbound_hooks, jobs
+
+BODY = json.dumps({"repository": {"full_name": "a/b"}, "n": 3}).encode()
+JSON = {"content-type": "application/json"}
+Sign = Callable[[str, bytes, float], Mapping[str, str]]
+
+
+def _hex(secret: str, text: bytes) -> str:
+    return hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
+
+
+def github(secret: str, body: bytes, _now_s: float) -> dict[str, str]:
+    """docs.github.com, "Validating webhook deliveries"."""
+    return {"x-hub-signature-256": f"sha256={_hex(secret, body)}", "x-github-delivery": str(new_id())}
+
+
+def slack(secret: str, body: bytes, now_s: float) -> dict[str, str]:
+    sent_at = str(int(now_s))
+    signature = SignatureVerifier(secret).generate_signature(timestamp=sent_at, body=body)
+    return {"x-slack-request-timestamp": sent_at, "x-slack-signature": signature or ""}
+
+
+def stripe(secret: str, body: bytes, now_s: float) -> dict[str, str]:
+    """docs.stripe.com, "Verify webhook signatures manually"."""
+    sent_at = int(now_s)
+    return {"stripe-signature": f"t={sent_at},v1={'0' * 64},v1={_hex(secret, f'{sent_at}.'.encode() + body)},v0=x"}
+
+
+def standard(secret: str, body: bytes, now_s: float) -> dict[str, str]:
+    """By the reference library."""
+    at, delivery = datetime.fromtimestamp(int(now_s), UTC), f"msg_{new_id()}"
+    signature = Webhook(secret).sign(delivery, at, body.decode())
+    return {"webhook-id": delivery, "webhook-timestamp": str(int(now_s)), "webhook-signature": f"v1,AAAA {signature}"}
+
+
+def plain_hmac(secret: str, body: bytes, _now_s: float) -> dict[str, str]:
+    return {"x-signature-256": _hex(secret, body)}
+
+
+def token(secret: str, _body: bytes, _now_s: float) -> dict[str, str]:
+    return {"x-webhook-token": secret}
+
+
+SCHEMES: dict[str, Sign] = {
+    "github": github, "slack": slack, "stripe": stripe, "standard_webhooks": standard, "hmac": plain_hmac,
+    "token": token,
+}  # fmt: skip
+DATED = ("slack", "stripe", "standard_webhooks")
+SIGNING = [name for name in SCHEMES if name != "token"]
+
+
+@pytest.fixture
+def served(db: Database, redis_url: str, tmp_path: Path) -> Iterator[Served]:
+    with serving(db, redis_url, tmp_path) as served:
+        yield served
+
+
+@pytest.fixture
+def alice(served: Served, user: User) -> Iterator[httpx.Client]:
+    with served.client(user) as client:
+        yield client
+
+
+@pytest.fixture
+def stranger(served: Served) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=served.url, timeout=30) as client:
+        yield client
+
+
+def add(alice: httpx.Client, scheme: str, **wanted: Any) -> dict[str, Any]:
+    given = {"text": "${{ payload.repository.full_name }} ${{ payload.n }}"}
+    answer = alice.post("/hooks", json={"name": "x", "action": "test.echo", "input": given, "scheme": scheme} | wanted)
+    assert answer.status_code == 201, answer.text
+    added: dict[str, Any] = answer.json()
+    return added
+
+
+def call(
+    stranger: httpx.Client, hook: Mapping[str, Any], body: bytes = BODY, *, ago_s: float = 0, **headers: str
+) -> httpx.Response:
+    signed = SCHEMES[hook["scheme"]](hook["secret"], body, time.time() - ago_s)
+    return stranger.post(hook["path"], content=body, headers={**JSON, **signed, **headers})
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_call_that_proves_who_it_is_becomes_a_tainted_job(
+    alice: httpx.Client, stranger: httpx.Client, db: Database, scheme: str
+) -> None:
+    hook = add(alice, scheme)
+    answer = call(stranger, hook)
+    assert answer.status_code == 202, answer.text
+    job = alice.get(f"/jobs/{answer.json()['job_id']}").json()
+    assert (job["action"], job["input"], job["origin"]) == ("test.echo", {"text": "a/b 3"}, "webhook")
+    with db.read() as conn:
+        assert conn.execute(sa.select(jobs.c.tainted)).scalar_one()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_forged_call_is_refused_and_leaves_nothing(
+    alice: httpx.Client, stranger: httpx.Client, db: Database, scheme: str
+) -> None:
+    hook = add(alice, scheme)
+    other = add(alice, scheme)
+    signed = SCHEMES[scheme](hook["secret"], BODY, time.time())
+    forgeries = [
+        stranger.post(hook["path"], content=BODY, headers=JSON),
+        call(stranger, {**hook, "secret": other["secret"]}),
+    ]
+    if scheme in SIGNING:
+        forgeries.append(stranger.post(hook["path"], content=BODY + b" ", headers={**JSON, **signed}))
+        forgeries.append(stranger.post(hook["path"], content=BODY, headers={**JSON, **dict.fromkeys(signed, "x")}))
+    for answer in forgeries:
+        assert (answer.status_code, answer.json()["type"]) == (403, "urn:llmcoder:problem:wrong-signature")
+        assert answer.json()["detail"] == forgeries[0].json()["detail"], "it does not say what was wrong"
+    with db.read() as conn:
+        assert conn.execute(sa.select(sa.func.count()).select_from(jobs)).scalar_one() == 0
+
+
+@pytest.mark.parametrize("scheme", DATED)
+@pytest.mark.parametrize("ago_s", [400, -400], ids=["old", "from the future"])
+def test_a_call_of_another_time_is_refused(
+    alice: httpx.Client, stranger: httpx.Client, scheme: str, ago_s: float
+) -> None:
+    assert call(stranger, add(alice, scheme), ago_s=ago_s).status_code == 403
+    assert call(stranger, add(alice, scheme, replay_window_s=600), ago_s=ago_s).status_code == 202
+
+
+@pytest.mark.parametrize("scheme", SIGNING)
+def test_a_call_that_is_repeated_is_answered_with_the_first_job(
+    alice: httpx.Client, stranger: httpx.Client, scheme: str
+) -> None:
+    hook = add(alice, scheme)
+    signed = SCHEMES[scheme](hook["secret"], BODY, time.time())
+    first, second = (stranger.post(hook["path"], content=BODY, headers={**JSON, **signed}) for _ in range(2))
+    assert (first.json()["repeated"], second.json()["repeated"]) == (False, True)
+    assert first.json()["job_id"] == second.json()["job_id"]
+    assert len(alice.get("/jobs").json()["items"]) == 1
+
+
+def test_a_token_has_nothing_to_tell_calls_apart_but_a_key(alice: httpx.Client, stranger: httpx.Client) -> None:
+    hook = add(alice, "token")
+    ids = {call(stranger, hook).json()["job_id"] for _ in range(2)}
+    assert len(ids) == 2
+    keyed = [call(stranger, hook, **{"idempotency-key": "k1"}).json() for _ in range(2)]
+    assert keyed[0]["job_id"] == keyed[1]["job_id"] and keyed[1]["repeated"]
+    bearer = {"authorization": f"Bearer {hook['secret']}"}
+    assert stranger.post(hook["path"], content=BODY, headers=JSON | bearer).status_code == 202
+
+
+def test_stripe_s_retry_of_an_event_is_the_same_call(alice: httpx.Client, stranger: httpx.Client) -> None:
+    hook, body = add(alice, "stripe", input={"text": "${{ payload.type }}"}), b'{"id": "evt_1", "type": "charge"}'
+    first, second = call(stranger, hook, body), call(stranger, hook, body, ago_s=60)
+    assert first.json()["job_id"] == second.json()["job_id"]
+
+
+def test_slack_asks_whether_the_address_is_ours(alice: httpx.Client, stranger: httpx.Client) -> None:
+    hook = add(alice, "slack")
+    answer = call(stranger, hook, b'{"type": "url_verification", "challenge": "3eZbrw1a"}')
+    assert (answer.status_code, answer.text) == (200, "3eZbrw1a")
+    assert alice.get("/jobs").json()["items"] == []
+
+
+def test_a_write_that_a_stranger_wants_waits_for_a_person(alice: httpx.Client, stranger: httpx.Client) -> None:
+    alice.put("/preferences", json={"policies": {"*": "allow"}})
+    hook = add(alice, "hmac", action="test.post", input={"to": "ann", "text": "${{ payload.n }} pages"})
+    answer = call(stranger, hook).json()
+    job = alice.get(f"/jobs/{answer['job_id']}").json()
+    assert (job["state"], job["reason"]) == ("waiting", "approval")
+
+
+def test_a_form_and_headers_can_be_read_too(alice: httpx.Client, stranger: httpx.Client) -> None:
+    hook = add(alice, "token", input={"text": '${{ payload.command }} by ${{ headers."user-agent" }}'})
+    body = urlencode({"command": "/run it"}).encode()
+    kind = {"content-type": "application/x-www-form-urlencoded", "user-agent": "robot"}
+    job_id = call(stranger, hook, body, **kind).json()["job_id"]
+    assert alice.get(f"/jobs/{job_id}").json()["input"] == {"text": "/run it by robot"}
+
+
+def test_its_secret_is_shown_once_and_renewed_with_an_overlap(alice: httpx.Client, stranger: httpx.Client) -> None:
+    hook = add(alice, "standard_webhooks")
+    assert hook["secret"].startswith("whsec_")
+    address = f"/hooks/{hook['id']}"
+    assert "secret" not in alice.get(address).json()
+    renewed = alice.post(f"{address}/secret", json={"overlap_s": 3600}).json()
+    assert renewed["secret"] != hook["secret"]
+    assert call(stranger, hook).status_code == call(stranger, renewed).status_code == 202
+    last = alice.post(f"{address}/secret", json={"overlap_s": 0}).json()
+    assert [call(stranger, one).status_code for one in (hook, renewed, last)] == [403, 403, 202]
+
+
+def test_a_secret_that_the_sender_has_is_taken(alice: httpx.Client, stranger: httpx.Client) -> None:
+    hook = add(alice, "github", secret="chosen by GitHub's user")
+    assert hook["secret"] == "chosen by GitHub's user"
+    assert call(stranger, hook).status_code == 202
+    bad = {"name": "x", "action": "test.echo", "scheme": "standard_webhooks", "secret": "no base 64!"}
+    assert alice.post("/hooks", json=bad).status_code == 422
+
+
+def test_a_hook_that_is_off_or_gone_is_no_address(alice: httpx.Client, stranger: httpx.Client) -> None:
+    hook = add(alice, "hmac")
+    assert alice.patch(f"/hooks/{hook['id']}", json={"enabled": False}).status_code == 200
+    off = call(stranger, hook)
+    assert alice.delete(f"/hooks/{hook['id']}").status_code == 204
+    gone = call(stranger, hook)
+    forged = stranger.post(add(alice, "hmac")["path"], content=BODY)
+    assert {(answer.status_code, answer.json()["detail"]) for answer in (off, gone, forged)} == {
+        (403, forged.json()["detail"])
+    }
+
+
+def test_why_a_call_became_no_job_is_shown_to_its_owner(alice: httpx.Client, stranger: httpx.Client) -> None:
+    hook = add(alice, "hmac", input={"text": "${{ payload.n }}"})  # a number, where a text is wanted
+    address = f"/hooks/{hook['id']}"
+    assert call(stranger, hook).status_code == 422
+    assert "text" in alice.get(address).json()["error"]
+    alice.patch(address, json={"input": {"text": "no. ${{ payload.n }}"}})
+    assert call(stranger, hook).status_code == 202
+    assert alice.get(address).json()["error"] is None
+    broken = call(stranger, hook, b"{not json")
+    assert broken.status_code == 422 and "content type" in alice.get(address).json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [
+        ({"input": {"txt": "x"}}, "test.echo takes no 'txt'"),
+        ({"input": {"text": "${{ steps.a }}"}}, "begins with payload or headers"),
+        ({"action": "test.ecko"}, "test.ecko"),
+        ({"scheme": "rot13"}, "scheme"),
+        ({"input": {"text": "x" * 70_000}}, "at most 65536"),
+    ],
+    ids=["field", "root", "action", "scheme", "large"],
+)
+def test_what_makes_no_sense_is_refused(alice: httpx.Client, wanted: dict[str, Any], why: str) -> None:
+    answer = alice.post("/hooks", json={"name": "x", "action": "test.echo", "scheme": "hmac"} | wanted)
+    assert answer.status_code in (404, 422) and why in answer.text
+
+
+def test_a_huge_call_is_refused_unread(alice: httpx.Client, stranger: httpx.Client) -> None:
+    assert call(stranger, add(alice, "hmac"), b"x" * 1_100_000).status_code == 413
+
+
+def test_secrets_are_sealed_and_rotated_with_the_keys(
+    alice: httpx.Client, stranger: httpx.Client, db: Database
+) -> None:
+    hook = add(alice, "hmac")
+    with db.read() as conn:
+        before = conn.execute(sa.select(inbound_hooks.c.secret)).scalar_one()
+    assert hook["secret"].encode() not in before
+    vault.rotate(db)
+    with db.read() as conn:
+        assert conn.execute(sa.select(inbound_hooks.c.secret)).scalar_one() != before
+    assert call(stranger, hook).status_code == 202
