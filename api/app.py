@@ -28,6 +28,7 @@ from api import (
     preferences,
     problems,
     schedules,
+    webhooks,
 )
 from api.auth import routes as auth
 from api.edge import Cors, Limited, Methods, Observed
@@ -93,6 +94,7 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
         macros.runs,
         inbound.router,
         inbound.door,
+        webhooks.router,
         connections.router,
         catalogue.router,
         auth.router,

@@ -81,6 +81,10 @@ class Event(StrEnum):
     HOOK_ADDED = "hook.added"  # an address at which others may call
     HOOK_CHANGED = "hook.changed"  # its secret too
     HOOK_REMOVED = "hook.removed"
+    WEBHOOK_ADDED = "webhook.added"  # an address at which we call
+    WEBHOOK_CHANGED = "webhook.changed"
+    WEBHOOK_DISABLED = "webhook.disabled"  # by us, since it failed for long
+    WEBHOOK_REMOVED = "webhook.removed"
     RETENTION_PRUNED = "retention.pruned"
     BACKUP_MADE = "backup.made"
     BACKUP_RESTORED = "backup.restored"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,9 +10,9 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from models import vault
+from models import signing
+from models.signing import Secret
 from models.tables import inbound_hooks
-from models.vault import Sealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +38,13 @@ class InboundHook:
     updated_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """One by which callers may sign.
-
-    Attributes:
-        until: When it stops counting, since another has taken its place; None for the newest.
-    """
-
-    text: str
-    until: datetime | None = None
-
-
 COLUMNS = tuple(inbound_hooks.c[name] for name in InboundHook.__slots__)
 
 
 def add(conn: sa.Connection, new: InboundHook, secret: Secret, now: datetime) -> None:
     values = {name: getattr(new, name) for name in InboundHook.__slots__}
-    conn.execute(sa.insert(inbound_hooks).values(**values, **_sealed(conn, new.id, new.user_id, [secret], now)))
+    kept = signing.sealed(conn, [secret], (new.id, new.user_id), now)
+    conn.execute(sa.insert(inbound_hooks).values(**values, **kept))
 
 
 def listed(conn: sa.Connection, user_id: UUID, before: UUID | None, limit: int) -> list[InboundHook]:
@@ -74,26 +62,25 @@ def get(conn: sa.Connection, user_id: UUID, hook_id: UUID, *, locked: bool = Fal
     return None if row is None else InboundHook(*row)
 
 
-def called(conn: sa.Connection, hook_id: UUID, now: datetime) -> tuple[InboundHook, list[str]] | None:
+def called(conn: sa.Connection, hook_id: UUID, now: datetime) -> tuple[InboundHook, tuple[str, ...]] | None:
     """The hook that somebody calls, with the secrets that count now; None where there is none that is enabled."""
     query = sa.select(*COLUMNS).where(inbound_hooks.c.id == hook_id, inbound_hooks.c.enabled.is_(True))
     row = conn.execute(query).first()
     if row is None:
         return None
     hook = InboundHook(*row)
-    return hook, [one.text for one in secrets_of(conn, hook) if one.until is None or one.until > now]
+    return hook, signing.counting(secrets_of(conn, hook), now)
 
 
 def secrets_of(conn: sa.Connection, hook: InboundHook) -> list[Secret]:
     """The newest first."""
     query = sa.select(inbound_hooks.c.key_version, inbound_hooks.c.secret).where(inbound_hooks.c.id == hook.id)
     row = conn.execute(query).one()
-    found = json.loads(vault.open_(conn, Sealed(row.key_version, row.secret), (hook.id, hook.user_id)))
-    return [Secret(one["text"], _instant(one["until"])) for one in found]
+    return signing.opened(conn, row, (hook.id, hook.user_id))
 
 
 def set_secrets(conn: sa.Connection, hook: InboundHook, secrets: Sequence[Secret], now: datetime) -> None:
-    change(conn, hook.id, _sealed(conn, hook.id, hook.user_id, secrets, now))
+    change(conn, hook.id, signing.sealed(conn, secrets, (hook.id, hook.user_id), now))
 
 
 def change(conn: sa.Connection, hook_id: UUID, values: Mapping[str, Any]) -> None:
@@ -108,15 +95,3 @@ def count(conn: sa.Connection, user_id: UUID) -> int:
     query = sa.select(sa.func.count()).select_from(inbound_hooks).where(inbound_hooks.c.user_id == user_id)
     found: int = conn.execute(query).scalar_one()
     return found
-
-
-def _sealed(
-    conn: sa.Connection, hook_id: UUID, user_id: UUID, secrets: Sequence[Secret], now: datetime
-) -> dict[str, object]:
-    said = [{"text": one.text, "until": one.until.isoformat() if one.until else None} for one in secrets]
-    sealed = vault.seal(conn, json.dumps(said).encode(), (hook_id, user_id), now)
-    return {"secret": sealed.box, "key_version": sealed.version}
-
-
-def _instant(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)

@@ -31,7 +31,7 @@ from llmcoder.errors import NeedsReconnect, Transient
 from llmcoder.keyfile import KEY_BYTES
 from llmcoder.settings import EngineSettings
 from models.db import TRANSIENT_ERRORS, Database
-from models.tables import connections, inbound_hooks, key_fingerprints, oauth_states
+from models.tables import connections, inbound_hooks, key_fingerprints, oauth_states, webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -362,6 +362,7 @@ ABOUT: Mapping[sa.Table, tuple[str, ...]] = {
     connections: ("id", "user_id", "provider"),
     oauth_states: ("state_hash", "user_id", "provider"),
     inbound_hooks: ("id", "user_id"),
+    webhooks: ("id", "user_id"),
 }
 
 

@@ -22,12 +22,15 @@ from schedules.dispatcher import Dispatcher
 from schedules.firing import Firing
 from schedules.retention import Retention
 from schedules.triggers import Asking
+from schedules.webhooks import Sending
 from workers.bell import connect_bell
 from workers.macros import Macros
 from workers.outbox import Outbox
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.base import BaseScheduler
+
+    from llmcoder.net import GuardedClient
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +43,8 @@ RELEASE_EVERY_S = 5.0
 FIRE_EVERY_S = 0.5
 FOLLOW_EVERY_S = 0.5
 ADVANCE_EVERY_S = 0.25
+MAKE_MESSAGES_EVERY_S = 1.0
+SEND_EVERY_S = 0.5
 PRUNE_EVERY_S = 600.0
 LOOK_AT_CLOCK_EVERY_S = 1.0
 
@@ -59,6 +64,7 @@ def main() -> None:
     dispatcher = Dispatcher(db, connect_bell(settings.broker_url), outbox, settings)
     firing = Firing(db, outbox, registry())
     macros = Macros(db, outbox, registry())
+    sending = Sending(db, outbox, lambda: guarded(config().get(EngineSettings)))
     clock = BackgroundScheduler(
         executors={"default": ThreadPoolExecutor(4)},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -73,6 +79,8 @@ def main() -> None:
         (firing.fire, FIRE_EVERY_S),
         (firing.follow, FOLLOW_EVERY_S),
         (macros.advance, ADVANCE_EVERY_S),
+        (sending.make_messages, MAKE_MESSAGES_EVERY_S),
+        (sending.send, SEND_EVERY_S),
         (retention.prune, PRUNE_EVERY_S),
         (dispatcher.count, COUNT_EVERY_S),
     ):
@@ -83,10 +91,18 @@ def main() -> None:
     clock.start()
     _wait_for_the_end(clock)
     clock.shutdown(wait=True)
+    sending.close()
     steady(dispatcher.count)()
     dispatcher.close()
     outbox.close()
     db.close()
+
+
+def guarded(settings: EngineSettings) -> GuardedClient:
+    """For addresses that users name."""
+    from llmcoder.net import GuardedClient
+
+    return GuardedClient(allow=settings.fetch_allow)
 
 
 def steady(duty: Callable[[], int]) -> Callable[[], None]:

@@ -12,7 +12,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from llmcoder.settings import EngineSettings
-from models import audit, retention, schedules, users
+from models import audit, retention, schedules, users, webhooks
 from models.db import Database
 from models.machine import State
 
@@ -46,6 +46,7 @@ class Retention:
         self._step_by_step(retention.shrink)
         longest = self._db.now() - timedelta(days=max(settings.retention_days.values()))
         self._step_by_step(lambda conn: schedules.prune(conn, longest, BATCH))
+        self._step_by_step(lambda conn: webhooks.prune(conn, longest, BATCH))
         return sum(gone.values())
 
     def _write_down(self, gone: Mapping[str, int]) -> None:

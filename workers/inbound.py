@@ -21,10 +21,11 @@ from llmcoder.signatures import Forged, Scheme, key_of, new_secret, verify
 from models import audit, inbound
 from models.approvals import Origin
 from models.audit import Entry, Event
-from models.inbound import InboundHook, Secret
+from models.inbound import InboundHook
 from models.jobs import NewJob
 from models.macros import expressions
 from models.schedules import ChangedMeanwhile
+from models.signing import Secret, renewed
 from workers.admission import Wish, admit
 from workers.scheduling import TooMany
 
@@ -112,8 +113,7 @@ def renew_secret(
     found = find(conn, user_id, hook_id, locked=True)
     text = _secret(Scheme(found.scheme), secret)
     until = now + timedelta(seconds=overlap_s)
-    before = inbound.secrets_of(conn, found)[0]
-    inbound.set_secrets(conn, found, [Secret(text), replace(before, until=until)], now)
+    inbound.set_secrets(conn, found, renewed(inbound.secrets_of(conn, found), text, until), now)
     return _keep(conn, found, {}, now), text
 
 

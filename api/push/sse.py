@@ -27,7 +27,7 @@ _EVENT = {
     "type": "object",
     "required": ["event", "data"],
     "properties": {
-        "event": {"type": "string", "enum": ["job", "live", "progress", "token", "log", "connection"]},
+        "event": {"type": "string", "enum": ["job", "live", "progress", "token", "log", "connection", "webhook"]},
         "id": {"type": "string", "description": "The revision: `since` or `Last-Event-ID` of whoever comes back."},
         "data": {"type": "string", "description": "The message as JSON, as a WebSocket gets it."},
     },

@@ -40,7 +40,8 @@ CANARY = "canary-of-user-a"
 
 #: A schedule of A's.
 SCHEDULE = {"name": CANARY, "action": "test.echo", "input": {"text": CANARY}, "every_s": 3600}
-#: A hook and a macro of A's.
+#: A webhook, a hook and a macro of A's.
+WEBHOOK = {"name": CANARY, "url": "http://127.0.0.1:9/", "enabled": False}
 HOOK = {"name": CANARY, "action": "test.echo", "input": {"text": CANARY}, "scheme": "hmac"}
 MACRO = {"name": CANARY, "steps": [{"id": "say", "action": "test.echo", "with": {"text": CANARY}}]}
 
@@ -69,10 +70,19 @@ OWN = {
     "POST /schedules",
     "POST /macros",
     "POST /hooks",
+    "POST /webhooks",
     *CONNECTING,
 }
 #: Lists of the caller's own objects. Collections are known from the registry.
-LISTS = {"GET /jobs", "GET /approvals", "GET /connections", "GET /schedules", "GET /macros", "GET /hooks"}
+LISTS = {
+    "GET /jobs",
+    "GET /approvals",
+    "GET /connections",
+    "GET /schedules",
+    "GET /macros",
+    "GET /hooks",
+    "GET /webhooks",
+}
 #: Push; tried at the end of this file.
 PUSH = {"GET /jobs/stream", "WS /ws"}
 
@@ -84,6 +94,7 @@ def recipes() -> dict[str, Callable[[Served, httpx.Client], list[str]]]:
         "/connections/{connection_id}": lambda served, _: [connected(served)],
         "/schedules/{schedule_id}": lambda _, a: [added(a, "/schedules", SCHEDULE)],
         "/hooks/{hook_id}": lambda _, a: [added(a, "/hooks", HOOK)],
+        "/webhooks/{webhook_id}": lambda _, a: [added(a, "/webhooks", WEBHOOK)],
         "/macros/{macro_id}": lambda _, a: [added(a, "/macros", MACRO)],
         "/general/notes/{record_id}": lambda _, a: [added(a, "/general/notes", {"text": CANARY})],
         "/general/todos/{record_id}": lambda _, a: [added(a, "/general/todos", {"title": CANARY})],
@@ -109,6 +120,9 @@ def bodies(job: Mapping[str, Any] | None) -> dict[str, Any]:
         "POST /hooks": {"name": "B's", "action": "test.echo", "scheme": "hmac"},
         "PATCH /hooks/{hook_id}": {"name": "B was here"},
         "POST /hooks/{hook_id}/secret": {},
+        "POST /webhooks": {"name": "B's", "url": "http://127.0.0.1:9/"},
+        "PATCH /webhooks/{webhook_id}": {"name": "B was here"},
+        "POST /webhooks/{webhook_id}/secret": {},
         "POST /macros": {"name": "B's", "steps": [{"id": "say", "action": "test.echo"}]},
         "PUT /macros/{macro_id}": {"name": "B was here", "steps": [{"id": "say", "action": "test.echo"}]},
         "PATCH /schedules/{schedule_id}": {"name": "B was here"},

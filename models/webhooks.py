@@ -1,0 +1,335 @@
+"""Webhooks that go out: where their users want to hear of their jobs, and each message that is sent there.
+
+Messages are made from the user's revisions: each webhook knows up to which it has come, so no change is passed over,
+whoever was down meanwhile. A message is taken for a while by moving its `due_at`; who dies with it lets it come again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from llmcoder.ids import new_id
+from models import batch, signing
+from models.jobs import Job, changed_since, revision
+from models.machine import Reason, State
+from models.signing import Secret
+from models.tables import revisions, webhook_deliveries, webhooks
+
+#: What may be heard of; `job.waiting` is a job that waits for a person.
+EVENTS = ("job.succeeded", "job.failed", "job.cancelled", "job.uncertain", "job.waiting")
+TEST = "webhook.test"
+LARGEST_RESULT_BYTES = 256 * 1024
+PENDING, DELIVERED, FAILED = "pending", "delivered", "failed"
+#: What a person can end.
+_FOR_A_PERSON = (Reason.APPROVAL, Reason.RECONNECT)
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """One address. `events` is JSON text.
+
+    Attributes:
+        actions: Whose jobs: a name, `domain.*` or `*`.
+        rev: Changes up to it have become messages.
+        failures: One after the other, since `failing_since`.
+    """
+
+    id: UUID
+    user_id: UUID
+    name: str
+    url: str
+    events: str
+    actions: str
+    with_result: bool
+    enabled: bool
+    note: str | None
+    rev: int
+    failures: int
+    failing_since: datetime | None
+    resting_until: datetime | None
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+    def wants(self, event: str, action: str) -> bool:
+        pattern = self.actions
+        fits = pattern in ("*", action) or (pattern.endswith(".*") and action.startswith(pattern[:-1]))
+        return fits and event in json.loads(self.events)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message."""
+
+    id: UUID
+    webhook_id: UUID
+    event: str
+    job_id: UUID | None
+    state: str
+    tries: int
+    due_at: datetime
+    status: int | None
+    error: str | None
+    created_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A message that somebody sends now.
+
+    Attributes:
+        secrets: Those that sign it.
+        created_at: Of the message.
+    """
+
+    id: UUID
+    webhook: Webhook
+    payload: str
+    tries: int
+    secrets: tuple[str, ...]
+    created_at: datetime
+
+
+COLUMNS = tuple(webhooks.c[name] for name in Webhook.__slots__)
+_DELIVERY = tuple(webhook_deliveries.c[name] for name in Delivery.__slots__)
+
+
+# --- a user's own
+
+
+def add(conn: sa.Connection, new: Webhook, secret: Secret, now: datetime) -> None:
+    values = {name: getattr(new, name) for name in Webhook.__slots__}
+    kept = signing.sealed(conn, [secret], (new.id, new.user_id), now)
+    conn.execute(sa.insert(webhooks).values(**values, **kept))
+
+
+def listed(conn: sa.Connection, user_id: UUID, before: UUID | None, limit: int) -> list[Webhook]:
+    """The user's, the newest first."""
+    query = sa.select(*COLUMNS).where(webhooks.c.user_id == user_id)
+    if before is not None:
+        query = query.where(webhooks.c.id < before)
+    return [Webhook(*row) for row in conn.execute(query.order_by(webhooks.c.id.desc()).limit(limit))]
+
+
+def get(conn: sa.Connection, user_id: UUID, webhook_id: UUID, *, locked: bool = False) -> Webhook | None:
+    """The user's; None also when it is somebody else's."""
+    query = sa.select(*COLUMNS).where(webhooks.c.id == webhook_id, webhooks.c.user_id == user_id)
+    row = conn.execute(query.with_for_update() if locked else query).first()
+    return None if row is None else Webhook(*row)
+
+
+def change(conn: sa.Connection, webhook_id: UUID, values: Mapping[str, Any]) -> None:
+    conn.execute(sa.update(webhooks).where(webhooks.c.id == webhook_id).values(values))
+
+
+def remove(conn: sa.Connection, webhook_id: UUID) -> None:
+    """With its messages."""
+    conn.execute(sa.delete(webhooks).where(webhooks.c.id == webhook_id))
+
+
+def count(conn: sa.Connection, user_id: UUID) -> int:
+    found: int = conn.execute(
+        sa.select(sa.func.count()).select_from(webhooks).where(webhooks.c.user_id == user_id)
+    ).scalar_one()
+    return found
+
+
+def secrets_of(conn: sa.Connection, webhook: Webhook) -> list[Secret]:
+    """The newest first."""
+    query = sa.select(webhooks.c.key_version, webhooks.c.secret).where(webhooks.c.id == webhook.id)
+    row = conn.execute(query).one()
+    return signing.opened(conn, row, (webhook.id, webhook.user_id))
+
+
+def set_secrets(conn: sa.Connection, webhook: Webhook, secrets: Sequence[Secret], now: datetime) -> None:
+    change(conn, webhook.id, signing.sealed(conn, secrets, (webhook.id, webhook.user_id), now))
+
+
+# --- making messages
+
+
+def any_behind(conn: sa.Connection, _now: datetime) -> bool:
+    return conn.execute(_behind(1)).first() is not None
+
+
+def _behind(limit: int) -> sa.Select[UUID]:
+    """Webhooks whose users' jobs have changed since they looked."""
+    newer = revisions.c.rev > webhooks.c.rev
+    joined = webhooks.join(revisions, revisions.c.user_id == webhooks.c.user_id)
+    return sa.select(webhooks.c.id).select_from(joined).where(webhooks.c.enabled.is_(True), newer).limit(limit)
+
+
+def make_messages(conn: sa.Connection, now: datetime, webhooks_at_once: int, changes_at_once: int) -> int:
+    """Make messages of what has changed; returns how many webhooks were looked at."""
+    ids = list(conn.execute(_behind(webhooks_at_once)).scalars())
+    query = sa.select(*COLUMNS).where(webhooks.c.id.in_(ids)).order_by(webhooks.c.id)
+    found = [Webhook(*row) for row in conn.execute(query.with_for_update(skip_locked=True))]
+    for webhook in found:
+        changed = changed_since(conn, webhook.user_id, webhook.rev, changes_at_once)
+        new = [(event, job) for job in changed if (event := event_of(job)) and webhook.wants(event, job.action)]
+        if new:
+            rows = [_message(webhook, event, job, now) for event, job in new]
+            batch.insert_new(conn, webhook_deliveries, rows)
+        rev = changed[-1].rev if changed else revision(conn, webhook.user_id)
+        change(conn, webhook.id, {"rev": rev})
+    return len(found)
+
+
+def event_of(job: Job) -> str | None:
+    """What a job's present state is called; None where nobody hears of it."""
+    if job.state == State.WAITING and job.reason not in _FOR_A_PERSON:
+        return None
+    name = f"job.{job.state}"
+    return name if name in EVENTS else None
+
+
+def _message(webhook: Webhook, event: str, job: Job, now: datetime) -> dict[str, Any]:
+    return _row(webhook, event, job.id, job.attempt, _payload(webhook, event, job, now), now)
+
+
+def _row(
+    webhook: Webhook, event: str, job_id: UUID | None, attempt: int, payload: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:
+    return {
+        "id": new_id(), "webhook_id": webhook.id, "event": event, "job_id": job_id, "attempt": attempt,
+        "payload": json.dumps(payload), "state": PENDING, "tries": 0, "due_at": now, "created_at": now,
+    }  # fmt: skip
+
+
+def _payload(webhook: Webhook, event: str, job: Job, now: datetime) -> dict[str, Any]:
+    """As Standard Webhooks recommends: what happened, when, and to what."""
+    data: dict[str, Any] = {
+        "id": str(job.id), "action": job.action, "state": job.state, "reason": job.reason, "origin": job.origin,
+        "attempt": job.attempt, "error": json.loads(job.error) if job.error else None, "note": job.note,
+        "created_at": _written(job.created_at), "finished_at": _written(job.finished_at),
+        "schedule_id": _written(job.schedule_id), "parent_id": _written(job.parent_id),
+    }  # fmt: skip
+    if webhook.with_result and job.result is not None:
+        large = len(job.result) > LARGEST_RESULT_BYTES
+        data |= {"result": None, "result_left_out": True} if large else {"result": json.loads(job.result)}
+    return {"type": event, "timestamp": _written(job.finished_at or now), "data": data}
+
+
+def add_test(conn: sa.Connection, webhook: Webhook, now: datetime) -> UUID:
+    """A message that says nothing."""
+    data = {"webhook_id": str(webhook.id), "name": webhook.name}
+    row = _row(webhook, TEST, None, 0, {"type": TEST, "timestamp": _written(now), "data": data}, now)
+    conn.execute(sa.insert(webhook_deliveries).values(row))
+    message_id: UUID = row["id"]
+    return message_id
+
+
+def _written(value: Any) -> str | None:
+    return None if value is None else value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+# --- sending them
+
+
+def any_to_send(conn: sa.Connection, now: datetime) -> bool:
+    return conn.execute(_sendable(now, 1)).first() is not None
+
+
+def _sendable(now: datetime, limit: int) -> sa.Select[UUID]:
+    """Webhooks that may be called and have a message that is due; the longest without a call first."""
+    due = _due(now).where(webhook_deliveries.c.webhook_id == webhooks.c.id)
+    rested = sa.or_(webhooks.c.resting_until.is_(None), webhooks.c.resting_until <= now)
+    query = sa.select(webhooks.c.id).where(webhooks.c.enabled.is_(True), rested, sa.exists(due))
+    return query.order_by(webhooks.c.id).limit(limit)
+
+
+def _due(now: datetime) -> sa.Select[UUID]:
+    own = webhook_deliveries.c
+    return sa.select(own.id).where(own.state == sa.literal_column("'pending'"), own.due_at <= now)
+
+
+def take(
+    conn: sa.Connection, now: datetime, busy: Mapping[UUID, int], each: int, limit: int, for_s: float
+) -> list[Taken]:
+    """Take messages to send, up to so many of each webhook at a time.
+
+    Args:
+        busy: By webhook: how many of its messages the caller has under way.
+        for_s: How long they are the caller's; then they are due again.
+    """
+    taken: list[Taken] = []
+    for webhook_id in list(conn.execute(_sendable(now, limit + len(busy))).scalars()):
+        room = min(each - busy.get(webhook_id, 0), limit - len(taken))
+        if room > 0:
+            taken += take_of(conn, webhook_id, now, room, for_s)
+    return taken
+
+
+def take_of(conn: sa.Connection, webhook_id: UUID, now: datetime, room: int, for_s: float) -> list[Taken]:
+    """Of one webhook; nothing where it is disabled, or gone. See `take`."""
+    enabled = sa.and_(webhooks.c.id == webhook_id, webhooks.c.enabled.is_(True))
+    row = conn.execute(sa.select(*COLUMNS).where(enabled)).first()
+    if row is None:
+        return []
+    webhook, own = Webhook(*row), webhook_deliveries.c
+    query = sa.select(own.id, own.payload, own.tries, own.created_at).where(
+        own.webhook_id == webhook_id, own.state == sa.literal_column("'pending'"), own.due_at <= now
+    )
+    if webhook.failures:
+        room = 1  # one finds out whether it works again
+    rows = conn.execute(query.order_by(own.due_at, own.id).limit(room).with_for_update(skip_locked=True)).all()
+    if not rows:
+        return []
+    until = now + timedelta(seconds=for_s)
+    ids = [one.id for one in rows]
+    conn.execute(sa.update(webhook_deliveries).where(own.id.in_(ids)).values(due_at=until, tries=own.tries + 1))
+    secrets = signing.counting(secrets_of(conn, webhook), now)
+    return [Taken(one.id, webhook, one.payload, one.tries + 1, secrets, one.created_at) for one in rows]
+
+
+def end(
+    conn: sa.Connection, taken: Taken, state: str, status: int | None, error: str | None, due_at: datetime | None,
+    now: datetime,
+) -> None:  # fmt: skip
+    """Write down how a try went, if nobody else has it by now.
+
+    Args:
+        due_at: When the next one is, of one that stays pending.
+    """
+    values: dict[str, Any] = {"state": state, "status": status, "error": error}
+    values |= {"ended_at": now} if due_at is None else {"due_at": due_at}
+    own = webhook_deliveries.c
+    mine = sa.and_(own.id == taken.id, own.state == PENDING, own.tries == taken.tries)
+    conn.execute(sa.update(webhook_deliveries).where(mine).values(values))
+
+
+def messages(
+    conn: sa.Connection, webhook_id: UUID, state: str | None, before: UUID | None, limit: int
+) -> list[Delivery]:
+    """Of one webhook, the newest first."""
+    own = webhook_deliveries.c
+    query = sa.select(*_DELIVERY).where(own.webhook_id == webhook_id)
+    if state is not None:
+        query = query.where(own.state == state)
+    if before is not None:
+        query = query.where(own.id < before)
+    return [Delivery(*row) for row in conn.execute(query.order_by(own.id.desc()).limit(limit))]
+
+
+def send_again(conn: sa.Connection, webhook_id: UUID, message_id: UUID, now: datetime) -> Delivery | None:
+    """Have a message sent once more, whatever became of it; None where there is none."""
+    own = webhook_deliveries.c
+    which = sa.and_(own.id == message_id, own.webhook_id == webhook_id)
+    values = {"state": PENDING, "due_at": now, "ended_at": None, "error": None}
+    row = conn.execute(sa.update(webhook_deliveries).where(which).values(values).returning(*_DELIVERY)).first()
+    return None if row is None else Delivery(*row)
+
+
+def prune(conn: sa.Connection, before: datetime, limit: int) -> int:
+    """Forget messages that ended before; returns how many."""
+    own = webhook_deliveries.c
+    old = sa.select(own.id).where(own.ended_at < before).order_by(own.ended_at).limit(limit)
+    return conn.execute(sa.delete(webhook_deliveries).where(own.id.in_(old))).rowcount

@@ -1,0 +1,381 @@
+"""Webhooks that go out: signed, at least once under one id, tried again, given up with a word; nothing is left out."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from engine_kit import Engine, accept, engine_on, eventually, job_of, move, take
+from served import Served, serving
+from standardwebhooks import Webhook as Reference
+
+from llmcoder.config import Config, use
+from llmcoder.context import User
+from llmcoder.net import GuardedClient
+from llmcoder.registry import Registry, discover
+from models.db import Database
+from models.machine import State
+from models.tables import webhook_deliveries
+from models.tables import webhooks as table
+from schedules.webhooks import WAITS_S, Sending
+from workers import webhooks as rules
+from workers.outbox import Outbox
+
+
+@dataclass
+class Receiver:
+    """What calls came in, and what it answers: a status, or `hang`."""
+
+    url: str = ""
+    calls: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    answer: Callable[[int], int] = lambda _number: 200
+    headers: dict[str, str] = field(default_factory=dict)
+    go_on: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def ids(self) -> list[str]:
+        with self.lock:
+            return [headers["webhook-id"] for headers, _ in self.calls]
+
+    def bodies(self) -> list[dict[str, Any]]:
+        with self.lock:
+            return [json.loads(body) for _, body in self.calls]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            with made.lock:
+                made.calls.append(({name.lower(): value for name, value in self.headers.items()}, body))
+                number = len(made.calls)
+            status = made.answer(number)
+            if status == 0:
+                made.go_on.wait(30)
+            self.send_response(status or 200)
+            for name, value in made.headers.items():
+                self.send_header(name, value)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_said: Any) -> None:
+            """Say nothing."""
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_about: Any) -> None:
+            """A sender that is killed breaks off; that is what is tried here."""
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        made.url = f"http://127.0.0.1:{server.server_address[1]}/in"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield made
+        made.go_on.set()
+        server.shutdown()
+
+
+@pytest.fixture
+def served(db: Database, redis_url: str, tmp_path: Path) -> Iterator[Served]:
+    with serving(db, redis_url, tmp_path) as served:
+        yield served
+
+
+@pytest.fixture
+def alice(served: Served, user: User) -> Iterator[httpx.Client]:
+    with served.client(user) as client:
+        yield client
+
+
+class Clock:
+    """The database's clock, moved on by tests."""
+
+    def __init__(self, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ahead, real = timedelta(), db.now
+        monkeypatch.setattr(db, "now", lambda: real() + self.ahead)
+
+
+@pytest.fixture
+def clock(db: Database, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(db, monkeypatch)
+
+
+@dataclass
+class Sender:
+    """The duties of the scheduler, called by the test."""
+
+    sending: Sending
+
+    def tick(self) -> None:
+        """Make messages, send what is due, and wait for the answers."""
+        self.sending.make_messages()
+        while self.sending.send():
+            self.wait()
+
+    def wait(self) -> None:
+        eventually(lambda: not self.sending._busy, what="the end of what is under way")
+
+
+@pytest.fixture
+def sender(db: Database, redis_url: str, configured: Config, clock: Clock) -> Iterator[Sender]:
+    outbox = Outbox(redis_url, redis_url, window=100)
+    outbox.start()
+    sending = Sending(db, outbox, lambda: GuardedClient(allow=("127.0.0.1",)))
+    yield Sender(sending)
+    sending.close()
+    outbox.close()
+
+
+def add(client: httpx.Client, receiver: Receiver, **wanted: Any) -> dict[str, Any]:
+    answer = client.post("/webhooks", json={"name": "x", "url": receiver.url} | wanted)
+    assert answer.status_code == 201, answer.text
+    added: dict[str, Any] = answer.json()
+    return added
+
+
+def done_job(db: Database, user: User, action: str = "test.echo") -> str:
+    job = accept(db, [job_of(user, action=action)])[0].job
+    take(db, job.id)
+    move(db, job.id, State.SUCCEEDED, values={"result": '{"text":"hello"}'})
+    return str(job.id)
+
+
+def deliveries(client: httpx.Client, webhook: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = client.get(f"/webhooks/{webhook['id']}/deliveries").json()["items"]
+    return found
+
+
+def test_a_job_s_end_is_told_signed_as_the_reference_library_has_it(
+    alice: httpx.Client, receiver: Receiver, sender: Sender, db: Database, user: User
+) -> None:
+    webhook = add(alice, receiver, with_result=True)
+    job_id = done_job(db, user)
+    sender.tick()
+    ((headers, body),) = receiver.calls
+    said = Reference(webhook["secret"]).verify(body, headers)
+    assert (said["type"], said["data"]["id"], said["data"]["action"]) == ("job.succeeded", job_id, "test.echo")
+    assert said["data"]["result"] == {"text": "hello"}
+    (delivery,) = deliveries(alice, webhook)
+    assert (delivery["state"], delivery["id"], delivery["status"]) == ("delivered", headers["webhook-id"], 200)
+    sender.tick()
+    assert len(receiver.calls) == 1
+
+
+def test_only_what_was_asked_for_is_told_and_only_from_then_on(
+    alice: httpx.Client, receiver: Receiver, sender: Sender, db: Database, user: User
+) -> None:
+    done_job(db, user)
+    add(alice, receiver, actions="test.*")
+    add(alice, receiver, events=["job.failed"])
+    add(alice, receiver, actions="jira.*")
+    echo = done_job(db, user)
+    sender.tick()
+    assert [body["data"]["id"] for body in receiver.bodies()] == [echo]
+
+
+def test_what_waits_for_a_person_is_told(
+    alice: httpx.Client, receiver: Receiver, sender: Sender, db: Database, user: User
+) -> None:
+    add(alice, receiver)
+    alice.put("/preferences", json={"policies": {"*": "ask"}})
+    alice.post("/test/post", json={"to": "ann", "text": "hello"})
+    sender.tick()
+    (said,) = receiver.bodies()
+    assert (said["type"], said["data"]["reason"]) == ("job.waiting", "approval")
+    assert "input" not in said["data"]
+
+
+def test_a_message_that_fails_is_tried_again_under_the_same_id(
+    alice: httpx.Client, receiver: Receiver, sender: Sender, db: Database, user: User, clock: Clock
+) -> None:
+    receiver.answer = lambda number: 500 if number < 3 else 204
+    webhook = add(alice, receiver)
+    done_job(db, user)
+    for wait_s in WAITS_S[:3]:
+        sender.tick()
+        clock.ahead += timedelta(seconds=wait_s + 1)
+    assert len(receiver.ids) == 3 and len(set(receiver.ids)) == 1
+    (delivery,) = deliveries(alice, webhook)
+    assert (delivery["state"], delivery["tries"]) == ("delivered", 3)
+    assert alice.get(f"/webhooks/{webhook['id']}").json()["failures"] == 0
+
+
+def test_a_message_is_given_up_after_more_than_a_day_and_the_webhook_after_days(
+    alice: httpx.Client, receiver: Receiver, sender: Sender, db: Database, user: User, clock: Clock
+) -> None:
+    receiver.answer = lambda _number: 503
+    webhook = add(alice, receiver)
+    done_job(db, user)
+    assert sum(WAITS_S) > 86_400
+    for wait_s in (*WAITS_S, 0):
+        sender.tick()
+        clock.ahead += timedelta(seconds=wait_s + 1)
+    (delivery,) = deliveries(alice, webhook)
+    assert (delivery["state"], delivery["tries"], delivery["error"]) == ("failed", 9, "It was answered with 503.")
+    assert alice.get(f"/webhooks/{webhook['id']}").json()["enabled"]
+    clock.ahead += timedelta(days=2)
+    done_job(db, user)
+    sender.tick()
+    shown = alice.get(f"/webhooks/{webhook['id']}").json()
+    assert not shown["enabled"] and "everything has failed" in shown["note"]
+
+    late = done_job(db, user)
+    sender.tick()
+    receiver.answer = lambda _number: 200
+    assert alice.patch(f"/webhooks/{webhook['id']}", json={"enabled": True}).json()["note"] is None
+    sender.tick()
+    assert late in [body["data"]["id"] for body in receiver.bodies()], "what changed meanwhile is told"
+
+
+def test_who_wants_no_more_says_410(
+    alice: httpx.Client, receiver: Receiver, sender: Sender, db: Database, user: User
+) -> None:
+    receiver.answer = lambda _number: 410
+    webhook = add(alice, receiver)
+    done_job(db, user)
+    sender.tick()
+    shown = alice.get(f"/webhooks/{webhook['id']}").json()
+    assert not shown["enabled"] and "410" in shown["note"]
+    assert deliveries(alice, webhook)[0]["state"] == "failed"
+
+
+def test_a_receiver_that_hangs_holds_up_nobody_else(
+    alice: httpx.Client, receiver: Receiver, sender: Sender, db: Database, user: User
+) -> None:
+    receiver.answer = lambda _number: 0  # hang
+    slow = add(alice, receiver)
+    for _ in range(5):
+        done_job(db, user)
+    sender.sending.make_messages()
+    sender.sending.send()
+    eventually(partial(has_heard, receiver, 2), what="two calls hang")
+    receiver.answer = lambda _number: 200
+    quick = add(alice, receiver)
+    done_job(db, user)
+    sender.sending.make_messages()
+    sender.sending.send()
+    eventually(lambda: [one["state"] for one in deliveries(alice, quick)] == ["delivered"], what="the other's")
+    assert Counter(one["state"] for one in deliveries(alice, slow)) == {"pending": 6}
+    receiver.go_on.set()
+
+
+def test_a_redirect_and_a_private_address_are_not_followed(
+    alice: httpx.Client, receiver: Receiver, sender: Sender, db: Database, user: User
+) -> None:
+    receiver.answer, receiver.headers = lambda _number: 307, {"location": "http://127.0.0.1:9/secret"}
+    moved = add(alice, receiver)
+    private = add(alice, receiver, url="http://10.0.0.1/")
+    done_job(db, user)
+    sender.tick()
+    assert len(receiver.calls) == 1
+    assert deliveries(alice, moved)[0]["state"] == "pending"
+    assert "10.0.0.1" in deliveries(alice, private)[0]["error"]
+
+
+def test_a_renewed_secret_signs_beside_the_one_before(
+    alice: httpx.Client, receiver: Receiver, sender: Sender, db: Database, user: User
+) -> None:
+    webhook = add(alice, receiver)
+    renewed = alice.post(f"/webhooks/{webhook['id']}/secret", json={}).json()
+    assert alice.post(f"/webhooks/{webhook['id']}/test").status_code == 202
+    sender.tick()
+    ((headers, body),) = receiver.calls
+    for secret in (webhook["secret"], renewed["secret"]):
+        assert Reference(secret).verify(body, headers)["type"] == "webhook.test"
+    last = alice.post(f"/webhooks/{webhook['id']}/secret", json={"overlap_s": 0}).json()
+    alice.post(f"/webhooks/{webhook['id']}/test")
+    sender.tick()
+    assert len(receiver.calls[-1][0]["webhook-signature"].split()) == 1
+    assert Reference(last["secret"]).verify(receiver.calls[-1][1], receiver.calls[-1][0])
+
+
+def test_a_message_can_be_sent_again(
+    alice: httpx.Client, receiver: Receiver, sender: Sender, db: Database, user: User
+) -> None:
+    webhook = add(alice, receiver)
+    done_job(db, user)
+    sender.tick()
+    (delivery,) = deliveries(alice, webhook)
+    again = alice.post(f"/webhooks/{webhook['id']}/deliveries/{delivery['id']}/retry")
+    assert again.status_code == 202 and again.json()["state"] == "pending"
+    sender.tick()
+    assert receiver.ids == [delivery["id"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [
+        ({"url": "ftp://example.org/"}, "no http or https"),
+        ({"url": "https://user:pw@example.org/"}, "no user or password"),
+        ({"events": []}, "events"),
+        ({"events": ["job.born"]}, "events"),
+        ({"actions": "*.send"}, "actions"),
+        ({"secret": "whsec_?"}, "base64"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    alice: httpx.Client, receiver: Receiver, wanted: dict[str, Any], why: str
+) -> None:
+    answer = alice.post("/webhooks", json={"name": "x", "url": receiver.url} | wanted)
+    assert answer.status_code == 422 and why in answer.text
+
+
+# --- with real processes
+
+
+def has_heard(receiver: Receiver, number: int) -> bool:
+    return len(set(receiver.ids)) >= number
+
+
+@pytest.fixture
+def engine(db_url: str, tmp_path: Path) -> Iterator[Engine]:
+    with engine_on(Engine, db_url, tmp_path, FETCH_ALLOW="127.0.0.1") as running:
+        yield running
+
+
+def test_every_end_is_told_though_the_schedulers_are_killed_amid_200(engine: Engine, receiver: Receiver) -> None:
+    wanted = {
+        "name": "x", "url": receiver.url, "events": json.dumps(["job.succeeded"]), "actions": "*", "with_result": False,
+        "enabled": True,
+    }  # fmt: skip
+    with use(Config.open({"DATA_DIR": str(engine.folder / "data")})), engine.db.write() as conn:
+        webhook, secret = rules.add(conn, engine.user.id, wanted, None, engine.db.now())
+    echo = Registry(discover())["test.do_nothing"]
+    ids = {str(engine.submit(echo)) for _ in range(200)}
+    engine.start_worker()
+    engine.start("schedules")
+    for kill in range(1, 4):
+        eventually(partial(has_heard, receiver, 40 * kill), what="more messages")
+        for process in engine.processes:
+            if "schedules" in process.args:  # type: ignore[operator]
+                process.kill()
+                process.wait(10)
+        with engine.db.write() as conn:  # what the dead one had taken is lost at once, and not in a minute
+            pending = webhook_deliveries.c.state == "pending"
+            conn.execute(sa.update(webhook_deliveries).where(pending).values(due_at=engine.db.now()))
+        for _ in range(2):
+            engine.start("schedules")
+    eventually(lambda: {body["data"]["id"] for body in receiver.bodies()} == ids, what="all ends")
+    told: dict[str, set[str]] = {}
+    for headers, body in receiver.calls:
+        said = Reference(secret).verify(body, headers)
+        told.setdefault(said["data"]["id"], set()).add(headers["webhook-id"])
+    assert {len(messages) for messages in told.values()} == {1}, "one job's end is one id"
+    with engine.db.read() as conn:
+        left = conn.execute(sa.select(table.c.note).where(table.c.id == webhook.id)).scalar_one()
+    assert left is None
