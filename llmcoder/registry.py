@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any, TypeVar, cast
 
 from llmcoder.action import Action
+from llmcoder.channel import Channel
 from llmcoder.collection import Collection
 from llmcoder.connection import ConnectionKind
 from llmcoder.errors import DeclarationError, NotConfigured, NotFound
@@ -180,6 +181,20 @@ def triggers() -> list[Trigger]:
         if found.setdefault(trigger.name, trigger) is not trigger:
             raise DeclarationError(f"{trigger.name}: a name belongs to one trigger")
     return [found[name] for name in sorted(found)]
+
+
+@cache
+def channels() -> dict[str, Channel]:
+    """Every channel of the application's domains by its name; loaded at the first call.
+
+    Raises:
+        DeclarationError: Two carry one name.
+    """
+    found: dict[str, Channel] = {}
+    for channel in _declared("notify", Channel):
+        if found.setdefault(channel.name, channel) is not channel:
+            raise DeclarationError(f"{channel.name}: a name belongs to one channel")
+    return dict(sorted(found.items()))
 
 
 def discover() -> Iterator[AnyAction]:

@@ -12,9 +12,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, TypeVar
 from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, StringConstraints
 
 from llmcoder.errors import BadInput
 from llmcoder.model import Model
@@ -38,6 +39,16 @@ def _pattern(text: str) -> str:
     return text
 
 
+def _zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("is no IANA time zone; one is called such as Europe/Berlin") from None
+    return text
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
+ChannelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 WindowS = Annotated[int, Field(ge=0, le=DAY_S)]
 
@@ -68,6 +79,18 @@ class Preferences(Model):
         description="Seconds that a write is held back before it runs, so that it can still be cancelled for certain; "
         "by action, domain or `*`.",
         examples=[{"email.*": 30}],
+    )
+
+    timezone: Zone = Field(
+        "UTC", max_length=64, description="IANA time zone in which your words about time are meant.",
+        examples=["Europe/Berlin"],
+    )  # fmt: skip
+    notify: list[ChannelName] = Field(
+        default_factory=list,
+        max_length=10,
+        description="Where reminders and digests go beside the push: `email` (from your own account to your address "
+        "here), `slack` (a direct message).",
+        examples=[["email"]],
     )
 
     def policy(self, action: str) -> Policy | None:

@@ -77,6 +77,7 @@ class Asking:
                 origin=Origin.SCHEDULE,
                 sources=due.sources,
                 key=self._trigger.job_key(due.key),
+                to_self=due.to_self,
             )
             return admit(conn, wish, self._registry, config().get, now)
         except ActionError as error:

@@ -43,6 +43,7 @@ class Wish:
         tainted: Its input holds what strangers wrote, whatever its sources are.
         must_ask: It waits for approval, whatever the policies say.
         attempts: Runs at most, where that is not for the action to say.
+        to_self: It tells the user something over a channel that they chose, and nobody else: nobody is asked first.
     """
 
     user_id: UUID
@@ -61,6 +62,7 @@ class Wish:
     tainted: bool = False
     must_ask: bool = False
     attempts: int | None = None
+    to_self: bool = False
 
     @property
     def is_plain(self) -> bool:
@@ -154,7 +156,7 @@ def admit(conn: sa.Connection, wish: Wish, registry: Registry, get: GetSettings,
 def new_job(wish: Wish, standing: Standing, now: datetime) -> NewJob:
     """The job as it will stand in SQL."""
     action, chosen = wish.action, standing.preferences
-    asks = wish.must_ask or why(wish.action, wish.origin, standing)
+    asks = wish.must_ask or not wish.to_self and why(wish.action, wish.origin, standing)
     return NewJob(
         id=new_id(),
         user_id=wish.user_id,

@@ -141,6 +141,11 @@ INPUTS: dict[str, dict[str, Any]] = {
     "general.remove_note": {},
     "general.remove_todo": {},
     "general.reopen_todo": {},
+    "reminders.done": {},
+    "reminders.list": {},
+    "reminders.remove": {},
+    "reminders.snooze": {"when": "in 20 minutes"},
+    "reminders.tell": {"text": "hello", "due_at": "2030-01-01T00:00:00Z"},
     "system.stop_realtime": {},
 }
 

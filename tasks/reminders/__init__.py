@@ -1,0 +1,1 @@
+"""Reminders: what a user wants to be told, and when."""

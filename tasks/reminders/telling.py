@@ -1,0 +1,67 @@
+"""What becomes of a reminder whose time has come: a job that tells it, and one for each channel of its user.
+
+The jobs and the reminder's next time are one transaction, so it is told once: late rather than never, and once for all
+its times that passed meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from llmcoder.channel import Message
+from llmcoder.context import User
+from llmcoder.registry import channels
+from llmcoder.trigger import Due, Trigger
+from models import preferences
+from models.tables import users
+from tasks.reminders import store
+from tasks.reminders.store import own
+from tasks.reminders.tables import reminders
+
+TELL = "reminders.tell"
+LONGEST_TITLE = 100
+
+
+def any_due(conn: sa.Connection, now: datetime) -> bool:
+    query = sa.select(own.id).where(own.next_at <= now).order_by(own.next_at).limit(1)
+    return conn.execute(query).first() is not None
+
+
+def take(conn: sa.Connection, now: datetime, limit: int) -> Sequence[Due]:
+    """The reminders that are due, each with its next time."""
+    query = sa.select(reminders).where(own.next_at <= now).order_by(own.next_at).limit(limit)
+    wanted: list[Due] = []
+    for row in conn.execute(query.with_for_update(skip_locked=True)).all():
+        store.put(conn, row.id, {**store.told(row, now), "note": None}, now)
+        wanted += _jobs(conn, row, now)
+    return wanted
+
+
+def refused(conn: sa.Connection, due: Due, why: str, now: datetime) -> None:
+    """It could not be sent over a channel; it is told by the push all the same."""
+    store.put(conn, due.row_id, {"note": f"{due.action}: {why}"[:1_000]}, now)
+
+
+DUE_REMINDERS = Trigger("reminders.due", any_due=any_due, take=take, refused=refused)
+
+
+def _jobs(conn: sa.Connection, row: Any, now: datetime) -> list[Due]:
+    given = {"reminder_id": str(row.id), "text": row.text, "due_at": row.next_at.isoformat()}
+    key = f"{row.id} {row.next_at.isoformat()}"
+    wanted = [Due(row.user_id, TELL, given, key, row.id)]
+    email = conn.execute(sa.select(users.c.email).where(users.c.id == row.user_id)).scalar_one()
+    message = Message(title=f"Reminder: {' '.join(row.text.split())[:LONGEST_TITLE]}", text=row.text)
+    known = channels()
+    for name in preferences.load(conn, row.user_id).notify:
+        if (channel := known.get(name)) is None:
+            store.put(
+                conn, row.id, {"note": f"There is no channel {name!r}; there is {', '.join(known)}."}, row.next_at
+            )
+            continue
+        sent = channel.given(User(id=row.user_id, email=email), message)
+        wanted.append(Due(row.user_id, channel.action, sent, f"{key} {name}", row.id, to_self=True))
+    return wanted

@@ -1,0 +1,7 @@
+"""What makes reminders be told by the clock, where the scheduler looks for it."""
+
+from __future__ import annotations
+
+from tasks.reminders.telling import DUE_REMINDERS
+
+__all__ = ["DUE_REMINDERS"]

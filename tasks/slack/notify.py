@@ -1,0 +1,16 @@
+"""Slack as a way to reach users: a direct message to whom Slack knows under their address here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from llmcoder.channel import Channel, Message
+from llmcoder.context import User
+
+
+def _given(user: User, message: Message) -> Mapping[str, Any]:
+    return {"channel": user.email, "text": f"**{message.title}**\n\n{message.text}"}
+
+
+SLACK = Channel("slack", action="slack.post_message", given=_given)
