@@ -156,7 +156,7 @@ def admit(conn: sa.Connection, wish: Wish, registry: Registry, get: GetSettings,
 def new_job(wish: Wish, standing: Standing, now: datetime) -> NewJob:
     """The job as it will stand in SQL."""
     action, chosen = wish.action, standing.preferences
-    asks = wish.must_ask or not wish.to_self and why(wish.action, wish.origin, standing)
+    asks = wish.must_ask or (not wish.to_self and why(wish.action, wish.origin, standing))
     return NewJob(
         id=new_id(),
         user_id=wish.user_id,
