@@ -204,7 +204,8 @@ async def list_steps(
     """What the steps of a macro's run have come to, by step and item."""
 
     def read(conn: sa.Connection) -> list[Any]:
-        if find(conn, who.user_id, job_id).action != "tasks.start_macro":
+        find(conn, who.user_id, job_id)
+        if not store.is_run(conn, job_id):
             raise NotFound(f"Job {job_id} is no run of a macro, so it has no steps.")
         return store.steps_page(conn, job_id, _place(cursor), limit + 1)
 

@@ -18,7 +18,8 @@ from api.services import Services, services_of
 from llmcoder.errors import BadInput
 from llmcoder.ids import new_id
 from llmcoder.model import Model
-from models import schedules
+from llmcoder.registry import default_schedules
+from models import preferences, schedules
 from models.jobs import Job
 from models.machine import State
 from models.schedules import CatchUp, MadeBy, Outcome, Overlap, Run, Schedule
@@ -179,6 +180,22 @@ class Range(Model):
     until: Instant = Field(description="Last instant, included; not in the future.")
 
 
+class SuggestedSchedule(BaseModel):
+    """A schedule that you may want: POST it to /schedules as it is, or changed."""
+
+    name: str
+    action: str
+    input: dict[str, JsonValue]
+    cron: str
+    timezone: str = Field(description="That of your preferences.")
+
+
+class Suggestions(BaseModel):
+    """Schedules that the installed domains suggest; none of them runs until you add it."""
+
+    items: list[SuggestedSchedule]
+
+
 class Backfilled(BaseModel):
     """What became of a backfill."""
 
@@ -219,13 +236,25 @@ async def add_schedule(request: Request, response: Response, who: Person, new: N
     return view(added)
 
 
-@router.get("/{schedule_id}", responses=problems(404))
+@router.get("/defaults")
+async def list_default_schedules(request: Request, who: Caller) -> Suggestions:
+    """Schedules that the installed domains suggest."""
+    zone = (await services_of(request).sql.read(preferences.load, who.user_id)).timezone
+    return Suggestions(
+        items=[
+            SuggestedSchedule(name=one.name, action=one.action, input=dict(one.input), cron=one.cron, timezone=zone)
+            for one in default_schedules()
+        ]
+    )
+
+
+@router.get("/{schedule_id:uuid}", responses=problems(404))
 async def show_schedule(request: Request, who: Caller, schedule_id: UUID) -> ScheduleView:
     """One of your schedules."""
     return view(await services_of(request).sql.read(scheduling.find, who.user_id, schedule_id))
 
 
-@router.patch("/{schedule_id}", responses=problems(403, 404, 412))
+@router.patch("/{schedule_id:uuid}", responses=problems(403, 404, 412))
 async def change_schedule(request: Request, who: Person, schedule_id: UUID, change: ScheduleChange) -> ScheduleView:
     """Change a schedule; the next fire time is computed anew."""
     services = services_of(request)
@@ -236,14 +265,14 @@ async def change_schedule(request: Request, who: Person, schedule_id: UUID, chan
     return view(changed)
 
 
-@router.delete("/{schedule_id}", status_code=204, responses=problems(403, 404))
+@router.delete("/{schedule_id:uuid}", status_code=204, responses=problems(403, 404))
 async def remove_schedule(request: Request, who: Person, schedule_id: UUID) -> None:
     """Remove a schedule; jobs that it made stay."""
     services = services_of(request)
     await services.sql.write(scheduling.remove, who.user_id, schedule_id, services.db.now())
 
 
-@router.post("/{schedule_id}/pause", responses=problems(403, 404))
+@router.post("/{schedule_id:uuid}/pause", responses=problems(403, 404))
 async def pause_schedule(request: Request, who: Person, schedule_id: UUID, pause: Pause) -> ScheduleView:
     """Let it not fire until it is resumed."""
     services = services_of(request)
@@ -251,14 +280,14 @@ async def pause_schedule(request: Request, who: Person, schedule_id: UUID, pause
     return view(paused)
 
 
-@router.post("/{schedule_id}/resume", responses=problems(403, 404))
+@router.post("/{schedule_id:uuid}/resume", responses=problems(403, 404))
 async def resume_schedule(request: Request, who: Person, schedule_id: UUID) -> ScheduleView:
     """Let it fire again, from now on; what it missed while it was paused is not caught up."""
     services = services_of(request)
     return view(await services.sql.write(scheduling.resume, who.user_id, schedule_id, services.db.now()))
 
 
-@router.post("/{schedule_id}/run", status_code=202, responses=problems(403, 404))
+@router.post("/{schedule_id:uuid}/run", status_code=202, responses=problems(403, 404))
 async def run_schedule(request: Request, who: Person, schedule_id: UUID) -> RunView:
     """Fire it now, once, whatever its times; what its overlap policy says counts."""
     services = services_of(request)
@@ -269,7 +298,7 @@ async def run_schedule(request: Request, who: Person, schedule_id: UUID) -> RunV
     return (await _runs(services, who.user_id, schedule_id, None, 1)).items[0]
 
 
-@router.post("/{schedule_id}/backfill", status_code=202, responses=problems(403, 404))
+@router.post("/{schedule_id:uuid}/backfill", status_code=202, responses=problems(403, 404))
 async def backfill_schedule(request: Request, who: Person, schedule_id: UUID, span: Range) -> Backfilled:
     """Fire for all its times in a span of the past that have no run."""
     services = services_of(request)
@@ -281,7 +310,7 @@ async def backfill_schedule(request: Request, who: Person, schedule_id: UUID, sp
     return Backfilled(fire_times=times, submitted=made.submitted)
 
 
-@router.get("/{schedule_id}/next", responses=problems(404))
+@router.get("/{schedule_id:uuid}/next", responses=problems(404))
 async def next_times(
     request: Request,
     who: Caller,
@@ -295,7 +324,7 @@ async def next_times(
     return UpcomingTimes(items=[UpcomingView.model_validate(one, from_attributes=True) for one in times])
 
 
-@router.get("/{schedule_id}/runs", responses=problems(404))
+@router.get("/{schedule_id:uuid}/runs", responses=problems(404))
 async def list_runs(
     request: Request,
     who: Caller,

@@ -21,10 +21,12 @@ from llmcoder.action import Action
 from llmcoder.channel import Channel
 from llmcoder.collection import Collection
 from llmcoder.connection import ConnectionKind
+from llmcoder.digest import Part
 from llmcoder.errors import DeclarationError, NotConfigured, NotFound
 from llmcoder.hook import Hook
 from llmcoder.listener import Listener
 from llmcoder.rate import Rate
+from llmcoder.schedule import DefaultSchedule
 from llmcoder.service import Provider
 from llmcoder.settings import Settings
 from llmcoder.trigger import Trigger
@@ -195,6 +197,25 @@ def channels() -> dict[str, Channel]:
         if found.setdefault(channel.name, channel) is not channel:
             raise DeclarationError(f"{channel.name}: a name belongs to one channel")
     return dict(sorted(found.items()))
+
+
+@cache
+def digest_parts() -> dict[str, Part]:
+    """Every part of a digest, by its name; loaded at the first call.
+
+    Raises:
+        DeclarationError: Two carry one name.
+    """
+    found: dict[str, Part] = {}
+    for part in _declared("digests", Part):
+        if found.setdefault(part.name, part) is not part:
+            raise DeclarationError(f"{part.name}: a name belongs to one part of a digest")
+    return found
+
+
+def default_schedules() -> list[DefaultSchedule]:
+    """Every schedule that a domain suggests, in the order of their names."""
+    return sorted(_declared("schedules", DefaultSchedule), key=lambda one: one.name)
 
 
 def discover() -> Iterator[AnyAction]:

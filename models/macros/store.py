@@ -191,6 +191,11 @@ def begin(
     conn.execute(sa.insert(macro_runs).values(row))
 
 
+def is_run(conn: sa.Connection, job_id: UUID) -> bool:
+    """Whether a job stands for a run that has begun."""
+    return conn.execute(sa.select(macro_runs.c.job_id).where(macro_runs.c.job_id == job_id)).first() is not None
+
+
 def steps_page(
     conn: sa.Connection, run_id: UUID, after: tuple[str, int] | None, limit: int
 ) -> list[tuple[str, int, str, str | None, UUID | None, datetime | None]]:

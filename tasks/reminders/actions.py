@@ -74,6 +74,7 @@ class Listing(Model):
     """Which reminders are wanted."""
 
     which: Which = Field(Which.ALL, description="Those to come, those told and not ticked off, those done, or all.")
+    until: WrittenInstant | None = Field(None, description="Only those that are told next before this instant.")
     limit: int = Field(50, ge=1, le=200, description="Most to return.")
     before: UUID | None = Field(None, description="`next` of the page before; left out, the newest are returned.")
 
@@ -244,7 +245,8 @@ def _conditions(wanted: Listing) -> list[sa.ColumnElement[bool]]:
         Which.ALL: [],
     }
     older = [] if wanted.before is None else [own.id < wanted.before]
-    return [*by_state[wanted.which], *older]
+    soon = [] if wanted.until is None else [own.next_at < wanted.until]
+    return [*by_state[wanted.which], *older, *soon]
 
 
 def _shown(row: Any) -> dict[str, Any]:

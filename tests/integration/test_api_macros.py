@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -14,6 +15,9 @@ from served import Served, serving
 from llmcoder.context import User
 from models import audit
 from models.db import Database
+from models.macros import store
+from models.macros.document import Macro
+from models.macros.progress import WHOLE, Row, StepState
 from workers import macro_library
 
 HELLO = {"name": "Hello", "steps": [{"id": "say", "action": "test.echo", "with": {"text": "hello"}}]}
@@ -175,10 +179,22 @@ def test_the_schema_says_what_a_document_is(alice: httpx.Client) -> None:
     assert not validator.is_valid({"name": "x", "steps": [{"id": "a", "acton": "test.echo"}]})
 
 
-def test_only_a_run_has_steps(alice: httpx.Client) -> None:
+def test_only_a_run_has_steps(alice: httpx.Client, db: Database, user: User) -> None:
     job = alice.post("/test/echo", json={"text": "hello"}).json()
     answer = alice.get(f"/jobs/{job['id']}/steps")
     assert answer.status_code == 404 and "no run of a macro" in answer.json()["detail"]
     run = alice.post("/tasks/start_macro", json={"document": HELLO}).json()
-    assert alice.get(f"/jobs/{run['id']}/steps").json() == {"items": [], "next": None}
-    assert alice.get(f"/jobs/{run['id']}/steps", params={"cursor": "x"}).status_code == 422
+    macro = Macro.model_validate(HELLO)
+    with db.write() as conn:  # as its job does
+        store.begin(conn, UUID(run["id"]), user.id, macro, {}, store.RUN, None, db.now())
+        rows = [Row("say", item, StepState.SUCCEEDED) for item in (WHOLE, 0, 1)]
+        store.keep(conn, UUID(run["id"]), rows, {})
+    address = f"/jobs/{run['id']}/steps"
+    page = alice.get(address, params={"limit": 2}).json()
+    assert [(one["step"], one["item"], one["state"]) for one in page["items"]] == [
+        ("say", None, "succeeded"),
+        ("say", 0, "succeeded"),
+    ]
+    rest = alice.get(address, params={"cursor": page["next"]}).json()
+    assert ([one["item"] for one in rest["items"]], rest["next"]) == ([1], None)
+    assert alice.get(address, params={"cursor": "x"}).status_code == 422

@@ -57,6 +57,16 @@ def test_a_schedule_is_added_shown_listed_changed_and_removed(alice: httpx.Clien
     assert events == ["schedule.removed", "schedule.changed", "schedule.changed", "schedule.added"]
 
 
+def test_what_domains_suggest_runs_once_it_is_added(alice: httpx.Client) -> None:
+    alice.put("/preferences", json={"timezone": "Europe/Berlin"})
+    suggested = {one["name"]: one for one in alice.get("/schedules/defaults").json()["items"]}
+    daily = suggested["Daily digest"]
+    assert (daily["action"], daily["timezone"]) == ("digest.daily", "Europe/Berlin")
+    assert alice.get("/schedules").json()["items"] == []
+    for one in suggested.values():
+        assert alice.post("/schedules", json=one).status_code == 201
+
+
 def test_two_edits_at_once_are_a_conflict_and_no_loss(alice: httpx.Client) -> None:
     added = add(alice)
     address = f"/schedules/{added['id']}"

@@ -66,6 +66,7 @@ OWN = {
     "POST /auth/logout",
     "POST /auth/agents",
     "GET /preferences",
+    "GET /schedules/defaults",
     "PUT /preferences",
     "POST /schedules",
     "POST /macros",

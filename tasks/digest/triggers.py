@@ -1,0 +1,47 @@
+"""Digests that were written are sent over the channels of their users, each by a job of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from llmcoder.channel import Message
+from llmcoder.context import User
+from llmcoder.registry import channels
+from llmcoder.trigger import Due, Trigger
+from models import preferences
+from models.tables import users
+from tasks.digest.tables import digests
+
+own = digests.c
+
+
+def any_due(conn: sa.Connection, _now: datetime) -> bool:
+    query = sa.select(own.id).where(own.sent_at.is_(None)).order_by(own.created_at).limit(1)
+    return conn.execute(query).first() is not None
+
+
+def take(conn: sa.Connection, now: datetime, limit: int) -> Sequence[Due]:
+    """The digests that were not sent yet."""
+    query = sa.select(digests).where(own.sent_at.is_(None)).order_by(own.created_at).limit(limit)
+    wanted: list[Due] = []
+    for row in conn.execute(query.with_for_update(skip_locked=True)).all():
+        conn.execute(sa.update(digests).where(own.id == row.id).values(sent_at=now))
+        email = conn.execute(sa.select(users.c.email).where(users.c.id == row.user_id)).scalar_one()
+        message = Message(row.title, row.text, row.html)
+        for name in preferences.load(conn, row.user_id).notify:
+            if (channel := channels().get(name)) is not None:
+                given = channel.given(User(id=row.user_id, email=email), message)
+                due = Due(row.user_id, channel.action, given, f"{row.id} {name}", row.id, (row.id,), to_self=True)
+                wanted.append(due)
+    return wanted
+
+
+def refused(conn: sa.Connection, due: Due, why: str, _now: datetime) -> None:
+    """It could not be sent over a channel; the job of the digest shows it all the same."""
+    conn.execute(sa.update(digests).where(own.id == due.row_id).values(note=f"{due.action}: {why}"[:1_000]))
+
+
+WRITTEN = Trigger("digest.written", any_due=any_due, take=take, refused=refused)

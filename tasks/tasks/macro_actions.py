@@ -1,0 +1,87 @@
+"""Start a macro, and what its steps wait with."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, JsonValue, model_validator
+
+from llmcoder import BadInput, Context, Effect, Model, Retry, action
+from llmcoder.errors import Suspended
+from llmcoder.registry import registry
+from models.db import database, writing
+from models.macros import store
+from models.macros.document import Macro, check
+
+MOST_DEEP = 10
+
+
+class MacroStart(Model):
+    """Which macro, with which input."""
+
+    macro: str | None = Field(
+        None, max_length=200, description="Name or id of one of your macros.", examples=["Read the news"]
+    )
+    document: Macro | None = Field(None, description="The macro itself, instead of one that is kept.")
+    version: int | None = Field(None, ge=1, description="Which version of it; the newest when left out.")
+    input: dict[str, JsonValue] = Field(default_factory=dict, description="What the macro's `input` asks for.")
+    mode: Literal["run", "plan"] = Field(
+        "run",
+        description="`plan` reads and drafts as the run would, but writes down its effects instead of having them.",
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.macro is None) == (self.document is None):
+            raise ValueError("give `macro` or `document`, and not both")
+        return self
+
+
+class MacroResult(Model):
+    """What a run came to: its `output`, or the result of each step by its id; of a plan, what it would do."""
+
+    model_config = Model.model_config | {"extra": "allow"}
+
+
+class Question(Model):
+    """What a person is asked."""
+
+    question: str = Field(min_length=1, max_length=10_000, description="What is to be approved.", examples=["Send it?"])
+
+
+class Nothing(Model):
+    """No input."""
+
+
+class Passed(Model):
+    """It may go on."""
+
+
+@action("tasks.start_macro", effect=Effect.DRAFT, outside=True, timeout_s=60, retry=Retry(attempts=5, first_wait_s=1))
+def start_macro(start: MacroStart, ctx: Context) -> MacroResult:
+    """Run a macro.
+
+    Each step is a job of its own, and this one waits for them. Retried, it goes on from the step that failed.
+    """
+    with writing("macros") as conn:
+        source = None if start.macro is None else store.named(conn, ctx.user.id, start.macro, start.version)
+        macro = start.document or Macro.model_validate_json(source.document if source is not None else "{}")
+        check(macro, registry())
+        if store.depth(conn, ctx.job_id) > MOST_DEEP:
+            raise BadInput(f"Macros that start macros go at most {MOST_DEEP} deep. Does one start itself?")
+        given = macro.input_of(start.input)
+        store.begin(conn, ctx.job_id, ctx.user.id, macro, given, start.mode, source, database().now())
+    raise Suspended("The steps of the macro run as jobs of their own.")
+
+
+@action("tasks.ask_person", effect=Effect.WRITE, repeatable=True, timeout_s=10)
+def ask_person(_question: Question, ctx: Context) -> Passed:
+    """Wait for a person's approval; what a macro's step waits with."""
+    ctx.armed()
+    return Passed()
+
+
+@action("tasks.pass_time", effect=Effect.READ, timeout_s=10)
+def pass_time(_given: Nothing, _ctx: Context) -> Passed:
+    """Wait until it is due; what a macro's step waits with."""
+    return Passed()
