@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 import time
@@ -88,6 +89,8 @@ def main() -> None:
     for trigger in triggers():  # each on its own, so that one with a defect stops no other
         asking = Asking(db, outbox, registry(), trigger)
         clock.add_job(steady(asking.ask), "interval", seconds=trigger.every_s, id=f"ask {trigger.name}")
+    # A tick that finds the one before still at work is left out, which is no news; what breaks is said elsewhere.
+    logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
     clock.start()
     _wait_for_the_end(clock)
     clock.shutdown(wait=True)

@@ -260,6 +260,8 @@ class Look:
             "result": result,
             "error": None if finish.error is None else json.dumps(dict(finish.error)),
         }
+        if finish.error is None:
+            values |= {"progress_fraction": 1.0, "progress_message": "All steps have ended"}
         move = Move(self._run.job.id, to, only_from=frozenset({State.WAITING}), values=values)
         return self._tell(apply(self._conn, [move], self._now)[0])
 

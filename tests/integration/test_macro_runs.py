@@ -65,6 +65,7 @@ def test_steps_pass_their_results_on_and_the_run_ends_with_its_output(engine: En
     )
     ended = engine.until(run, State.SUCCEEDED, State.FAILED)
     assert (ended.state, json.loads(ended.result or "null")) == ("succeeded", {"said": "a of Ann, b of Ann, c of Ann"})
+    assert ended.progress_fraction == 1.0
     made = steps_of(engine, run)
     assert [job.origin for job in made] == ["macro"] * 5
     assert all(job.parent_id == run and job.state == "succeeded" for job in made)
