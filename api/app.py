@@ -92,6 +92,7 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
         schedules.router,
         macros.router,
         macros.runs,
+        macros.door,
         inbound.router,
         inbound.door,
         webhooks.router,

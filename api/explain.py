@@ -31,7 +31,7 @@ STEPS_NAMED = 10
 
 Kind = Literal[
     "due_later", "retry", "rate_limited", "reconcile", "jobs_ahead", "no_worker", "broker_unreachable", "reconnect",
-    "previous", "steps", "waiting", "cancel_requested", "needs_a_person", "approval", "undo_window",
+    "previous", "steps", "call", "waiting", "cancel_requested", "needs_a_person", "approval", "undo_window",
 ]  # fmt: skip
 
 
@@ -273,6 +273,10 @@ def _of_waiting(job: Job, seen: Seen) -> Blocker:
             f"It ends with them: GET /jobs/{job.id}/steps shows each with its job, and explain what that waits for."
         )
         return Blocker(kind="steps", detail=detail, remedy=remedy)
+    if job.reason == Reason.CALL:
+        detail = "It is a step of a macro that waits for a call from outside."
+        remedy = f"Whoever has its address calls it: GET /jobs/{job.parent_id}/steps shows it."
+        return Blocker(kind="call", detail=detail, remedy=remedy)
     if job.reason == Reason.PREVIOUS:
         detail = "An earlier job of its schedule has not ended."
         remedy = f"It runs after that one; GET /schedules/{job.schedule_id}/runs shows both."

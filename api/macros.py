@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Path as PathParameter
 from pydantic import BaseModel, Field, JsonValue
 
 from api.auth.identity import Identity, current, person
+from api.hooks import first_headers, read_body
+from api.inbound import LARGEST_CALL_BYTES
 from api.job_view import problems
 from api.services import services_of
 from api.yaml_body import YAML, YamlRoute
 from llmcoder.errors import BadInput, NotFound
+from llmcoder.signatures import Forged
 from models.macros import store
 from models.macros.document import Macro
 from models.macros.progress import WHOLE, StepState
@@ -23,11 +28,14 @@ from models.macros.store import Stored
 from models.macros.text import as_object, to_yaml
 from workers import macro_library
 from workers.commands import find
+from workers.inbound import Call, payload_of
+from workers.submit import refuse_too_large
 
 MOST_STEPS_SHOWN = 1_000
 MOST_VERSION = 2**31 - 1
 
 router = APIRouter(prefix="/macros", tags=["macros"], responses=problems(401, 422, 503), route_class=YamlRoute)
+door = APIRouter(prefix="/macros/runs", tags=["macros"], responses=problems(403, 413, 422, 503))
 runs = APIRouter(prefix="/jobs", tags=["macros"], responses=problems(401, 422, 503))
 Caller = Annotated[Identity, Depends(current)]
 Person = Annotated[Identity, Depends(person)]
@@ -88,6 +96,13 @@ class StepView(BaseModel):
     job_id: UUID | None = Field(description="The job that did it, or does; null where it needed none.")
     deadline_at: datetime | None = Field(description="When it will be cancelled.")
     error: dict[str, JsonValue] | None = Field(description="Why it failed, or was skipped.")
+    address: str | None = Field(description="Of one that waits for a call from outside: where to POST to.")
+
+
+class StepCalled(BaseModel):
+    """That a call was taken."""
+
+    repeated: bool = Field(description="Whether the step was called before, and this call counts for nothing.")
 
 
 class StepPage(BaseModel):
@@ -202,16 +217,43 @@ async def list_steps(
     limit: Annotated[int, Query(ge=1, le=MOST_STEPS_SHOWN, description="Most steps to return.")] = 200,
 ) -> StepPage:
     """What the steps of a macro's run have come to, by step and item."""
+    services = services_of(request)
 
-    def read(conn: sa.Connection) -> list[Any]:
+    def read(conn: sa.Connection) -> tuple[list[Any], dict[str, str]]:
         find(conn, who.user_id, job_id)
-        if not store.is_run(conn, job_id):
+        addresses = store.addresses(conn, job_id, services.settings().reached_at)
+        if addresses is None:
             raise NotFound(f"Job {job_id} is no run of a macro, so it has no steps.")
-        return store.steps_page(conn, job_id, _place(cursor), limit + 1)
+        return store.steps_page(conn, job_id, _place(cursor), limit + 1), addresses
 
-    found = await services_of(request).sql.read(read)
-    items = [_step(*row) for row in found[:limit]]
+    found, addresses = await services.sql.read(read)
+    items = [_step(addresses, row) for row in found[:limit]]
     return StepPage(items=items, next=f"{found[limit - 1][0]}:{found[limit - 1][1]}" if len(found) > limit else None)
+
+
+@door.post("/{job_id:uuid}/{step}/{secret}", status_code=202)
+async def call_step(
+    request: Request,
+    job_id: UUID,
+    step: Annotated[str, PathParameter(max_length=60, description="Which step.")],
+    secret: Annotated[str, PathParameter(max_length=64, description="The end of its address.")],
+) -> StepCalled:
+    """Called by whoever was given the address of a step that waits for it; it takes no token.
+
+    The body becomes the step's result, as a stranger's words. The first call counts.
+    """
+    services = services_of(request)
+    call = Call(first_headers(request), await read_body(request, LARGEST_CALL_BYTES))
+    now = services.db.now()
+
+    def keep(conn: sa.Connection) -> bool:
+        if not store.called(conn, job_id, step, secret):
+            raise Forged
+        result = {"payload": payload_of(call)}
+        refuse_too_large(json.dumps(result), services.settings().max_input_bytes)
+        return store.keep_call(conn, job_id, step, result, now)
+
+    return StepCalled(repeated=not await services.sql.write(keep))
 
 
 # --- what they share
@@ -259,9 +301,8 @@ def _place(cursor: str | None) -> tuple[str, int] | None:
     return place
 
 
-def _step(
-    step: str, item: int, state: str, error: str | None, job_id: UUID | None, deadline_at: datetime | None
-) -> StepView:
+def _step(addresses: Mapping[str, str], row: tuple[Any, ...]) -> StepView:
+    step, item, state, error, job_id, deadline_at = row
     return StepView(
         step=step,
         item=None if item == WHOLE else item,
@@ -269,4 +310,5 @@ def _step(
         job_id=job_id,
         deadline_at=deadline_at,
         error=None if error is None else json.loads(error),
+        address=addresses.get(step),
     )

@@ -13,6 +13,7 @@
     ├── TimedOut          the attempt ran past the action's deadline
     ├── Cancelled         somebody asked for the end of this job
     └── Suspended         no error: the job's steps are jobs of their own, and whoever ends them ends it
+        └── Awaiting      no error: somebody's call from outside ends it
 
 A vendor's errors are mapped to these once, in that domain's `client.py`. A refused connection is `Transient`;
 silence after the request was sent is `Uncertain`. Messages speak to a user (what happened, about which object,
@@ -136,6 +137,12 @@ class Suspended(ActionError):
     """What the job stands for goes on as jobs of its own; it waits, without a worker, until they have ended."""
 
     slug, title, status = "suspended", "Waits for its steps", 409
+
+
+class Awaiting(Suspended):
+    """The job waits, without a worker, for somebody to call the address of a macro's step."""
+
+    slug, title, status = "awaiting", "Waits for a call", 409
 
 
 class DeclarationError(TypeError):

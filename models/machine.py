@@ -47,6 +47,7 @@ class Reason(StrEnum):
     UNDO_WINDOW = "undo_window"  # scheduled: held back for a while, so that it can still be cancelled for certain
     APPROVAL = "approval"  # waiting: a person decides whether it runs
     STEPS = "steps"  # waiting: for the steps of a macro, which are jobs of their own
+    CALL = "call"  # waiting: for somebody outside to call the address of a macro's step
     PREVIOUS = "previous"  # waiting: the job before it, of the same schedule, has not ended
     RECONNECT = "reconnect"  # waiting: a person must connect the account again
     WORKER_LOST = "worker_lost"  # failed, uncertain: workers died under it

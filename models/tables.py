@@ -299,6 +299,7 @@ macro_runs = sa.Table(
     sa.Column("document", sa.Text, nullable=False),  # the one that it runs by
     sa.Column("input", sa.Text, nullable=False),
     sa.Column("mode", sa.String(8), nullable=False),  # run, plan
+    sa.Column("secret", sa.String(64)),  # ends the addresses at which its steps wait to be called
     sa.Column("open", sa.Boolean, nullable=False),
     sa.Column("look_at", Instant),  # somebody has to look by then: something ended, or a time comes
     sa.Column("created_at", Instant, nullable=False),
@@ -322,6 +323,16 @@ macro_steps = sa.Table(
 # steps whose job may have ended
 _SUBMITTED = macro_steps.c.state == "submitted"
 sa.Index("ix_macro_steps_open", macro_steps.c.job_id, postgresql_where=_SUBMITTED, sqlite_where=_SUBMITTED)
+
+# Calls from outside that steps of runs wait for; one may come before its step has begun to wait.
+macro_calls = sa.Table(
+    "macro_calls",
+    metadata,
+    sa.Column("run_id", Id, sa.ForeignKey("macro_runs.job_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("step", sa.String(60), primary_key=True),
+    sa.Column("result", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+)
 
 # How far each user has come in taking turns: a job's `turn` is its user's next one, see models.turns.
 turns = sa.Table(

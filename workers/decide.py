@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from llmcoder.action import Retry
 from llmcoder.errors import (
     ActionError,
+    Awaiting,
     Cancelled,
     NeedsReconnect,
     RateLimited,
@@ -91,7 +92,8 @@ def _after_error(error: BaseException, facts: Facts, now: datetime, chance: floa
     if isinstance(error, Cancelled):
         return _open_effect(facts, Reason.CANCELLED, problem, now) or Verdict(State.CANCELLED)
     if isinstance(error, Suspended):
-        return Verdict(State.WAITING, Reason.STEPS, counted=False)
+        reason = Reason.CALL if isinstance(error, Awaiting) else Reason.STEPS
+        return Verdict(State.WAITING, reason, counted=False)
     if isinstance(error, NeedsReconnect):
         return Verdict(State.WAITING, Reason.RECONNECT, error=problem, counted=False)
     if isinstance(error, RateLimited):

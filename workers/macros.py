@@ -27,7 +27,7 @@ from models.db import Database
 from models.jobs import Job, NewJob
 from models.machine import Move, Moved, Reason, State, apply
 from models.macros import plan, store
-from models.macros.document import Step
+from models.macros.document import AWAIT, Step
 from models.macros.progress import WHOLE, Finish, Progress, Row, StepState, Submit
 from models.macros.store import PLAN
 from workers.admission import Wish, admit
@@ -104,7 +104,9 @@ class Look:
         if self._run.job.ended:
             self._give_up(under_way)
             return self._made
-        progress = Progress(self._run.macro, self._run.given, store.steps(self._conn, self._run.job.id))
+        about = {"id": str(self._run.job.id), "webhooks": self._addresses()}
+        rows = store.steps(self._conn, self._run.job.id)
+        progress = Progress(self._run.macro, self._run.given, rows, about)
         for (step, item), (job, deadline_at) in under_way.items():
             self._take_in(progress, step, item, job, deadline_at)
         finish = self._go_on(progress)
@@ -115,17 +117,39 @@ class Look:
         self._write(progress, finish, under_way)
         return self._made
 
+    def _addresses(self) -> dict[str, str]:
+        """By step, where to call it. A plan's steps have none: there the expression stands for it."""
+        if self._run.mode == PLAN:
+            return {step: f"${{{{ run.webhooks.{step} }}}}" for step in self._run.macro.awaiting()}
+        return self._run.addresses(config().get(EngineSettings).reached_at)
+
     # --- what ended
 
     def _take_in(self, progress: Progress, step: str, item: int, job: Job, deadline_at: datetime | None) -> None:
         """What a step's job came to; one past its deadline is told to end."""
         late = deadline_at is not None and deadline_at <= self._now
+        if job.reason == Reason.CALL and not late and (called := self._answered(job, step)) is not None:
+            job = called
         if job.state == State.SUCCEEDED:
             progress.settle(self._row(progress, step, item, StepState.SUCCEEDED, job))
         elif job.state in store.TELLING:
             progress.settle(self._row(progress, step, item, StepState.FAILED, job, _why(job, late)))
         elif late and job.state != State.UNCERTAIN:
             self._cancel([job])
+
+    def _answered(self, job: Job, step: str) -> Job | None:
+        """The job of a step that waits for a call, ended by the one that came; None while none did."""
+        result = store.call_of(self._conn, self._run.job.id, step)
+        if result is None:
+            return None
+        move = Move(job.id, State.SUCCEEDED, only_from=frozenset({State.WAITING}), values={"result": result})
+        moved = apply(self._conn, [move], self._now)[0]
+        return replace(job, state=State.SUCCEEDED.value, result=result) if self._tell(moved) else None
+
+    def _has_unheard_calls(self, progress: Progress) -> bool:
+        """Whether a step was called whose job has not come to wait for it yet."""
+        waiting = [step for step in self._run.macro.awaiting() if progress.is_under_way(step)]
+        return any(store.call_of(self._conn, self._run.job.id, step) is not None for step in waiting)
 
     def _row(self, progress: Progress, step: str, item: int, state: StepState, job: Job, error: Any = None) -> Row:
         result = None if job.result is None else json.loads(job.result)
@@ -204,6 +228,8 @@ class Look:
             return self._registry.find(wanted.step.action), given, None
         if waits.approval is not None:
             return self._registry.find(ASK), {"question": str(wanted.given["approval"])}, None
+        if waits.webhook:
+            return self._registry.find(AWAIT), {}, None
         if waits.seconds is not None:
             return self._registry.find(PASS), {}, self._now + timedelta(seconds=waits.seconds)
         return self._registry.find(PASS), {}, _instant(wanted.given["until"])
@@ -230,7 +256,8 @@ class Look:
             store.close(self._conn, self._run.job.id)
             return
         times = [at for at in (*kept.values(), *self._deadlines.values()) if at > self._now]
-        at = self._now + SOON if finish is not None else min(times, default=None)
+        soon = finish is not None or self._has_unheard_calls(progress)
+        at = self._now + SOON if soon else min(times, default=None)
         store.look_again(self._conn, self._run.job.id, at)
         ended, steps = progress.ended, len(self._run.macro.steps)
         message = f"{ended} of {steps} steps have ended"

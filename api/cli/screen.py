@@ -21,6 +21,7 @@ STEP = 0.1
 #: What a job in some state waits for, where the state does not say it.
 REMEDIES = {
     Reason.STEPS: "its steps must end",
+    Reason.CALL: "somebody outside must call its address",
     Reason.PREVIOUS: "the job before it must end",
     Reason.RECONNECT: "the account must be connected again",
     Reason.RATE_LIMITED: "the provider asked to wait",

@@ -17,6 +17,8 @@ MOST_STEPS = 200
 MOST_ITEMS = 1_000
 MOST_PARALLEL = 50
 YEAR_S = 366 * 86_400
+#: What a step with `wait_for: {webhook: true}` runs.
+AWAIT = "tasks.await_call"
 
 StepId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 _WHOLE = re.compile(r"\s*\$\{\{(.*?)\}\}\s*", re.DOTALL)
@@ -54,12 +56,15 @@ class Wait(Model):
     )
     seconds: int | None = Field(None, ge=1, le=YEAR_S, description="So many seconds.")
     until: str | None = Field(None, max_length=2_000, description="An instant, such as ${{ input.at }}.")
+    webhook: Literal[True] | None = Field(
+        None, description="A call from outside, to the address ${{ run.webhooks.<step> }}; its body is the result."
+    )
     timeout_s: int = Field(30 * 86_400, ge=1, le=YEAR_S, description="It fails after so many seconds.")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if sum(one is not None for one in (self.approval, self.seconds, self.until)) != 1:
-            raise ValueError("give exactly one of approval, seconds and until")
+        if sum(one is not None for one in (self.approval, self.seconds, self.until, self.webhook)) != 1:
+            raise ValueError("give exactly one of approval, seconds, until and webhook")
         return self
 
 
@@ -136,6 +141,10 @@ class Macro(Model):
     def step(self, step_id: str) -> Step:
         return next(step for step in self.steps if step.id == step_id)
 
+    def awaiting(self) -> list[str]:
+        """Steps that wait for a call from outside."""
+        return [step.id for step in self.steps if step.wait_for is not None and step.wait_for.webhook]
+
     def fallbacks(self) -> frozenset[str]:
         """Steps that only run where another failed."""
         return frozenset(step.fallback for step in self.steps if step.fallback is not None)
@@ -197,6 +206,8 @@ def _check_step(macro: Macro, step: Step, before: list[str], registry: Registry)
             raise BadInput(f"it needs {name!r}, which comes later. Steps need earlier ones only; move it up.")
     if step.fallback is not None:
         _check_fallback(macro, step)
+    if step.action == AWAIT:
+        raise BadInput(f"{AWAIT} is no step by itself; write `wait_for: {{webhook: true}}`.")
     if step.action is not None:
         action = registry.get(step.action) or _unknown(registry, step.action)
         fields = {one.alias or name for name, one in action.input.model_fields.items()}

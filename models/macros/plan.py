@@ -79,6 +79,8 @@ def record(wanted: Submit, effect: str | None, *, asks: bool) -> dict[str, Any]:
 
 def _awaited(step: Step, given: Mapping[str, Any]) -> dict[str, Any]:
     assert step.wait_for is not None
+    if step.wait_for.webhook:
+        return {"webhook": True}
     said = {name: value for name, value in given.items() if value is not None}
     return said if step.wait_for.seconds is None else {"seconds": step.wait_for.seconds}
 

@@ -99,11 +99,15 @@ class Progress:
     Args:
         given: The input of the run.
         rows: What its steps have come to.
+        run: What expressions read of the run itself.
     """
 
-    def __init__(self, macro: Macro, given: Mapping[str, Any], rows: list[Row]) -> None:
+    def __init__(
+        self, macro: Macro, given: Mapping[str, Any], rows: list[Row], run: Mapping[str, Any] | None = None
+    ) -> None:
         self.macro = macro
         self._given = given
+        self._run = run or {}
         self._rows = {(row.step, row.item): row for row in rows}
         self._unknown = {row.step for row in rows if row.state is StepState.PLANNED}
         self._changed: dict[tuple[str, int], Row] = {}
@@ -139,6 +143,10 @@ class Progress:
         finish = None if submits else self._finish()
         changed, self._changed = list(self._changed.values()), {}
         return Next(changed, submits, finish)
+
+    def is_under_way(self, step: str) -> bool:
+        """Whether a step as a whole has a job that has not ended."""
+        return self._state(step) is StepState.SUBMITTED
 
     @property
     def ended(self) -> int:
@@ -276,7 +284,7 @@ class Progress:
             for step in self.macro.steps
             if (row := self._rows.get((step.id, WHOLE))) is not None
         }
-        return {"input": self._given, "steps": steps}
+        return {"input": self._given, "steps": steps, "run": self._run}
 
     def _result_of(self, step: Step, row: Row) -> Any:
         """A failed step has the result of its fallback; what a planned one would return, nobody knows."""

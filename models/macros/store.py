@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 import json
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +21,7 @@ from models.jobs import Job
 from models.machine import ENDED, State
 from models.macros.document import Macro
 from models.macros.progress import Row, StepState
-from models.tables import jobs, macro_runs, macro_steps, macro_versions, macros
+from models.tables import jobs, macro_calls, macro_runs, macro_steps, macro_versions, macros
 
 #: States in which a step's job says how the step went; an uncertain one waits for whoever settles it.
 TELLING = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
@@ -48,12 +50,18 @@ class Run:
         job: What stands for it.
         given: Its input.
         mode: `RUN` or `PLAN`.
+        secret: Ends the addresses at which its steps wait to be called.
     """
 
     job: Job
     macro: Macro
     given: Mapping[str, Any]
     mode: str
+    secret: str | None = None
+
+    def addresses(self, base_url: str) -> dict[str, str]:
+        """Where to call, by step."""
+        return _addresses(self.job.id, self.macro, self.secret, base_url)
 
 
 _STORED = (
@@ -187,13 +195,20 @@ def begin(
         "job_id": job_id, "user_id": user_id, "macro_id": source.id if source else None,
         "version": source.version if source else None, "document": macro.model_dump_json(),
         "input": json.dumps(given), "mode": mode, "open": True, "look_at": now, "created_at": now,
+        "secret": secrets.token_hex(16),
     }  # fmt: skip
     conn.execute(sa.insert(macro_runs).values(row))
 
 
-def is_run(conn: sa.Connection, job_id: UUID) -> bool:
-    """Whether a job stands for a run that has begun."""
-    return conn.execute(sa.select(macro_runs.c.job_id).where(macro_runs.c.job_id == job_id)).first() is not None
+def addresses(conn: sa.Connection, run_id: UUID, base_url: str) -> dict[str, str] | None:
+    """Where to call the steps of a run that wait for it; None of a job that is no run, or has not begun."""
+    query = sa.select(macro_runs.c.secret, macro_runs.c.document).where(macro_runs.c.job_id == run_id)
+    row = conn.execute(query).first()
+    return None if row is None else _addresses(run_id, Macro.model_validate_json(row.document), row.secret, base_url)
+
+
+def _addresses(run_id: UUID, macro: Macro, secret: str | None, base_url: str) -> dict[str, str]:
+    return {step: f"{base_url}/macros/runs/{run_id}/{step}/{secret}" for step in macro.awaiting()}
 
 
 def steps_page(
@@ -205,6 +220,11 @@ def steps_page(
     if after is not None:
         query = query.where(sa.tuple_(own.step, own.item) > sa.tuple_(sa.literal(after[0]), sa.literal(after[1])))
     return [tuple(row) for row in conn.execute(query.order_by(own.step, own.item).limit(limit))]
+
+
+def is_step(conn: sa.Connection, job_id: UUID) -> bool:
+    """Whether a job is a step of a run."""
+    return conn.execute(sa.select(jobs.c.parent_id).where(jobs.c.id == job_id)).scalar() is not None
 
 
 def depth(conn: sa.Connection, job_id: UUID) -> int:
@@ -240,7 +260,7 @@ def take(conn: sa.Connection, run_id: UUID) -> Run | None:
     if row is None:
         return None
     job = Job(*conn.execute(sa.select(*JOB_COLUMNS).where(jobs.c.id == run_id)).one())
-    return Run(job, Macro.model_validate_json(row.document), json.loads(row.input), row.mode)
+    return Run(job, Macro.model_validate_json(row.document), json.loads(row.input), row.mode, row.secret)
 
 
 def steps(conn: sa.Connection, run_id: UUID) -> list[Row]:
@@ -294,6 +314,30 @@ def show(conn: sa.Connection, run_id: UUID, fraction: float, message: str) -> No
 
 def look_again(conn: sa.Connection, run_id: UUID, at: datetime | None) -> None:
     conn.execute(sa.update(macro_runs).where(macro_runs.c.job_id == run_id).values(look_at=at))
+
+
+def called(conn: sa.Connection, run_id: UUID, step: str, secret: str) -> bool:
+    """Whether that is the address of a step of an open run that waits, or will, to be called."""
+    query = sa.select(macro_runs.c.secret, macro_runs.c.document)
+    row = conn.execute(query.where(macro_runs.c.job_id == run_id, macro_runs.c.open.is_(True))).first()
+    if row is None or not row.secret or not hmac.compare_digest(row.secret.encode(), secret.encode()):
+        return False
+    return step in Macro.model_validate_json(row.document).awaiting()
+
+
+def keep_call(conn: sa.Connection, run_id: UUID, step: str, result: Mapping[str, Any], now: datetime) -> bool:
+    """Keep what a call brought, for the run to be looked at; False where the step was called before."""
+    row = {"run_id": run_id, "step": step, "result": json.dumps(result), "created_at": now}
+    fresh = batch.insert_new(conn, macro_calls, [row]) > 0
+    if fresh:
+        look_again(conn, run_id, now)
+    return fresh
+
+
+def call_of(conn: sa.Connection, run_id: UUID, step: str) -> str | None:
+    """What a call to a step brought, as JSON; None while there was none."""
+    query = sa.select(macro_calls.c.result).where(macro_calls.c.run_id == run_id, macro_calls.c.step == step)
+    return conn.execute(query).scalar()
 
 
 def close(conn: sa.Connection, run_id: UUID) -> None:

@@ -7,9 +7,9 @@ from typing import Literal, Self
 from pydantic import Field, JsonValue, model_validator
 
 from llmcoder import BadInput, Context, Effect, Model, Retry, action
-from llmcoder.errors import Suspended
+from llmcoder.errors import Awaiting, Suspended
 from llmcoder.registry import registry
-from models.db import database, writing
+from models.db import database, reading, writing
 from models.macros import store
 from models.macros.document import Macro, check
 
@@ -53,6 +53,12 @@ class Nothing(Model):
     """No input."""
 
 
+class Called(Model):
+    """What a call from outside brought."""
+
+    payload: JsonValue = Field(description="Its body: JSON, the fields of a form, or a text.")
+
+
 class Passed(Model):
     """It may go on."""
 
@@ -79,6 +85,15 @@ def ask_person(_question: Question, ctx: Context) -> Passed:
     """Wait for a person's approval; what a macro's step waits with."""
     ctx.armed()
     return Passed()
+
+
+@action("tasks.await_call", effect=Effect.READ, outside=True, timeout_s=10)
+def await_call(_given: Nothing, ctx: Context) -> Called:
+    """Wait for a call from outside; what a macro's step waits with."""
+    with reading("macros") as conn:
+        if not store.is_step(conn, ctx.job_id):
+            raise BadInput("Only a step of a macro waits for a call: `wait_for: {webhook: true}`.")
+    raise Awaiting("The run of the macro ends it when somebody calls the step's address.")
 
 
 @action("tasks.pass_time", effect=Effect.READ, timeout_s=10)

@@ -150,8 +150,9 @@ def test_bad_yaml_is_refused_with_its_place(alice: httpx.Client, text: bytes, wh
         (steps({"if": "input.x"}), "is one expression"),
         (steps({"with": {"text": f"${{{{ {'a' * 3_000} }}}}"}}), "at most 2000 characters"),
         (steps({"with": {"text": "x" * 300_000}}), "at most 262,144"),
+        (steps({"action": "tasks.await_call"}), "write `wait_for: {webhook: true}`"),
     ],
-    ids=["twice", "later", "circle", "itself", "nobody", "action", "field", "broken", "if", "long", "large"],
+    ids=["twice", "later", "circle", "itself", "nobody", "action", "field", "broken", "if", "long", "large", "await"],
 )
 def test_what_cannot_run_is_refused_with_the_step_and_the_reason(
     alice: httpx.Client, wanted: list[dict[str, Any]], why: str
@@ -198,3 +199,26 @@ def test_only_a_run_has_steps(alice: httpx.Client, db: Database, user: User) -> 
     rest = alice.get(address, params={"cursor": page["next"]}).json()
     assert ([one["item"] for one in rest["items"]], rest["next"]) == ([1], None)
     assert alice.get(address, params={"cursor": "x"}).status_code == 422
+
+
+def test_a_step_is_called_at_its_address_by_who_has_it_and_once(
+    served: Served, alice: httpx.Client, db: Database, user: User
+) -> None:
+    waits = {"name": "Waits", "steps": [{"id": "answer", "wait_for": {"webhook": True}}]}
+    run = UUID(alice.post("/tasks/start_macro", json={"document": waits}).json()["id"])
+    with db.write() as conn:  # as its job does
+        store.begin(conn, run, user.id, Macro.model_validate(waits), {}, store.RUN, None, db.now())
+        store.keep(conn, run, [Row("answer", WHOLE, StepState.SUBMITTED)], {})
+    (step,) = alice.get(f"/jobs/{run}/steps").json()["items"]
+    path = "/macros/runs/" + step["address"].partition("/macros/runs/")[2]
+    with httpx.Client(base_url=served.url, timeout=30) as stranger:
+        wrong = [path[:-1] + ("0" if path[-1] != "0" else "1"), path.replace("/answer/", "/other/"), path + "x"]
+        assert {stranger.post(one, json={}).status_code for one in wrong} == {403}
+        assert stranger.post(path, content=b"{no", headers={"content-type": "application/json"}).status_code == 422
+        assert stranger.post(path, content=b"x" * 1_100_000).status_code == 413
+        assert stranger.post(path, json={"ok": True}).json() == {"repeated": False}
+        assert stranger.post(path, json={"ok": False}).json() == {"repeated": True}
+        with db.write() as conn:
+            assert store.call_of(conn, run, "answer") == '{"payload": {"ok": true}}'
+            store.close(conn, run)
+        assert stranger.post(path, json={}).status_code == 403

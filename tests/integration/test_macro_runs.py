@@ -215,3 +215,59 @@ def test_a_macro_that_starts_itself_comes_to_an_end(engine: Engine) -> None:
         store.add(conn, engine.user.id, macro, engine.db.now())
     run = engine.submit(Registry(discover())["tasks.start_macro"], macro="me")
     assert "at most 10 deep" in (engine.until(run, State.FAILED, within_s=60).error or "")
+
+
+AWAIT = {"id": "answer", "wait_for": {"webhook": True}}
+
+
+def call(engine: Engine, run: UUID, said: Any) -> bool:
+    with engine.db.write() as conn:
+        return store.keep_call(conn, run, "answer", {"payload": said}, engine.db.now())
+
+
+def test_a_step_waits_for_a_call_and_its_body_is_tainted(engine: Engine) -> None:
+    allow(engine, "*")
+    engine.start_worker()
+    tell = echo("tell", "${{ run.webhooks.answer }}")
+    said = "${{ steps.answer.result.payload.text }}"
+    post = {"id": "post", "action": "test.post", "with": {"to": "ann", "text": said}}
+    run = start(engine, [tell, {**AWAIT, "needs": ["tell"]}, echo("last", said), post])
+    eventually(lambda: [job for job in steps_of(engine, run) if job.reason == "call"], what="the step waits")
+    with engine.db.read() as conn:
+        address = (store.addresses(conn, run, "http://127.0.0.1:5000") or {})["answer"]
+    told = json.loads(steps_of(engine, run)[0].result or "")["text"]
+    assert told.partition("/macros/runs/")[2] == address.partition("/macros/runs/")[2] != ""
+    assert call(engine, run, {"text": "yes"})
+    assert not call(engine, run, {"text": "no"}), "the first call counts"
+    eventually(lambda: len(steps_of(engine, run)) == 4, what="the run goes on")
+    last = engine.until(next(job.id for job in steps_of(engine, run) if job.input == '{"text":"yes"}'), State.SUCCEEDED)
+    assert last.tainted
+    assert asked(engine, run).action == "test.post", "a stranger wrote its text, so it waits whatever the policy"
+    approve(engine, asked(engine, run))
+    assert engine.until(run, State.SUCCEEDED, State.FAILED).state == "succeeded"
+
+
+def test_what_is_no_step_waits_for_no_call(engine: Engine) -> None:
+    engine.start_worker()
+    failed = engine.until(engine.submit(Registry(discover())["tasks.await_call"]), State.FAILED)
+    assert "Only a step of a macro" in (failed.error or "")
+
+
+def test_a_call_that_comes_before_its_step_waits_is_not_lost(engine: Engine) -> None:
+    run = start(engine, [echo("first"), {**AWAIT, "needs": ["first"]}])
+    engine.start_worker()
+    eventually(lambda: steps_of(engine, run), what="the run begins")
+    assert call(engine, run, "early")
+    ended = engine.until(run, State.SUCCEEDED, State.FAILED)
+    assert json.loads(ended.result or "")["answer"] == {"payload": "early"}
+
+
+def test_who_does_not_call_in_time_fails_the_step_and_a_plan_waits_for_nobody(engine: Engine) -> None:
+    engine.start_worker()
+    late = {"id": "answer", "wait_for": {"webhook": True, "timeout_s": 1}}
+    assert "took longer" in (engine.until(start(engine, [late]), State.FAILED).error or "")
+    tell = {"id": "tell", "action": "test.post", "with": {"to": "ann", "text": "${{ run.webhooks.answer }}"}}
+    planned = engine.until(start(engine, [tell, {**AWAIT, "needs": ["tell"]}], mode="plan"), State.SUCCEEDED)
+    plan = json.loads(planned.result or "")
+    assert [one["input"] for one in plan["waits"]] == [{"webhook": True}]
+    assert plan["effects"][0]["input"]["text"] == "${{ run.webhooks.answer }}"
