@@ -72,6 +72,8 @@ class Runtime:
         self._running: dict[tuple[UUID, int], Attempt] = {}
         self._unwritten: list[tuple[Attempt, Move]] = []
         self._leaving = False
+        self._in_pool = not beats
+        self._told_to_end = threading.Event()
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -81,6 +83,8 @@ class Runtime:
         self.watch.start()
         if self.slots is not None:
             self.slots.start()
+        if self._in_pool:
+            threading.Thread(target=self._give_back_when_told, name="give-back", daemon=True).start()
 
     def stop(self) -> None:
         """Finish what runs, within a few seconds; give back the rest, so that no job waits for its lease to run out."""
@@ -94,19 +98,23 @@ class Runtime:
         self.db.close()
 
     def finish_or_give_back(self) -> None:
-        """In a pool's child whose worker stops: let the job end within a few seconds, or give it back and end."""
-        threading.Thread(target=self._finish_or_give_back, name="give-back", daemon=True).start()
+        """In a pool's child whose worker stops: let the job end within a few seconds, or give it back and end.
 
-    def _finish_or_give_back(self) -> None:
+        For a signal handler, which may come amid anything: it starts no thread and takes no lock of others.
+        """
+        self._told_to_end.set()
+
+    def _give_back_when_told(self) -> None:
+        """Looks again and again: a job may be claimed by then, and not yet be known to run."""
+        self._told_to_end.wait()
         deadline = time.monotonic() + DRAIN_S
-        while self.running() and time.monotonic() < deadline:
+        while time.monotonic() < deadline or not self.running():
             time.sleep(0.05)
-        if self.running():
-            log.warning("stopping with a job under way; it is given back")
-            self._give_back_rest()
-            self.ledger.close()
-            self.outbox.close(1.0)
-            os._exit(0)
+        log.warning("stopping with a job under way; it is given back")
+        self._give_back_rest()
+        self.ledger.close()
+        self.outbox.close(1.0)
+        os._exit(0)
 
     # --- running
 

@@ -331,7 +331,7 @@ def test_it_stops_within_seconds_with_a_socket_a_stream_and_a_long_poll_open(
             client.close()
 
     assert api.returncode == 0, said
-    assert took_s < 3
+    assert took_s < 10, "it did not wait for the socket, the stream or the long-poll, which last longer"
     assert "Traceback" not in said
 
 
