@@ -35,7 +35,7 @@ MOST_STEPS_SHOWN = 1_000
 MOST_VERSION = 2**31 - 1
 
 router = APIRouter(prefix="/macros", tags=["macros"], responses=problems(401, 422, 503), route_class=YamlRoute)
-door = APIRouter(prefix="/macros/runs", tags=["macros"], responses=problems(403, 413, 422, 503))
+door = APIRouter(prefix="/macros/runs", tags=["macros"], responses=problems(403, 404, 413, 422, 503))
 runs = APIRouter(prefix="/jobs", tags=["macros"], responses=problems(401, 422, 503))
 Caller = Annotated[Identity, Depends(current)]
 Person = Annotated[Identity, Depends(person)]

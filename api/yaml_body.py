@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import orjson
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
@@ -29,7 +29,7 @@ class YamlRoute(APIRoute):
 
 
 async def _as_json(request: Request) -> Request:
-    body = orjson.dumps(from_yaml(await request.body()))
+    body = json.dumps(from_yaml(await request.body())).encode()  # numbers have any size here, and orjson's do not
     others = [
         (name, value) for name, value in request.scope["headers"] if name not in (b"content-type", b"content-length")
     ]

@@ -113,6 +113,13 @@ steps:
     assert again.json()["document"] == document
 
 
+def test_a_number_of_any_size_is_kept(alice: httpx.Client) -> None:
+    text = f"name: large\nsteps:\n- {{id: a, action: test.echo, with: {{text: x}}}}\noutput: {{n: {2**70}}}\n"
+    added = alice.post("/macros", content=text.encode(), headers=YAML)
+    assert added.status_code == 201, added.text
+    assert alice.get(f"/macros/{added.json()['id']}").json()["document"]["output"] == {"n": 2**70}
+
+
 BOMB = "a: &a [x, x]\n" + "".join(f"b{n}: &b{n} [*a, *a]\n" for n in range(3))
 
 
