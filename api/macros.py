@@ -231,10 +231,10 @@ async def list_steps(
     return StepPage(items=items, next=f"{found[limit - 1][0]}:{found[limit - 1][1]}" if len(found) > limit else None)
 
 
-@door.post("/{job_id:uuid}/{step}/{secret}", status_code=202)
+@door.post("/{run_id:uuid}/{step}/{secret}", status_code=202)
 async def call_step(
     request: Request,
-    job_id: UUID,
+    run_id: UUID,
     step: Annotated[str, PathParameter(max_length=60, description="Which step.")],
     secret: Annotated[str, PathParameter(max_length=64, description="The end of its address.")],
 ) -> StepCalled:
@@ -247,11 +247,11 @@ async def call_step(
     now = services.db.now()
 
     def keep(conn: sa.Connection) -> bool:
-        if not store.called(conn, job_id, step, secret):
+        if not store.called(conn, run_id, step, secret):
             raise Forged
         result = {"payload": payload_of(call)}
         refuse_too_large(json.dumps(result), services.settings().max_input_bytes)
-        return store.keep_call(conn, job_id, step, result, now)
+        return store.keep_call(conn, run_id, step, result, now)
 
     return StepCalled(repeated=not await services.sql.write(keep))
 

@@ -30,6 +30,7 @@ PROMPTS = Prompts(Path(__file__).parent / "prompts")
 Kind = Literal["daily", "weekly"]
 SPANS: dict[str, timedelta] = {"daily": timedelta(days=1), "weekly": timedelta(days=7)}
 MOST_TOKENS = 400
+PART_WITHIN_S = 300
 
 
 class Wish(Model):
@@ -121,7 +122,13 @@ def _begin(kind: Kind, wish: Wish, ctx: Context) -> Suspended:
 def document(kind: Kind, parts: list[Part], span: Span, *, prose: bool) -> Macro:
     """The macro that gathers a digest."""
     gathering = [
-        {"id": part.name, "action": part.action, "with": dict(part.given(span)), "on_error": "continue"}
+        {
+            "id": part.name,
+            "action": part.action,
+            "with": dict(part.given(span)),
+            "on_error": "continue",
+            "timeout_s": PART_WITHIN_S,  # one that waits for an account, or a provider, must not hold up the others
+        }
         for part in parts
     ]
     came = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -16,6 +16,8 @@ from models.tables import users
 from tasks.digest.tables import digests
 
 own = digests.c
+#: Their jobs show them for as long as jobs are kept; these rows are only what is to be sent.
+KEPT = timedelta(days=31)
 
 
 def any_due(conn: sa.Connection, _now: datetime) -> bool:
@@ -29,6 +31,7 @@ def take(conn: sa.Connection, now: datetime, limit: int) -> Sequence[Due]:
     wanted: list[Due] = []
     for row in conn.execute(query.with_for_update(skip_locked=True)).all():
         conn.execute(sa.update(digests).where(own.id == row.id).values(sent_at=now))
+        conn.execute(sa.delete(digests).where(own.user_id == row.user_id, own.sent_at < now - KEPT))
         email = conn.execute(sa.select(users.c.email).where(users.c.id == row.user_id)).scalar_one()
         message = Message(row.title, row.text, row.html)
         for name in preferences.load(conn, row.user_id).notify:

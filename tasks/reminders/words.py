@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from llmcoder.errors import BadInput
@@ -18,6 +18,9 @@ _AT = re.compile(rf"(?:{_TIME}|(?:at\s+)?(?P<word>noon|midnight))$")
 _EVERY = re.compile(r"(?:every|each)\s+(?P<what>.+)$|(?P<daily>daily|weekly|hourly)(?P<rest>.*)$")
 _STEP = re.compile(r"(?:(?P<number>\d{1,2})\s+)?(?P<unit>minute|hour)s?$")
 _MONTHLY = re.compile(r"month\s+on\s+the\s+(?P<day>\d{1,2})(?:st|nd|rd|th)?\b(?P<rest>.*)$")
+_SPAN = re.compile(r"in (?P<number>an?|\d{1,4}) (?P<unit>second|minute|min|hour)s?")
+#: Which dateparser does not read as a time of day.
+_BARE_HOUR = re.compile(r"\bat (\d{1,2})(?!\d|\s*[:.]\s*\d|\s*(?:am|pm|a\.m|p\.m|o'clock))")
 _DAY = re.compile(rf"(?:,|and|\s)*({'|'.join(f'{day}s?|{day[:3]}' for day in DAYS)})\b(.*)$")
 #: Words that say a time of day; without them a day means its morning.
 _HAS_TIME = re.compile(
@@ -56,6 +59,9 @@ def _instant(text: str, words: str, zone: ZoneInfo, now: datetime) -> datetime:
 
     if not re.search(r"[a-z]|\d[:.\-/]\d", text):
         raise _puzzled(words)
+    if (span := _SPAN.fullmatch(text)) is not None:  # on no clock, so that none that is moved matters
+        return (now + _length(span)).astimezone(UTC)
+    text = _BARE_HOUR.sub(r"at \1:00", text)
     local = now.astimezone(zone)
     found: datetime | None = dateparser.parse(
         text,
@@ -74,6 +80,12 @@ def _instant(text: str, words: str, zone: ZoneInfo, now: datetime) -> datetime:
     if found <= now:
         raise BadInput(f"{words!r} was understood as {found:%Y-%m-%d %H:%M} in {zone.key}, which is past.")
     return found.astimezone(UTC)
+
+
+def _length(span: re.Match[str]) -> timedelta:
+    number = 1 if span["number"].startswith("a") else int(span["number"])
+    unit = {"second": "seconds", "hour": "hours"}.get(span["unit"], "minutes")
+    return timedelta(**{unit: number})
 
 
 def _recurring(every: re.Match[str], words: str) -> str:

@@ -8,9 +8,12 @@ from typing import Any
 from llmcoder.channel import Channel, Message
 from llmcoder.context import User
 
+MOST_CHARS = 30_000
+
 
 def _given(user: User, message: Message) -> Mapping[str, Any]:
-    return {"channel": user.email, "text": f"**{message.title}**\n\n{message.text}"}
+    text = message.text if len(message.text) <= MOST_CHARS else f"{message.text[:MOST_CHARS]}\n… (cut)"
+    return {"channel": user.email, "text": f"**{message.title}**\n\n{text}"}
 
 
 SLACK = Channel("slack", action="slack.post_message", given=_given)

@@ -41,7 +41,7 @@ RULES_BEYOND_THE_SCHEMA = {
     "POST /webhooks": "what an address is, and a secret of Standard Webhooks",
     "PATCH /webhooks/{webhook_id}": "likewise",
     "POST /webhooks/{webhook_id}/secret": "a secret of Standard Webhooks is a key in base64",
-    "POST /macros/runs/{job_id}/{step}/{secret}": "the body is what its content type says",
+    "POST /macros/runs/{run_id}/{step}/{secret}": "the body is what its content type says",
     "POST /macros": "steps name actions and earlier steps that are there, in expressions that can be read",
     "PUT /macros/{macro_id}": "likewise",
     "GET /jobs/{job_id}/steps": "`cursor` is a step and an item",

@@ -52,7 +52,7 @@ PUBLIC = {
     "GET /openapi.json", "GET /docs", "GET /docs/oauth2-redirect", "GET /health/live", "GET /health/ready",
     "GET /metrics", "POST /auth/register", "POST /auth/login", "POST /auth/refresh", "MOUNT /legacy",
     "POST /hooks/{hook_id}",  # knows its caller by a signature
-    "POST /macros/runs/{job_id}/{step}/{secret}",  # by the end of its address
+    "POST /macros/runs/{run_id}/{step}/{secret}",  # by the end of its address
     "GET /connections/oauth/callback",  # knows its user by the state, which only that user was given
 }  # fmt: skip
 #: For administrators alone; about the installation, and about everybody.

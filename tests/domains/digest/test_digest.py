@@ -73,6 +73,16 @@ def test_of_five_parts_two_are_not_set_up_and_one_fails_and_the_digest_says_so(e
     assert kept.text == found["text"]
 
 
+def test_a_part_that_waits_for_an_account_holds_up_nothing(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actions, "PART_WITHIN_S", 2)
+    load_testkit()
+    stuck = Part("stuck", "Stuck", "test.make_trouble", lambda _span: {"kind": "reconnect"}, "items[]")
+    macro = as_object(document("daily", [stuck, digest_parts()["todos"]], SPAN, prose=False))
+    run = engine.submit(Registry(discover())["tasks.start_macro"], document=macro)
+    found = json.loads(engine.until(run, State.SUCCEEDED, State.FAILED, within_s=60).result or "null")
+    assert "longer than it may" in found["failed"]["stuck"]
+
+
 def test_a_digest_of_all_parts_is_gathered_by_their_own_jobs(engine: Engine) -> None:
     known = Registry(discover())
     ended = engine.until(engine.submit(known["digest.weekly"]), State.SUCCEEDED, State.FAILED, within_s=60)

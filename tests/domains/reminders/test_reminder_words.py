@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -30,6 +30,9 @@ NOW = datetime(2026, 11, 23, 9, 30, tzinfo=BERLIN)  # a Monday
         ("noon", "2026-11-23 12:00"),
         ("tomorrow", "2026-11-24 09:00"),  # a day without a time is its morning
         ("monday", "2026-11-30 09:00"),
+        ("tomorrow at 9", "2026-11-24 09:00"),
+        ("at 5", "2026-11-24 05:00"),
+        ("friday at 17", "2026-11-27 17:00"),
         ("in 2 weeks", "2026-12-07 09:00"),
         ("31 march 2027 02:30", "2027-03-31 02:30"),
     ],
@@ -77,3 +80,8 @@ def test_the_clock_is_that_of_the_zone() -> None:
     for zone in (BERLIN, ZoneInfo("Asia/Kathmandu"), ZoneInfo("America/New_York")):
         found = understand("tomorrow 9am", zone, NOW)
         assert found.at is not None and f"{found.at.astimezone(zone):%H:%M}" == "09:00"
+
+
+def test_so_many_minutes_are_so_many_where_the_clock_is_put_back() -> None:
+    first_pass = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)  # half past two in Berlin, for the first time
+    assert understand("in 20 minutes", BERLIN, first_pass).at == first_pass + timedelta(minutes=20)

@@ -178,7 +178,7 @@ def test_the_channels_give_what_their_actions_take(user: User) -> None:
     known = Registry(discover())
     for channel in channels().values():
         action = known[channel.action]
-        for message in (Message("Title", "Text"), Message("Title", "Text", "<p>Text</p>")):
+        for message in (Message("Title", "Text"), Message("Title", "Text", "<p>Text</p>"), Message("T", "x" * 90_000)):
             assert action.effect.writes
             action.input.model_validate(dict(channel.given(user, message)))
 
