@@ -20,6 +20,9 @@ from models.tables import as_text
 #: Of rows that together are longer, each half goes by itself; PostgreSQL takes no JSON value of 256 MB.
 LARGEST_BYTES = 64 * 2**20
 
+#: What has a name and a type: a column of a table, or one of nothing but a batch.
+Column = sa.ColumnClause[Any]
+
 
 def insert_new(conn: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> int:
     """Insert rows that all set the same columns, passing over those that are there already. Returns how many came."""
@@ -27,16 +30,37 @@ def insert_new(conn: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str,
     return sum(conn.execute(statement, {"rows": packed}).rowcount for packed in _packed(rows))
 
 
-def update(conn: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Update rows that all set the same columns, each of the one whose `id` it carries."""
-    statement = _update(conn.dialect.name, table, tuple(rows[0]))
+def update(
+    conn: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], key: tuple[str, ...] = ("id",)
+) -> None:
+    """Update rows that all set the same columns, each the one of its key; the caller's transaction has locked them.
+
+    In which order one statement takes locks is the planner's choice, and two transactions would wait in a circle.
+    """
+    statement = _update(conn.dialect.name, table, tuple(rows[0]), key)
     for packed in _packed(rows):
         conn.execute(statement, {"rows": packed})
 
 
+def relation(dialect: str, columns: Sequence[Column], name: str = "given") -> sa.Subquery:
+    """Rows that a statement takes as its parameter `rows`, see `packed`, as a relation with these names and types."""
+    rows: Any = sa.bindparam("rows", type_=sa.Text)
+    if dialect == "postgresql":
+        each = sa.func.jsonb_array_elements(sa.cast(rows, postgresql.JSONB)).table_valued("value")
+    else:
+        each = sa.func.json_each(rows).table_valued("value")
+    values = [_column(dialect, at, column).label(column.name) for at, column in enumerate(columns)]
+    return sa.select(*values).select_from(each).subquery(name)
+
+
+def packed(rows: Sequence[Sequence[Any]]) -> str:
+    """Rows as the parameter of a statement over their `relation`; each has its values in the order of the columns."""
+    return _json(rows).decode()
+
+
 def _packed(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     values = [list(row.values()) for row in rows]
-    text = orjson.dumps(values, default=as_text, option=orjson.OPT_PASSTHROUGH_DATETIME)
+    text = _json(values)
     if len(text) <= LARGEST_BYTES or len(rows) == 1:
         yield text.decode()
         return
@@ -45,9 +69,13 @@ def _packed(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield from _packed(rows[middle:])
 
 
+def _json(rows: Sequence[Sequence[Any]]) -> bytes:
+    return orjson.dumps(rows, default=as_text, option=orjson.OPT_PASSTHROUGH_DATETIME)
+
+
 @cache
 def _insert(dialect: str, table: sa.Table, names: tuple[str, ...]) -> sa.Executable:
-    rows = _rows(dialect, table, names)
+    rows = relation(dialect, [table.c[name] for name in names])
     kind = postgresql.insert if dialect == "postgresql" else sqlite.insert
     every = sa.select(*rows.c).where(sa.true())  # SQLite would take ON CONFLICT for the condition of a join
     statement = kind(table).from_select(list(names), every).on_conflict_do_nothing()
@@ -55,24 +83,13 @@ def _insert(dialect: str, table: sa.Table, names: tuple[str, ...]) -> sa.Executa
 
 
 @cache
-def _update(dialect: str, table: sa.Table, names: tuple[str, ...]) -> sa.Executable:
-    rows = _rows(dialect, table, names)
-    values = {name: rows.c[name] for name in names if name != "id"}
-    return sa.update(table).where(table.c.id == rows.c.id).values(values)
+def _update(dialect: str, table: sa.Table, names: tuple[str, ...], key: tuple[str, ...]) -> sa.Executable:
+    rows = relation(dialect, [table.c[name] for name in names])
+    values = {name: rows.c[name] for name in names if name not in key}
+    return sa.update(table).where(*(table.c[name] == rows.c[name] for name in key)).values(values)
 
 
-def _rows(dialect: str, table: sa.Table, names: Sequence[str]) -> sa.Subquery:
-    """The rows as a relation with the columns' own names and types."""
-    rows: Any = sa.bindparam("rows", type_=sa.Text)
-    if dialect == "postgresql":
-        each = sa.func.jsonb_array_elements(sa.cast(rows, postgresql.JSONB)).table_valued("value")
-    else:
-        each = sa.func.json_each(rows).table_valued("value")
-    columns = [_column(dialect, at, table.c[name]).label(name) for at, name in enumerate(names)]
-    return sa.select(*columns).select_from(each).subquery("given")
-
-
-def _column(dialect: str, at: int, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+def _column(dialect: str, at: int, column: Column) -> sa.ColumnElement[Any]:
     value: sa.ColumnElement[Any] = sa.literal_column(f"value ->> {at}", sa.Text)
     if dialect == "postgresql":
         # not VARCHAR(n), a cast to which cuts off what is too long instead of refusing it

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from llmcoder.rate import Rate
-from models import rates, turns
-from models.machine import LOCKED, Move, Moved, Reason, State, apply
+from models import batch, rates, turns
+from models.machine import LOCKED, Move, Moved, Reason, State, apply, lock
 from models.tables import jobs, users, workers
 
 FURTHER = 0.01  # of its whole way: what a job must gain for earlier losses to be forgotten, so a hundred times at most
@@ -196,23 +197,25 @@ def show_progress(conn: sa.Connection, seen: Sequence[tuple[UUID, int, float, st
     """
     if not seen:
         return
-    in_order = sorted(seen, key=lambda one: one[0])  # as everybody locks jobs
-    rows = [{"j": job, "a": attempt, "f": fraction, "m": message} for job, attempt, fraction, message in in_order]
-    conn.execute(_SHOW_PROGRESS, rows)
+    lock(conn, {job for job, *_ in seen})
+    conn.execute(_show_progress(conn.dialect.name), {"rows": batch.packed(seen)})
 
 
-_FRACTION = sa.bindparam("f", type_=sa.Float)
-_FURTHER = sa.func.coalesce(jobs.c.furthest, 0.0) + FURTHER <= _FRACTION
-_SHOW_PROGRESS = (
-    sa.update(jobs)
-    .where(jobs.c.id == sa.bindparam("j"), jobs.c.attempt == sa.bindparam("a"), jobs.c.state == State.RUNNING)
-    .values(
-        progress_fraction=_FRACTION,
-        progress_message=sa.bindparam("m"),
-        furthest=sa.case((_FURTHER, _FRACTION), else_=jobs.c.furthest),
-        losses=sa.case((_FURTHER, 0), else_=jobs.c.losses),
+@cache
+def _show_progress(dialect: str) -> sa.Executable:
+    columns = (jobs.c.id, jobs.c.attempt, jobs.c.progress_fraction, jobs.c.progress_message)
+    seen = batch.relation(dialect, columns)
+    further = sa.func.coalesce(jobs.c.furthest, 0.0) + FURTHER <= seen.c.progress_fraction
+    return (
+        sa.update(jobs)
+        .where(jobs.c.id == seen.c.id, jobs.c.attempt == seen.c.attempt, jobs.c.state == State.RUNNING)
+        .values(
+            progress_fraction=seen.c.progress_fraction,
+            progress_message=seen.c.progress_message,
+            furthest=sa.case((further, seen.c.progress_fraction), else_=jobs.c.furthest),
+            losses=sa.case((further, 0), else_=jobs.c.losses),
+        )
     )
-)
 
 
 def still_mine(conn: sa.Connection, worker: str) -> dict[UUID, tuple[int, bool]]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -152,19 +153,37 @@ def take_revisions(conn: sa.Connection, wanted: Mapping[UUID, int]) -> dict[UUID
     Returns:
         For each user the revision before the first reserved one.
     """
-    taken: dict[UUID, int] = {}
-    for user_id in sorted(wanted):
-        last = conn.execute(_TAKE, {"user": user_id, "n": wanted[user_id]}).scalar_one()
-        taken[user_id] = last - wanted[user_id]
-    return taken
+    if not wanted:
+        return {}
+    if len(wanted) > 1:
+        hold_counters(conn, wanted)
+    given = {"rows": batch.packed([*wanted.items()])}
+    return {row.user_id: row.rev - wanted[row.user_id] for row in conn.execute(_take(conn.dialect.name), given)}
 
 
-_TAKE = (
-    sa.update(revisions)
-    .where(revisions.c.user_id == sa.bindparam("user"))
-    .values(rev=revisions.c.rev + sa.bindparam("n"))
-    .returning(revisions.c.rev)
+def hold_counters(conn: sa.Connection, user_ids: Iterable[UUID]) -> None:
+    """Take the locks of users' counters in their order, for a transaction that will write about several users.
+
+    On SQLite a writer is alone anyway.
+    """
+    if conn.dialect.name != "sqlite":
+        conn.execute(_COUNTERS, {"users": list(user_ids)})
+
+
+_COUNTERS = (
+    sa.select(revisions.c.user_id)
+    .where(revisions.c.user_id.in_(sa.bindparam("users", expanding=True)))
+    .order_by(revisions.c.user_id)
+    .with_for_update()
 )
+
+
+@cache
+def _take(dialect: str) -> sa.Executable:
+    wanted = batch.relation(dialect, [revisions.c.user_id, sa.column("number", sa.BigInteger)])
+    mine = revisions.c.user_id == wanted.c.user_id
+    taken = sa.update(revisions).where(mine).values(rev=revisions.c.rev + wanted.c.number)
+    return taken.returning(revisions.c.user_id, revisions.c.rev)
 
 
 def _lock(conn: sa.Connection, ids: Iterable[UUID]) -> dict[UUID, Any]:

@@ -7,7 +7,7 @@ a crowd.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from llmcoder.rate import Rate
+from models import batch
 from models.tables import rate_limits
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -113,8 +114,7 @@ def _locked(conn: sa.Connection, accounts: set[Account], rates: Mapping[str, Rat
     new = [account for account in sorted(accounts) if account[0] in rates and account not in found]
     if not new:
         return found
-    rows = [{"provider": provider, "account": account} for provider, account in new]
-    conn.execute(_insert(conn)(rate_limits).on_conflict_do_nothing(), rows)
+    batch.insert_new(conn, rate_limits, [{"provider": provider, "account": account} for provider, account in new])
     return _locked(conn, accounts, rates)
 
 
@@ -123,19 +123,17 @@ def _meter(row: Any) -> Meter:
 
 
 def _keep(conn: sa.Connection, meters: Mapping[Account, Meter]) -> None:
-    rows: Sequence[dict[str, object]] = [
-        {"p": account[0], "a": account[1], "used": meter.used_until, "spread": meter.spread_until}
-        for account, meter in sorted(meters.items())
+    rows = [
+        {
+            "provider": account[0],
+            "account": account[1],
+            "used_until": meter.used_until,
+            "spread_until": meter.spread_until,
+        }
+        for account, meter in meters.items()
     ]
     if rows:
-        conn.execute(_KEEP, rows)
-
-
-_KEEP = (
-    sa.update(rate_limits)
-    .where(rate_limits.c.provider == sa.bindparam("p"), rate_limits.c.account == sa.bindparam("a"))
-    .values(used_until=sa.bindparam("used"), spread_until=sa.bindparam("spread"))
-)
+        batch.update(conn, rate_limits, rows, key=("provider", "account"))
 
 
 def _insert(conn: sa.Connection) -> Any:

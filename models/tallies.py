@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from models import batch
 from models.tables import tallies
 
 #: A metric's name, and the values of its labels in order.
@@ -15,13 +17,19 @@ Key = tuple[str, tuple[str, ...]]
 
 def add(conn: sa.Connection, counts: Mapping[Key, float]) -> None:
     """Add to the counts. In one order everywhere, so that no two transactions wait for each other in a circle."""
-    rows = [{"name": name, "labels": ",".join(labels), "value": n} for (name, labels), n in sorted(counts.items())]
-    if not rows:
-        return
-    kind = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-    new = kind(tallies)
+    rows = [(name, ",".join(labels), value) for (name, labels), value in sorted(counts.items())]
+    if rows:
+        conn.execute(_add(conn.dialect.name), {"rows": batch.packed(rows)})
+
+
+@cache
+def _add(dialect: str) -> sa.Executable:
+    kind = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    rows = batch.relation(dialect, [tallies.c.name, tallies.c.labels, tallies.c.value])
+    in_order = sa.select(*rows.c).where(sa.true()).order_by(rows.c.name, rows.c.labels)
+    new = kind(tallies).from_select(["name", "labels", "value"], in_order)
     summed = {"value": tallies.c.value + new.excluded.value}
-    conn.execute(new.on_conflict_do_update(index_elements=[tallies.c.name, tallies.c.labels], set_=summed), rows)
+    return new.on_conflict_do_update(index_elements=[tallies.c.name, tallies.c.labels], set_=summed)
 
 
 def read(conn: sa.Connection) -> dict[Key, float]:

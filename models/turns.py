@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from models import batch
-from models.tables import jobs, revisions, turns
+from models.machine import hold_counters
+from models.tables import jobs, turns
 
 #: A queue, a priority and a user.
 Line = tuple[str, int, UUID]
@@ -28,11 +29,11 @@ def take(conn: sa.Connection, wanted: Mapping[Line, int]) -> dict[Line, int]:
     Returns:
         For each line the turn before the first that was taken.
     """
-    taken = {}
-    for line in sorted(wanted):
-        given = {"in_queue": line[0], "with_priority": line[1], "of_user": line[2], "number": wanted[line]}
-        taken[line] = conn.execute(_take(conn.dialect.name), given).scalar_one() - wanted[line]
-    return taken
+    if not wanted:
+        return {}
+    given = {"rows": batch.packed([(*line, number) for line, number in wanted.items()])}
+    taken = {(row[0], row[1], row[2]): row[3] for row in conn.execute(_take(conn.dialect.name), given)}
+    return {line: taken[line] - number for line, number in wanted.items()}
 
 
 def rejoin(conn: sa.Connection, ids: Collection[UUID]) -> None:
@@ -40,7 +41,7 @@ def rejoin(conn: sa.Connection, ids: Collection[UUID]) -> None:
     found = conn.execute(_STANDING, {"ids": list(ids)}).all()
     if not found:
         return
-    conn.execute(_COUNTERS, {"users": list({row.user_id for row in found})})
+    hold_counters(conn, {row.user_id for row in found})  # whoever takes turns holds the counters of their users
     last = take(conn, Counter((row.queue, row.priority, row.user_id) for row in found))
     rows = []
     for row in found:
@@ -55,28 +56,44 @@ _STANDING = (
     .where(jobs.c.id.in_(sa.bindparam("ids", expanding=True)))
     .order_by(jobs.c.due_at, jobs.c.turn, jobs.c.id)
 )
-# Whoever takes turns holds the counters of their users, so that no two wait for each other in a circle.
-_COUNTERS = (
-    sa.select(revisions.c.user_id)
-    .where(revisions.c.user_id.in_(sa.bindparam("users", expanding=True)))
-    .order_by(revisions.c.user_id)
-    .with_for_update()
-)
 
 
 @cache
 def _take(dialect: str) -> sa.Executable:
-    queue, priority = sa.bindparam("in_queue", type_=sa.String), sa.bindparam("with_priority", type_=sa.SmallInteger)
-    number = sa.bindparam("number", type_=sa.BigInteger)
-    waiting = sa.and_(jobs.c.queue == queue, jobs.c.priority == priority, jobs.c.state == sa.literal_column("'queued'"))
-    served = sa.select(jobs.c.turn - 1).where(waiting).order_by(jobs.c.turn).limit(1).scalar_subquery()
-    of_line = sa.and_(turns.c.queue == queue, turns.c.priority == priority)
-    furthest = sa.select(turns.c.turn).where(of_line).order_by(turns.c.turn.desc()).limit(1).scalar_subquery()
-    start = sa.func.coalesce(served, furthest, 0)
-    kind, later = (postgresql.insert, sa.func.greatest) if dialect == "postgresql" else (sqlite.insert, sa.func.max)
-    user = sa.bindparam("of_user", type_=turns.c.user_id.type)
-    new = kind(turns).values(queue=queue, priority=priority, user_id=user, turn=start + number)
-    changed = {"turn": later(turns.c.turn, start) + number}
-    return new.on_conflict_do_update(index_elements=["queue", "priority", "user_id"], set_=changed).returning(
-        turns.c.turn
+    """One statement for all lines, in which each queue and priority is looked at once, however many users stand there.
+
+    It sees each user's last turn as it is: nobody else writes it while the caller holds the user's counter.
+    """
+    wanted = batch.relation(dialect, [turns.c.queue, turns.c.priority, turns.c.user_id, _NUMBER])
+    lines = sa.select(wanted.c.queue, wanted.c.priority).distinct().subquery("lines")
+    starts = sa.select(lines.c.queue, lines.c.priority, _start(lines).label("turn")).cte("starts")
+    starts = starts.prefix_with("MATERIALIZED")
+    of_user = sa.and_(
+        turns.c.queue == wanted.c.queue, turns.c.priority == wanted.c.priority, turns.c.user_id == wanted.c.user_id
     )
+    of_line = sa.and_(starts.c.queue == wanted.c.queue, starts.c.priority == wanted.c.priority)
+    last = sa.func.coalesce(turns.c.turn, starts.c.turn)
+    kind, later = (postgresql.insert, sa.func.greatest) if dialect == "postgresql" else (sqlite.insert, sa.func.max)
+    new = (
+        sa.select(wanted.c.queue, wanted.c.priority, wanted.c.user_id, later(last, starts.c.turn) + wanted.c.number)
+        .select_from(wanted.join(starts, of_line).outerjoin(turns, of_user))
+        .where(sa.true())  # SQLite would take ON CONFLICT for the condition of a join
+    )
+    insert = kind(turns).from_select(["queue", "priority", "user_id", "turn"], new)
+    return insert.on_conflict_do_update(
+        index_elements=["queue", "priority", "user_id"], set_={"turn": insert.excluded.turn}
+    ).returning(turns.c.queue, turns.c.priority, turns.c.user_id, turns.c.turn)
+
+
+_NUMBER: batch.Column = sa.column("number", sa.BigInteger)
+
+
+def _start(line: sa.Subquery) -> sa.ColumnElement[int]:
+    """No turn is earlier: the one that is being served, or where nothing waits the furthest that was given."""
+    in_line = sa.and_(jobs.c.queue == line.c.queue, jobs.c.priority == line.c.priority)
+    waiting = sa.and_(in_line, jobs.c.state == sa.literal_column("'queued'"))
+    served = sa.select(jobs.c.turn - 1).where(waiting).order_by(jobs.c.turn).limit(1).scalar_subquery()
+    given = turns.alias("given_turns")
+    of_line = sa.and_(given.c.queue == line.c.queue, given.c.priority == line.c.priority)
+    furthest = sa.select(given.c.turn).where(of_line).order_by(given.c.turn.desc()).limit(1).scalar_subquery()
+    return sa.func.coalesce(served, furthest, 0)
