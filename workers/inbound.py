@@ -184,9 +184,10 @@ def _refuse_constant(name: str) -> Any:
 
 def _check(registry: Registry, hook: InboundHook) -> None:
     action = registry.find(hook.action)
-    template = json.loads(hook.input)
     if len(hook.input) > LARGEST_TEMPLATE_BYTES:
         raise BadInput(f"The input has {len(hook.input)} bytes; at most {LARGEST_TEMPLATE_BYTES} are kept.")
+    template = json.loads(hook.input)
+    expressions.refuse_too_many(template)
     for expression in expressions.expressions_in(template):
         expressions.check(expression, ROOTS)
     fields = {one.alias or name for name, one in action.input.model_fields.items()}

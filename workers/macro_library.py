@@ -93,10 +93,10 @@ def remove(conn: sa.Connection, user_id: UUID, macro_id: UUID, now: datetime) ->
 
 
 def _refuse_bad(macro: Macro, registry: Registry) -> None:
-    check(macro, registry)
     size = len(macro.model_dump_json(exclude_defaults=True, by_alias=True))
     if size > LARGEST_BYTES:
         raise BadInput(f"The document has {size:,} bytes; at most {LARGEST_BYTES:,} are kept.")
+    check(macro, registry)
 
 
 def _taken(macro: Macro) -> NameTaken:

@@ -119,10 +119,12 @@ class Step(Model):
 
     def expressions(self) -> Iterator[str]:
         """All of them, without the braces."""
-        texts = [self.condition, self.foreach]
-        if self.wait_for is not None:
-            texts += [self.wait_for.approval, self.wait_for.until]
-        yield from expressions.expressions_in([*(text for text in texts if text), self.given])
+        yield from expressions.expressions_in([*(text for text in self.texts() if text), self.given])
+
+    def texts(self) -> list[str | None]:
+        """What may hold expressions beside the action's input."""
+        waits = self.wait_for
+        return [self.condition, self.foreach, *((waits.approval, waits.until) if waits is not None else ())]
 
 
 class Macro(Model):
@@ -181,6 +183,8 @@ def check(macro: Macro, registry: Registry) -> None:
         BadInput: Two steps of one name, a reference to a step that is not there or comes later, an unknown action, an
             unknown field of an action's input, an expression that cannot be read.
     """
+    written: list[JsonValue] = [[step.given, *step.texts()] for step in macro.steps]
+    expressions.refuse_too_many([*written, macro.output])
     seen: list[str] = []
     for step in macro.steps:
         if step.id in seen:

@@ -7,21 +7,27 @@ written out. JMESPath reads and reshapes data and can do nothing else: no calls,
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
 from llmcoder.errors import BadInput
+from models.macros.evaluation import MOST_DEEP, Budget, Exceeded, Node, search
 
 if TYPE_CHECKING:
-    from jmespath.parser import ParsedResult
+    from jmespath.parser import Parser
 
 LONGEST = 2_000
-#: Written into a text, a value may have so many characters; the text as a whole is limited as every input is.
-_EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+#: Fields, operators and functions of one expression; a tree of it is kept in memory, see `_parsed`.
+MOST_PARTS = 500
+#: Expressions of one document.
+MOST_EXPRESSIONS = 1_000
+#: Of what a library says about an expression, which may quote all that it was given.
+LONGEST_REASON = 300
+OPEN, CLOSE = "${{", "}}"
 #: What an expression of a macro may begin with.
 ROOTS = ("input", "steps", "item", "index", "run")
 
@@ -33,14 +39,27 @@ Scope = Mapping[str, Any]
 
 def expressions_in(value: JsonValue) -> Iterator[str]:
     """Every expression in a template, wherever it stands."""
-    if isinstance(value, str):
-        yield from (found.strip() for found in _EXPRESSION.findall(value))
-    elif isinstance(value, list):
-        for one in value:
-            yield from expressions_in(one)
-    elif isinstance(value, dict):
-        for one in value.values():
-            yield from expressions_in(one)
+    waiting: list[JsonValue] = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            yield from (piece.strip() for piece, computed in _pieces(one) if computed)
+        elif isinstance(one, list):
+            waiting.extend(reversed(one))
+        elif isinstance(one, dict):
+            waiting.extend(reversed(one.values()))
+
+
+def refuse_too_many(template: JsonValue) -> None:
+    """Refuse a template that has more expressions than anybody writes, or is nested too deeply to be gone through.
+
+    Raises:
+        BadInput: The detail says which.
+    """
+    if _is_deeper(template, MOST_DEEP):
+        raise BadInput(f"It is nested more than {MOST_DEEP} levels deep.")
+    if sum(1 for _ in islice(expressions_in(template), MOST_EXPRESSIONS + 1)) > MOST_EXPRESSIONS:
+        raise BadInput(f"It has more than {MOST_EXPRESSIONS} expressions; make several of it.")
 
 
 def check(expression: str, roots: tuple[str, ...] = ROOTS) -> frozenset[str]:
@@ -54,34 +73,32 @@ def check(expression: str, roots: tuple[str, ...] = ROOTS) -> frozenset[str]:
     """
     if len(expression) > LONGEST:
         raise BadInput(f"An expression has at most {LONGEST} characters; one here has {len(expression)}.")
-    tree = _parsed(expression).parsed
+    return _checked(expression, roots)
+
+
+@lru_cache(2 * MOST_EXPRESSIONS)
+def _checked(expression: str, roots: tuple[str, ...]) -> frozenset[str]:
+    tree = _parsed(expression)
     for name in _functions(tree):
         if name not in _known_functions():
-            raise BadInput(f"${{{{ {expression} }}}}: JMESPath has no function {name!r}.")
+            raise BadInput(f"{_shown(expression)}: JMESPath has no function {name!r}.")
     for root in _roots(tree):
         if root not in roots:
-            raise BadInput(
-                f"${{{{ {expression} }}}}: there is no {root!r}; an expression begins with {_listed(roots)}."
-            )
+            raise BadInput(f"{_shown(expression)}: there is no {root!r}; an expression begins with {_listed(roots)}.")
     return frozenset(_steps(tree))
 
 
 def value_of(template: JsonValue, scope: Scope, unknown: Collection[str] = ()) -> JsonValue:
-    """A template with the values of its expressions in their places.
+    """A template with the values of its expressions in their places; all of them share one budget.
 
     Args:
         unknown: Steps whose results nobody knows; an expression that reads one stays as it is written.
 
     Raises:
-        BadInput: A function of JMESPath refuses what it was given.
+        BadInput: A function of JMESPath refuses what it was given, or the value becomes larger, or takes more work,
+            than anybody may want; the detail says which expression.
     """
-    if isinstance(template, str):
-        return _text(template, scope, unknown)
-    if isinstance(template, list):
-        return [value_of(one, scope, unknown) for one in template]
-    if isinstance(template, dict):
-        return {name: value_of(one, scope, unknown) for name, one in template.items()}
-    return template
+    return _Template(scope, unknown).value(template, 0)
 
 
 def reads_any(expression: str, steps: Collection[str]) -> bool:
@@ -90,18 +107,27 @@ def reads_any(expression: str, steps: Collection[str]) -> bool:
     return "*" in read or not read.isdisjoint(steps)
 
 
-def evaluate(expression: str, scope: Scope) -> Any:
-    """The value of one expression.
+def evaluate(expression: str, scope: Scope, budget: Budget | None = None) -> JsonValue:
+    """The value of one expression, which JSON can say.
+
+    Args:
+        budget: What it may take, where others share it.
 
     Raises:
-        BadInput: A function of JMESPath refuses what it was given.
+        BadInput: As `value_of`.
     """
     from jmespath.exceptions import JMESPathError
 
+    tree = _parsed(expression)
     try:
-        return _parsed(expression).search(scope)
-    except (JMESPathError, TypeError, ValueError, RecursionError) as error:
-        raise BadInput(f"${{{{ {expression} }}}} cannot be computed: {error}") from None
+        found: JsonValue = search(tree, scope, budget or Budget())
+    except Exceeded as error:
+        raise BadInput(f"{_shown(expression)} cannot be computed: {error}.") from None
+    except (JMESPathError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise BadInput(f"{_shown(expression)} cannot be computed: {_reason(error)}") from None
+    except RecursionError:
+        raise BadInput(f"{_shown(expression)} cannot be computed: it is nested too deeply.") from None
+    return found
 
 
 def is_true(value: Any) -> bool:
@@ -109,67 +135,156 @@ def is_true(value: Any) -> bool:
     return not (value is None or value is False or value in ("", [], {}))
 
 
-def _text(template: str, scope: Scope, unknown: Collection[str]) -> JsonValue:
-    whole = _EXPRESSION.fullmatch(template.strip())
-    if whole is not None and "${{" not in whole[1]:
-        expression = whole[1].strip()
-        found: JsonValue = template if reads_any(expression, unknown) else evaluate(expression, scope)
-        return found
+class _Template:
+    """Computes one template."""
 
-    def write(found: re.Match[str]) -> str:
-        expression = found[1].strip()
-        return found[0] if reads_any(expression, unknown) else _written(evaluate(expression, scope))
+    def __init__(self, scope: Scope, unknown: Collection[str]) -> None:
+        self._scope = scope
+        self._unknown = unknown
+        self._budget = Budget()
 
-    return _EXPRESSION.sub(write, template)
+    def value(self, template: JsonValue, depth: int) -> JsonValue:
+        if depth > MOST_DEEP:
+            raise BadInput(f"It is nested more than {MOST_DEEP} levels deep.")
+        if isinstance(template, str):
+            return self._of_text(template)
+        if isinstance(template, list):
+            return [self.value(one, depth + 1) for one in template]
+        if isinstance(template, dict):
+            return {name: self.value(one, depth + 1) for name, one in template.items()}
+        return template
+
+    def _of_text(self, text: str) -> JsonValue:
+        pieces = list(_pieces(text))
+        whole = [piece for piece, computed in pieces if computed or piece.strip()]
+        if len(whole) == 1 and any(computed for _, computed in pieces):
+            expression = whole[0].strip()
+            return text if reads_any(expression, self._unknown) else self._of_expression(expression)
+        return "".join(self._written(piece) if computed else piece for piece, computed in pieces)
+
+    def _written(self, piece: str) -> str:
+        if reads_any(piece.strip(), self._unknown):
+            return f"{OPEN}{piece}{CLOSE}"
+        value = self._of_expression(piece.strip())
+        if value is None:
+            return ""
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+    def _of_expression(self, expression: str) -> JsonValue:
+        value = evaluate(expression, self._scope, self._budget)
+        try:
+            self._budget.write(self._budget.size(value))
+        except Exceeded as error:
+            raise BadInput(f"{_shown(expression)} cannot be computed: {error}.") from None
+        return value
 
 
-def _written(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _pieces(text: str) -> Iterator[tuple[str, bool]]:
+    """A text in parts, each with whether it is an expression, which then stands without its braces.
+
+    By hand: a pattern looks for the closing braces anew from every opening one, which takes minutes of a text of them.
+    """
+    at = 0
+    while (start := text.find(OPEN, at)) >= 0 and (end := text.find(CLOSE, start + len(OPEN))) >= 0:
+        yield text[at:start], False
+        yield text[start + len(OPEN) : end], True
+        at = end + len(CLOSE)
+    yield text[at:], False
 
 
-@lru_cache(1_000)
-def _parsed(expression: str) -> ParsedResult:
-    import jmespath
-    from jmespath.exceptions import JMESPathError
+def _is_deeper(value: JsonValue, levels: int) -> bool:
+    within: Sequence[JsonValue] = [value]
+    for _ in range(levels + 1):
+        within = [
+            inner
+            for one in within
+            if isinstance(one, (list, dict))
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    return bool(within)
+
+
+def _shown(expression: str) -> str:
+    return f"{OPEN} {expression} {CLOSE}"
+
+
+def _reason(error: Exception) -> str:
+    """What a library says, without the value that it says it about, which may be megabytes."""
+    from jmespath.exceptions import JMESPathTypeError
+
+    if isinstance(error, JMESPathTypeError):
+        expected = " or ".join(error.expected_types)
+        return f"{error.function_name}() takes {expected}, and was given {error.actual_type}."
+    return str(error)[:LONGEST_REASON]
+
+
+@lru_cache(200)
+def _parsed(expression: str) -> Node:
+    import jmespath.exceptions
 
     try:
-        return jmespath.compile(expression)
-    except (JMESPathError, RecursionError) as error:
-        raise BadInput(f"${{{{ {expression} }}}} is no JMESPath expression: {error}") from None
+        tree: Node = _parser().parse(expression).parsed
+        parts = sum(1 for _ in _nodes(tree))
+        json.dumps([node["value"] for node in _nodes(tree) if node["type"] == "literal"], allow_nan=False)
+    except (jmespath.exceptions.JMESPathError, ValueError) as error:
+        raise BadInput(f"{_shown(expression)} is no JMESPath expression: {str(error)[:LONGEST_REASON]}") from None
+    except RecursionError:
+        raise BadInput(f"{_shown(expression)} is no JMESPath expression: it is nested too deeply.") from None
+    if parts > MOST_PARTS:
+        raise BadInput(f"An expression has at most {MOST_PARTS} parts; one here has {parts}. Do it in several steps.")
+    return tree
 
 
-def _roots(node: Mapping[str, Any]) -> Iterator[str]:
+def _parser() -> Parser:
+    """One that keeps nothing: JMESPath's own would keep 512 trees, of any size, beside those that `_parsed` keeps."""
+    from jmespath.parser import Parser
+
+    forgetful: Parser = type("Forgetful", (Parser,), {"_CACHE": {}, "_MAX_SIZE": 0})()
+    return forgetful
+
+
+def _nodes(tree: Node) -> Iterator[Node]:
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting.extend(_children(node))
+
+
+def _children(node: Node) -> list[Node]:
+    """The nodes under one; a slice's are its numbers."""
+    return [] if node["type"] == "slice" else node["children"]
+
+
+def _roots(node: Node) -> Iterator[str]:
     """The fields that are looked up in the scope itself, and not in what was found there."""
-    kind, children = node["type"], node["children"]
+    kind, children = node["type"], _children(node)
     if kind == "field":
         yield node["value"]
     elif kind in _INNER:
         yield from _roots(children[0])
-    elif kind not in ("literal", "identity", "current", "expref"):
+    elif kind != "expref":
         for child in children:
             yield from _roots(child)
 
 
-def _steps(node: Mapping[str, Any]) -> Iterator[str]:
-    """Names behind `steps.`; `steps` alone, or with a computed name, reads them all, said as `*`."""
-    if node["type"] == "subexpression":
-        names = [child.get("value") if child["type"] == "field" else None for child in node["children"]]
+def _steps(node: Node) -> Iterator[str]:
+    """Names behind `steps.`; `steps` alone, or with a computed name, and the whole scope read them all, said as `*`."""
+    kind, children = node["type"], _children(node)
+    if kind == "subexpression":
+        names = [child.get("value") if child["type"] == "field" else None for child in children]
         if names[0] == "steps":
             yield names[1] or "*" if len(names) > 1 else "*"
             return
-    if node["type"] == "field" and node["value"] == "steps":
+    if kind in ("current", "identity") or (kind == "field" and node["value"] == "steps"):
         yield "*"
-    for child in node["children"][:1] if node["type"] in _INNER else node["children"]:
-        yield from _steps(child)
+    if kind != "expref":
+        for child in children[:1] if kind in _INNER else children:
+            yield from _steps(child)
 
 
-def _functions(node: Mapping[str, Any]) -> Iterator[str]:
-    if node["type"] == "function_expression":
-        yield node["value"]
-    for child in node["children"]:
-        yield from _functions(child)
+def _functions(tree: Node) -> Iterator[str]:
+    return (node["value"] for node in _nodes(tree) if node["type"] == "function_expression")
 
 
 @lru_cache(1)
