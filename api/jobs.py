@@ -21,7 +21,7 @@ from api.prefer import read_prefer
 from api.services import services_of
 from llmcoder.errors import BadInput
 from llmcoder.model import Model
-from models.jobs import Filter, Job, changed_since, listed, revision
+from models.jobs import Filter, Job, changes, listed
 from models.machine import State
 from workers.commands import find
 
@@ -72,11 +72,8 @@ async def _page(request: Request, who: Identity, wanted: Filter, limit: int) -> 
 
 
 async def _changes(request: Request, who: Identity, since: int, limit: int) -> Response:
-    sql = services_of(request).sql
-    found = await sql.read(changed_since, who.user_id, since, limit)
-    # a revision from the future is one of another database: from here on count from where this one is
-    rev = found[-1].rev if found else min(since, await sql.read(revision, who.user_id))
-    return _json(b'{"items":%b,"rev":%d}' % (_array(found), rev))
+    found = await services_of(request).sql.read(changes, who.user_id, since, limit)
+    return _json(b'{"items":%b,"rev":%d}' % (_array(found.jobs), found.rev))
 
 
 @router.get("/{job_id}", response_model=JobView, responses={304: {"description": "As you have it."}, **problems(404)})

@@ -283,6 +283,31 @@ def changed_since(conn: sa.Connection, user_id: UUID, rev: int, limit: int = 200
     return [Job(*row) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Some of a user's changes.
+
+    Attributes:
+        jobs: In the order of their last change.
+        rev: How far their reader has come: nothing up to it is left to read.
+    """
+
+    jobs: list[Job]
+    rev: int
+
+
+def changes(conn: sa.Connection, user_id: UUID, since: int, limit: int = 200) -> Changes:
+    """What changed after a revision, and how far that leads; past revisions of jobs that are gone too.
+
+    The newest revision is read first: what is committed between the two statements has a later one and stands on the
+    page, or is read the next time. Read after an empty page, it would lead past what was committed in between.
+    A revision from the future is one of another database: its reader goes on from where this one is.
+    """
+    newest = revision(conn, user_id)
+    page = changed_since(conn, user_id, since, limit)
+    return Changes(page, page[-1].rev if page else newest)
+
+
 _CHANGED = (
     _SELECT.where(jobs.c.user_id == sa.bindparam("user"), jobs.c.rev > sa.bindparam("rev"))
     .order_by(jobs.c.rev)

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from llmcoder.ids import new_id
 from models import batch, signing
-from models.jobs import Job, changed_since, revision
+from models.jobs import Job, changes
 from models.machine import Reason, State
 from models.signing import Secret
 from models.tables import revisions, webhook_deliveries, webhooks
@@ -173,13 +173,12 @@ def make_messages(conn: sa.Connection, now: datetime, webhooks_at_once: int, cha
     query = sa.select(*COLUMNS).where(webhooks.c.id.in_(ids)).order_by(webhooks.c.id)
     found = [Webhook(*row) for row in conn.execute(query.with_for_update(skip_locked=True))]
     for webhook in found:
-        changed = changed_since(conn, webhook.user_id, webhook.rev, changes_at_once)
-        new = [(event, job) for job in changed if (event := event_of(job)) and webhook.wants(event, job.action)]
+        changed = changes(conn, webhook.user_id, webhook.rev, changes_at_once)
+        new = [(event, job) for job in changed.jobs if (event := event_of(job)) and webhook.wants(event, job.action)]
         if new:
             rows = [_message(webhook, event, job, now) for event, job in new]
             batch.insert_new(conn, webhook_deliveries, rows)
-        rev = changed[-1].rev if changed else revision(conn, webhook.user_id)
-        change(conn, webhook.id, {"rev": rev})
+        change(conn, webhook.id, {"rev": changed.rev})
     return len(found)
 
 
