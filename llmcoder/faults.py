@@ -9,6 +9,8 @@
 
 A probability from 0 to 1 after a further colon makes it happen now and then. With a path in `LLMCODER_FAULTS_ONCE`,
 only the process that creates this file first has a fault, and only one.
+
+Where `LLMCODER_FAULTS` is set, be it empty, a point that is not in the list raises when it is reached.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ import random
 import signal
 import time
 
-#: Every point, so that a misspelt one fails when it is planted and not by never happening.
+#: Every point, so that a misspelt one fails when it is planted and not by never happening. A test holds the list and
+#: the program to each other.
 POINTS = frozenset(
     {
         "submit.before_commit",
@@ -33,6 +36,7 @@ POINTS = frozenset(
         "dispatcher.before_rescue",
         "schedules.before_commit",  # fired, and nothing of it on disk
         "macros.before_commit",  # likewise for a look at a run
+        "webhooks.after_send",  # a receiver has the message, and nothing of it on disk
     }
 )
 
@@ -43,11 +47,13 @@ class InjectedFault(RuntimeError):
 
 def reach(point: str) -> None:
     """Have the planted fault of this point, if there is one."""
-    if _planted:
+    if strict:
         _have(point)
 
 
 def _have(point: str) -> None:
+    if point not in POINTS:
+        raise LookupError(f"{point!r} is no point of llmcoder.faults.POINTS, so nobody can plant a fault there")
     fault = _planted.get(point)
     if fault is None or random.random() >= fault[2] or not _is_first():
         return
@@ -92,4 +98,6 @@ def planted(text: str) -> dict[str, tuple[str, float, float]]:
     return found
 
 
+#: Whether points are looked at.
+strict = "LLMCODER_FAULTS" in os.environ
 _planted = planted(os.environ.get("LLMCODER_FAULTS", ""))

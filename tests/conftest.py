@@ -27,6 +27,7 @@ import sqlalchemy as sa
 
 from api.up import redis as embedded_redis
 from api.up.child import UpError
+from llmcoder import faults
 from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.ids import new_id
@@ -38,6 +39,9 @@ REDIS_STARTS_WITHIN_S = 10.0
 #: TEST_POSTGRES: 1 for both stores, `only` for PostgreSQL alone.
 STORES = {"1": ("sqlite", "postgresql"), "only": ("postgresql",)}.get(os.environ.get("TEST_POSTGRES", ""), ("sqlite",))
 
+# A point for faults that is not in the list fails wherever a test reaches it, here and in every process of a test.
+os.environ.setdefault("LLMCODER_FAULTS", "")
+faults.strict = True
 
 #: What asks for one of these meets a database; TEST_POSTGRES=only leaves out the others, which the first run has run.
 OF_A_STORE = {"db_url", "empty_url", "module_db_url", "postgres_url", "postgres_template"}

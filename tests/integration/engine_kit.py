@@ -247,7 +247,7 @@ class Engine:
 
 
 def environment(db_url: str, own_redis: OwnRedis, folder: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "LLMCODER_FAULTS")}
     return kept | {
         "DATA_DIR": str(folder / "data"),
         "DATABASE_URL": db_url,

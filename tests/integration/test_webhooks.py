@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
-from engine_kit import Engine, accept, engine_on, eventually, job_of, move, take
+from engine_kit import TIRELESS_S, Engine, accept, engine_on, eventually, job_of, move, take, take_next
 from served import Served, serving
 from standardwebhooks import Webhook as Reference
 
@@ -28,6 +29,7 @@ from models.db import Database
 from models.machine import State
 from models.tables import webhook_deliveries
 from models.tables import webhooks as table
+from models.webhooks import Webhook
 from schedules.webhooks import WAITS_S, Sending
 from workers import webhooks as rules
 from workers.outbox import Outbox
@@ -348,26 +350,56 @@ def engine(db_url: str, tmp_path: Path) -> Iterator[Engine]:
         yield running
 
 
-def test_every_end_is_told_though_the_schedulers_are_killed_amid_200(engine: Engine, receiver: Receiver) -> None:
+def add_by_hand(engine: Engine, receiver: Receiver) -> tuple[Webhook, str]:
     wanted = {
         "name": "x", "url": receiver.url, "events": json.dumps(["job.succeeded"]), "actions": "*", "with_result": False,
         "enabled": True,
     }  # fmt: skip
     with use(Config.open({"DATA_DIR": str(engine.folder / "data")})), engine.db.write() as conn:
-        webhook, secret = rules.add(conn, engine.user.id, wanted, None, engine.db.now())
+        return rules.add(conn, engine.user.id, wanted, None, engine.db.now())
+
+
+def kill_schedulers(engine: Engine) -> None:
+    for process in engine.processes:
+        if "schedules" in process.args:  # type: ignore[operator]
+            process.kill()
+            process.wait(10)
+
+
+def lose_at_once(engine: Engine) -> None:
+    """What a dead process had taken is lost at once, and not in a minute."""
+    with engine.db.write() as conn:
+        pending = webhook_deliveries.c.state == "pending"
+        conn.execute(sa.update(webhook_deliveries).where(pending).values(due_at=engine.db.now()))
+
+
+def test_a_message_whose_sender_dies_before_it_is_written_down_comes_again_under_its_id(
+    engine: Engine, receiver: Receiver
+) -> None:
+    kill_schedulers(engine)
+    add_by_hand(engine, receiver)
+    accept(engine.db, [job_of(engine.user)])
+    (job_id,) = (one.id for one in take_next(engine.db, 1))
+    move(engine.db, job_id, State.SUCCEEDED)
+    doomed = engine.start("schedules", LLMCODER_FAULTS="webhooks.after_send=kill")
+    assert doomed.wait(TIRELESS_S) == -signal.SIGKILL
+    assert len(receiver.calls) == 1
+    lose_at_once(engine)
+    engine.start("schedules")
+    eventually(lambda: len(receiver.calls) == 2, what="the message again")
+    assert len(set(receiver.ids)) == 1
+
+
+def test_every_end_is_told_though_the_schedulers_are_killed_amid_200(engine: Engine, receiver: Receiver) -> None:
+    webhook, secret = add_by_hand(engine, receiver)
     echo = Registry(discover())["test.do_nothing"]
     ids = {str(engine.submit(echo)) for _ in range(200)}
     engine.start_worker()
     engine.start("schedules")
     for kill in range(1, 4):
         eventually(partial(has_heard, receiver, 40 * kill), what="more messages")
-        for process in engine.processes:
-            if "schedules" in process.args:  # type: ignore[operator]
-                process.kill()
-                process.wait(10)
-        with engine.db.write() as conn:  # what the dead one had taken is lost at once, and not in a minute
-            pending = webhook_deliveries.c.state == "pending"
-            conn.execute(sa.update(webhook_deliveries).where(pending).values(due_at=engine.db.now()))
+        kill_schedulers(engine)
+        lose_at_once(engine)
         for _ in range(2):
             engine.start("schedules")
     eventually(lambda: {body["data"]["id"] for body in receiver.bodies()} == ids, what="all ends")
