@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -17,7 +18,7 @@ from llmcoder.action import ACCOUNT
 from llmcoder.arguments import checked
 from llmcoder.config import config
 from llmcoder.connection import GetSettings
-from llmcoder.errors import NotConfigured
+from llmcoder.errors import BadInput, NotConfigured
 from llmcoder.ids import new_id
 from llmcoder.registry import AnyAction, Registry
 from models import preferences, taint
@@ -148,9 +149,16 @@ def admit(conn: sa.Connection, wish: Wish, registry: Registry, get: GetSettings,
         NotConfigured, NotFound: As `refuse_unconfigured` and `look`.
     """
     refuse_unconfigured(get, wish.action)
-    text = checked(wish.action.input, orjson.loads(wish.text))
+    text = checked(wish.action.input, _read(wish.text))
     wish = replace(wish, text=text)
     return new_job(wish, look(conn, wish, registry), now)
+
+
+def _read(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except ValueError as error:  # NaN, half a surrogate pair: what Python writes down and nobody else reads
+        raise BadInput(f"The input is not JSON that can be kept: {error}.") from None
 
 
 def new_job(wish: Wish, standing: Standing, now: datetime) -> NewJob:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from llmcoder import faults
 from llmcoder.config import config
-from llmcoder.errors import ActionError, BadInput
+from llmcoder.errors import BadInput
 from llmcoder.registry import AnyAction, Registry
 from llmcoder.settings import EngineSettings
 from models import jobs
@@ -28,6 +28,7 @@ from models.jobs import Job, NewJob
 from models.machine import Move, Moved, Reason, State, apply
 from models.macros import plan, store
 from models.macros.document import AWAIT, Step
+from models.macros.problems import problem_of
 from models.macros.progress import WHOLE, Finish, Progress, Row, StepState, Submit
 from models.macros.store import PLAN
 from workers.admission import Wish, admit
@@ -111,11 +112,17 @@ class Look:
             self._take_in(progress, step, item, job, deadline_at)
         finish = self._go_on(progress)
         if finish is not None and self._run.mode == PLAN:
-            finish = Finish(result=plan.planned(progress, finish, config().get(EngineSettings).max_result_bytes))
+            finish = self._planned(progress, finish)
         if progress.failed is not None:
             self._cancel(job for job, _ in under_way.values() if not job.ended)
         self._write(progress, finish, under_way)
         return self._made
+
+    def _planned(self, progress: Progress, finish: Finish) -> Finish:
+        try:
+            return Finish(result=plan.planned(progress, finish, config().get(EngineSettings).max_result_bytes))
+        except Exception as error:  # noqa: BLE001  of what the steps came to, which may be anything
+            return Finish(error=problem_of(error, "The plan: "))
 
     def _addresses(self) -> dict[str, str]:
         """By step, where to call it. A plan's steps have none: there the expression stands for it."""
@@ -130,10 +137,8 @@ class Look:
         late = deadline_at is not None and deadline_at <= self._now
         if job.reason == Reason.CALL and not late and (called := self._answered(job, step)) is not None:
             job = called
-        if job.state == State.SUCCEEDED:
-            progress.settle(self._row(progress, step, item, StepState.SUCCEEDED, job))
-        elif job.state in store.TELLING:
-            progress.settle(self._row(progress, step, item, StepState.FAILED, job, _why(job, late)))
+        if job.state in store.TELLING:
+            progress.settle(self._ended(progress, step, item, job, late))
         elif late and job.state != State.UNCERTAIN:
             self._cancel([job])
 
@@ -150,6 +155,15 @@ class Look:
         """Whether a step was called whose job has not come to wait for it yet."""
         waiting = [step for step in self._run.macro.awaiting() if progress.is_under_way(step)]
         return any(store.call_of(self._conn, self._run.job.id, step) is not None for step in waiting)
+
+    def _ended(self, progress: Progress, step: str, item: int, job: Job, late: bool) -> Row:
+        try:
+            if job.state == State.SUCCEEDED:
+                return self._row(progress, step, item, StepState.SUCCEEDED, job)
+            return self._row(progress, step, item, StepState.FAILED, job, _why(job, late))
+        except (ValueError, TypeError, RecursionError) as error:  # what the row holds is no JSON of that kind
+            place = progress.row(step, item)
+            return replace(place, state=StepState.FAILED, error=problem_of(error), job_id=job.id)
 
     def _row(self, progress: Progress, step: str, item: int, state: StepState, job: Job, error: Any = None) -> Row:
         result = None if job.result is None else json.loads(job.result)
@@ -175,8 +189,10 @@ class Look:
                 progress.settle(replace(place, state=StepState.PLANNED, result=said))
                 return
             job = self._admitted(wanted)
-        except ActionError as error:
-            progress.settle(replace(place, state=StepState.FAILED, error=error.as_problem()))
+        except sa.exc.SQLAlchemyError:
+            raise  # the transaction is lost with it
+        except Exception as error:  # noqa: BLE001  a value that nobody can write down, whatever it is: this step's failure alone
+            progress.settle(replace(place, state=StepState.FAILED, error=problem_of(error)))
             return
         self._new.append(job)
         progress.settle(replace(place, job_id=job.id))
@@ -278,7 +294,11 @@ class Look:
     def _end(self, finish: Finish) -> bool:
         """End the run's own job, if it waits by now."""
         to = State.FAILED if finish.error is not None else State.SUCCEEDED
-        result = None if finish.result is None else orjson.dumps(finish.result).decode()
+        try:
+            result = None if finish.result is None else _written(finish.result)
+        except (ValueError, TypeError, RecursionError) as why:
+            unwritable = BadInput(f"The output cannot be kept as JSON: {why}. Say something else in `output`.")
+            return self._end(Finish(error=problem_of(unwritable)))
         limit = config().get(EngineSettings).max_result_bytes
         if result is not None and len(result) > limit:
             error = BadInput(f"The result has {len(result)} bytes; at most {limit} are kept. Say less in `output`.")
@@ -311,6 +331,16 @@ class Look:
         return moved is not None
 
 
+def _written(result: Mapping[str, Any]) -> str:
+    """The result as JSON, the way every reader takes it.
+
+    Raises:
+        ValueError, TypeError, RecursionError: It holds what JSON, UTF-8 or a 64-bit number cannot say.
+    """
+    json.dumps(result, allow_nan=False)  # orjson would make null of it
+    return orjson.dumps(result).decode()
+
+
 def _item_of(progress: Progress, wanted: Submit) -> Any:
     return None if wanted.item == WHOLE else progress.item(wanted.step.id, wanted.item)
 
@@ -327,7 +357,10 @@ def _instant(text: Any) -> datetime:
         raise BadInput(f"`until` is {text!r} and no instant such as 2030-06-01T09:00:00Z.") from None
     if found.tzinfo is None:
         raise BadInput(f"`until` is {text!r}, without a zone; write it such as 2030-06-01T09:00:00Z.")
-    return found
+    try:
+        return found.astimezone(UTC)
+    except OverflowError:
+        raise BadInput(f"`until` is {text!r}, which is beyond the years that there are in UTC.") from None
 
 
 def _why(job: Job, late: bool) -> dict[str, str]:

@@ -8,9 +8,10 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from llmcoder.errors import ActionError, BadInput
+from llmcoder.errors import BadInput
 from models.macros.document import MOST_ITEMS, Macro, Step
 from models.macros.expressions import check, evaluate, expressions_in, is_true, reads_any, value_of
+from models.macros.problems import problem_of
 
 #: The place of what is no item of a foreach.
 WHOLE = -1
@@ -167,13 +168,13 @@ class Progress:
     def _begin(self, step: Step, submits: list[Submit]) -> bool:
         if not self._may_begin(step):
             return False
-        if (why := self._why_skipped(step)) is not None:
-            self.settle(Row(step.id, WHOLE, StepState.SKIPPED, error=why))
-            return True
         try:
+            if (why := self._why_skipped(step)) is not None:
+                self.settle(Row(step.id, WHOLE, StepState.SKIPPED, error=why))
+                return True
             return self._start(step, submits)
-        except BadInput as error:
-            self.settle(Row(step.id, WHOLE, StepState.FAILED, error=error.as_problem()))
+        except Exception as error:  # noqa: BLE001  whatever an expression raises is this step's failure, and nobody else's
+            self.settle(Row(step.id, WHOLE, StepState.FAILED, error=problem_of(error)))
             return True
 
     def _may_begin(self, step: Step) -> bool:
@@ -237,8 +238,8 @@ class Progress:
     def _start_item(self, step: Step, whole: Row, number: int, submits: list[Submit]) -> bool:
         try:
             submits.append(self._submit(step, number, {"item": whole.value[number], "index": number}))
-        except BadInput as error:
-            self.settle(Row(step.id, number, StepState.FAILED, whole.value[number], error=error.as_problem()))
+        except Exception as error:  # noqa: BLE001  as in `_begin`, of this item
+            self.settle(Row(step.id, number, StepState.FAILED, whole.value[number], error=problem_of(error)))
             return True
         return False
 
@@ -330,8 +331,8 @@ class Progress:
             return Finish(error=error | {"detail": f"Step {self.failed!r}: {error.get('detail', 'it failed')}"})
         try:
             return Finish(result=self._output())
-        except ActionError as error:
-            return Finish(error=error.as_problem() | {"detail": f"The output: {error.detail}"})
+        except Exception as error:  # noqa: BLE001  as in `_begin`, of the run
+            return Finish(error=problem_of(error, "The output: "))
 
     def _output(self) -> dict[str, Any]:
         scope = self.scope()
