@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help=f"rounds of the whole ({ROUNDS})")
     parser.add_argument(
         "--only",
-        choices=("submit", "drain", "latency", "fairness", "confluence-search", "schedules"),
+        choices=("submit", "batches", "drain", "latency", "fairness", "confluence-search", "schedules"),
         help="one comparison; prints, writes nothing",
     )
     options = parser.parse_args()
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def measured(quick: bool, store: str | None, only: str | None, rounds: int | None) -> str:
-    from benchmarks import confluence_search, drain, fairness, latency, memory, schedules, submit
+    from benchmarks import batches, confluence_search, drain, fairness, latency, memory, schedules, submit
     from benchmarks.harness import bench
     from benchmarks.measure import run_interleaved
     from benchmarks.report import report
@@ -50,6 +50,7 @@ def measured(quick: bool, store: str | None, only: str | None, rounds: int | Non
     with bench(store) as shared:
         measurements = {
             "submit": submit.measurement(shared, seconds=1 if quick else 2),
+            "batches": batches.measurement(shared, batches=2 if quick else 10),
             "drain": drain.measurement(shared, jobs=2_000 if quick else 5_000),
             "latency": latency.measurement(shared, jobs=100 if quick else 200),
             "fairness": fairness.measurement(shared, jobs=2_000 if quick else 10_000),

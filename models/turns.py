@@ -62,27 +62,29 @@ _STANDING = (
 def _take(dialect: str) -> sa.Executable:
     """One statement for all lines, in which each queue and priority is looked at once, however many users stand there.
 
-    It sees each user's last turn as it is: nobody else writes it while the caller holds the user's counter.
+    What was taken before is met as a conflict, and not joined: without statistics PostgreSQL looked through a whole
+    line for each user (0.4 s for 1,000 users).
     """
     wanted = batch.relation(dialect, [turns.c.queue, turns.c.priority, turns.c.user_id, _NUMBER])
     lines = sa.select(wanted.c.queue, wanted.c.priority).distinct().subquery("lines")
     starts = sa.select(lines.c.queue, lines.c.priority, _start(lines).label("turn")).cte("starts")
     starts = starts.prefix_with("MATERIALIZED")
-    of_user = sa.and_(
-        turns.c.queue == wanted.c.queue, turns.c.priority == wanted.c.priority, turns.c.user_id == wanted.c.user_id
-    )
     of_line = sa.and_(starts.c.queue == wanted.c.queue, starts.c.priority == wanted.c.priority)
-    last = sa.func.coalesce(turns.c.turn, starts.c.turn)
-    kind, later = (postgresql.insert, sa.func.greatest) if dialect == "postgresql" else (sqlite.insert, sa.func.max)
     new = (
-        sa.select(wanted.c.queue, wanted.c.priority, wanted.c.user_id, later(last, starts.c.turn) + wanted.c.number)
-        .select_from(wanted.join(starts, of_line).outerjoin(turns, of_user))
+        sa.select(wanted.c.queue, wanted.c.priority, wanted.c.user_id, starts.c.turn + wanted.c.number)
+        .select_from(wanted.join(starts, of_line))
         .where(sa.true())  # SQLite would take ON CONFLICT for the condition of a join
     )
+    kind, later = (postgresql.insert, sa.func.greatest) if dialect == "postgresql" else (sqlite.insert, sa.func.max)
     insert = kind(turns).from_select(["queue", "priority", "user_id", "turn"], new)
-    return insert.on_conflict_do_update(
-        index_elements=["queue", "priority", "user_id"], set_={"turn": insert.excluded.turn}
-    ).returning(turns.c.queue, turns.c.priority, turns.c.user_id, turns.c.turn)
+    # by name: SQLAlchemy would take `excluded` for one more table of the subquery
+    of_new = [starts.c[name] == sa.literal_column(f"excluded.{name}") for name in ("queue", "priority")]
+    start = sa.select(starts.c.turn).where(*of_new).scalar_subquery()
+    number = insert.excluded.turn - start
+    changed = {"turn": later(turns.c.turn, start) + number}
+    return insert.on_conflict_do_update(index_elements=["queue", "priority", "user_id"], set_=changed).returning(
+        turns.c.queue, turns.c.priority, turns.c.user_id, turns.c.turn
+    )
 
 
 _NUMBER: batch.Column = sa.column("number", sa.BigInteger)
