@@ -62,6 +62,7 @@ def make_app() -> Celery:
         control_queue_exclusive=False,  # RabbitMQ would lock out a host's second worker of a queue,
         control_queue_durable=True,  # and from 4.3 on takes no queue that is neither durable nor exclusive
         worker_consumer=f"{__name__}:Consumer",
+        worker_pool="workers.heavy_pool:TaskPool",  # of io the command line says another
         worker_prefetch_multiplier=1,
         worker_send_task_events=False,  # ours speak for every job, see workers.events
         worker_cancel_long_running_tasks_on_connection_loss=False,

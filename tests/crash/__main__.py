@@ -18,9 +18,8 @@ from tests.crash import report
 from tests.crash.cluster import ROOT
 from tests.crash.faults import FAULTS, Fault
 from tests.crash.matrix import Outcome, run
-from tests.crash.stores import PostgresStore, SqliteStore, Store
+from tests.crash.stores import STORES, Store
 
-STORES: dict[str, type[SqliteStore] | type[PostgresStore]] = {"sqlite": SqliteStore, "postgresql": PostgresStore}
 PAGE = ROOT / "docs" / "crash-matrix.md"
 
 

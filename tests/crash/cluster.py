@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 import httpx
+import psutil
 import sqlalchemy as sa
 
 from api.up import redis as embedded_redis
@@ -63,6 +64,13 @@ class Part:
         assert self.process is not None
         return self.process.pid
 
+    @property
+    def is_stopped(self) -> bool:
+        """By SIGSTOP."""
+        with suppress(psutil.NoSuchProcess):
+            return psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
+        return False
+
     def send(self, number: int) -> bool:
         """A signal to the process; False when it has just ended."""
         if self.process is None or self.process.poll() is not None:
@@ -79,6 +87,7 @@ class Cluster:
         disk: Where the database goes; in the folder when not given.
         proxied: Whether the engine reaches its database through a proxy that can cut connections.
         heavy: Whether there is a worker of the queue `heavy`.
+        copies: Of the APIs, of the io workers and of the schedulers.
         environ: For every process, such as a clock of its own.
     """
 
@@ -90,6 +99,7 @@ class Cluster:
         disk: Path | None = None,
         proxied: bool = False,
         heavy: bool = False,
+        copies: int = 2,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
@@ -98,7 +108,7 @@ class Cluster:
         disk.mkdir(exist_ok=True)
         disk.chmod(0o755)
         self.laid = store.lay_out(disk)
-        self.ports = (free_port(), free_port())
+        self.ports = tuple(free_port() for _ in range(copies))
         self.parts: dict[str, Part] = {}
         self._planted: dict[str, str] = {}
         self._environ = {**_kept_environ(), **(environ or {})}
@@ -157,6 +167,9 @@ class Cluster:
         """Kill a part, which the supervisor starts again; False when it is dead just now."""
         return self.parts[name].send(number)
 
+    def pid(self, name: str) -> int:
+        return self.parts[name].pid
+
     def named(self, prefix: str) -> list[Part]:
         return [part for name, part in self.parts.items() if name.startswith(prefix)]
 
@@ -179,12 +192,28 @@ class Cluster:
         return self.folder / "effects"
 
     @property
+    def told(self) -> Path:
+        """What the webhook's receiver was told."""
+        return self.folder / "told"
+
+    @property
     def redis_socket(self) -> Path:
         return self.folder / "redis.sock"
 
     @property
     def redis_url(self) -> str:
         return f"unix://{self.redis_socket}?db=0"
+
+    @property
+    def has_server(self) -> bool:
+        """Whether its database is a server, and not a file."""
+        return self.laid.server is not None
+
+    @property
+    def database_file(self) -> str:
+        file = sa.make_url(self.laid.url).database
+        assert file is not None
+        return file
 
     def database(self) -> Database:
         """The database, past any proxy."""
@@ -201,7 +230,6 @@ class Cluster:
         engine = self._engine_environ(proxied)
         for number, port in enumerate(self.ports, start=1):
             self._add(f"api-{number}", python, "-m", "api", **engine, API_PORT=str(port))
-        for number in (1, 2):
             self._add(f"io-{number}", python, "-m", "workers", "io", **engine)
             self._add(f"scheduler-{number}", python, "-m", "schedules", **engine)
         if heavy:

@@ -119,6 +119,7 @@ class PostgresStore:
 
 
 Store = SqliteStore | PostgresStore
+STORES: dict[str, type[SqliteStore] | type[PostgresStore]] = {"sqlite": SqliteStore, "postgresql": PostgresStore}
 
 
 def wait_for_server(url: sa.URL) -> None:

@@ -48,6 +48,13 @@ def think(given: Thought, ctx: Context) -> Done:
     return Done(number=given.number)
 
 
+@action("crash.ponder", effect=Effect.DRAFT, queue=Queue.HEAVY, timeout_s=TIMEOUT_S, retry=RETRY)
+def ponder(given: Thought, ctx: Context) -> Done:
+    """Have no effect and take some time, in a process of its own."""
+    ctx.wait(given.takes_s)
+    return Done(number=given.number)
+
+
 @action("crash.write_blind", effect=Effect.WRITE, repeatable=False, timeout_s=TIMEOUT_S, retry=RETRY)
 def write_blind(given: Call, ctx: Context) -> Done:
     """Have an effect that nobody can be asked about."""
