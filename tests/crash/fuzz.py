@@ -291,7 +291,8 @@ One user sends {cases} hostile things, {rate} a second, to an engine of one API,
 macros, macros in YAML, templates of webhooks with three calls each, JSON values; expressions that fail or double what
 they read, numbers that are none, half surrogates, NUL, 20,000 levels, macros that start themselves, results that no
 writer of JSON takes. Another user's jobs, macros, schedule and webhooks are timed before and meanwhile. Every job of
-the first came to an end, no answer was a 5xx but 503, no process and no thread of ours was lost, no log has a traceback.
+the first came to an end, no answer was a 5xx but 503, no process and no thread of ours was lost, and no log has a
+traceback.
 
 {parts}"""
 

@@ -9,11 +9,11 @@ import pytest
 from tests.conftest import missing
 from tests.crash.cluster import ROOT
 from tests.crash.faults import FAULTS
-from tests.crash.matrix import run
+from tests.crash.matrix import Outcome, run
 from tests.crash.report import HEAD, problems
 from tests.crash.stores import PostgresStore, SqliteStore, Store
 
-SEED = 20_261
+SEEDS = (20_261, 20_262, 20_263)
 JOBS, JOBS_PER_S = 200, 50.0
 TELLING = ("after arm", "after the provider answered", "API killed while it accepts", "broker killed", "worker killed")
 BY_NAME = {fault.name: fault for fault in FAULTS}
@@ -21,17 +21,26 @@ PAGE = ROOT / "docs" / "crash-matrix.md"
 
 
 @pytest.mark.skipif(os.environ.get("LLMCODER_ACCEPTANCE") != "1", reason="takes minutes; set LLMCODER_ACCEPTANCE=1")
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", TELLING)
 def test_nothing_accepted_is_lost_and_nothing_is_done_twice(name: str, store: Store) -> None:
-    outcome = run(BY_NAME[name], store, SEED, JOBS, JOBS_PER_S)
+    outcome = first_with_a_fault(name, store)
     found = outcome.findings
     assert found is not None
-    assert found.holds, "\n".join(problems(outcome))
     assert (found.lost, found.doubled, found.misreported, found.passed_over) == (0, 0, 0, 0)
     assert found.jobs == JOBS
     assert found.settled == found.uncertain
-    assert outcome.injected > 0, "the fault never happened"
+
+
+def first_with_a_fault(name: str, store: Store) -> Outcome:
+    """A planted fault happens by chance, and says nothing where it did not; what holds must hold each time."""
+    for seed in SEEDS:
+        outcome = run(BY_NAME[name], store, seed, JOBS, JOBS_PER_S)
+        assert outcome.findings is not None
+        assert outcome.findings.holds, "\n".join(problems(outcome))
+        if outcome.injected > 0:
+            return outcome
+    pytest.fail("the fault never happened")
 
 
 @pytest.mark.parametrize("store_name", [SqliteStore.name, PostgresStore.name])
