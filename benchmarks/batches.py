@@ -34,7 +34,8 @@ def measurement(bench: Bench, batches: int) -> Measurement:
         ]
     return Measurement(
         title="Many users at once",
-        how=f"{batches} batches of {BATCH:,} submits, each batch one durable commit, for {USERS[0]}, {USERS[1]} and {USERS[2]:,} "
+        how=f"{batches} batches of {BATCH:,} submits, each batch one durable commit, for {USERS[0]}, {USERS[1]} and "
+        f"{USERS[2]:,} "
         "users; and the same with each user's revision and turn taken by a statement of its own, as it was before, "
         "batch by batch by turns.",
         columns=tuple(columns),
