@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
+from typing import Any
 
 from pydantic import BaseModel
 
+from llmcoder import strict_json
 from llmcoder.errors import Refused
 
 #: Room for the words about what was left out.
 NOTE_BYTES = 800
 NAMES_SHOWN = 10
+#: Of a result; others hold it, and each of them a level deeper, see `strict_json.MOST_DEEP`.
+MOST_DEEP = 128
 
 
 def kept(result: BaseModel, max_bytes: int, *, writes: bool) -> str:
@@ -20,33 +23,53 @@ def kept(result: BaseModel, max_bytes: int, *, writes: bool) -> str:
     which are missing and why.
 
     Raises:
-        Refused: A read or draft brought more than that.
+        Refused: A read or draft brought more than that, or what is nested too deeply.
     """
     text = as_json(result)
     size = len(text) if text.isascii() else len(text.encode())
-    if size <= max_bytes:
+    too_deep = _is_too_deep(text)
+    if size <= max_bytes and not too_deep:
         return text
+    why = f"is nested more than {MOST_DEEP} levels deep" if too_deep else _too_large(size, max_bytes)
     if not writes:
-        raise Refused(f"The result has {size} bytes; at most {max_bytes} are kept (MAX_RESULT_BYTES).")
-    return _shortened(text, size, max_bytes)
+        raise Refused(f"The result {why}.")
+    return _shortened(text, f"It happened. Its result {why}.", max_bytes)
 
 
-def as_json(result: BaseModel) -> str:
+def as_json(result: Any) -> str:
+    """Whatever an action returned, in JSON that every reader takes."""
     try:
-        return result.model_dump_json()
-    except ValueError:  # text that UTF-8 cannot carry, such as a lone surrogate from a vendor: escape it
-        return json.dumps(result.model_dump(mode="python"), default=str)
+        text: str = result.model_dump_json()
+    except Exception:  # noqa: BLE001  no value and no serializer of an action's may hide that its effect has happened
+        return strict_json.write(_fields(result))
+    return text
 
 
-def _shortened(text: str, size: int, max_bytes: int) -> str:
-    whole = json.loads(text)
+def _fields(result: Any) -> Any:
+    try:
+        return result.model_dump(mode="python")
+    except Exception:  # noqa: BLE001  as above; what is no model at all is shown as it is
+        return dict(result) if isinstance(result, BaseModel) else result
+
+
+def _too_large(size: int, max_bytes: int) -> str:
+    return f"has {size} bytes; at most {max_bytes} are kept (MAX_RESULT_BYTES)"
+
+
+def _is_too_deep(text: str) -> bool:
+    brackets = text.count("[") + text.count("{")
+    return brackets > MOST_DEEP and strict_json.is_deeper(strict_json.read_lenient(text), MOST_DEEP)
+
+
+def _shortened(text: str, detail: str, max_bytes: int) -> str:
+    whole = strict_json.read_lenient(text)
     fields = whole if isinstance(whole, dict) else {}
     stays, room = {}, max_bytes - NOTE_BYTES
-    for name in sorted(fields, key=lambda name: len(json.dumps(fields[name]))):
-        room -= len(json.dumps({name: fields[name]}))
+    for name in sorted(fields, key=lambda name: len(strict_json.write(fields[name]))):
+        room -= len(strict_json.write_bytes({name: fields[name]}))
         if room < 0:
             break
-        stays[name] = fields[name]
+        if not strict_json.is_deeper(fields[name], MOST_DEEP - 1):
+            stays[name] = fields[name]
     missing = [name[:40] for name in fields if name not in stays][:NAMES_SHOWN]
-    detail = f"It happened. Its result has {size} bytes; at most {max_bytes} are kept (MAX_RESULT_BYTES)."
-    return json.dumps(stays | {"left_out": {"detail": detail, "fields": missing}})
+    return strict_json.write(stays | {"left_out": {"detail": detail, "fields": missing}})

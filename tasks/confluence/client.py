@@ -7,15 +7,15 @@ ours. What is asked of Cloud stands in `cloud.py`, of Data Center in `data_cente
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
+from llmcoder import strict_json
 from llmcoder.connection import Caller, Connection
 from llmcoder.context import Context
 from llmcoder.errors import BadInput, NeedsReconnect, Refused, Transient, Uncertain
@@ -96,7 +96,7 @@ class Rest:
             Uncertain: It may have happened: no answer came, or none that can be read, or the site failed.
             ActionError: What `errors.error_of` makes of a refusal.
         """
-        content = None if body is None else json.dumps(body).encode()
+        content = None if body is None else strict_json.write_bytes(body)
         # A redirect would make a GET of it, whose answer says nothing of what was done.
         limits = replace(self._limits(LARGEST_ANSWER_BYTES), redirects=0)
         answer = self._proven(method, f"{self.base_url}{path}", content, limits)
@@ -181,8 +181,8 @@ def _query(query: Query | None) -> str:
 
 def _parsed(kind: type[W], answer: Response, otherwise: Transient | Uncertain) -> W:
     try:
-        return kind.model_validate_json(answer.body or b"{}")
-    except ValidationError as error:
+        return kind.model_validate(strict_json.read_lenient(answer.body or b"{}"))
+    except ValueError as error:
         raise otherwise from error
 
 

@@ -6,12 +6,11 @@ what a 404 or a 500 means there. Errors are left for the cases where no usable a
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field, JsonValue, StringConstraints, TypeAdapter, ValidationError, model_validator
+from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
-from llmcoder import BadInput, Context, Effect, Model, Retry, Transient, Uncertain, action
+from llmcoder import BadInput, Context, Effect, Model, Retry, Transient, Uncertain, action, strict_json
 from tasks.http.client import CONTENT_TYPE, IDEMPOTENCY_KEY, Answer, find, is_json, send, text_of
 
 MAX_TIMEOUT_S = 300
@@ -21,7 +20,8 @@ KEPT_BYTES = 512 * 1024
 #: Looking changes nothing (RFC 9110, 9.2.1), so silence is no riddle and the request may simply be sent again.
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-JSON = TypeAdapter[JsonValue](JsonValue)
+#: Of a body that is shown as JSON; deeper ones are shown as text. What is kept of a result is not much deeper.
+MOST_DEEP = 100
 
 
 class HttpRequest(Model):
@@ -74,7 +74,7 @@ class HttpRequest(Model):
         """The body as sent."""
         if self.text is not None:
             return self.text.encode("utf-8")
-        return None if self.json_body is None else json.dumps(self.json_body, allow_nan=False).encode()
+        return None if self.json_body is None else strict_json.write_bytes(self.json_body)
 
 
 class HttpAnswer(Model):
@@ -155,6 +155,7 @@ def _json(answer: Answer) -> JsonValue:
     if not is_json(answer.headers):
         return None
     try:
-        return JSON.validate_json(answer.body)
-    except ValidationError:  # not JSON after all, or nested without end; the text is shown instead
+        value: JsonValue = strict_json.read(answer.body)
+    except strict_json.NotJson:  # or none that every reader takes; the text is shown instead
         return None
+    return None if strict_json.is_deeper(value, MOST_DEEP) else value

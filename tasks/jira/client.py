@@ -8,7 +8,6 @@ the vendor's contract are not used. What is asked of Cloud stands in `cloud.py`,
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,8 +15,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
+from llmcoder import strict_json
 from llmcoder.connection import Caller, Connection
 from llmcoder.context import Context
 from llmcoder.errors import BadInput, NeedsReconnect, Transient, Uncertain
@@ -102,15 +102,15 @@ class JiraClient:
         """
 
         def call(jira: JIRA) -> bytes:
-            content = None if body is None else json.dumps(body)
+            content = None if body is None else strict_json.write(body)
             return jira._session.request(method, jira._get_url(path), data=content).content
 
         answer = self._proven(call, writes=True)
         if kind is None:
             return None
         try:
-            return kind.model_validate_json(answer)
-        except ValidationError as error:
+            return kind.model_validate(strict_json.read_lenient(answer))
+        except ValueError as error:
             raise Uncertain(f"{self.site} has probably done it, but its answer could not be read.") from error
 
     def _read(self, kind: type[W], call: Callable[[JIRA], Any]) -> W:

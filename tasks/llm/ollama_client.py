@@ -99,7 +99,7 @@ class OllamaProvider(Provider):
             raise by_status(error.status_code, self._url, short(str(error.error)), headers, "OLLAMA_HOST") from error
         except (httpx.HTTPError, ConnectionError) as error:
             raise unanswered(self._url, error, self._timeout_s) from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise not_the_protocol(self._url, "OLLAMA_HOST") from error
 
 

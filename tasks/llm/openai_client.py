@@ -185,7 +185,7 @@ class OpenAIProvider(Provider):
             raise Transient(f"{self._url} broke off: {self._told(error.message)}") from error
         except httpx.HTTPError as error:
             raise unanswered(self._url, error, self._timeout_s) from error
-        except ValueError as error:  # JSON or shape; pydantic's error is one as well
+        except (ValueError, RecursionError) as error:  # JSON or shape; pydantic's error is one as well
             raise not_the_protocol(self._url, "OPENAI_BASE_URL") from error
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
+from llmcoder import strict_json
 from llmcoder.model import Model
 
 MICROCENTS = 1_000_000
@@ -40,7 +40,7 @@ def _by_name(kind: type[Kind], key: Callable[[str], str]) -> Callable[[object], 
 
     def read(given: object) -> dict[str, Kind]:
         try:
-            found = json.loads(given) if isinstance(given, str) else given
+            found = strict_json.read(given) if isinstance(given, str) else given
         except (ValueError, RecursionError):
             raise ValueError("must be a JSON object") from None
         if not isinstance(found, Mapping):

@@ -161,7 +161,19 @@ def test_json_of_any_json_media_type_is_parsed(server):
     assert post(server).result.json_body == {"title": "no"}
 
 
-@pytest.mark.parametrize("body", [b"{not json", b"[" * 5000 + b"]" * 5000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{not json",
+        b"[" * 5000 + b"]" * 5000,
+        b"[" * 150 + b"]" * 150,
+        b'{"n": NaN}',
+        b'{"n": -Infinity}',
+        b'{"n": 1e400}',
+        b'{"n": ' + b"1" * 5_000 + b"}",
+        b'{"half": "\\ud83d"}',
+    ],
+)
 def test_json_that_cannot_be_read_is_kept_as_text(server, body):
     answer(server, 200, body, "application/json")
     result = post(server).result
