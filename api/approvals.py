@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 from uuid import UUID
 
-import orjson
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Depends, Query, Request
 from pydantic import BaseModel, Field, JsonValue
 from starlette.responses import Response
 
 from api import commands
 from api.auth.identity import Identity, current, person
+from api.bodies import Router
 from api.job_view import JobView, problems
 from api.services import Services, services_of
+from llmcoder import strict_json
 from llmcoder.model import Model
 from llmcoder.registry import AnyAction, Registry
 from models import approvals, preferences, taint
@@ -31,7 +31,7 @@ WORDS = {
     Why.ORIGIN: "It was not submitted by its user in person.",
 }
 
-router = APIRouter(tags=["approvals"], responses=problems(401, 422, 503))
+router = Router(tags=["approvals"], responses=problems(401, 422, 503))
 Caller = Annotated[Identity, Depends(current)]
 Person = Annotated[Identity, Depends(person)]
 
@@ -106,7 +106,7 @@ async def list_approvals(
 @router.post("/jobs/{job_id}/approve", status_code=202, response_model=JobView, responses=problems(403, 404, 409))
 async def approve_job(request: Request, who: Person, job_id: UUID, yes: Yes) -> Response:
     """Let a job run, with the input that you saw or with an edited one."""
-    edited = None if yes.input is None else json.dumps(yes.input)
+    edited = None if yes.input is None else strict_json.write(yes.input)
     job = await commands.approve(services_of(request), who, job_id, yes.sha256, edited)
     return Response(job.as_json(), 202, None, "application/json")
 
@@ -121,7 +121,7 @@ async def reject_job(request: Request, who: Person, job_id: UUID, no: No) -> Res
 def _page(conn: sa.Connection, services: Services, viewer_id: UUID, cursor: UUID | None, limit: int) -> bytes:
     found = approvals.pending(conn, viewer_id, cursor, limit + 1)
     items = [item(conn, services.registry, one) for one in found[:limit]]
-    return orjson.dumps({"items": items, "next": found[limit - 1].job.id if len(found) > limit else None})
+    return strict_json.write_bytes({"items": items, "next": found[limit - 1].job.id if len(found) > limit else None})
 
 
 def item(conn: sa.Connection, registry: Registry, one: Pending) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def item(conn: sa.Connection, registry: Registry, one: Pending) -> dict[str, Any
     links = taint.chain(conn, one.job.user_id, taint.ids_of(one.job.sources), registry.outside)
     reasons = reasons_of(conn, registry.get(one.job.action), one.job)
     return {
-        "job": orjson.Fragment(one.job.as_json()),
+        "job": strict_json.Fragment(one.job.as_json()),
         "sha256": approvals.sha256(one.job.input),
         "owner": one.email,
         "why": [{"kind": kind, "detail": WORDS[kind]} for kind in reasons],

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Depends, Query, Request
 from pydantic import Field, JsonValue
 
 from api.actions import Instant
 from api.auth.identity import Identity, admin
+from api.bodies import Router
 from api.job_view import LARGEST_REV, problems
 from api.services import services_of
+from llmcoder import strict_json
 from llmcoder.model import Model
 from models.audit import Event, Record, Wanted, listed
 
 MOST_PER_PAGE = 200
 
-router = APIRouter(prefix="/audit", tags=["operations"], responses=problems(401, 403, 422, 503))
+router = Router(prefix="/audit", tags=["operations"], responses=problems(401, 403, 422, 503))
 Administrator = Annotated[Identity, Depends(admin)]
 
 
@@ -37,7 +38,7 @@ class EntryView(Model):
     @classmethod
     def of(cls, row: Record) -> EntryView:
         shown = {name: getattr(row, name) for name in ("seq", "at", "actor_id", "event", "subject", "hash")}
-        return cls(**shown, detail=json.loads(row.detail))
+        return cls(**shown, detail=strict_json.read_lenient(row.detail))
 
 
 class AuditPage(Model):

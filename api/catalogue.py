@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from pydantic import Field
 
 from api.auth.identity import current
+from api.bodies import Router
 from api.job_view import problems
 from api.services import Services, services_of
 from llmcoder.action import Effect, Queue
 from llmcoder.model import Model
 from llmcoder.registry import AnyAction
 
-router = APIRouter(prefix="/actions", tags=["actions"], dependencies=[Depends(current)], responses=problems(401))
+router = Router(prefix="/actions", tags=["actions"], dependencies=[Depends(current)], responses=problems(401))
 
 
 class Requirement(Model):

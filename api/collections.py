@@ -12,6 +12,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 
 from api.auth.identity import Identity, current
+from api.bodies import Router
 from api.job_view import problems
 from llmcoder.collection import Page
 from llmcoder.errors import NotFound
@@ -26,9 +27,9 @@ NO_SUCH = problems(404)
 
 def router_for(registry: Registry) -> APIRouter:
     """Every collection's routes. The handlers are plain functions, so that FastAPI runs their SQL in threads."""
-    router = APIRouter()
+    router = Router()
     for collection in registry.collections():
-        own = APIRouter(prefix=f"/{collection.path}", tags=[collection.domain])
+        own = Router(prefix=f"/{collection.path}", tags=[collection.domain])
         for add_route in (_add_list, _add_addition, _add_show, _add_change, _add_removal):
             add_route(own, collection)
         router.include_router(own)

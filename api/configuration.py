@@ -6,10 +6,11 @@ from typing import Annotated
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Body, Depends, Request
+from fastapi import Body, Depends, Request
 from pydantic import JsonValue
 
 from api.auth.identity import Identity, admin
+from api.bodies import Router
 from api.job_view import problems
 from api.services import Services, services_of
 from llmcoder.config import SettingView
@@ -19,7 +20,7 @@ from models import audit
 from models.audit import Entry, Event
 from models.tables import audit_head
 
-router = APIRouter(prefix="/config", tags=["operations"], responses=problems(401, 403))
+router = Router(prefix="/config", tags=["operations"], responses=problems(401, 403))
 Administrator = Annotated[Identity, Depends(admin)]
 
 

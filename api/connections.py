@@ -13,17 +13,18 @@ from html import escape
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-import orjson
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import Field, JsonValue
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from api.auth.identity import Identity, person
+from api.bodies import Router
 from api.job_view import problems
 from api.problems import Busy
 from api.services import Services, services_of
+from llmcoder import strict_json
 from llmcoder.config import config
 from llmcoder.connection import BadForm, OAuth, read_form
 from llmcoder.errors import ActionError, BadInput, NotConfigured, NotFound
@@ -40,7 +41,7 @@ CALLBACK = "/connections/oauth/callback"
 MOST_AT_ONCE = 8
 LONGEST_CODE = 4_096
 
-router = APIRouter(prefix="/connections", tags=["connections"])
+router = Router(prefix="/connections", tags=["connections"])
 PROBLEMS = problems(401, 403, 503)
 Person = Annotated[Identity, Depends(person)]
 T = TypeVar("T")
@@ -289,7 +290,7 @@ def views(kinds: dict[str, AnyKind], found: Sequence[Stored]) -> list[Connection
 
 
 def _as_view(kind: AnyKind | None, one: Stored, *, is_first: bool) -> ConnectionView:
-    scopes: list[str] = orjson.loads(one.scopes)
+    scopes: list[str] = strict_json.read_lenient(one.scopes)
     asked = kind.oauth.scopes if kind is not None and kind.oauth is not None and scopes else ()
     return ConnectionView(
         id=one.id,
@@ -299,7 +300,7 @@ def _as_view(kind: AnyKind | None, one: Stored, *, is_first: bool) -> Connection
         default=is_first,
         state=Standing(one.state),
         error=one.error,
-        details=orjson.loads(one.shown),
+        details=strict_json.read_lenient(one.shown),
         scopes=scopes,
         missing_scopes=[scope for scope in asked if scope not in scopes],
         expires_at=one.expires_at,
@@ -339,7 +340,7 @@ def _needs(kind: AnyKind) -> str | None:
 
 
 def _scopes(declared: OAuth[Any], found: Sequence[Stored]) -> ScopesView:
-    granted = sorted({scope for one in found for scope in orjson.loads(one.scopes)})
+    granted = sorted({scope for one in found for scope in strict_json.read_lenient(one.scopes)})
     asked = list(declared.scopes)
     return ScopesView(asked=asked, granted=granted, new=[scope for scope in asked if scope not in granted])
 

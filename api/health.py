@@ -10,10 +10,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Request
+from fastapi import Request
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
+from api.bodies import Router
 from llmcoder.errors import Transient
 from llmcoder.model import Model
 from models.claims import workers_seen
@@ -30,7 +31,7 @@ WORKER_SEEN_WITHIN = timedelta(seconds=30)
 #: However many ask, each part is looked at once a second at most.
 GOOD_FOR_S = 1.0
 
-router = APIRouter(prefix="/health", tags=["operations"])
+router = Router(prefix="/health", tags=["operations"])
 
 
 class Check(Model):

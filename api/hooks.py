@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from api.bodies import Router
 from api.job_view import problems
 from api.problems import HttpError
 from api.services import services_of
@@ -21,7 +22,7 @@ class CallTooLarge(HttpError):
 
 def router_for(registry: Registry) -> APIRouter:
     """A route for each hook of the domains."""
-    router = APIRouter(responses=problems(403, 409, 413, 422, 503))
+    router = Router(responses=problems(403, 409, 413, 422, 503))
     for hook in registry.hooks():
         _add(router, hook)
     return router

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, Field, JsonValue, SecretStr, Strict
 
 from api.auth.identity import Identity, current, person
+from api.bodies import Router
 from api.hooks import first_headers, read_body
 from api.job_view import problems
 from api.services import services_of
+from llmcoder import strict_json
 from llmcoder.errors import ActionError
 from llmcoder.model import Model
 from llmcoder.signatures import Scheme
@@ -26,8 +28,8 @@ from workers.submit import refuse_too_large
 LARGEST_CALL_BYTES = 1024 * 1024
 DAY_S = 86_400
 
-router = APIRouter(prefix="/hooks", tags=["hooks"], responses=problems(401, 422, 503))
-door = APIRouter(prefix="/hooks", tags=["hooks"], responses=problems(403, 413, 422, 503))
+router = Router(prefix="/hooks", tags=["hooks"], responses=problems(401, 422, 503))
+door = Router(prefix="/hooks", tags=["hooks"], responses=problems(403, 413, 422, 503))
 Caller = Annotated[Identity, Depends(current)]
 Person = Annotated[Identity, Depends(person)]
 #: JSON's own: 0 is no false, and true no 1.
@@ -136,7 +138,7 @@ async def add_hook(request: Request, response: Response, who: Person, new: NewHo
     """Make an address at which others may call. The answer shows its secret, for the only time."""
     services = services_of(request)
     now = services.db.now()
-    wanted = new.model_dump(exclude={"secret", "input"}) | {"input": json.dumps(new.input)}
+    wanted = new.model_dump(exclude={"secret", "input"}) | {"input": strict_json.write(new.input)}
     made = calls.made_of(who.user_id, wanted, now)
     hook, secret = await services.sql.write(calls.add, services.registry, made, _plain(new.secret), now)
     response.headers["location"] = f"/hooks/{hook.id}"
@@ -155,7 +157,7 @@ async def change_hook(request: Request, who: Person, hook_id: UUID, change: Hook
     services = services_of(request)
     values = {name: value for name, value in change.model_dump(exclude={"version"}).items() if value is not None}
     if "input" in values:
-        values["input"] = json.dumps(values["input"])
+        values["input"] = strict_json.write(values["input"])
     now = services.db.now()
     wanted = who.user_id, hook_id, values, change.version, now
     return view(await services.sql.write(calls.change, services.registry, *wanted))
@@ -190,10 +192,12 @@ async def take_call(request: Request, hook_id: UUID) -> Response | Taken:
     call = Call(first_headers(request), await read_body(request, LARGEST_CALL_BYTES))
     now = services.db.now()
     hook, delivery = await services.sql.read(calls.called, hook_id, call, now)
-    if (challenge := _challenge(hook, call)) is not None:
+    evaluate = partial(services.evaluations.run, hook.user_id)
+    if _may_be_challenge(hook, call) and (challenge := await evaluate(partial(_challenge, call))) is not None:
         return Response(challenge, media_type="text/plain")
     try:
-        job = await services.sql.read(calls.job_of, services.registry, hook, call, delivery, now)
+        given = await evaluate(partial(calls.input_of, hook, call))
+        job = await services.sql.read(calls.job_of, services.registry, hook, given, delivery, now)
         refuse_too_large(job.input, services.settings().max_input_bytes)
     except ActionError as error:
         await services.sql.write(calls.remember_error, hook, error, now)
@@ -206,10 +210,12 @@ async def take_call(request: Request, hook_id: UUID) -> Response | Taken:
     return Taken(job_id=accepted.job.id, repeated=accepted.replayed)
 
 
-def _challenge(hook: InboundHook, call: Call) -> str | None:
+def _may_be_challenge(hook: InboundHook, call: Call) -> bool:
+    return hook.scheme == Scheme.SLACK and b"url_verification" in call.body
+
+
+def _challenge(call: Call) -> str | None:
     """Slack asks once whether the address is ours, by a signed call that starts nothing."""
-    if hook.scheme != Scheme.SLACK or b"url_verification" not in call.body:
-        return None
     payload = calls.payload_of(call)
     if not isinstance(payload, dict) or payload.get("type") != "url_verification":
         return None
@@ -222,7 +228,7 @@ def _challenge(hook: InboundHook, call: Call) -> str | None:
 def view(one: InboundHook) -> HookView:
     """An address as every door shows it; never with its secret."""
     shown = {name: getattr(one, name) for name in HookView.model_fields if name != "path"}
-    return HookView(**{**shown, "input": json.loads(one.input), "path": f"/hooks/{one.id}"})
+    return HookView(**{**shown, "input": strict_json.read_lenient(one.input), "path": f"/hooks/{one.id}"})
 
 
 def _plain(secret: SecretStr | None) -> str | None:

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import Depends, Header, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
 from api import commands
 from api.actions import Instant
 from api.auth.identity import Identity, current, person
+from api.bodies import Router
 from api.explain import Explanation, explain
 from api.job_view import LARGEST_REV, JobChanges, JobPage, JobView, problems
 from api.prefer import read_prefer
@@ -29,7 +30,7 @@ MOST_PER_PAGE = 200
 #: A browser may keep an answer and must ask again before it shows it.
 ASK_AGAIN = "private, no-cache"
 
-router = APIRouter(prefix="/jobs", tags=["jobs"], responses=problems(401, 422, 503))
+router = Router(prefix="/jobs", tags=["jobs"], responses=problems(401, 422, 503))
 Caller = Annotated[Identity, Depends(current)]
 Person = Annotated[Identity, Depends(person)]
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from fastapi import Path as PathParameter
 from pydantic import BaseModel, Field, JsonValue
+from starlette.concurrency import run_in_threadpool
 
 from api.auth.identity import Identity, current, person
+from api.bodies import YAML, Router, YamlRoute
 from api.hooks import first_headers, read_body
 from api.inbound import LARGEST_CALL_BYTES
 from api.job_view import problems
 from api.services import services_of
-from api.yaml_body import YAML, YamlRoute
+from llmcoder import strict_json
 from llmcoder.errors import BadInput, NotFound
 from llmcoder.signatures import Forged
 from models.macros import store
@@ -34,9 +35,9 @@ from workers.submit import refuse_too_large
 MOST_STEPS_SHOWN = 1_000
 MOST_VERSION = 2**31 - 1
 
-router = APIRouter(prefix="/macros", tags=["macros"], responses=problems(401, 422, 503), route_class=YamlRoute)
-door = APIRouter(prefix="/macros/runs", tags=["macros"], responses=problems(403, 404, 413, 422, 503))
-runs = APIRouter(prefix="/jobs", tags=["macros"], responses=problems(401, 422, 503))
+router = Router(prefix="/macros", tags=["macros"], responses=problems(401, 422, 503), route_class=YamlRoute)
+door = Router(prefix="/macros/runs", tags=["macros"], responses=problems(403, 404, 413, 422, 503))
+runs = Router(prefix="/jobs", tags=["macros"], responses=problems(401, 422, 503))
 Caller = Annotated[Identity, Depends(current)]
 Person = Annotated[Identity, Depends(person)]
 Version = Annotated[int | None, Query(ge=1, le=MOST_VERSION, description="Which version; the newest when left out.")]
@@ -246,13 +247,17 @@ async def call_step(
     call = Call(first_headers(request), await read_body(request, LARGEST_CALL_BYTES))
     now = services.db.now()
 
-    def keep(conn: sa.Connection) -> bool:
+    def proven(conn: sa.Connection) -> None:
         if not store.called(conn, run_id, step, secret):
             raise Forged
-        result = {"payload": payload_of(call)}
-        refuse_too_large(json.dumps(result), services.settings().max_input_bytes)
+
+    def keep(conn: sa.Connection) -> bool:
+        proven(conn)
         return store.keep_call(conn, run_id, step, result, now)
 
+    await services.sql.read(proven)
+    result = {"payload": await run_in_threadpool(payload_of, call)}  # not while everybody who writes waits
+    refuse_too_large(strict_json.write(result), services.settings().max_input_bytes)
     return StepCalled(repeated=not await services.sql.write(keep))
 
 
@@ -309,6 +314,6 @@ def _step(addresses: Mapping[str, str], row: tuple[Any, ...]) -> StepView:
         state=StepState(state),
         job_id=job_id,
         deadline_at=deadline_at,
-        error=None if error is None else json.loads(error),
+        error=None if error is None else strict_json.read_lenient(error),
         address=addresses.get(step),
     )

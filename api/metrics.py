@@ -9,12 +9,13 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Request
+from fastapi import Request
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
+from api.bodies import Router
 from api.job_view import problems
 from models.jobs import waiting_counts
 from models.tallies import Key
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 #: However often it is scraped, the database is asked this often at most.
 GOOD_FOR_S = 2.0
 
-router = APIRouter(tags=["operations"])
+router = Router(tags=["operations"])
 
 
 class Metrics:

@@ -6,16 +6,17 @@ from typing import Annotated
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 
 from api.auth.identity import Identity, current, person
+from api.bodies import Router
 from api.job_view import problems
 from api.services import Services, services_of
 from models import audit, preferences
 from models.audit import Entry, Event
 from models.preferences import Preferences
 
-router = APIRouter(prefix="/preferences", tags=["approvals"], responses=problems(401, 503))
+router = Router(prefix="/preferences", tags=["approvals"], responses=problems(401, 503))
 
 
 @router.get("")

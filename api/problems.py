@@ -11,17 +11,17 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-import orjson
 import sqlalchemy as sa
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from llmcoder import strict_json
 from llmcoder.errors import ActionError, RateLimited, Transient, problem_type
 from llmcoder.ids import new_id
 from models.db import TRANSIENT_ERRORS, is_full
@@ -31,14 +31,6 @@ RETRY_AFTER_S = 2
 MOST_SHOWN = 50
 #: Somebody has to make room first.
 DISK_RETRY_AFTER_S = 30
-#: What `api.edge` adds to every other answer.
-PROTECTION_OF_PROBLEMS = {
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-    "cache-control": "no-store",
-}
 FASTAPI_UNREADABLE = "There was an error parsing the body"
 #: Where the framework's own words ("Not Found") would not help.
 DETAILS = {
@@ -77,7 +69,7 @@ def problem(
 ) -> Response:
     """The answer for one problem; `extra` become members of the object."""
     body = {"type": problem_type(slug), "title": title, "status": status, "detail": detail, **extra}
-    return Response(orjson.dumps(body), status, headers, media_type="application/problem+json")
+    return Response(strict_json.write_bytes(body), status, headers, media_type="application/problem+json")
 
 
 def problem_of(error: ActionError) -> Response:
@@ -151,7 +143,6 @@ def install(app: FastAPI) -> None:
     for kind in TRANSIENT_ERRORS:
         app.add_exception_handler(kind, _on_database_error)
     app.add_exception_handler(sa.exc.DataError, _on_refused_value)
-    app.add_exception_handler(Exception, _on_unexpected)
     app.add_middleware(Unexpected)
 
 
@@ -186,13 +177,6 @@ async def _on_http_exception(_request: Request, error: Exception) -> Response:
     return problem(error.status_code, phrase.lower().replace(" ", "-"), phrase, detail, error.headers)
 
 
-async def _on_unexpected(request: Request, _error: Exception) -> Response:
-    """What a layer outside of `Unexpected` raised; Starlette's own handler would answer with plain text."""
-    answer = unexpected(request.scope)
-    answer.headers.update(PROTECTION_OF_PROBLEMS)
-    return answer
-
-
 class Unexpected:
     """ASGI middleware: whatever nobody foresaw becomes a 500 with an id that finds it in the log, and ends there.
 
@@ -215,8 +199,6 @@ class Unexpected:
 
         try:
             await self._app(scope, receive, watched)
-        except ClientDisconnect:  # there is nobody to answer, and nothing that an operator should look at
-            return
         except Exception:  # the edge of the process: nothing above could answer the caller; logged, with its trace
             answer = unexpected(scope)
             if started:  # half an answer is out; only a broken connection still tells the caller

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, Field, JsonValue, model_validator
 
 from api.actions import Instant
 from api.auth.identity import Identity, current, person
+from api.bodies import Router
 from api.job_view import problems
 from api.services import Services, services_of
+from llmcoder import strict_json
 from llmcoder.errors import BadInput
 from llmcoder.ids import new_id
 from llmcoder.model import Model
@@ -30,7 +31,7 @@ YEAR_S = 366 * 86_400
 DAY_S = 86_400
 LARGEST_NUMBER = 200
 
-router = APIRouter(prefix="/schedules", tags=["schedules"], responses=problems(401, 422, 503))
+router = Router(prefix="/schedules", tags=["schedules"], responses=problems(401, 422, 503))
 Caller = Annotated[Identity, Depends(current)]
 Person = Annotated[Identity, Depends(person)]
 
@@ -342,7 +343,7 @@ async def list_runs(
 def view(one: Schedule) -> ScheduleView:
     """The schedule as every door shows it."""
     shown = {name: getattr(one, name) for name in ScheduleView.model_fields}
-    return ScheduleView(**{**shown, "input": json.loads(one.input)})
+    return ScheduleView(**{**shown, "input": strict_json.read_lenient(one.input)})
 
 
 def made_of(user_id: UUID, new: NewSchedule, now: datetime) -> Schedule:
@@ -351,7 +352,7 @@ def made_of(user_id: UUID, new: NewSchedule, now: datetime) -> Schedule:
         **new.model_dump(exclude={"input"}),
         id=new_id(),
         user_id=user_id,
-        input=json.dumps(new.input),
+        input=strict_json.write(new.input),
         note=None,
         resumed_at=now,
         next_fire_at=None,
@@ -371,7 +372,7 @@ def _columns(change: ScheduleChange) -> dict[str, Any]:
         if len(timing) > 1:
             raise BadInput("Give exactly one of cron, every_s and at.")
     if "input" in values:
-        values["input"] = json.dumps(values["input"])
+        values["input"] = strict_json.write(values["input"])
     return values
 
 

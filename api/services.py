@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 from api.auth import tokens
 from api.auth.identity import Identities
 from api.database import AsyncDatabase
+from api.evaluations import Evaluations
 from api.health import Health
 from api.metrics import Metrics
 from api.push.hub import Hub
@@ -36,6 +37,7 @@ class Services:
     sql: AsyncDatabase
     outbox: Outbox
     submitter: Submitter
+    evaluations: Evaluations
     accounts: Accounts
     door: EngineDoor
     hub: Hub
@@ -65,6 +67,7 @@ async def running(config: Config, registry: Registry, metrics: Metrics) -> Async
         sql=sql,
         outbox=outbox,
         submitter=Submitter(db, outbox, asyncio.get_running_loop()),
+        evaluations=Evaluations(),
         accounts=Accounts(db, outbox, registry),
         door=EngineDoor(db, outbox, registry, config),
         hub=Hub(sql, settings.redis_url),
@@ -83,6 +86,7 @@ async def running(config: Config, registry: Registry, metrics: Metrics) -> Async
 
 
 def _close(services: Services) -> None:
+    services.evaluations.close()
     services.submitter.close()
     services.outbox.close()
     services.sql.close()

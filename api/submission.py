@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,9 +12,9 @@ from uuid import UUID
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json
 
 from api.problems import HttpError
+from llmcoder import strict_json
 from llmcoder.registry import AnyAction
 from models import taint
 from models.jobs import PRIORITY, Accepted
@@ -124,9 +123,8 @@ async def accept(
 def fingerprint(action: str, text: str, due_at: datetime | None, priority: int | None) -> str:
     """SHA-256 of a submission: the same for the same input however it was written down."""
     due = None if due_at is None else due_at.astimezone(UTC).isoformat()
-    whole = {"action": action, "input": json.loads(text), "due_at": due, "priority": priority}
-    # not orjson, which rounds integers of more than 64 bits: two inputs would be one
-    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+    whole = {"action": action, "input": strict_json.read_lenient(text), "due_at": due, "priority": priority}
+    return hashlib.sha256(strict_json.canonical(whole, spaced=True, escaped=True).encode()).hexdigest()
 
 
 def checked_key(key: str | None) -> str | None:
@@ -185,14 +183,14 @@ async def _with_results(
     if named:
         found = await services.sql.read(taint.look_up, who.user_id, named, services.registry.outside)
         given = references.resolve(given, found)
-    return Given(_text(action, json.dumps(given).encode(), *where), tuple(dict.fromkeys([*named, *sources])))
+    return Given(_text(action, strict_json.write_bytes(given), *where), tuple(dict.fromkeys([*named, *sources])))
 
 
 def _parsed(body: bytes) -> Any:
     try:
-        return from_json(body, allow_inf_nan=False)  # as validation reads it: every digit of a number counts
-    except ValueError as error:
-        raise NotJson("The body cannot be read as JSON.") from error
+        return strict_json.read(body)
+    except strict_json.NotJson as error:
+        raise NotJson(f"The body cannot be read as JSON: {error}.") from error
 
 
 def input_of_query(action: AnyAction, query: bytes) -> Given:
@@ -224,7 +222,7 @@ def _text(action: AnyAction, body: bytes, *where: str) -> str:
 
 
 def _validated(kind: type[M], body: bytes, *where: str) -> M:
-    if any(word in body for word in _NOT_JSON):
+    if any(word in body for word in _NOT_JSON) or strict_json.is_large(body):
         _refuse_what_is_not_json(body)
     try:
         return kind.model_validate_json(body)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Annotated, Literal, get_args
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, Field, SecretStr, Strict
 
 from api.auth.identity import Identity, current, person
+from api.bodies import Router
 from api.job_view import problems
 from api.services import services_of
+from llmcoder import strict_json
 from llmcoder.model import Model
 from models import webhooks
 from models.preferences import Pattern
@@ -22,7 +23,7 @@ from workers import webhooks as rules
 
 DAY_S = 86_400
 
-router = APIRouter(prefix="/webhooks", tags=["webhooks"], responses=problems(401, 422, 503))
+router = Router(prefix="/webhooks", tags=["webhooks"], responses=problems(401, 422, 503))
 Caller = Annotated[Identity, Depends(current)]
 Person = Annotated[Identity, Depends(person)]
 JobEvent = Literal["job.succeeded", "job.failed", "job.cancelled", "job.uncertain", "job.waiting"]
@@ -142,7 +143,7 @@ async def list_webhooks(
 async def add_webhook(request: Request, response: Response, who: Person, new: NewWebhook) -> WebhookWithSecret:
     """Be called when your jobs change. The answer shows the secret that signs the calls, for the only time."""
     services = services_of(request)
-    wanted = new.model_dump(exclude={"secret", "events"}) | {"events": json.dumps(new.events)}
+    wanted = new.model_dump(exclude={"secret", "events"}) | {"events": strict_json.write(new.events)}
     made, secret = await services.sql.write(rules.add, who.user_id, wanted, _plain(new.secret), services.db.now())
     response.headers["location"] = f"/webhooks/{made.id}"
     return WebhookWithSecret(**view(made).model_dump(), secret=secret)
@@ -160,7 +161,7 @@ async def change_webhook(request: Request, who: Person, webhook_id: UUID, change
     services = services_of(request)
     values = {name: value for name, value in change.model_dump(exclude={"version"}).items() if value is not None}
     if "events" in values:
-        values["events"] = json.dumps(values["events"])
+        values["events"] = strict_json.write(values["events"])
     wanted = who.user_id, webhook_id, values, change.version, services.db.now()
     return view(await services.sql.write(rules.change, *wanted))
 
@@ -221,7 +222,7 @@ async def retry_delivery(request: Request, who: Person, webhook_id: UUID, delive
 def view(one: Webhook) -> WebhookView:
     """A webhook as every door shows it; never with its secret."""
     shown = {name: getattr(one, name) for name in WebhookView.model_fields}
-    return WebhookView(**{**shown, "events": json.loads(one.events)})
+    return WebhookView(**{**shown, "events": strict_json.read_lenient(one.events)})
 
 
 def _shown(one: Delivery) -> DeliveryView:

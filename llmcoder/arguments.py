@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import orjson
 from pydantic import BaseModel, ValidationError
 
+from llmcoder import strict_json
 from llmcoder.errors import BadInput
 
 Schema = Mapping[str, Any]
@@ -37,8 +37,8 @@ def checked(model: type[BaseModel], given: Any) -> str:
         BadInput: It is not what the model takes; the detail names the fields.
     """
     try:
-        text = orjson.dumps(given)
-    except orjson.JSONEncodeError as error:
+        text = strict_json.write_exact(given)
+    except strict_json.Unwritable as error:
         raise BadInput(f"The input cannot be written as JSON: {error}.") from None
     try:
         return model.model_validate_json(text).model_dump_json(by_alias=True)
@@ -107,8 +107,8 @@ def _read(text: str, wanted: Schema, root: Schema) -> Any:
     if _is_text(wanted):
         return text
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        value = strict_json.read(text)
+    except strict_json.NotJson:
         value = text
     if not _is_list(wanted) or isinstance(value, list):
         return value

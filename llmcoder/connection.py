@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, get_args
 
-import orjson
 from pydantic import AwareDatetime, BaseModel, Field, SecretStr, ValidationError
 
+from llmcoder import strict_json
 from llmcoder.errors import BadInput, DeclarationError, NeedsReconnect
 from llmcoder.model import Model
 from llmcoder.rate import Rate
@@ -278,7 +278,7 @@ def shown(credentials: Model) -> dict[str, Any]:
 
 def revealed(credentials: Model) -> bytes:
     """All of it as JSON, to be sealed at once."""
-    return orjson.dumps(credentials.model_dump(), default=_reveal)
+    return strict_json.write_bytes(credentials.model_dump(), _reveal)
 
 
 def _reveal(value: object) -> object:
@@ -320,12 +320,12 @@ def read_form(kind: ConnectionKind[C], given: Mapping[str, Any]) -> C:
     if GRANT in given:
         raise BadForm([((GRANT,), "comes from the provider and is not typed in")])
     try:
-        orjson.dumps(given)  # half a surrogate pair passes for a secret, and no encoding can write it
+        strict_json.write_exact(given)  # half a surrogate pair passes for a secret, and no encoding can write it
         return kind.credentials.model_validate(given)
     except ValidationError as error:
         found = _places(error, given)
-    except TypeError:
-        found = [((), "holds half a character (an unpaired surrogate)")]
+    except strict_json.Unwritable as error:
+        found = [((), str(error))]
     # Raised outside the handlers: a validation error carries the secrets.
     raise BadForm(found)
 

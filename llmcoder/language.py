@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import BaseModel
 
 from llmcoder import form as forms
+from llmcoder import strict_json
 from llmcoder.errors import Transient
 
 T = TypeVar("T", bound=BaseModel)
@@ -170,7 +170,7 @@ class LanguageModel(ABC):
 
 def _asking_for(schema: Mapping[str, Any], messages: Sequence[Message]) -> list[Message]:
     """The conversation with the form in its instructions; many models take one system message, the first, or none."""
-    compact = json.dumps(schema, separators=(",", ":"), ensure_ascii=False)
+    compact = strict_json.write(schema)
     wish = f"Answer with one JSON object of this schema, and nothing else: {compact}"
     if messages and messages[0].role == "system":
         return [Message("system", f"{messages[0].text}\n\n{wish}"), *messages[1:]]

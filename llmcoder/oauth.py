@@ -16,9 +16,9 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import httpx
-import orjson
 from pydantic import SecretStr
 
+from llmcoder import strict_json
 from llmcoder.connection import Answer, Grant, OAuth, OAuthClient
 from llmcoder.errors import ActionError, NeedsReconnect, NotConfigured, RateLimited, Refused, Transient
 from llmcoder.retry_after import retry_at
@@ -161,8 +161,8 @@ def _answered(url: str, form: Mapping[str, str], within_s: float) -> tuple[int, 
 
 def _read(host: str, status: int, headers: httpx.Headers, body: bytes) -> Answer:
     try:
-        answer = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        answer = strict_json.read_lenient(body)
+    except strict_json.NotJson:
         answer = None
     members: dict[str, Any] = answer if isinstance(answer, dict) else {}
     error = members.get("error")

@@ -12,11 +12,11 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from llmcoder import strict_json
 from llmcoder.errors import ActionError, BadInput
 
 SECRET_PREFIX = "whsec_"
@@ -185,7 +185,7 @@ def _seconds(text: str) -> float:
 def _event_id(body: bytes) -> str:
     """Stripe sends an event again under a new time, and so with another signature."""
     try:
-        found = json.loads(body)
+        found = strict_json.read_lenient(body)
     except ValueError:
         return _digest(body)
     event = found.get("id") if isinstance(found, dict) else None

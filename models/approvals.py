@@ -6,7 +6,6 @@ A decision names the SHA-256 of the exact input it was given for, so that nobody
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,6 +14,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from pydantic import JsonValue
 
+from llmcoder import strict_json
 from llmcoder.action import Effect
 from llmcoder.errors import ActionError
 from models import audit, turns
@@ -75,8 +75,7 @@ def sha256(text: str) -> str:
 
     Not by orjson: it rounds integers of more than 64 bits, and two inputs would have one hash.
     """
-    canonical = json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(strict_json.canonical(strict_json.read_lenient(text)).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

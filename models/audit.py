@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,11 +20,10 @@ from functools import cache
 from pathlib import Path
 from uuid import UUID
 
-import orjson
 import sqlalchemy as sa
 from pydantic import JsonValue
 
-from llmcoder import keyfile
+from llmcoder import keyfile, strict_json
 from llmcoder.config import config
 from llmcoder.keyfile import KEY_BYTES
 from llmcoder.settings import EngineSettings
@@ -188,7 +186,7 @@ _ADVANCE = sa.update(audit_head).values(seq=sa.bindparam("to_seq"), hash=sa.bind
 
 def _sealed(key: Key, head: Head, entry: Entry, now: datetime) -> Record:
     # ASCII escapes: whatever a text holds, both stores keep it
-    detail = json.dumps(dict(entry.detail), sort_keys=True, separators=(",", ":"))
+    detail = strict_json.canonical(entry.detail, escaped=True)
     subject = entry.subject.encode("utf-8", "replace").decode().replace("\0", "")[:LONGEST_SUBJECT]
     row = Record(head.seq + 1, now, entry.actor, entry.event.value, subject, detail, key.id, head.hash, "")
     return replace(row, hash=seal(key, row))
@@ -198,7 +196,7 @@ def seal(key: Key, row: Record) -> str:
     """The hash of a row: over everything that it says, its place, and the row before it."""
     at = row.at.astimezone(UTC).isoformat(timespec="microseconds")
     said = [row.seq, at, row.actor_id, row.event, row.subject, row.detail, row.key_id, row.previous]
-    return hmac.digest(key.secret, orjson.dumps(said), "sha256").hex()
+    return hmac.digest(key.secret, strict_json.write_bytes(said), "sha256").hex()
 
 
 def keys(folder: Path) -> tuple[Key, ...]:

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from llmcoder import strict_json
 from models.tables import as_text
 
 #: Of rows that together are longer, each half goes by itself; PostgreSQL takes no JSON value of 256 MB.
@@ -70,7 +70,12 @@ def _packed(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _json(rows: Sequence[Sequence[Any]]) -> bytes:
-    return orjson.dumps(rows, default=as_text, option=orjson.OPT_PASSTHROUGH_DATETIME)
+    text = strict_json.write_bytes(rows, as_text, strict_json.INSTANTS_BY_DEFAULT)
+    if b"\\u0000" not in text:
+        return text
+    # PostgreSQL takes no zero byte, and refuses all rows for one; in JSON that is a text itself it is an escape
+    clean = [[strict_json.storable(one) if isinstance(one, str) else one for one in row] for row in rows]
+    return strict_json.write_bytes(clean, as_text, strict_json.INSTANTS_BY_DEFAULT)
 
 
 @cache

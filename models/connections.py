@@ -15,11 +15,11 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-import orjson
 import sqlalchemy as sa
 from pydantic import JsonValue, ValidationError
 from sqlalchemy.dialects import postgresql, sqlite
 
+from llmcoder import strict_json
 from llmcoder.connection import GRANT, C, ConnectionKind, Grant, keeping_refresh_token, revealed, shown
 from llmcoder.errors import NeedsReconnect
 from llmcoder.ids import new_id
@@ -254,8 +254,8 @@ def _values(conn: sa.Connection, about: vault.About, new: Model, now: datetime) 
         "state": Standing.OK,
         "error": None,
         "renewing_until": None,
-        "shown": orjson.dumps(shown(new)).decode(),
-        "scopes": orjson.dumps(grant.scopes if grant else ()).decode(),
+        "shown": strict_json.write(shown(new)),
+        "scopes": strict_json.write(grant.scopes if grant else ()),
         "expires_at": grant.expires_at if grant else None,
         "checked_at": now,
         "updated_at": now,

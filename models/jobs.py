@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import orjson
 import sqlalchemy as sa
 
+from llmcoder import strict_json
 from models import batch, turns
 from models.machine import ENDED, Move, Moved, Reason, State, apply, lock, take_revisions
 from models.tables import jobs, revisions
@@ -125,7 +125,7 @@ class Job:
         progress = None
         if self.progress_fraction is not None:
             progress = {"fraction": self.progress_fraction, "message": self.progress_message or ""}
-        return orjson.dumps(
+        return strict_json.write_bytes(
             {
                 "id": self.id,
                 "action": self.action,
@@ -156,12 +156,12 @@ class Job:
                 "schedule_id": self.schedule_id,
                 "parent_id": self.parent_id,
             },
-            option=orjson.OPT_UTC_Z,
+            option=strict_json.UTC_Z,
         )
 
 
-def _fragment(text: str | None) -> orjson.Fragment | None:
-    return None if text is None else orjson.Fragment(text)
+def _fragment(text: str | None) -> strict_json.Fragment | None:
+    return None if text is None else strict_json.Fragment(text)
 
 
 COLUMNS = tuple(jobs.c[name] for name in Job.__slots__)

@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 import sqlalchemy as sa
 
+from llmcoder import strict_json
 from llmcoder.action import Effect
 from llmcoder.errors import problem_type
 from llmcoder.registry import AnyAction
@@ -134,7 +134,7 @@ def _doubt(row: Any, action: AnyAction | None, made_at: datetime, now: datetime)
         row.id,
         State.UNCERTAIN,
         reason=Reason.RESTORED,
-        values={"error": orjson.dumps(_problem(made_at)).decode(), "restored_at": now},
+        values={"error": strict_json.write(_problem(made_at)), "restored_at": now},
     )
 
 

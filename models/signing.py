@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from llmcoder import strict_json
 from models import vault
 from models.vault import About, Sealed
 
@@ -29,13 +29,13 @@ class Secret:
 def sealed(conn: sa.Connection, secrets: Sequence[Secret], about: About, now: datetime) -> dict[str, object]:
     """The columns that keep them."""
     said = [{"text": one.text, "until": one.until.isoformat() if one.until else None} for one in secrets]
-    box = vault.seal(conn, json.dumps(said).encode(), about, now)
+    box = vault.seal(conn, strict_json.write_bytes(said), about, now)
     return {"secret": box.box, "key_version": box.version}
 
 
 def opened(conn: sa.Connection, row: Any, about: About) -> list[Secret]:
     """Those of a row with the columns that `sealed` gave, the newest first."""
-    found = json.loads(vault.open_(conn, Sealed(row.key_version, row.secret), about))
+    found = strict_json.read_lenient(vault.open_(conn, Sealed(row.key_version, row.secret), about))
     return [Secret(one["text"], datetime.fromisoformat(one["until"]) if one["until"] else None) for one in found]
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import orjson
 import sqlalchemy as sa
 
+from llmcoder import strict_json
 from llmcoder.errors import NotFound
 from models.machine import State
 from models.tables import jobs
@@ -85,13 +85,13 @@ def has_read_outside(conn: sa.Connection, user_id: UUID, outside: Collection[str
 
 def ids_of(sources: str | None) -> tuple[UUID, ...]:
     """The ids that a job's column holds."""
-    return tuple(UUID(text) for text in orjson.loads(sources)) if sources else ()
+    return tuple(UUID(text) for text in strict_json.read_lenient(sources)) if sources else ()
 
 
 def as_column(ids: Iterable[UUID]) -> str | None:
     """What the column holds for these ids."""
     listed = list(ids)
-    return orjson.dumps(listed).decode() if listed else None
+    return strict_json.write(listed) if listed else None
 
 
 def _source(row: Any, outside: Collection[str]) -> Source:

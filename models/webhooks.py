@@ -6,7 +6,6 @@ whoever was down meanwhile. A message is taken for a while by moving its `due_at
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from llmcoder import strict_json
 from llmcoder.ids import new_id
 from models import batch, signing
 from models.jobs import Job, changes
@@ -61,7 +61,7 @@ class Webhook:
     def wants(self, event: str, action: str) -> bool:
         pattern = self.actions
         fits = pattern in ("*", action) or (pattern.endswith(".*") and action.startswith(pattern[:-1]))
-        return fits and event in json.loads(self.events)
+        return fits and event in strict_json.read_lenient(self.events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ def _row(
 ) -> dict[str, Any]:
     return {
         "id": new_id(), "webhook_id": webhook.id, "event": event, "job_id": job_id, "attempt": attempt,
-        "payload": json.dumps(payload), "state": PENDING, "tries": 0, "due_at": now, "created_at": now,
+        "payload": strict_json.write(payload), "state": PENDING, "tries": 0, "due_at": now, "created_at": now,
     }  # fmt: skip
 
 
@@ -207,13 +207,13 @@ def _payload(webhook: Webhook, event: str, job: Job, now: datetime) -> dict[str,
     """As Standard Webhooks recommends: what happened, when, and to what."""
     data: dict[str, Any] = {
         "id": str(job.id), "action": job.action, "state": job.state, "reason": job.reason, "origin": job.origin,
-        "attempt": job.attempt, "error": json.loads(job.error) if job.error else None, "note": job.note,
+        "attempt": job.attempt, "error": strict_json.read_lenient(job.error) if job.error else None, "note": job.note,
         "created_at": _written(job.created_at), "finished_at": _written(job.finished_at),
         "schedule_id": _written(job.schedule_id), "parent_id": _written(job.parent_id),
     }  # fmt: skip
     if webhook.with_result and job.result is not None:
         large = len(job.result) > LARGEST_RESULT_BYTES
-        data |= {"result": None, "result_left_out": True} if large else {"result": json.loads(job.result)}
+        data |= {"result": None, "result_left_out": True} if large else {"result": strict_json.read_lenient(job.result)}
     return {"type": event, "timestamp": _written(job.finished_at or now), "data": data}
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import orjson
 import sqlalchemy as sa
 import structlog
 
+from llmcoder import strict_json
 from llmcoder.config import config
 from llmcoder.errors import ActionError
 from llmcoder.registry import Registry
@@ -73,7 +73,7 @@ class Asking:
             wish = Wish(
                 due.user_id,
                 self._registry.find(due.action),
-                orjson.dumps(due.given).decode(),
+                strict_json.write(due.given),
                 origin=Origin.SCHEDULE,
                 sources=due.sources,
                 key=self._trigger.job_key(due.key),

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection
 from typing import Any
 from uuid import UUID
 
-import orjson
 import sqlalchemy as sa
 
+from llmcoder import strict_json
 from llmcoder.config import config
 from llmcoder.connection import C, ConnectionKind, OAuth
 from llmcoder.errors import BadInput, NeedsReconnect, NotConfigured
@@ -180,7 +180,10 @@ class Accounts:
         return self._each(lambda conn: connections.release_unowned(conn, actions, self._db.now(), BATCH))
 
     def _hold(self, stored: Stored, why: str) -> None:
-        actions, error = self._registry.connecting(stored.provider), orjson.dumps(NeedsReconnect(why).as_problem())
+        actions, error = (
+            self._registry.connecting(stored.provider),
+            strict_json.write_bytes(NeedsReconnect(why).as_problem()),
+        )
         self._each(lambda conn: connections.hold(conn, stored, actions, error.decode(), self._db.now(), BATCH))
 
     def _each(self, move_some: Callable[[sa.Connection], list[Moved]]) -> int:

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import orjson
 import sqlalchemy as sa
 
+from llmcoder import strict_json
 from llmcoder.action import ACCOUNT
 from llmcoder.arguments import checked
 from llmcoder.config import config
@@ -134,7 +134,7 @@ def account_of(
     """
     if not action.connects:
         return None
-    wanted = orjson.loads(text).get(ACCOUNT) if ACCOUNT in action.input.model_fields else None
+    wanted = strict_json.read_lenient(text).get(ACCOUNT) if ACCOUNT in action.input.model_fields else None
     if wanted or decided is None:
         return choose(conn, user_id, action.connects, wanted, config().get)
     kinds = [kind for kind in action.connects if kind.provider == decided.provider]
@@ -156,8 +156,8 @@ def admit(conn: sa.Connection, wish: Wish, registry: Registry, get: GetSettings,
 
 def _read(text: str) -> Any:
     try:
-        return orjson.loads(text)
-    except ValueError as error:  # NaN, half a surrogate pair: what Python writes down and nobody else reads
+        return strict_json.read(text)
+    except strict_json.NotJson as error:
         raise BadInput(f"The input is not JSON that can be kept: {error}.") from None
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import orjson
 import sqlalchemy as sa
 from pydantic import BaseModel, ValidationError
 
+from llmcoder import strict_json
 from llmcoder.errors import ActionError, BadInput, Forbidden, NotFound, problem_type
 from llmcoder.registry import AnyAction, Registry
 from models import approvals, audit, jobs, preferences
@@ -98,7 +98,7 @@ def resolve(
     job = find(conn, user_id, job_id)
     detail = note or "Its user looked, and found that it did not happen."
     error = {"type": problem_type("did-not-happen"), "title": "It did not happen", "detail": detail}
-    text = None if happened else orjson.dumps(error).decode()
+    text = None if happened else strict_json.write(error)
     moved = jobs.resolve(conn, job, happened=happened, error=text, note=note, now=now)
     _require(moved, job, "Only an uncertain job can be resolved")
     audit.append(conn, [Entry(Event.JOB_RESOLVED, str(job_id), user_id, {"happened": happened})], now)

@@ -6,20 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from llmcoder import faults
+from llmcoder import faults, strict_json
 from llmcoder.config import config
 from llmcoder.context import Context, S, T, User
-from llmcoder.errors import ActionError, Cancelled, Transient, Uncertain
+from llmcoder.errors import ActionError, Cancelled, Transient
 from llmcoder.rate import pause_until
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
-from models.claims import is_armed
+from llmcoder.strict_json import storable
 from models.connected import StoredConnection, choose, connect
 from models.db import TRANSIENT_ERRORS, Database, database
-from workers.attempt import Attempt, End
+from workers.attempt import Attempt
 from workers.ledger import Ledger
 from workers.outbox import Outbox
-from workers.text import storable, to_json
 
 if TYPE_CHECKING:
     from llmcoder.connection import C, Connection, ConnectionKind
@@ -50,8 +49,6 @@ class JobContext(Context):
         self._outbox = outbox
         self._pause = pause
         self._http: GuardedClient | None = None
-        self._has_armed = False
-        self._may_have_sent = False  # since then
         self._db = db or database()
         self._connections: dict[str, Connection[Any]] = {}
 
@@ -93,7 +90,7 @@ class JobContext(Context):
         # Before it stands in SQL: who ends this attempt meanwhile must not take its effect for one that cannot happen.
         before, self._attempt.armed = self._attempt.armed, True
         try:
-            self._arm(to_json(dict(marker or {})).decode())
+            self._arm(strict_json.write(dict(marker or {})))
         except ActionError:
             self._attempt.armed = before
             raise
@@ -105,7 +102,6 @@ class JobContext(Context):
             raise Transient("The database is busy or away; nothing was sent.") from error
         if not ours:
             raise Cancelled("The job was cancelled, or is another attempt's by now; nothing was sent.")
-        self._has_armed, self._may_have_sent = True, False
         self.check()  # while the database kept us waiting, this attempt may have been ended
 
     def connection(self, kind: ConnectionKind[C]) -> Connection[C]:
@@ -155,37 +151,13 @@ class JobContext(Context):
             from llmcoder.net import GuardedClient
 
             allow = self.settings(EngineSettings).fetch_allow
-            self._http = GuardedClient(allow=allow, before_send=self.check_fence, may_send=self._may_send)
+            self._http = GuardedClient(allow=allow, before_send=self._refuse_if_lost)
         return self._http
 
-    def _may_send(self) -> bool:
-        return not self._has_armed or self._attempt.may_send()
-
-    def check_fence(self) -> None:
-        """Right before a request's first byte: connecting may have taken longer than the lease, or a freeze has.
-
-        Where this attempt has armed its effect, SQL is asked too: clocks cannot know of what others did.
-        """
-        if self._has_armed and not self._is_armed_in_sql():
-            self._attempt.ask_to_end(End.LOST)
+    def _refuse_if_lost(self) -> None:
+        """Right before a request's first byte: connecting may have taken longer than the lease, or a freeze has."""
         if self._attempt.should_end() and self._attempt.lost:
             raise self._attempt.error()
-        if self._has_armed and not self._attempt.may_send():
-            raise self._too_late("It was too late to send it")
-        self._may_have_sent = True
-
-    def _is_armed_in_sql(self) -> bool:
-        try:
-            with self._db.read() as conn:
-                return is_armed(conn, self.job_id, self.attempt)
-        except TRANSIENT_ERRORS as error:
-            raise self._too_late("The database could not be asked whether it may be sent") from error
-
-    def _too_late(self, why: str) -> ActionError:
-        """Of the first request since the effect was armed it is certain that nothing went out before."""
-        if self._may_have_sent:
-            return Uncertain(f"{why}; a request before this one may have had its effect.")
-        return Transient(f"{why}; nothing was sent.")
 
     def _live(self, message: dict[str, Any]) -> None:
         self._outbox.live(self.user.id, message | {"job_id": str(self.job_id)})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +10,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from llmcoder import strict_json
 from llmcoder.arguments import checked
 from llmcoder.config import Config
 from llmcoder.connection import S
@@ -142,7 +142,7 @@ def status(job: Job) -> JobStatus:
         state=job.state,
         reason=job.reason,
         ended=job.ended,
-        input=json.loads(job.input),
+        input=strict_json.read_lenient(job.input),
         input_sha256=approvals.sha256(job.input),
         result=_object(job.result),
         error=_object(job.error),
@@ -156,7 +156,7 @@ def status(job: Job) -> JobStatus:
 
 
 def _object(text: str | None) -> Any:
-    return None if text is None else json.loads(text)
+    return None if text is None else strict_json.read_lenient(text)
 
 
 def _user(account: users.Account | None) -> User | None:

@@ -14,10 +14,10 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import structlog
 from celery.utils.time import utcoffset
 
+from llmcoder import strict_json
 from models.claims import Claimed
 from models.machine import State
 
@@ -98,7 +98,7 @@ class Events:
             ]
             # what `dispatcher.send` and `flush` do, but for one thing: a batch is written as JSON at once
             dispatcher.producer.publish(
-                orjson.dumps(events).decode(),
+                strict_json.write(events),
                 content_type="application/json",
                 content_encoding="utf-8",
                 routing_key="task.multi",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -11,7 +10,7 @@ from typing import Any, Protocol
 import structlog
 from pydantic import ValidationError
 
-from llmcoder import faults
+from llmcoder import faults, strict_json
 from llmcoder.action import Retry
 from llmcoder.errors import ActionError, BadInput, NotConfigured, RateLimited, Refused, Uncertain, problem_type
 from llmcoder.registry import AnyAction
@@ -21,7 +20,6 @@ from workers.attempt import Attempt, End
 from workers.context import JobContext
 from workers.decide import Facts, Verdict, after_error, after_failed_reconcile, after_loss
 from workers.result import kept
-from workers.text import to_json
 
 log = structlog.get_logger(__name__)
 
@@ -124,7 +122,7 @@ def _settle_earlier(
         return None
     try:
         given = _input(action, attempt.claimed)
-        found = action.reconcile(given, json.loads(attempt.claimed.marker or "{}"), ctx)
+        found = action.reconcile(given, strict_json.read_lenient(attempt.claimed.marker or "{}"), ctx)
     except BaseException as error:  # noqa: BLE001  not knowing is a verdict of its own: it stays armed
         _log_defect(error, attempt)
         facts = _facts(action, True, attempt.claimed.attempt, attempt.claimed.max_attempts)
@@ -251,7 +249,7 @@ def _move(attempt: Attempt, verdict: Verdict, *, result: str | None = None) -> M
 
 
 def _transition(job_id: Any, attempt: int, max_attempts: int, verdict: Verdict, extra: dict[str, object]) -> Move:
-    values: dict[str, object] = {"error": to_json(verdict.error).decode() if verdict.error else None}
+    values: dict[str, object] = {"error": strict_json.write(verdict.error) if verdict.error else None}
     if verdict.due_at is not None:
         values["due_at"] = verdict.due_at
     if not verdict.counted:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from llmcoder import strict_json
 from llmcoder.config import config
 from llmcoder.errors import ActionError, BadInput, NotFound
 from llmcoder.ids import new_id
@@ -35,6 +35,8 @@ ROOTS = ("payload", "headers")
 LONGEST_ERROR_CHARS = 1_000
 #: Of a template whose values are not known yet.
 LARGEST_TEMPLATE_BYTES = 64 * 1024
+#: A call is a small thing, and strangers send it.
+MOST_WORK = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,19 +140,32 @@ def called(conn: sa.Connection, hook_id: UUID, call: Call, now: datetime) -> tup
     return hook, proven.delivery
 
 
+def input_of(hook: InboundHook, call: Call) -> str:
+    """What the hook's action is given for a call, as JSON. Takes a thread for up to a few tenths of a second.
+
+    Raises:
+        BadInput: The body is not what it says it is, or an expression cannot be computed.
+    """
+    scope = {"payload": payload_of(call), "headers": dict(call.headers)}
+    template = strict_json.read_lenient(hook.input)
+    return strict_json.write(expressions.value_of(template, scope, most_work=MOST_WORK))
+
+
 def job_of(
-    conn: sa.Connection, registry: Registry, hook: InboundHook, call: Call, delivery: str | None, now: datetime
+    conn: sa.Connection, registry: Registry, hook: InboundHook, given: str, delivery: str | None, now: datetime
 ) -> NewJob:
     """The job that a call becomes: tainted, since a stranger wrote it; the same for a call that is repeated.
+
+    Args:
+        given: From `input_of`.
 
     Raises:
         ActionError: It cannot become one.
     """
-    given = expressions.value_of(json.loads(hook.input), {"payload": payload_of(call), "headers": dict(call.headers)})
     wish = Wish(
         hook.user_id,
         registry.find(hook.action),
-        json.dumps(given),
+        given,
         origin=Origin.WEBHOOK,
         tainted=True,
         key=None if delivery is None else f"hook:{hook.id}:{delivery}"[:255],
@@ -160,7 +175,7 @@ def job_of(
 
 def remember_error(conn: sa.Connection, hook: InboundHook, error: ActionError | None, now: datetime) -> None:
     """So that the hook's owner sees why calls become no jobs; None when one did again."""
-    said = None if error is None else error.detail[:LONGEST_ERROR_CHARS]
+    said = None if error is None else strict_json.storable(error.detail[:LONGEST_ERROR_CHARS])
     inbound.change(conn, hook.id, {"error": said, "error_at": None if said is None else now})
 
 
@@ -172,21 +187,17 @@ def payload_of(call: Call) -> Any:
         if kind == "application/x-www-form-urlencoded":
             return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=1_000))
         if kind.endswith("json") or (not kind and text[:1] in "{["):
-            return json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+            return strict_json.read(text)
+    except ValueError as error:
         raise BadInput(f"The body is not what its content type {kind!r} says: {error}.") from None
     return text
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
 
 
 def _check(registry: Registry, hook: InboundHook) -> None:
     action = registry.find(hook.action)
     if len(hook.input) > LARGEST_TEMPLATE_BYTES:
         raise BadInput(f"The input has {len(hook.input)} bytes; at most {LARGEST_TEMPLATE_BYTES} are kept.")
-    template = json.loads(hook.input)
+    template = strict_json.read_lenient(hook.input)
     expressions.refuse_too_many(template)
     for expression in expressions.expressions_in(template):
         expressions.check(expression, ROOTS)

@@ -6,17 +6,15 @@ it are written in one transaction. What happens next is decided in `models/macro
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import orjson
 import sqlalchemy as sa
 
-from llmcoder import faults
+from llmcoder import faults, strict_json
 from llmcoder.config import config
 from llmcoder.errors import BadInput
 from llmcoder.registry import AnyAction, Registry
@@ -166,7 +164,7 @@ class Look:
             return replace(place, state=StepState.FAILED, error=problem_of(error), job_id=job.id)
 
     def _row(self, progress: Progress, step: str, item: int, state: StepState, job: Job, error: Any = None) -> Row:
-        result = None if job.result is None else json.loads(job.result)
+        result = None if job.result is None else strict_json.read_lenient(job.result)
         if job.action == START and self._run.mode == PLAN and state is StepState.SUCCEEDED:
             state = StepState.PLANNED  # its result says what the macro in the macro would do
         return replace(progress.row(step, item), state=state, result=result, error=error, job_id=job.id)
@@ -213,7 +211,7 @@ class Look:
         if wanted.blind:
             return plan.record(wanted, effect.value, asks=False)
         job = self._admitted(wanted)
-        wanted = replace(wanted, given=json.loads(job.input))  # with all that the action adds to it
+        wanted = replace(wanted, given=strict_json.read_lenient(job.input))  # with all that the action adds to it
         return plan.record(wanted, effect.value, asks=job.approval_expires_at is not None)
 
     def _admitted(self, wanted: Submit) -> NewJob:
@@ -224,7 +222,7 @@ class Look:
         return Wish(
             self._run.job.user_id,
             action,
-            json.dumps(given),
+            strict_json.write(given),
             origin=Origin.MACRO,
             sources=wanted.sources,
             due_at=due_at,
@@ -296,7 +294,7 @@ class Look:
         to = State.FAILED if finish.error is not None else State.SUCCEEDED
         try:
             result = None if finish.result is None else _written(finish.result)
-        except (ValueError, TypeError, RecursionError) as why:
+        except strict_json.Unwritable as why:
             unwritable = BadInput(f"The output cannot be kept as JSON: {why}. Say something else in `output`.")
             return self._end(Finish(error=problem_of(unwritable)))
         limit = config().get(EngineSettings).max_result_bytes
@@ -305,7 +303,7 @@ class Look:
             return self._end(Finish(error=error.as_problem()))
         values: dict[str, object] = {
             "result": result,
-            "error": None if finish.error is None else json.dumps(dict(finish.error)),
+            "error": None if finish.error is None else strict_json.write(dict(finish.error)),
         }
         if finish.error is None:
             values |= {"progress_fraction": 1.0, "progress_message": "All steps have ended"}
@@ -335,10 +333,9 @@ def _written(result: Mapping[str, Any]) -> str:
     """The result as JSON, the way every reader takes it.
 
     Raises:
-        ValueError, TypeError, RecursionError: It holds what JSON, UTF-8 or a 64-bit number cannot say.
+        Unwritable: It holds what JSON or UTF-8 cannot say.
     """
-    json.dumps(result, allow_nan=False)  # orjson would make null of it
-    return orjson.dumps(result).decode()
+    return strict_json.write_exact(result)
 
 
 def _item_of(progress: Progress, wanted: Submit) -> Any:
@@ -365,7 +362,7 @@ def _instant(text: Any) -> datetime:
 
 def _why(job: Job, late: bool) -> dict[str, str]:
     if job.state == State.FAILED and job.error is not None:
-        found: dict[str, str] = json.loads(job.error)
+        found: dict[str, str] = strict_json.read_lenient(job.error)
         return found
     words = {Reason.REJECTED: "A person rejected it", Reason.EXPIRED: "Nobody approved it in time"}
     known: dict[str | None, str] = {reason.value: said for reason, said in words.items()}

@@ -12,14 +12,13 @@ from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import orjson
 import structlog
 
+from llmcoder import strict_json
 from llmcoder.errors import Transient
 from models.machine import Moved
 from workers.bell import Bell, Ring, Window, connect_bell
 from workers.broker import PUSH_CHANNEL, redis_client
-from workers.text import to_json
 
 if TYPE_CHECKING:
     import redis
@@ -64,14 +63,14 @@ class Outbox:
         for user_id, job_id in changed:
             by_user.setdefault(user_id, []).append(job_id)
         for user_id, job_ids in by_user.items():
-            self._put(orjson.dumps({"user": user_id, "jobs": job_ids}))
+            self._put(strict_json.write_bytes({"user": user_id, "jobs": job_ids}))
 
     def wake_moved(self, moved: Iterable[Moved]) -> None:
         self.wake((done.user_id, done.job_id) for done in moved)
 
     def live(self, user_id: UUID, message: Mapping[str, Any]) -> None:
         """Send a message that is not kept (progress, token, log) to whoever watches now."""
-        self._put(to_json({"user": user_id, "live": message}))
+        self._put(strict_json.write_bytes({"user": user_id, "live": message}))
 
     def close(self, timeout_s: float = 3.0) -> None:
         """Send what waits, if the broker lets us, then end."""

@@ -7,7 +7,6 @@ that a client copied by itself does not, so clients that chain jobs refer.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +14,7 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
+from llmcoder import strict_json
 from llmcoder.errors import ActionError, BadInput
 from models.machine import State
 from models.taint import Source
@@ -80,7 +80,7 @@ def _reference(given: dict[str, JsonValue]) -> tuple[UUID, str] | None:
 def _pointed_at(source: Source, pointer: str) -> JsonValue:
     if source.state != State.SUCCEEDED or source.result is None:
         raise NoResultYet(f"Job {source.id} is {source.state}; only what has succeeded can be referred to.")
-    value: Any = json.loads(source.result)  # orjson rounds integers of more than 64 bits
+    value: Any = strict_json.read_lenient(source.result)  # orjson rounds integers of more than 64 bits
     for part in pointer.split("/")[1:]:
         value = _step(value, part.replace("~1", "/").replace("~0", "~"), source, pointer)
     found: JsonValue = value

@@ -10,13 +10,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import orjson
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from llmcoder import strict_json
 from llmcoder.action import Queue
 from llmcoder.config import config
-from llmcoder.moment import Moment
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
 from models import rates
@@ -122,9 +121,8 @@ class Runtime:
     def admit(self, claimed: Claimed) -> Attempt:
         """Register a claimed job with the watch."""
         attempt = Attempt(claimed, registry().get(claimed.action))
-        admitted = Moment.now()
         since_claim_s = max(0.0, (self.db.now() - claimed.started_at).total_seconds())  # the clock may be set back
-        attempt.hold(admitted, self.lease_s - since_claim_s)
+        attempt.lease_until = time.monotonic() + self.lease_s - since_claim_s
         with self._lock:
             self._running[claimed.id, claimed.attempt] = attempt
         self.claimed_at = claimed.started_at
@@ -216,7 +214,9 @@ class Runtime:
     def _declare_broken(self, connection: StoredConnection[Any], error: str) -> None:
         """Before the attempt's own ending: what waits for a reconnect while its account works is let go again."""
         try:
-            self.accounts.broken(connection.stored.id, connection.version, str(orjson.loads(error)["detail"]))
+            self.accounts.broken(
+                connection.stored.id, connection.version, str(strict_json.read_lenient(error)["detail"])
+            )
         except SQLAlchemyError as failed:
             log.warning("a broken account could not be written down", error=type(failed).__name__)
 

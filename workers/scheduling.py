@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
 
+from llmcoder import strict_json
 from llmcoder.arguments import checked
 from llmcoder.errors import ActionError, BadInput, NotFound
 from llmcoder.registry import Registry
@@ -67,7 +67,7 @@ def check(registry: Registry, wanted: Schedule, now: datetime) -> Schedule:
         BadInput: The input, the zone or the times make no sense.
     """
     action = registry.find(wanted.action)
-    text = checked(action.input, json.loads(wanted.input))
+    text = checked(action.input, strict_json.read_lenient(wanted.input))
     try:
         ZoneInfo(wanted.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):

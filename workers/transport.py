@@ -8,7 +8,6 @@ these. Of what is broadcast only questions are heard, see `only_questions`.
 
 from __future__ import annotations
 
-import json
 from base64 import b64decode
 from queue import Empty
 from typing import Any
@@ -19,6 +18,7 @@ from celery.worker.control import Panel
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as original
 
+from llmcoder import strict_json
 from llmcoder.registry import registry
 from workers.bell import Ring, envelope
 from workers.broker import QUEUES
@@ -92,10 +92,10 @@ def doorbell(message: dict[str, Any], queue: str) -> dict[str, Any]:
     name, body = message["headers"]["task"], message["body"]
     if registry()[name].queue != queue or len(body) > LONGEST_BODY_CHARS:
         raise ValueError("no action of this queue, or more than an id and a number")
-    (job_id, attempt), *_ = json.loads(b64decode(body))
+    (job_id, attempt), *_ = strict_json.read(b64decode(body))
     if not (isinstance(attempt, int) and 0 <= attempt < MOST_ATTEMPTS):
         raise ValueError("no attempt")
-    made: dict[str, Any] = json.loads(envelope(Ring(UUID(job_id), attempt, name, queue)))
+    made: dict[str, Any] = strict_json.read(envelope(Ring(UUID(job_id), attempt, name, queue)))
     return made
 
 

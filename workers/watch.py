@@ -15,7 +15,6 @@ from uuid import UUID
 
 import structlog
 
-from llmcoder.moment import Moment
 from models.claims import beat, is_neglected, leave, let_go, renew, show_progress, still_mine
 from models.db import TRANSIENT_ERRORS, Database
 from workers import metrics
@@ -112,11 +111,8 @@ class Watch:
     def look(self) -> None:
         """One round."""
         running = self._process.running()
-        looked = (
-            Moment.now()
-        )  # before the clock that the leases are written by: a freeze in between must not add to them
         now = self._db.now()
-        self._write(running, looked, now)
+        self._write(running, now)
         with self._db.read() as conn:
             mine = still_mine(conn, self._process.name)
         self._carry_in(running, mine)
@@ -127,27 +123,25 @@ class Watch:
             self._notice_neglect(now)
         metrics.flush(self._db)
 
-    def _write(self, running: list[Attempt], looked: Moment, now: datetime) -> None:
+    def _write(self, running: list[Attempt], now: datetime) -> None:
         seen = [(one.claimed.id, one.claimed.attempt, *shown) for one in running if (shown := one.take_progress())]
-        looked_at = looked.monotonic_s
+        looked_at = time.monotonic()
         if not running:
             self._renewed_at = looked_at  # what is claimed from here on has a fresh lease
         renewing = running and looked_at - self._renewed_at > self._process.lease_s / 4
         beating = self._beats and looked_at - self._beat_at > BEAT_S
         if not (seen or renewing or beating):
             return
-        renewed: Mapping[UUID, int] = {}
         with self._db.write(durable=False) as conn:
             if renewing:
-                renewed = renew(conn, self._process.name, self._process.lease_s, now)
+                renew(conn, self._process.name, self._process.lease_s, now)
             show_progress(conn, seen)
             if beating:
                 beat(conn, self._about(), now)
         if renewing:
             self._renewed_at = looked_at
-            for attempt in running:  # those that SQL says are ours still: of another it would be a fresh lease on air
-                if renewed.get(attempt.claimed.id) == attempt.claimed.attempt:
-                    attempt.hold(looked, self._process.lease_s)
+            for attempt in running:
+                attempt.lease_until = looked_at + self._process.lease_s
         if beating:
             self._beat_at = looked_at
 

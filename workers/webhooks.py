@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,6 +12,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from llmcoder import strict_json
 from llmcoder.errors import BadInput, NotFound
 from llmcoder.ids import new_id
 from llmcoder.signatures import key_of, new_secret
@@ -136,7 +136,7 @@ def _check(webhook: Webhook) -> None:
         raise BadInput(f"url: {webhook.url!r} is no http or https address.")
     if parts.username or parts.password:
         raise BadInput("url: an address here holds no user or password; the receiver knows us by our signature.")
-    if not json.loads(webhook.events):
+    if not strict_json.read_lenient(webhook.events):
         raise BadInput("events: name at least one.")
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 from fastapi.security import OAuth2PasswordRequestForm
 from pydantic import AfterValidator, Field, JsonValue, SecretStr
 from starlette.concurrency import run_in_threadpool
@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from api.auth import limits, tokens
 from api.auth.identity import Identities, Identity, Services, Unauthorized, current, person, services
 from api.auth.passwords import Passwords
+from api.bodies import Router
 from api.job_view import problems
 from llmcoder.model import Model
 from models import audit, users
@@ -35,7 +36,7 @@ HOME_DOMAINS = ("local", "test")
 NO_STORE = {"cache-control": "no-store"}
 
 log = structlog.get_logger(__name__)
-router = APIRouter(prefix="/auth", tags=["auth"])
+router = Router(prefix="/auth", tags=["auth"])
 passwords = cache(Passwords)  # the process has as many cores as it has, however many apps are made in it
 
 

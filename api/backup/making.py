@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from api.backup.archive import DATABASE, BackupError, Manifest, part_of, write
+from llmcoder import strict_json
 from llmcoder.config import Config
 from llmcoder.config_file import Values, read_values
 from llmcoder.settings import EngineSettings
@@ -84,7 +84,7 @@ def _kept(config: Config, folder: Path, *, with_secrets: bool) -> Iterator[tuple
     if values is not None:
         copy = folder / CONFIG
         shown = values if with_secrets else _without_secrets(config, values)
-        copy.write_text(json.dumps(shown, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+        copy.write_text(strict_json.pretty(dict(sorted(shown.items()))) + "\n")
         yield CONFIG, copy
     if with_secrets:
         keys(config.path.parent)  # made now if nothing was sealed so far, so that what comes can be verified there too

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 
 from api.cli.options import Output, OutputOption
 from api.cli.output import show_json, show_table
+from llmcoder import strict_json
 
 if TYPE_CHECKING:
     from llmcoder.registry import AnyAction
@@ -80,9 +80,9 @@ def command_line(action: AnyAction) -> str:
 def _written(value: object) -> str:
     """A value as `key=value` takes it."""
     if not isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return strict_json.one_line(value)
     return f"@{value}" if value.startswith("@") else value
 
 
 def _indented(schema: dict[str, Any]) -> str:
-    return json.dumps(schema, indent=2, ensure_ascii=False)
+    return strict_json.pretty(schema)

@@ -10,6 +10,7 @@ import typer
 
 from api.cli.options import ExitCode, Output, OutputOption, UserOption
 from api.cli.output import local, say, show_json, show_table
+from llmcoder import strict_json
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -119,16 +120,15 @@ def _waiting(job_id: UUID, user: str | None) -> tuple[Pending, dict[str, Any]]:
 
 
 def _checked(job: Job, edited: str) -> str:
-    import orjson
 
     from llmcoder.arguments import checked
     from llmcoder.errors import BadInput
     from llmcoder.registry import registry
 
     try:
-        given = orjson.loads(edited)
-    except orjson.JSONDecodeError as error:
-        raise BadInput(f"--input is not JSON, line {error.lineno}, column {error.colno}: {error.msg}.") from None
+        given = strict_json.read(edited)
+    except strict_json.NotJson as error:
+        raise BadInput(f"--input is not JSON that can be kept: {error}.") from None
     return checked(registry().find(job.action).input, given)
 
 
@@ -145,7 +145,6 @@ def _why(about: Mapping[str, Any]) -> str:
 
 
 def _show(one: Pending, about: Mapping[str, Any], instead: str | None) -> None:
-    import orjson
 
     job = one.job
     lines = {
@@ -160,10 +159,10 @@ def _show(one: Pending, about: Mapping[str, Any], instead: str | None) -> None:
     show_table(("", ""), lines.items())
     _show_chain(about["chain"])
     typer.echo("\ninput:" if instead is None else "\nproposed input:")
-    show_json(orjson.loads(job.input))
+    show_json(strict_json.read_lenient(job.input))
     if instead is not None:
         typer.echo("\ninput to run with:")
-        show_json(orjson.loads(instead))
+        show_json(strict_json.read_lenient(instead))
 
 
 def _show_chain(chain: Sequence[Mapping[str, Any]]) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from api.cli.options import ExitCode, Output, OutputOption
 from api.cli.output import local, say, show_json, show_table
+from llmcoder import strict_json
 
 if TYPE_CHECKING:
     from models.audit import Event, Head, Record
@@ -101,7 +102,6 @@ def _head(text: str) -> Head:
 
 
 def _shown(row: Record, names: dict[Any, str]) -> dict[str, Any]:
-    import json
 
     actor = "" if row.actor_id is None else names.get(row.actor_id, str(row.actor_id))
     return {
@@ -110,7 +110,7 @@ def _shown(row: Record, names: dict[Any, str]) -> dict[str, Any]:
         "actor": actor,
         "event": row.event,
         "subject": row.subject,
-        "detail": json.loads(row.detail),
+        "detail": strict_json.read_lenient(row.detail),
         "hash": row.hash,
     }
 

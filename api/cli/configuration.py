@@ -10,6 +10,7 @@ import typer
 
 from api.cli.options import ExitCode, Output, OutputOption
 from api.cli.output import say, show_json, show_table
+from llmcoder import strict_json
 
 if TYPE_CHECKING:
     from llmcoder.config import Config, SettingView
@@ -94,13 +95,12 @@ def unknown_names(found: Config) -> dict[str, str]:
 
 
 def _value(view: SettingView) -> str:
-    import json
 
     if view.secret:
         return "set" if view.set else "not set"
     if view.value is None:
         return "not set"
-    return view.value if isinstance(view.value, str) else json.dumps(view.value, ensure_ascii=False)
+    return view.value if isinstance(view.value, str) else strict_json.one_line(view.value)
 
 
 def _asked(name: str, secrets: set[str]) -> str:

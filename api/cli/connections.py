@@ -12,6 +12,7 @@ import typer
 
 from api.cli.options import ExitCode, Output, OutputOption, UserOption
 from api.cli.output import local, say, show_json, show_table
+from llmcoder import strict_json
 
 if TYPE_CHECKING:
     from llmcoder.registry import AnyKind
@@ -262,11 +263,14 @@ def _row(one: Stored, email: str) -> tuple[str, ...]:
 
 
 def _as_json(one: Stored, email: str) -> dict[str, Any]:
-    import orjson
 
     names = ("id", "provider", "account", "state", "error", "expires_at", "checked_at", "created_at", "updated_at")
     about = {name: getattr(one, name) for name in names}
-    return about | {"user": email, "details": orjson.loads(one.shown), "scopes": orjson.loads(one.scopes)}
+    return about | {
+        "user": email,
+        "details": strict_json.read_lenient(one.shown),
+        "scopes": strict_json.read_lenient(one.scopes),
+    }
 
 
 def _takes(kind: AnyKind) -> str:

@@ -12,9 +12,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import orjson
-
 from api.cli.screen import Screen
+from llmcoder import strict_json
 from models.claims import workers_seen
 from models.db import TRANSIENT_ERRORS, Database
 from models.jobs import Job, get
@@ -159,7 +158,7 @@ def _warn_if_alone(db: Database, screen: Screen, queue: str) -> None:
 
 def _read(data: bytes) -> Mapping[str, Any] | None:
     try:
-        message = orjson.loads(data)
-    except orjson.JSONDecodeError:
+        message = strict_json.read_lenient(data)
+    except strict_json.NotJson:
         return None
     return message if isinstance(message, dict) else None

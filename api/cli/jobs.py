@@ -10,6 +10,7 @@ import typer
 
 from api.cli.options import ExitCode, Output, OutputOption, UserOption
 from api.cli.output import local, say, show_json, show_table
+from llmcoder import strict_json
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,8 +36,6 @@ def list_(
     """Show a user's jobs, the newest first."""
     from contextlib import closing
 
-    import orjson
-
     from api.cli import accounts
     from models.db import database
     from models.jobs import Filter, listed
@@ -45,7 +44,7 @@ def list_(
     with closing(database()) as db, db.read() as conn:
         found = listed(conn, accounts.acting(conn, user).id, wanted, limit)
     if output is Output.JSON:
-        return show_json([orjson.Fragment(job.as_json()) for job in found])
+        return show_json([strict_json.Fragment(job.as_json()) for job in found])
     rows = ((str(job.id), job.action, _standing(job), local(job.created_at), _took(job), _why(job)) for job in found)
     show_table(("ID", "ACTION", "STATE", "CREATED", "TOOK", "WHY"), rows, long="WHY")
     if len(found) == limit:
@@ -57,15 +56,13 @@ def show(job_id: JobId, user: UserOption = None, output: OutputOption = Output.T
     """Show all of one job."""
     from contextlib import closing
 
-    import orjson
-
     from api.cli import accounts
     from models.db import database
 
     with closing(database()) as db, db.read() as conn:
         job = _find(conn, accounts.acting(conn, user).id, job_id)
     if output is Output.JSON:
-        return show_json(orjson.Fragment(job.as_json()))
+        return show_json(strict_json.Fragment(job.as_json()))
     _explain(job)
 
 
@@ -122,7 +119,6 @@ def resolve(
 @app.command()
 def undo(job_id: JobId, user: UserOption = None, output: OutputOption = Output.TEXT) -> None:
     """Take back what a job did, by a job of its own; asking again finds the first one."""
-    import orjson
 
     from api.cli.changing import change
     from api.cli.screen import standing_in_words
@@ -136,7 +132,7 @@ def undo(job_id: JobId, user: UserOption = None, output: OutputOption = Output.T
 
     job = change(user, do)
     if output is Output.JSON:
-        return show_json(orjson.Fragment(job.as_json()))
+        return show_json(strict_json.Fragment(job.as_json()))
     typer.echo(str(job.id))
     say(f"{job.action} takes it back; {standing_in_words(job)}")
 
@@ -165,7 +161,6 @@ def _states(names: list[str]) -> tuple[State, ...]:
 
 
 def _explain(job: Job) -> None:
-    import orjson
 
     lines = {
         "id": str(job.id),
@@ -186,19 +181,18 @@ def _explain(job: Job) -> None:
     for name, text in (("input", job.input), ("proposed input", job.proposed_input), ("result", job.result)):
         if text is not None:
             typer.echo(f"\n{name}:")
-            show_json(orjson.loads(text))
+            show_json(strict_json.read_lenient(text))
     if (job.state, job.reason) == ("waiting", "approval"):
         say(f"A person must approve it: `llmcoder approvals approve {job.id}` shows why, and asks.")
 
 
 def _origin(job: Job) -> dict[str, str]:
     """Where the job came from, and what came of it besides its result."""
-    import orjson
 
     return {
         "origin": "" if job.origin == "person" else job.origin,
         "tainted": "its input holds what others wrote" if job.tainted else "",
-        "made of": ", ".join(orjson.loads(job.sources)) if job.sources else "",
+        "made of": ", ".join(strict_json.read_lenient(job.sources)) if job.sources else "",
         "approve until": local(job.expires_at) if job.state == "waiting" else "",
         "decided": local(job.decided_at),
         "takes back": str(job.undo_of or ""),
@@ -221,7 +215,6 @@ def _took(job: Job) -> str:
 
 
 def _why(job: Job) -> str:
-    import orjson
 
-    error = orjson.loads(job.error) if job.error else {}
+    error = strict_json.read_lenient(job.error) if job.error else {}
     return " ".join(str(error.get("detail") or error.get("title") or "").split())

@@ -5,13 +5,14 @@ Texts may come from outside (a page's title in a job's error), so they must not 
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from llmcoder import strict_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,11 +37,14 @@ def show_json(value: Any) -> None:
 
     Characters that show nothing or turn the order of others about are escaped: what a person approves is what they see.
     """
-    import orjson
 
-    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
-    text = orjson.dumps(value, option=options).decode()
-    sys.stdout.write("".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in text))
+    options = strict_json.INDENTED | strict_json.LINE_AT_THE_END | strict_json.UTC_Z
+    text = strict_json.write_bytes(value, option=options).decode()
+    sys.stdout.write(
+        "".join(
+            one if one.isprintable() or one == "\n" else strict_json.canonical(one, escaped=True)[1:-1] for one in text
+        )
+    )
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, long: str = "") -> None:

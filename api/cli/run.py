@@ -12,6 +12,7 @@ import typer
 
 from api.cli.options import ExitCode, Output, OutputOption, UserOption
 from api.cli.output import say, show_json
+from llmcoder import strict_json
 
 if TYPE_CHECKING:
     from api.cli.follow import Ear
@@ -111,19 +112,17 @@ def wait_for(db: Database, ear: Ear, job: Job, timeout_s: float | None) -> Job:
 
 def show_ended(job: Job, output: Output) -> None:
     """A result on standard output; how the job ended as a remark."""
-    import orjson
 
     if output is Output.JSON:
-        return show_json(orjson.Fragment(job.as_json()))
+        return show_json(strict_json.Fragment(job.as_json()))
     if job.result is not None:
-        show_json(orjson.loads(job.result))
+        show_json(strict_json.read_lenient(job.result))
     say(_ending(job))
 
 
 def _ending(job: Job) -> str:
-    import orjson
 
-    error = orjson.loads(job.error) if job.error else {}
+    error = strict_json.read_lenient(job.error) if job.error else {}
     said = error.get("detail") or error.get("title") or job.note
     why = (f" ({job.reason})" if job.state == "cancelled" and job.reason else "") + (f": {said}" if said else "")
     hint = f" Settle it with `llmcoder jobs resolve {job.id}`." if job.state == "uncertain" else ""
@@ -131,29 +130,27 @@ def _ending(job: Job) -> str:
 
 
 def _show_accepted(job: Job, output: Output) -> None:
-    import orjson
 
     from api.cli.screen import standing_in_words
 
     if output is Output.JSON:
-        return show_json(orjson.Fragment(job.as_json()))
+        return show_json(strict_json.Fragment(job.as_json()))
     typer.echo(str(job.id))
     say(f"{standing_in_words(job)}; `llmcoder jobs show {job.id}` says how it stands")
 
 
 def _object_in(file: str | None) -> dict[str, Any]:
-    import orjson
 
     from llmcoder.errors import BadInput
 
     if file is None:
         return {}
     try:
-        given = orjson.loads(sys.stdin.buffer.read() if file == "-" else Path(file).expanduser().read_bytes())
+        given = strict_json.read(sys.stdin.buffer.read() if file == "-" else Path(file).expanduser().read_bytes())
     except OSError as error:
         raise BadInput(f"{file} cannot be read: {error.strerror}.") from None
-    except orjson.JSONDecodeError as error:
-        raise BadInput(f"{file} is not JSON, line {error.lineno}, column {error.colno}: {error.msg}.") from None
+    except strict_json.NotJson as error:
+        raise BadInput(f"{file} is not JSON that can be kept: {error}.") from None
     if not isinstance(given, dict):
         raise BadInput(f"{file} must hold one JSON object.")
     return given

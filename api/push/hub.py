@@ -14,13 +14,13 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import orjson
 import sqlalchemy as sa
 import structlog
 
 from api.database import AsyncDatabase
 from api.problems import Busy, HttpError
 from api.push.feed import PAGE, Feed, Message
+from llmcoder import strict_json
 from models.db import TRANSIENT_ERRORS
 from models.jobs import COLUMNS, Job, changed_since, revision
 from models.tables import jobs, revisions
@@ -319,12 +319,12 @@ class Hub:
         if message is None or message["type"] != "message":
             return
         try:
-            note = orjson.loads(message["data"])  # type: ignore[arg-type]
+            note = strict_json.read_lenient(message["data"])  # type: ignore[arg-type]
             user = self._users.get(UUID(note["user"]))
             if user is None:
                 return
             if "live" in note:
-                user.offer(Message(note["live"]["type"], orjson.dumps(note["live"])))
+                user.offer(Message(note["live"]["type"], strict_json.write_bytes(note["live"])))
             else:
                 user.news.set()
                 self._ask(user.waiters.keys() & {UUID(job_id) for job_id in note["jobs"]})

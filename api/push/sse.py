@@ -6,10 +6,11 @@ import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import Depends, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from api.auth.identity import Identity, Unauthorized, bearer, current
+from api.bodies import Router
 from api.job_view import LARGEST_REV, problems
 from api.push.feed import Feed, Message, Overrun
 from api.services import Services, services_of
@@ -20,7 +21,7 @@ VERIFY_EVERY_S = 60.0
 HEARTBEAT = b": heartbeat\n"  # a comment; an empty line after it would be an empty event to some clients
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}  # the latter: nginx would hold events back
 
-router = APIRouter(tags=["jobs"])
+router = Router(tags=["jobs"])
 
 #: Up to version 3.1, the schema of an event stream is that of each event.
 _EVENT = {

@@ -13,19 +13,20 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
-import orjson
-from fastapi import APIRouter, WebSocket
+from fastapi import WebSocket
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 from starlette.websockets import WebSocketDisconnect
 
 from api import commands
 from api.auth.identity import Identity, Unauthorized
+from api.bodies import Router
 from api.job_view import LARGEST_REV
 from api.lean import FORESEEN, answer_to
 from api.problems import HttpError
 from api.push.feed import Feed, Overrun
 from api.services import Services, services_of
 from api.submission import MOST_SOURCES, accept, checked_key, input_of_object
+from llmcoder import strict_json
 from llmcoder.model import Model
 
 AUTH_WITHIN_S = 5.0
@@ -38,7 +39,7 @@ POLICY = 1008
 TRY_AGAIN_LATER = 1013
 NOT_LOGGED_IN = 4401
 
-router = APIRouter()
+router = Router()
 
 
 class Auth(Model):
@@ -111,10 +112,7 @@ def _may_come_from(socket: WebSocket, allowed: tuple[str, ...]) -> bool:
 
 
 def _is_own(origin: str, host: str) -> bool:
-    try:
-        return urlsplit(origin).netloc.lower() == host.lower()
-    except ValueError:  # brackets around what is no address
-        return False
+    return urlsplit(origin).netloc.lower() == host.lower()
 
 
 async def _close(socket: WebSocket, bye: Goodbye) -> None:
@@ -200,8 +198,8 @@ async def _obey(socket: WebSocket, services: Services, who: Identity) -> None:
             ref = command.ref
             answer = await _done(services, who, command)
         except FORESEEN as error:
-            answer = {"type": "problem", "problem": orjson.Fragment(bytes(answer_to(error).body))}
-        await socket.send_text(orjson.dumps(answer | {"ref": ref}).decode())
+            answer = {"type": "problem", "problem": strict_json.Fragment(bytes(answer_to(error).body))}
+        await socket.send_text(strict_json.write(answer | {"ref": ref}))
 
 
 async def _done(services: Services, who: Identity, command: Command) -> dict[str, Any]:
@@ -211,11 +209,11 @@ async def _done(services: Services, who: Identity, command: Command) -> dict[str
             given = await input_of_object(services, who, action, dict(command.input), command.derived_from, "input")
             key = checked_key(command.idempotency_key)
             accepted = await accept(services, who, action, given, door="websocket", key=key)
-            job = orjson.Fragment(accepted.job.as_json())
+            job = strict_json.Fragment(accepted.job.as_json())
             return {"type": "accepted", "job": job, "replayed": accepted.replayed}
         case Cancel():
             cancelled = await commands.cancel(services, who.user_id, command.job_id)
-            return {"type": "cancelled", "job": orjson.Fragment(cancelled.as_json())}
+            return {"type": "cancelled", "job": strict_json.Fragment(cancelled.as_json())}
         case Ping():
             return {"type": "pong"}
 

@@ -6,7 +6,6 @@ written out. JMESPath reads and reshapes data and can do nothing else: no calls,
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
+from llmcoder import strict_json
 from llmcoder.errors import BadInput
-from models.macros.evaluation import MOST_DEEP, Budget, Exceeded, Node, search
+from models.macros.evaluation import MOST_DEEP, MOST_WORK, Budget, Exceeded, Node, search
 
 if TYPE_CHECKING:
     from jmespath.parser import Parser
@@ -88,17 +88,18 @@ def _checked(expression: str, roots: tuple[str, ...]) -> frozenset[str]:
     return frozenset(_steps(tree))
 
 
-def value_of(template: JsonValue, scope: Scope, unknown: Collection[str] = ()) -> JsonValue:
+def value_of(template: JsonValue, scope: Scope, unknown: Collection[str] = (), most_work: int = MOST_WORK) -> JsonValue:
     """A template with the values of its expressions in their places; all of them share one budget.
 
     Args:
         unknown: Steps whose results nobody knows; an expression that reads one stays as it is written.
+        most_work: What they may take together, see `evaluation`.
 
     Raises:
         BadInput: A function of JMESPath refuses what it was given, or the value becomes larger, or takes more work,
             than anybody may want; the detail says which expression.
     """
-    return _Template(scope, unknown).value(template, 0)
+    return _Template(scope, unknown, Budget(most_work)).value(template, 0)
 
 
 def reads_any(expression: str, steps: Collection[str]) -> bool:
@@ -138,10 +139,10 @@ def is_true(value: Any) -> bool:
 class _Template:
     """Computes one template."""
 
-    def __init__(self, scope: Scope, unknown: Collection[str]) -> None:
+    def __init__(self, scope: Scope, unknown: Collection[str], budget: Budget) -> None:
         self._scope = scope
         self._unknown = unknown
-        self._budget = Budget()
+        self._budget = budget
 
     def value(self, template: JsonValue, depth: int) -> JsonValue:
         if depth > MOST_DEEP:
@@ -168,7 +169,7 @@ class _Template:
         value = self._of_expression(piece.strip())
         if value is None:
             return ""
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        return value if isinstance(value, str) else strict_json.one_line(value)
 
     def _of_expression(self, expression: str) -> JsonValue:
         value = evaluate(expression, self._scope, self._budget)
@@ -225,7 +226,7 @@ def _parsed(expression: str) -> Node:
     try:
         tree: Node = _parser().parse(expression).parsed
         parts = sum(1 for _ in _nodes(tree))
-        json.dumps([node["value"] for node in _nodes(tree) if node["type"] == "literal"], allow_nan=False)
+        strict_json.write_exact([node["value"] for node in _nodes(tree) if node["type"] == "literal"])
     except (jmespath.exceptions.JMESPathError, ValueError) as error:
         raise BadInput(f"{_shown(expression)} is no JMESPath expression: {str(error)[:LONGEST_REASON]}") from None
     except RecursionError:

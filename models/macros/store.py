@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from llmcoder import strict_json
 from llmcoder.errors import NotFound
 from llmcoder.ids import new_id
 from models import batch
@@ -194,7 +194,7 @@ def begin(
     row = {
         "job_id": job_id, "user_id": user_id, "macro_id": source.id if source else None,
         "version": source.version if source else None, "document": macro.model_dump_json(),
-        "input": json.dumps(given), "mode": mode, "open": True, "look_at": now, "created_at": now,
+        "input": strict_json.write(given), "mode": mode, "open": True, "look_at": now, "created_at": now,
         "secret": secrets.token_hex(16),
     }  # fmt: skip
     conn.execute(sa.insert(macro_runs).values(row))
@@ -260,7 +260,7 @@ def take(conn: sa.Connection, run_id: UUID) -> Run | None:
     if row is None:
         return None
     job = Job(*conn.execute(sa.select(*JOB_COLUMNS).where(jobs.c.id == run_id)).one())
-    return Run(job, Macro.model_validate_json(row.document), json.loads(row.input), row.mode, row.secret)
+    return Run(job, Macro.model_validate_json(row.document), strict_json.read_lenient(row.input), row.mode, row.secret)
 
 
 def steps(conn: sa.Connection, run_id: UUID) -> list[Row]:
@@ -327,7 +327,7 @@ def called(conn: sa.Connection, run_id: UUID, step: str, secret: str) -> bool:
 
 def keep_call(conn: sa.Connection, run_id: UUID, step: str, result: Mapping[str, Any], now: datetime) -> bool:
     """Keep what a call brought, for the run to be looked at; False where the step was called before."""
-    row = {"run_id": run_id, "step": step, "result": json.dumps(result), "created_at": now}
+    row = {"run_id": run_id, "step": step, "result": strict_json.one_line(result), "created_at": now}
     fresh = batch.insert_new(conn, macro_calls, [row]) > 0
     if fresh:
         look_again(conn, run_id, now)
@@ -346,8 +346,8 @@ def close(conn: sa.Connection, run_id: UUID) -> None:
 
 
 def _written(value: Any) -> str | None:
-    return None if value is None else json.dumps(value)
+    return None if value is None else strict_json.write(value)
 
 
 def _read(text: str | None) -> Any:
-    return None if text is None else json.loads(text)
+    return None if text is None else strict_json.read_lenient(text)

@@ -6,11 +6,11 @@ Cloud v2 complains as `{"errors": [{"status", "code", "title", "detail"}]}`, Dat
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
 
+from llmcoder import strict_json
 from llmcoder.errors import (
     ActionError,
     BadInput,
@@ -119,7 +119,7 @@ def _of_failure(status: int, headers: Mapping[str, str], said: str, site: str, w
 def complaint(body: bytes) -> str:
     """What a refusal says to people, in one short line; empty if it says nothing."""
     try:
-        told = json.loads(body)
+        told = strict_json.read_lenient(body)
     except ValueError:
         return ""
     if not isinstance(told, dict):

@@ -6,7 +6,6 @@ and never wait for each other in a circle.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -17,6 +16,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from llmcoder import strict_json
 from llmcoder.errors import NotConfigured, Transient, Uncertain
 from models.db import database, reading, writing
 from models.tables import connections
@@ -74,7 +74,7 @@ class Counts:
 
     @staticmethod
     def read(text: str) -> Counts:
-        found = json.loads(text)
+        found = strict_json.read_lenient(text)
         return Counts(**{**found, "failures": [Failure(**one) for one in found["failures"]]})
 
 
@@ -219,7 +219,7 @@ def _space(conn: sa.Connection, wiki_id: int, space: Space) -> int:
 def _new_run(conn: sa.Connection, space_id: int, job_id: UUID) -> sa.Row[Any]:
     taken = sa.update(spaces).where(spaces.c.id == space_id).values(runs=spaces.c.runs + 1).returning(spaces.c.runs)
     number = conn.execute(taken).scalar_one()
-    row = {"space_id": space_id, "job_id": job_id, "number": number, "counts": json.dumps(asdict(Counts()))}
+    row = {"space_id": space_id, "job_id": job_id, "number": number, "counts": strict_json.write(asdict(Counts()))}
     made = sa.insert(runs).values(**row, started_at=database().now()).returning(*runs.c)
     return conn.execute(made).one()
 
@@ -232,7 +232,7 @@ def _forget_old_runs(conn: sa.Connection, space_id: int) -> None:
 def advance(conn: sa.Connection, run: Run, *, finished: bool = False) -> None:
     """Keep how far the run has come, in the transaction that brought it there."""
     now = database().now()
-    values: dict[str, Any] = {"cursor": run.cursor, "counts": json.dumps(asdict(run.counts))}
+    values: dict[str, Any] = {"cursor": run.cursor, "counts": strict_json.write(asdict(run.counts))}
     mine = sa.and_(runs.c.space_id == run.space_id, runs.c.job_id == run.job_id)
     conn.execute(sa.update(runs).where(mine).values(**values, finished_at=now if finished else None))
     if finished:

@@ -8,7 +8,6 @@ are farther away than those of so many others. Signs are read once, and what was
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from llmcoder import strict_json
 from llmcoder.context import Context
 from llmcoder.errors import ActionError, Cancelled, NotConfigured, RateLimited, Transient
 from llmcoder.language import Embeddings, LanguageModel
@@ -265,7 +265,7 @@ def _compared(conn: sa.Connection, asked: NDArray[Any], ids: list[int]) -> list[
     import numpy as np
 
     is_sqlite = conn.dialect.name == "sqlite"
-    named = json.dumps(sorted(ids)) if is_sqlite else sorted(ids)
+    named = strict_json.write(sorted(ids)) if is_sqlite else sorted(ids)
     found = conn.execute(_VECTORS_SQLITE if is_sqlite else _VECTORS_POSTGRESQL, {"ids": named})
     rows = [(piece, vector) for piece, vector in found if len(vector) == asked.nbytes]
     if not rows:

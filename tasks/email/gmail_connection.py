@@ -5,7 +5,6 @@ How to make the OAuth client in Google's console stands in `docs/email.md`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from llmcoder import strict_json
 from llmcoder.connection import Caller, ConnectionKind, GetSettings, Grant, OAuth, OAuthClient
 from llmcoder.errors import NotConfigured
 from llmcoder.model import Model
@@ -74,7 +74,7 @@ def _from_file(settings: GmailSettings) -> Mapping[str, str]:
         return {}
     try:
         with path.open("rb") as file:
-            content = json.loads(file.read(LARGEST_FILE_BYTES))
+            content = strict_json.read(file.read(LARGEST_FILE_BYTES))
     except OSError as error:
         raise NotConfigured(f"GMAIL_CREDENTIALS_FILE cannot be read: {path}: {error.strerror}.") from error
     except ValueError:

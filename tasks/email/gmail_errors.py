@@ -6,12 +6,12 @@ passes, a scope that is missing, an administrator's policy; only the reasons in 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from llmcoder import strict_json
 from llmcoder.errors import (
     ActionError,
     BadInput,
@@ -67,7 +67,7 @@ class Complaint:
 def read_complaint(body: bytes) -> Complaint:
     """Whatever can be read of it; proxies in between answer in HTML."""
     try:
-        answer = json.loads(body)
+        answer = strict_json.read_lenient(body)
     except ValueError:
         answer = None
     error = answer.get("error") if isinstance(answer, dict) else None

@@ -8,13 +8,13 @@ whose mailbox must be connected again waits with its job.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from llmcoder import strict_json
 from llmcoder.trigger import Due, Trigger
 from models.machine import ENDED, State
 from models.tables import jobs
@@ -76,7 +76,7 @@ def _ended(conn: sa.Connection, now: datetime, limit: int) -> list[Due]:
     )
     wanted: list[Due] = []
     for row in conn.execute(query.with_for_update(skip_locked=True, of=watches)).all():
-        result = json.loads(row.job_result) if row.job_state == State.SUCCEEDED and row.job_result else None
+        result = _result_of(row)
         _keep(conn, row, {"open_key": None, "last_job_id": row.job_id, **_after(row, result, now)}, now)
         if result is not None and row.apply_labels:
             wanted += _labels(row, result)
@@ -89,8 +89,13 @@ def _after(row: Any, result: Mapping[str, Any] | None, now: datetime) -> dict[st
         moved = {"cursor": result["cursor"], "looked_at": now, "failures": 0, "note": result["gap"]}
         return moved | ({"next_at": now} if result["more"] and row.enabled else {})
     if row.job_state == State.FAILED:
-        return _failed(row, json.loads(row.job_error or "{}").get("detail") or "It failed.")
+        return _failed(row, strict_json.read_lenient(row.job_error or "{}").get("detail") or "It failed.")
     return {}
+
+
+def _result_of(row: Any) -> Any:
+    succeeded = row.job_state == State.SUCCEEDED and row.job_result
+    return strict_json.read_lenient(row.job_result) if succeeded else None
 
 
 def _failed(row: Any, why: str) -> dict[str, Any]:

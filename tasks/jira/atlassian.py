@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from pydantic import RootModel, ValidationError
 
+from llmcoder import strict_json
 from llmcoder.connection import Caller, Grant
 from llmcoder.errors import Transient, Uncertain
 from llmcoder.net import Limits
@@ -54,7 +54,7 @@ def _asked(url: str, grant: Grant, caller: Caller) -> WireSites:
     if (refused := error_of(answer.status, answer.headers, answer.body, site=host, now=now, writes=False)) is not None:
         raise refused
     try:
-        return WireSites.model_validate(json.loads(answer.body))
+        return WireSites.model_validate(strict_json.read_lenient(answer.body))
     except (ValueError, RecursionError, ValidationError) as error:
         raise Transient(f"{host} answered with something else than a list of sites.") from error
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from llmcoder import strict_json
 from tasks.jira.client import segment
 from tasks.jira.tracker import (
     PEOPLE_AT_ONCE,
@@ -53,7 +53,7 @@ class DataCenter(Tracker):
 
     def marked(self, marker: str) -> dict[str, Any]:
         # Its contract wants a text where Cloud takes any JSON; a text that is JSON is right however it is read.
-        return {"key": PROPERTY, "value": json.dumps({"job": marker})}
+        return {"key": PROPERTY, "value": strict_json.write({"job": marker})}
 
     def says_the_same(self, comment: WireComment, body: Any) -> bool:
         """Very old sites keep no properties of comments."""

@@ -6,12 +6,12 @@ and proxies, login pages and wrong addresses in HTML.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from llmcoder import strict_json
 from llmcoder.errors import (
     ActionError,
     BadInput,
@@ -114,7 +114,7 @@ def _of_failure(status: int, headers: Mapping[str, str], said: str, site: str, w
 def complaint(body: bytes) -> str:
     """What a refusal says to people, in one short line; empty if it says nothing."""
     try:
-        told = json.loads(body)
+        told = strict_json.read_lenient(body)
     except (ValueError, RecursionError):
         return ""
     return _short("; ".join(_said(told))) if isinstance(told, dict) else ""

@@ -6,13 +6,13 @@ goes on by a token there and by a number here. `cloud.py` and `data_center.py` s
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from llmcoder import strict_json
 from llmcoder.errors import Forbidden, NotFound, Transient, Uncertain
 from tasks.jira.client import JiraClient, segment
 from tasks.jira.jql import quoted
@@ -314,7 +314,7 @@ class Tracker(ABC):
 
 def has_marker(value: Any, marker: str) -> bool:
     """Whether a property's value is that of a job; sites give it back as JSON, or as the text of it."""
-    return value is not None and marker in (value if isinstance(value, str) else json.dumps(value))
+    return value is not None and marker in (value if isinstance(value, str) else strict_json.write(value))
 
 
 def property_of(properties: Sequence[Any]) -> Any:

@@ -6,7 +6,6 @@ and the difference between "never sent" and "no answer" are ours. Its retries an
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -14,6 +13,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from llmcoder import strict_json
 from llmcoder.connection import Caller, Connection
 from llmcoder.context import Context
 from llmcoder.errors import BadInput, Forbidden, NeedsReconnect, NotConfigured, Transient, Uncertain
@@ -187,7 +187,7 @@ def limits(caller: Caller) -> Limits:
 def _object(answer: Response) -> dict[str, Any] | None:
     """The JSON object in a body; other bodies are not Slack's."""
     try:
-        found = json.loads(answer.body)
+        found = strict_json.read_lenient(answer.body)
     except ValueError:
         return None
     return found if isinstance(found, dict) and (found.get("ok") is True or found.get("error")) else None
@@ -253,7 +253,7 @@ def answer_later(url: str, message: Mapping[str, Any], caller: Caller) -> None:
     Raises:
         ActionError: It did not arrive, as far as we know.
     """
-    content = json.dumps(message).encode()
+    content = strict_json.write_bytes(message)
     headers = {"content-type": "application/json"}
     answer = caller.http.request("POST", url, headers=headers, content=content, limits=limits(caller))
     if answer.status >= 400:

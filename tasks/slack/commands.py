@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import orjson
-
+from llmcoder import strict_json
 from llmcoder.arguments import assembled
 from llmcoder.context import User
 from llmcoder.door import Door, JobStatus
@@ -136,8 +135,8 @@ _TYPOGRAPHY = str.maketrans({"“": '"', "”": '"', "„": '"', "‘": "'", "�
 
 def _object(text: str) -> dict[str, Any] | None:
     try:
-        found = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
+        found = strict_json.read(text)
+    except strict_json.NotJson as error:
         if '"' in text:
             raise BadInput(f"The JSON cannot be read: {error}.") from None
         return None

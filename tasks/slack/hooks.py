@@ -5,11 +5,11 @@ The addresses stand in the app's settings, see `docs/slack.md`. What is done abo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+from llmcoder import strict_json
 from llmcoder.door import Door
 from llmcoder.errors import BadInput
 from llmcoder.hook import Call, Hook, Reply
@@ -37,7 +37,7 @@ def event(call: Call, door: Door) -> Reply:
     _prove(call, door)
     payload = _object(call.body)
     if payload.get("type") == "url_verification":
-        return Reply(body=json.dumps({"challenge": str(payload.get("challenge") or "")}).encode(), headers=JSON)
+        return Reply(body=strict_json.write_bytes({"challenge": str(payload.get("challenge") or "")}), headers=JSON)
     one = incoming.begin("events_api", payload, incoming.key_of("events_api", payload), door)
     one.done.result()  # a `Transient` becomes 503, and Slack calls again
     incoming.tell(one, door)
@@ -69,7 +69,7 @@ def _form(body: bytes) -> dict[str, Any]:
 
 def _object(body: bytes) -> Mapping[str, Any]:
     try:
-        found = json.loads(body)
+        found = strict_json.read_lenient(body)
     except ValueError:
         found = None
     if not isinstance(found, dict):
@@ -78,7 +78,7 @@ def _object(body: bytes) -> Mapping[str, Any]:
 
 
 def _said(text: str) -> Reply:
-    return Reply(body=json.dumps(incoming.only_for_them(text)).encode(), headers=JSON)
+    return Reply(body=strict_json.write_bytes(incoming.only_for_them(text)), headers=JSON)
 
 
 COMMANDS = Hook("slack/commands", title="A slash command from Slack.", answer=command)

@@ -5,12 +5,12 @@ Everything that comes from jobs is escaped or stands in plain-text blocks: it ca
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from llmcoder import strict_json
 from models.jobs import Job
 from models.machine import Reason, State
 from tasks.slack.mrkdwn import escaped, shortened, to_mrkdwn
@@ -52,7 +52,7 @@ class Wording:
 
 def outcome(job: Job) -> Wording:
     """What became of a job that was submitted from Slack."""
-    result = _cut(rendered(json.loads(job.result or "{}")), job) if job.state == State.SUCCEEDED else ""
+    result = _cut(rendered(strict_json.read_lenient(job.result or "{}")), job) if job.state == State.SUCCEEDED else ""
     if job.action == MENTION and result:
         return Wording(result)
     return Wording("\n".join(filter(None, [_headline(job), result, f"_Job_ `{job.id}`"])))
@@ -75,7 +75,7 @@ def _headline(job: Job) -> str:
 
 
 def _error(job: Job) -> str:
-    error = json.loads(job.error) if job.error else {}
+    error = strict_json.read_lenient(job.error) if job.error else {}
     return escaped(shortened(str(error.get("detail") or error.get("title") or ""), 1_000))
 
 
@@ -87,7 +87,7 @@ def rendered(result: Mapping[str, Any]) -> str:
     """A result for people: its text and its lists; as JSON where it has neither."""
     gist = next((name for name in GIST if isinstance(result.get(name), str) and result[name].strip()), None)
     if gist is None:
-        return _code(json.dumps(result, indent=2, ensure_ascii=False))
+        return _code(strict_json.pretty(result))
     lists = [_listed(name, value) for name, value in result.items() if isinstance(value, list) and name not in ABOUT]
     return "\n\n".join([to_mrkdwn(result[gist]), *filter(None, lists)])
 
@@ -152,7 +152,7 @@ def _decision(job: Job, by: str | None) -> str:
 
 def _input(job: Job) -> tuple[list[Block], bool]:
     """The input as blocks in which nothing is markup, and whether that is all of it."""
-    text = json.dumps(json.loads(job.input), indent=2, ensure_ascii=False)
+    text = strict_json.pretty(strict_json.read_lenient(job.input))
     pieces = [text[at : at + BLOCK] for at in range(0, len(text), BLOCK)]
     return [_plain(one) for one in pieces[:BLOCKS]], len(pieces) <= BLOCKS
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from pydantic import Field
 
-from llmcoder import Context, Effect, Model, action
+from llmcoder import Context, Effect, Model, action, strict_json
 from llmcoder.instants import WrittenInstant
 from models.db import database, reading
 from models.machine import Reason, State
@@ -113,4 +112,4 @@ def _why(row: Any) -> str:
         )
     if row.error is None:
         return "Nobody can tell whether it happened." if row.state == State.UNCERTAIN else "It failed."
-    return str(json.loads(row.error).get("detail", "It failed."))[:300]
+    return str(strict_json.read_lenient(row.error).get("detail", "It failed."))[:300]

@@ -17,6 +17,7 @@ from engine_kit import accept_one, row, take
 
 from llmcoder import Cancelled, Context, Effect, Model, Refused, Transient, action
 from llmcoder.context import User
+from llmcoder.strict_json import storable, write_bytes
 from models.claims import Claimed
 from models.db import Database
 from models.machine import Reason, State, lock
@@ -25,7 +26,6 @@ from workers.context import JobContext
 from workers.execute import Ending, execute, given_back, past_deadline
 from workers.ledger import Ledger
 from workers.outbox import Outbox
-from workers.text import storable, to_json
 
 S = State
 NO_BROKER = "unix:///nowhere/redis.sock?db=0"
@@ -234,7 +234,7 @@ def test_no_character_and_no_number_of_an_action_breaks_its_worker(
 
 
 def test_what_can_be_carried_is_carried_as_it_is() -> None:
-    assert to_json({"text": "Grüße 🎈", "n": 1.5}) == '{"text":"Grüße 🎈","n":1.5}'.encode()
+    assert write_bytes({"text": "Grüße 🎈", "n": 1.5}) == '{"text":"Grüße 🎈","n":1.5}'.encode()
     assert storable("Grüße 🎈") == "Grüße 🎈"
 
 

@@ -276,3 +276,54 @@ def test_secrets_are_sealed_and_rotated_with_the_keys(
     with db.read() as conn:
         assert conn.execute(sa.select(inbound_hooks.c.secret)).scalar_one() != before
     assert call(stranger, hook).status_code == 202
+
+
+# --- what a call may take
+
+TWICE = " | [@,@]" * 24
+
+
+@pytest.mark.parametrize(
+    ("expression", "why"),
+    [
+        (f"payload{TWICE}", "more than 4,194,304 characters"),
+        ("payload.texts[*].[join('', [@,@,@]), reverse(@), to_string([@])]", "too much work"),
+        ("to_number('1e999')", "inf, which JSON does not have"),
+        ("length(payload.n)", "length() takes string or array or object, and was given number"),
+        ("payload[::0].n || payload.texts[::0]", "slice step cannot be zero"),
+    ],
+)
+def test_a_call_whose_input_would_become_too_much_is_refused_and_its_owner_sees_why(
+    alice: httpx.Client, stranger: httpx.Client, expression: str, why: str
+) -> None:
+    hook = add(alice, "github", input={"text": f"${{{{ {expression} }}}}"})
+    answer = call(stranger, hook, json.dumps({"n": 1, "texts": ["x" * 1_000] * 500}).encode())
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:llmcoder:problem:bad-input"), answer.text
+    assert why in answer.json()["detail"]
+    assert why in alice.get(f"/hooks/{hook['id']}").json()["error"]
+
+
+def test_what_is_refused_names_a_zero_byte_without_one(alice: httpx.Client, stranger: httpx.Client) -> None:
+    hook = add(alice, "github", input={"text": "${{ payload }}"})
+    answer = call(stranger, hook, b'{"\\u0000": 1}')
+    assert answer.status_code == 422, answer.text
+    assert alice.get(f"/hooks/{hook['id']}").json()["error"]
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"n": NaN}', b'{"n": 1e999}', b'{"n": "\\ud83d"}', b"[" * 5_000, b'{"n": ' + b"1" * 5_000 + b"}"]
+)
+def test_a_body_that_not_every_reader_takes_is_refused(
+    alice: httpx.Client, stranger: httpx.Client, body: bytes
+) -> None:
+    answer = call(stranger, add(alice, "github"), body)
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:llmcoder:problem:bad-input"), answer.text
+    assert "is not what its content type" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("text", ["${{ payload.n" + " }}${{ payload.n" * 1_500 + " }}", "${{" * 20_000])
+def test_a_template_that_nobody_writes_is_looked_at_quickly(alice: httpx.Client, text: str) -> None:
+    wanted = {"name": "x", "action": "test.echo", "input": {"text": text}, "scheme": "github"}
+    began = time.monotonic()
+    assert alice.post("/hooks", json=wanted).status_code in (201, 422)
+    assert time.monotonic() - began < 20  # a pattern took half an hour

@@ -29,7 +29,7 @@ def source(result: Any = RESULT, state: str = "succeeded") -> dict[UUID, Source]
 
 
 PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text() | st.just("$ref"), inner, max_size=4),
     max_leaves=20,
 )

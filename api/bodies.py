@@ -1,0 +1,73 @@
+"""How the bodies of requests are read: as JSON that every part of the engine takes, on some routes as YAML, too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+
+from llmcoder import strict_json
+from models.macros.text import from_yaml
+
+YAML = ("application/yaml", "application/x-yaml", "text/yaml")
+Handle = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class StrictRequest(Request):
+    """Reads a body by our own reader: Python's takes NaN, 1e999, half of a character and a thousand levels."""
+
+    async def json(self) -> Any:
+        try:
+            return strict_json.read(await self.body())
+        except strict_json.NotJson as error:
+            raise json.JSONDecodeError(str(error), "", 0) from None  # the error that FastAPI answers with 400
+
+
+class StrictRoute(APIRoute):
+    """A route whose body is read so."""
+
+    def get_route_handler(self) -> Handle:
+        handle = super().get_route_handler()
+
+        async def read(request: Request) -> Response:
+            return await handle(StrictRequest(request.scope, request.receive))
+
+        return read
+
+
+class YamlRoute(StrictRoute):
+    """A route whose body may be YAML, which is read as if it had come as JSON."""
+
+    def get_route_handler(self) -> Handle:
+        handle = super().get_route_handler()
+
+        async def read(request: Request) -> Response:
+            kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+            return await handle(await _as_json(request) if kind in YAML else request)
+
+        return read
+
+
+class Router(APIRouter):
+    """A router whose routes read their bodies strictly, unless they are told otherwise."""
+
+    def __init__(self, *args: Any, **said: Any) -> None:
+        super().__init__(*args, **{"route_class": StrictRoute, **said})
+
+
+async def _as_json(request: Request) -> Request:
+    value = await run_in_threadpool(from_yaml, await request.body())  # a document takes up to a second
+    body = strict_json.write_bytes(value)
+    others = [
+        (name, value) for name, value in request.scope["headers"] if name not in (b"content-type", b"content-length")
+    ]
+    headers = [*others, (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return Request({**request.scope, "headers": headers}, receive)
