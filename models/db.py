@@ -22,6 +22,9 @@ from sqlalchemy.pool import QueuePool
 from llmcoder.config import config
 from llmcoder.errors import Transient, Uncertain
 from llmcoder.settings import EngineSettings
+from models.db_errors import TRANSIENT_ERRORS, is_full, sort_errors
+
+__all__ = ["TRANSIENT_ERRORS", "Database", "UnsafeDatabase", "database", "is_full", "reading", "safe_sqlite", "writing"]
 
 #: SQLite before these can corrupt a WAL that several processes checkpoint (the WAL-reset bug, fixed in 3.51.3).
 SAFE_SQLITE = (3, 51, 3)
@@ -37,18 +40,6 @@ NOTICE_A_DEAD_SERVER = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }
-TRANSIENT_ERRORS = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
-
-
-def is_full(error: BaseException) -> bool:
-    """Whether it says that the database's disk has no room, or does not take writes for a reason of its own."""
-    driver = getattr(error, "orig", None)
-    sqlite_code = getattr(driver, "sqlite_errorcode", 0) & 0xFF  # the rest of the bits says what it was doing
-    return sqlite_code in _SQLITE_DISK or getattr(driver, "sqlstate", None) == _POSTGRES_DISK_FULL
-
-
-_SQLITE_DISK = (10, 13)  # SQLITE_IOERR, also of a quota or a file-size limit; SQLITE_FULL
-_POSTGRES_DISK_FULL = "53100"
 
 
 class UnsafeDatabase(RuntimeError):
@@ -164,7 +155,7 @@ class Database:
         # hide_parameters: an error's text would otherwise quote inputs and password hashes
         # timezone: a batch's instants travel as text without a zone, see models.batch
         connect_args = NOTICE_A_DEAD_SERVER | {"options": f"-c timezone=UTC {options}".strip()}
-        return sa.create_engine(
+        engine = sa.create_engine(
             self.url,
             pool_size=self._pool_size,
             pool_pre_ping=True,
@@ -172,6 +163,8 @@ class Database:
             connect_args=connect_args,
             **more,
         )
+        sort_errors(engine)
+        return engine
 
     def _sqlite(self, synchronous: str, begin: str | None) -> sa.Engine:
         dbapi = safe_sqlite()
@@ -183,6 +176,7 @@ class Database:
             hide_parameters=True,
             connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
         )
+        sort_errors(engine)
 
         @sa.event.listens_for(engine, "connect")
         def prepare(connection: Any, _record: object) -> None:

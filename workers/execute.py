@@ -12,9 +12,19 @@ from pydantic import ValidationError
 
 from llmcoder import faults, strict_json
 from llmcoder.action import Retry
-from llmcoder.errors import ActionError, BadInput, NotConfigured, RateLimited, Refused, Uncertain, problem_type
+from llmcoder.errors import (
+    ActionError,
+    BadInput,
+    NotConfigured,
+    RateLimited,
+    Refused,
+    Transient,
+    Uncertain,
+    problem_type,
+)
 from llmcoder.registry import AnyAction
 from models.claims import Claimed, Lost
+from models.db_errors import TRANSIENT_ERRORS
 from models.machine import Move, Reason, State
 from workers.attempt import Attempt, End
 from workers.context import JobContext
@@ -172,11 +182,20 @@ def _run(attempt: Attempt, action: AnyAction, given: Any, ctx: JobContext, max_r
 
 
 def _after(error: BaseException, attempt: Attempt, action: AnyAction | None, now: datetime) -> Ending:
+    if isinstance(error, TRANSIENT_ERRORS):
+        error = _of_database(error, attempt.armed or (action is not None and action.effect.writes))
     _log_defect(error, attempt)
     claimed = attempt.claimed
     facts = _facts(action, attempt.armed, claimed.attempt, claimed.max_attempts, attempt.in_doubt)
     ending = _ending(error, attempt, action, after_error(error, facts, now, random.random()))
     return ending if attempt.armed or attempt.in_doubt else _armed_now(ending, now)
+
+
+def _of_database(error: BaseException, may_have_happened: bool) -> ActionError:
+    """The remedy of a database that was away under an action which asked it by itself: that is no defect of it."""
+    named = (Uncertain if may_have_happened else Transient)("The database was away or took no writes meanwhile.")
+    named.__cause__ = error
+    return named
 
 
 def _armed_now(ending: Ending, now: datetime) -> Ending:
