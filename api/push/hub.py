@@ -69,6 +69,7 @@ class Watched:
 
     Attributes:
         feeds: Every open one; `joined` are those of them that are sent what happens now.
+        joining: Those that wait for the reader to know where it starts.
         newest: The user's revision at the last regular look.
         reader: Reads the user's changes for all joined feeds together; `ready` once it knows where it starts.
     """
@@ -76,6 +77,7 @@ class Watched:
     def __init__(self) -> None:
         self.feeds: set[Feed] = set()
         self.joined: set[Feed] = set()
+        self.joining: set[Feed] = set()
         self.waiters: dict[UUID, set[Waiter]] = {}
         self.newest: int | None = None
         self.news = asyncio.Event()
@@ -90,7 +92,10 @@ class Watched:
         for feed in self.joined:
             feed.offer(message)
 
-    def stop_reading(self) -> None:
+    def stop_reading_for_nobody(self) -> None:
+        """End the reader unless some feed has its news, or waits for it to start."""
+        if self.joined or self.joining:
+            return
         if self.reader is not None:
             self.reader.cancel()
         self.reader = None
@@ -178,11 +183,13 @@ class Hub:
             raise TooManyFeeds(detail, retry_after="5")
 
     def close_feed(self, user_id: UUID, feed: Feed) -> None:
-        user = self._users[user_id]
-        user.feeds.discard(feed)
-        user.joined.discard(feed)
-        if not user.joined:
-            user.stop_reading()
+        """Give a feed back; once more does no harm."""
+        user = self._users.get(user_id)
+        if user is None:
+            return
+        for feeds in (user.feeds, user.joined, user.joining):
+            feeds.discard(feed)
+        user.stop_reading_for_nobody()
         self._forget_if_idle(user_id)
 
     def _user(self, user_id: UUID) -> Watched:
@@ -198,11 +205,18 @@ class Hub:
     # --- feeds
 
     async def _join(self, user_id: UUID, user: Watched, feed: Feed) -> None:
-        if user.reader is None:
+        if feed not in user.feeds:
+            return  # it was closed before it came here, and nobody would end a reader that it starts
+        if user.reader is None or user.reader.done():
             user.reader = _started(self._read_changes(user_id, user), "reader")
-        await user.ready.wait()
-        if feed in user.feeds:
-            user.joined.add(feed)
+        user.joining.add(feed)
+        try:
+            await user.ready.wait()
+            if feed in user.feeds:
+                user.joined.add(feed)
+        finally:
+            user.joining.discard(feed)
+            user.stop_reading_for_nobody()
 
     async def _read_changes(self, user_id: UUID, user: Watched) -> None:
         """For as long as anybody is joined: read what is new once, and offer it to all."""
@@ -213,11 +227,15 @@ class Hub:
                     rev = await self._revision(user_id)
                     user.ready.set()
                 while page := await self._changes(user_id, rev):
-                    rev = page[-1].rev
                     for job in page:
-                        user.offer(Message.of_job(job))
+                        rev = job.rev
+                        _offer_job(user, job)
             except TRANSIENT_ERRORS as error:
                 log.warning("cannot read changes for the push", error=type(error).__name__)
+                await asyncio.sleep(LOOK_EVERY_S)
+                continue
+            except Exception:  # whoever joins waits for this task, so it outlives a defect
+                log.exception("reading changes for the push broke")
                 await asyncio.sleep(LOOK_EVERY_S)
                 continue
             await user.news.wait()
@@ -249,11 +267,18 @@ class Hub:
                 log.warning("cannot read jobs for those who wait", error=type(error).__name__)
                 await asyncio.sleep(LOOK_EVERY_S)
                 self._ask(asked)
+            except Exception:  # all that wait in this process wait for this task
+                log.exception("reading jobs for those who wait broke")
+                await asyncio.sleep(LOOK_EVERY_S)
+                self._ask(asked)
 
     def _show(self, job: Job) -> None:
         user = self._users.get(job.user_id)
-        for waiter in user.waiters.get(job.id, ()) if user else ():
-            waiter.see(job)
+        for waiter in [*user.waiters.get(job.id, ())] if user else ():
+            try:
+                waiter.see(job)
+            except Exception:  # what one waits for must not be in the way of the others
+                log.exception("a waiting request could not be shown its job", job=str(job.id))
 
     # --- what wakes them
 
@@ -266,6 +291,8 @@ class Hub:
                 await self._compare_revisions()
             except TRANSIENT_ERRORS as error:
                 log.warning("cannot look for changes", error=type(error).__name__)
+            except Exception:
+                log.exception("looking for changes broke")
 
     async def _compare_revisions(self) -> None:
         ids = list(self._users)
@@ -295,6 +322,9 @@ class Hub:
                     log.warning("Redis is away; pushes come by the second", error=type(error).__name__)
                 rest_s = min(LONGEST_REST_S, rest_s * 2 or 0.25)
                 await asyncio.sleep(rest_s * random.uniform(0.5, 1.0))
+            except Exception:
+                log.exception("listening to Redis broke; pushes come by the second")
+                await asyncio.sleep(LONGEST_REST_S)
 
     async def _subscription(self) -> None:
         """One connection to Redis, until it breaks or nobody has watched for a while."""
@@ -346,6 +376,16 @@ async def _next_message(channel: redis.asyncio.client.PubSub) -> dict[str, objec
             raise ConnectionError("Redis is silent")
     found: dict[str, object] = message
     return found
+
+
+def _offer_job(user: Watched, job: Job) -> None:
+    """A job that cannot be shown is left out: the others of the user are shown all the same."""
+    try:
+        message = Message.of_job(job)
+    except Exception:
+        log.exception("a job cannot be shown to its watchers", job=str(job.id))
+        return
+    user.offer(message)
 
 
 def _jobs(conn: sa.Connection, ids: list[UUID]) -> list[Job]:
