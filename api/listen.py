@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Sequence
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -20,6 +21,7 @@ from llmcoder.listener import Listener, Listening
 from llmcoder.log import set_up_logging
 from llmcoder.registry import Registry, listeners, registry
 from llmcoder.settings import EngineSettings, Settings
+from llmcoder.vital import vital
 from models import vault
 from models.db import Database
 from workers.door import EngineDoor
@@ -80,7 +82,7 @@ class Kept:
         if self._thread is None and self.listener.configured(wanted):
             self._settings = wanted
             self._ear = self._make(self.listener.name)
-            self._thread = threading.Thread(target=self._keep, args=[self._ear], name=self.listener.name, daemon=True)
+            self._thread = vital(self.listener.name, partial(self._keep, self._ear))
             self._thread.start()
 
     def ask_to_end(self) -> None:
@@ -108,8 +110,8 @@ class Kept:
             self.listener.run(ear)
         except ActionError as error:
             log.warning("a listener ended", listener=self.listener.name, problem=error.slug, detail=error.detail)
-        except Exception:
-            # a domain's defect must end neither the process nor the other listeners
+        except BaseException:
+            # a domain's defect, its SystemExit too, must end neither the process nor the other listeners
             log.exception("a listener failed", listener=self.listener.name)
 
 

@@ -13,11 +13,15 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from models.db import TRANSIENT_ERRORS
+from llmcoder.vital import vital
+from models.db_errors import TRANSIENT_ERRORS, may_be_of_one
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
 Call = Callable[[], None]
+
+#: So many one after the other that the database did not take are its own trouble, and not theirs.
+MOST_IN_A_ROW = 3
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +55,7 @@ class GroupCommit(Generic[Req, Res]):
         self._waiting: SimpleQueue[tuple[Req, Callable[[Res | BaseException], None]] | None] = SimpleQueue()
         self._closed = False
         self._closing = threading.Lock()  # nothing may come into the queue behind its end: nobody would answer it
-        self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
+        self._thread = vital(name, self._loop)
 
     def start(self) -> None:
         self._thread.start()
@@ -92,19 +96,37 @@ class GroupCommit(Generic[Req, Res]):
                 self._answer(batch)
 
     def _answer(self, batch: Sequence[tuple[Req, Callable[[Res | BaseException], None]]]) -> None:
-        results = self._results([request for request, _ in batch])
-        self._hand_over([_call(answer, result) for (_, answer), result in zip(batch, results, strict=True)])
+        calls: list[Call] = []
+        try:
+            results = self._results([request for request, _ in batch])
+            calls = [_call(answer, result) for (_, answer), result in zip(batch, results, strict=True)]
+            self._hand_over(calls)
+        except Exception as error:  # all wait for this thread: whoever of them can be told is told
+            log.exception("a batch could not be answered", waiting=len(batch))
+            if not calls:
+                _run_all([_call(answer, error) for _, answer in batch])
 
     def _results(self, requests: Sequence[Req]) -> Sequence[Res | BaseException]:
         try:
             return self._twice(requests)
         except TRANSIENT_ERRORS as error:
             log.warning("the database did not take a batch", waiting=len(requests), error=type(error).__name__)
-            return [error] * len(requests)
+            if len(requests) == 1 or not may_be_of_one(error):
+                return [error] * len(requests)
         except Exception as error:  # noqa: BLE001  one bad request must not take the batch with it, nor end the thread
             if len(requests) == 1:
                 return [error]
-            return [result for request in requests for result in self._results([request])]
+        return self._one_by_one(requests)
+
+    def _one_by_one(self, requests: Sequence[Req]) -> Sequence[Res | BaseException]:
+        """Each in a transaction of its own; what comes after several that found no database shares their fate."""
+        results: list[Res | BaseException] = []
+        in_a_row = 0
+        for request in requests:
+            result = results[-1] if in_a_row == MOST_IN_A_ROW else self._results([request])[0]
+            in_a_row = min(in_a_row + 1, MOST_IN_A_ROW) if isinstance(result, TRANSIENT_ERRORS) else 0
+            results.append(result)
+        return results
 
     def _twice(self, requests: Sequence[Req]) -> Sequence[Res]:
         try:

@@ -540,6 +540,20 @@ workers = sa.Table(
     sa.Column("beat_at", Instant, nullable=False),
     sa.Column("claimed_at", Instant),
     sa.Column("slots", sa.Integer, nullable=False),
+    sa.Column("trouble", sa.Text),  # which of its loops get nothing done, and why; null while all is well
+)
+
+# How the schedulers' duties fare, whichever process does them; see models.duties.
+duties = sa.Table(
+    "duties",
+    metadata,
+    sa.Column("name", sa.String(100), primary_key=True),
+    sa.Column("every_s", sa.Float, nullable=False),
+    sa.Column("since", Instant, nullable=False),  # a scheduler that has it runs since then
+    sa.Column("succeeded_at", Instant),
+    sa.Column("failed_at", Instant),
+    sa.Column("error", sa.String(200)),  # the kind of the last failure
+    sa.Column("failures", sa.BigInteger, nullable=False),
 )
 
 # When a provider may be asked again for an account, honoured by every worker; see models.rates.

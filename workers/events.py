@@ -7,10 +7,8 @@ the text of an error.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ import structlog
 from celery.utils.time import utcoffset
 
 from llmcoder import strict_json
+from llmcoder.vital import vital
 from models.claims import Claimed
 from models.machine import State
 
@@ -56,7 +55,7 @@ class Events:
         self._waiting: SimpleQueue[_Happened | None] = SimpleQueue()
         self._dispatcher: Any = None
         self._faults: tuple[type[Exception], ...] = (OSError,)
-        self._thread = threading.Thread(target=self._loop, name="events", daemon=True)
+        self._thread = vital("events", self._loop)
 
     def start(self) -> None:
         self._thread.start()
@@ -110,8 +109,10 @@ class Events:
             )
         except self._faults as error:
             log.debug("task events were dropped", events=len(batch), error=type(error).__name__)
-            self._disconnect()
-            time.sleep(REST_AFTER_FAILURE_S)
+            self._start_over()
+        except Exception:  # Flower is a view: it costs no job anything, and this thread goes on
+            log.exception("task events were dropped", events=len(batch))
+            self._start_over()
 
     def _connected(self) -> Any:
         if self._dispatcher is None:
@@ -122,12 +123,16 @@ class Events:
             )
         return self._dispatcher
 
-    def _disconnect(self) -> None:
+    def _start_over(self) -> None:
+        """Connect anew for the next batch, after a while."""
         if self._dispatcher is not None:
             connection = self._dispatcher.connection
             self._dispatcher = None
-            with suppress(*self._faults):
+            try:
                 connection.close()
+            except Exception as error:  # noqa: BLE001  it is broken, that is why it is closed
+                log.debug("a broken connection could not be closed", error=type(error).__name__)
+        time.sleep(REST_AFTER_FAILURE_S)
 
 
 def _begun(job: Claimed) -> list[_Told]:

@@ -11,6 +11,9 @@ import time
 from bisect import bisect_left
 from collections import defaultdict
 
+import sqlalchemy as sa
+import structlog
+
 from models.db import Database
 from models.tallies import Key, add
 
@@ -18,6 +21,8 @@ from models.tallies import Key, add
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, float("inf"))
 _BUCKET_NAMES = tuple(f"{bound:g}" for bound in BUCKETS_S)
 FLUSH_EVERY_S = 5.0
+
+log = structlog.get_logger(__name__)
 
 QUEUE_TO_START = "queue_to_start_seconds"
 RUN = "run_seconds"
@@ -51,6 +56,8 @@ class Counts:
         try:
             with db.write(durable=False) as conn:
                 add(conn, counts)
+        except sa.exc.DataError:  # they would be refused each time, and all that is counted later with them
+            log.exception("counts for /metrics were dropped", counts=len(counts))
         except BaseException:
             with self._lock:
                 for key, n in counts.items():

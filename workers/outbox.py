@@ -6,7 +6,6 @@ rings again, and watchers look at SQL by themselves.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ import structlog
 
 from llmcoder import strict_json
 from llmcoder.errors import Transient
+from llmcoder.vital import vital
 from models.machine import Moved
 from workers.bell import Bell, Ring, Window, connect_bell
 from workers.broker import PUSH_CHANNEL, redis_client
@@ -43,7 +43,7 @@ class Outbox:
         self._redis: redis.Redis = redis_client(redis_url)
         self._window = Window(self._bell, window)
         self._waiting: Queue[Ring | bytes | None] = Queue(WAITING_LIMIT)
-        self._thread = threading.Thread(target=self._loop, name="outbox", daemon=True)
+        self._thread = vital("outbox", self._loop)
         self._away = False
 
     def start(self) -> None:
@@ -97,7 +97,11 @@ class Outbox:
     def _loop(self) -> None:
         while True:
             batch = self._gather()
-            self._send([item for item in batch if item is not None])
+            try:
+                self._send([item for item in batch if item is not None])
+            except Exception:  # what was to be sent is sent again from SQL; without this thread nothing would be
+                log.exception("doorbells and wake-ups were dropped", messages=len(batch))
+                self._window.failed()
             if None in batch:
                 return
 

@@ -6,33 +6,37 @@ import os
 import socket
 import threading
 import time
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from llmcoder import strict_json
 from llmcoder.action import Queue
 from llmcoder.config import config
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
+from llmcoder.vital import vital
 from models import rates
 from models.claims import Claimed
 from models.connected import StoredConnection
-from models.db import Database
+from models.db import TRANSIENT_ERRORS, Database
+from models.group_commit import Closed
 from models.machine import Move, Reason, State
 from workers import metrics
 from workers.accounts import Accounts
 from workers.attempt import Attempt, End
 from workers.context import JobContext
 from workers.decide import MAX_LOSSES
+from workers.duties import Duties
 from workers.events import Events
 from workers.execute import Ending, execute, given_back, past_deadline
 from workers.ledger import Answer, Ledger
 from workers.outbox import Outbox
 from workers.slots import Slots
+from workers.unwritable import bare
 from workers.watch import Watch
 
 if TYPE_CHECKING:
@@ -42,6 +46,24 @@ log = structlog.get_logger(__name__)
 
 EXIT_REPLACE_ME = 75
 DRAIN_S = 5.0
+#: An ending that the database keeps refusing while it takes others, one try a second, is refused for what it holds.
+MOST_TRIES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """An ending that is not in SQL yet.
+
+    Attributes:
+        since: Monotonic; when it was first handed in.
+        is_bare: Its own words were left out already.
+    """
+
+    attempt: Attempt
+    move: Move
+    since: float
+    tries: int = 0
+    is_bare: bool = False
 
 
 class Runtime:
@@ -63,14 +85,18 @@ class Runtime:
         self.db = Database(settings.database_url)
         self.outbox = Outbox(settings.broker_url, settings.redis_url, settings.doorbell_window)
         self.accounts = Accounts(self.db, self.outbox, registry())
+        self.duties = Duties()
         self.ledger = Ledger(
             self.db, self.outbox, self.name, self.queue, self.lease_s, registry().rates, self._runs_suspect
         )
         self.events = Events(app, f"{queue.value}@{socket.gethostname()}")
         self.watch = Watch(self.db, self, beats=beats)
-        self.slots = Slots(self.slots_count, self.ledger, self.run, self.admit) if queue is Queue.IO else None
+        self.slots: Slots | None = None
+        if queue is Queue.IO:
+            self.slots = Slots(self.slots_count, self.ledger, self.run, self.admit, self.duties)
         self._running: dict[tuple[UUID, int], Attempt] = {}
-        self._unwritten: list[tuple[Attempt, Move]] = []
+        self._unwritten: list[Unwritten] = []
+        self._written_at = float("-inf")
         self._leaving = False
         self._in_pool = not beats
         self._told_to_end = threading.Event()
@@ -84,7 +110,7 @@ class Runtime:
         if self.slots is not None:
             self.slots.start()
         if self._in_pool:
-            threading.Thread(target=self._give_back_when_told, name="give-back", daemon=True).start()
+            vital("give-back", self._give_back_when_told).start()
 
     def stop(self) -> None:
         """Finish what runs, within a few seconds; give back the rest, so that no job waits for its lease to run out."""
@@ -175,16 +201,17 @@ class Runtime:
         self._write(attempt, ending.move)
 
     def _write(self, attempt: Attempt, move: Move) -> None:
-        self.ledger.end_soon(move, lambda answer: self._written(attempt, move, answer))
+        self._hand_in(Unwritten(attempt, move, time.monotonic()))
 
-    def _written(self, attempt: Attempt, move: Move, answer: Answer | BaseException) -> None:
+    def _hand_in(self, ending: Unwritten) -> None:
+        self.ledger.end_soon(ending.move, lambda answer: self._written(ending, answer))
+
+    def _written(self, ending: Unwritten, answer: Answer | BaseException) -> None:
+        attempt, move = ending.attempt, ending.move
         if isinstance(answer, BaseException):
-            log.warning(
-                "an ending is kept until the database takes it", job=str(move.job_id), error=type(answer).__name__
-            )
-            with self._lock:
-                self._unwritten.append((attempt, move))
+            self._not_written(ending, answer)
             return
+        self._written_at = time.monotonic()
         self._forget(attempt)
         if answer is True:
             self.events.ended(attempt.claimed, move.to, attempt.ran_s)
@@ -193,6 +220,22 @@ class Runtime:
             log.info(
                 "an attempt had lost its job; its ending was not written", job=str(move.job_id), attempt=move.attempt
             )
+
+    def _not_written(self, ending: Unwritten, error: BaseException) -> None:
+        """Keep it while the database is away. One that will never be taken ends the job without its own words."""
+        job = str(ending.move.job_id)
+        passes = isinstance(error, (*TRANSIENT_ERRORS, Closed))
+        if passes and not (ending.tries >= MOST_TRIES and self._written_at > ending.since):
+            log.warning("an ending is kept until the database takes it", job=job, error=type(error).__name__)
+            with self._lock:
+                self._unwritten.append(replace(ending, tries=ending.tries + 1))
+        elif not ending.is_bare:
+            log.error("an ending cannot be written; the job ends without it", job=job, kind=type(error).__name__)
+            move = bare(ending.attempt, ending.move, error)
+            self._hand_in(Unwritten(ending.attempt, move, time.monotonic(), is_bare=True))
+        else:
+            log.error("no ending can be written; the job is let go", job=job, kind=type(error).__name__)
+            self._forget(ending.attempt)  # the watch lets it go, and the dispatcher decides as about a dead worker's
 
     def _wait_until_written(self, attempt: Attempt) -> None:
         key = (attempt.claimed.id, attempt.claimed.attempt)
@@ -208,8 +251,8 @@ class Runtime:
         try:
             with self.db.write(durable=False) as conn:
                 rates.block(conn, (provider, account), until)
-        except SQLAlchemyError as error:  # a job that was refused waits all the same
-            log.warning("a rate limit could not be shared", provider=provider, error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001  a job that was refused waits all the same, whatever it named
+            log.warning("a rate limit could not be shared", provider=provider[:60], error=type(error).__name__)
 
     def _declare_broken(self, connection: StoredConnection[Any], error: str) -> None:
         """Before the attempt's own ending: what waits for a reconnect while its account works is let go again."""
@@ -217,13 +260,16 @@ class Runtime:
             self.accounts.broken(
                 connection.stored.id, connection.version, str(strict_json.read_lenient(error)["detail"])
             )
-        except SQLAlchemyError as failed:
+        except Exception as failed:  # noqa: BLE001  the attempt's own ending says it too, and must be written
             log.warning("a broken account could not be written down", error=type(failed).__name__)
 
     def _runs_suspect(self) -> bool:
         return any(attempt.claimed.losses >= MAX_LOSSES - 1 for attempt in self.running())
 
     # --- what the watch asks for
+
+    def trouble(self) -> str | None:
+        return self.duties.trouble()
 
     def running(self) -> list[Attempt]:
         with self._lock:
@@ -249,8 +295,8 @@ class Runtime:
     def write_again(self) -> None:
         with self._lock:
             waiting, self._unwritten = self._unwritten, []
-        for attempt, move in waiting:
-            self._write(attempt, move)  # also of a lost attempt: SQL knows whether it is lost
+        for ending in waiting:
+            self._hand_in(ending)  # also of a lost attempt: SQL knows whether it is lost
 
     def _end_process(self, attempt: Attempt) -> None:
         """The heavy pool's way: the process goes, Celery makes a new one."""
@@ -272,7 +318,7 @@ class Runtime:
             return
         self._leaving = True
         log.error("this worker leaves and is replaced", why=why)
-        threading.Thread(target=self._leave, name="leave", daemon=True).start()
+        vital("leave", self._leave).start()
 
     def _leave(self) -> None:
         try:

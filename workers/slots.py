@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from uuid import UUID
 
 import structlog
 
+from llmcoder.vital import vital
+from models.claims import Claimed
 from models.db import TRANSIENT_ERRORS
 from workers.attempt import Attempt
+from workers.duties import Duties
 from workers.ledger import Ledger
 
 log = structlog.get_logger(__name__)
 
 IDLE_LOOK_S = 2.0  # an idle worker looks into SQL by itself, so it works on while the broker is away
 STAND_BACK_S = 1.0
+REST_AFTER_FAILURE_S = 0.5
+PULL = "pull"
 SHORT_RUN_S = 0.05
 READY_JOBS = 64  # claimed ahead of free slots while jobs are short, so that slots need not wait for a commit
 
@@ -35,12 +40,20 @@ class Slots:
         ledger: Where jobs are claimed.
         run: Runs one attempt to its written ending; must not raise.
         admit: Makes an attempt of a claimed job and registers it with the watch.
+        duties: Where the pull says how it goes.
     """
 
     def __init__(
-        self, size: int, ledger: Ledger, run: Callable[[Attempt], None], admit: Callable[..., Attempt]
+        self,
+        size: int,
+        ledger: Ledger,
+        run: Callable[[Attempt], None],
+        admit: Callable[..., Attempt],
+        duties: Duties | None = None,
     ) -> None:
         self.size = size
+        self._duties = duties or Duties()
+        self._duties.add(PULL, IDLE_LOOK_S)
         self.written_off = 0
         self._ledger = ledger
         self._run = run
@@ -52,7 +65,7 @@ class Slots:
         self._saturated = False
         self._stopping = False
         self._run_s = SHORT_RUN_S
-        self._pull_thread = threading.Thread(target=self._pull_loop, name="pull", daemon=True)
+        self._pull_thread = vital("pull", self._pull_loop)
 
     def start(self) -> None:
         for number in range(self.size):
@@ -96,15 +109,18 @@ class Slots:
         return self._open
 
     def _add_slot(self, number: int) -> None:
-        threading.Thread(target=self._slot_loop, name=f"slot-{number}", daemon=True).start()
+        vital(f"slot-{number}", self._slot_loop).start()
 
     def _slot_loop(self) -> None:
         while True:
             attempt = self._ready.get()
             if attempt is None:
                 return
-            attempt.start()
-            self._run(attempt)
+            try:
+                attempt.start()
+                self._run(attempt)
+            except Exception:  # the watch lets the job go; the slot is for the next one
+                log.exception("a slot's attempt broke", job=str(attempt.claimed.id))
             self._run_s += 0.1 * (attempt.ran_s - self._run_s)
             if not attempt.free_slot():
                 return  # this slot was written off meanwhile, and another thread has its place
@@ -138,8 +154,15 @@ class Slots:
         finally:
             if not claimed:
                 self._give_back(1)
+        self._begin(claimed)
+
+    def _begin(self, claimed: Sequence[Claimed]) -> None:
         for job in claimed:
-            self._ready.put(self._admit(job))
+            try:
+                self._ready.put(self._admit(job))
+            except Exception:  # neither its slot nor the others of its batch are lost; the watch lets the job go
+                log.exception("a claimed job could not be begun", job=str(job.id))
+                self._give_back(1)
 
     def _pull_loop(self) -> None:
         while not self._stopping:
@@ -150,7 +173,14 @@ class Slots:
                     pass
             except TRANSIENT_ERRORS as error:
                 log.warning("cannot look for due jobs", error=type(error).__name__)
-                time.sleep(0.5)
+                self._duties.badly(PULL, error)
+                time.sleep(REST_AFTER_FAILURE_S)
+            except Exception as error:  # without this thread no queue moves at saturation, so it outlives a defect
+                log.exception("the look for due jobs broke")
+                self._duties.badly(PULL, error)
+                time.sleep(REST_AFTER_FAILURE_S)
+            else:
+                self._duties.well(PULL)
 
     def _pull(self) -> bool:
         """Claim a batch; True when there may be more."""
@@ -163,8 +193,7 @@ class Slots:
         finally:
             self._give_back(wanted - len(claimed))
             self._set_saturated(len(claimed) == wanted)
-        for job in claimed:
-            self._ready.put(self._admit(job))
+        self._begin(claimed)
         return self._saturated
 
     def _reserve_batch(self) -> int:

@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
 import structlog
 
+from llmcoder.vital import vital
 from models.claims import beat, is_neglected, leave, let_go, renew, show_progress, still_mine
 from models.db import TRANSIENT_ERRORS, Database
 from workers import metrics
@@ -54,6 +56,9 @@ class Watched(Protocol):
     def leave(self, why: str) -> None:
         """End the process, for whoever keeps it to start it anew."""
 
+    def trouble(self) -> str | None:
+        """Which of its loops get nothing done, and why."""
+
     @property
     def claimed_at(self) -> datetime | None:
         """When the process last claimed a job."""
@@ -77,7 +82,7 @@ class Watch:
         self._looked_for_neglect_at = float("-inf")
         self._neglected_since: float | None = None
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="watch", daemon=True)
+        self._thread = vital("watch", self._loop)
 
     def start(self) -> None:
         self._thread.start()
@@ -116,12 +121,25 @@ class Watch:
         with self._db.read() as conn:
             mine = still_mine(conn, self._process.name)
         self._carry_in(running, mine)
-        self._release_strangers(running, mine, now)
-        self._end_overdue(running)
-        self._process.write_again()
+        steps: list[Callable[[], None]] = [
+            lambda: self._release_strangers(running, mine, now),
+            lambda: self._end_overdue(running),
+            self._process.write_again,
+            lambda: metrics.flush(self._db),
+        ]
         if self._beats and not self._stop.is_set():
-            self._notice_neglect(now)
-        metrics.flush(self._db)
+            steps.append(lambda: self._notice_neglect(now))
+        for step in steps:
+            self._do(step)
+
+    def _do(self, step: Callable[[], None]) -> None:
+        """One step of a look, which must not keep the others from being done."""
+        try:
+            step()
+        except TRANSIENT_ERRORS as error:
+            log.warning("a step of the watch found no database", error=type(error).__name__)
+        except Exception:
+            log.exception("a step of the watch broke")
 
     def _write(self, running: list[Attempt], now: datetime) -> None:
         seen = [(one.claimed.id, one.claimed.attempt, *shown) for one in running if (shown := one.take_progress())]
@@ -132,12 +150,13 @@ class Watch:
         beating = self._beats and looked_at - self._beat_at > BEAT_S
         if not (seen or renewing or beating):
             return
-        with self._db.write(durable=False) as conn:
-            if renewing:
-                renew(conn, self._process.name, self._process.lease_s, now)
-            show_progress(conn, seen)
-            if beating:
-                beat(conn, self._about(), now)
+        try:
+            self._write_down(seen, now, renewing=bool(renewing), beating=beating)
+        except TRANSIENT_ERRORS:
+            raise
+        except Exception:  # one job's progress must not cost all others their leases
+            log.exception("progress could not be shown; it is dropped")
+            self._write_down([], now, renewing=bool(renewing), beating=beating)
         if renewing:
             self._renewed_at = looked_at
             for attempt in running:
@@ -145,10 +164,22 @@ class Watch:
         if beating:
             self._beat_at = looked_at
 
+    def _write_down(
+        self, seen: list[tuple[UUID, int, float, str]], now: datetime, *, renewing: bool, beating: bool
+    ) -> None:
+        """All of it in one transaction."""
+        with self._db.write(durable=False) as conn:
+            if renewing:
+                renew(conn, self._process.name, self._process.lease_s, now)
+            show_progress(conn, seen)
+            if beating:
+                beat(conn, self._about(), now)
+
     def _about(self) -> dict[str, object]:
         process = self._process
         about: dict[str, object] = {"name": process.name, "queue": process.queue, "pid": os.getpid()}
-        return about | {"slots": process.slots_count, "claimed_at": process.claimed_at}
+        about |= {"slots": process.slots_count, "claimed_at": process.claimed_at}
+        return about | {"trouble": process.trouble()}
 
     def _carry_in(self, running: list[Attempt], mine: Mapping[UUID, tuple[int, bool]]) -> None:
         for attempt in running:
@@ -180,7 +211,7 @@ class Watch:
             key = (attempt.claimed.id, attempt.claimed.attempt)
             asked[key] = self._asked_at.get(key, time.monotonic())
             if time.monotonic() - asked[key] > GRACE_S:
-                self._process.overdue(attempt)
+                self._do(partial(self._process.overdue, attempt))
         self._asked_at = asked
 
     def _notice_neglect(self, now: datetime) -> None:

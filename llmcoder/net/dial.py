@@ -163,7 +163,7 @@ def _resolve_by(resolve: Callable[[], Sequence[str]], ends_at: float, budget: Bu
     def look_up() -> None:
         try:
             answer.set_result(resolve())
-        except (OSError, UnicodeError) as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, who waits for it is told, and does not wait
             answer.set_exception(error)
 
     threading.Thread(target=look_up, name="resolve", daemon=True).start()

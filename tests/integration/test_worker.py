@@ -154,6 +154,27 @@ def test_each_kind_of_attempt_ends_as_it_should(engine: Processes) -> None:
     assert engine.until(engine.submit(kit.do_nothing), S.SUCCEEDED).attempt == 1
 
 
+def test_a_job_whose_result_no_database_takes_fails_with_the_reason_and_holds_nobody_up(engine: Processes) -> None:
+    """It was tried every second for ever, under a lease that was renewed each time."""
+    engine.io()
+    refuse_results_with(engine.db, "cursed")
+    cursed = engine.submit(kit.echo, text="cursed")
+    others = engine.submit_many(kit.echo, 50, text="fine")
+    assert {job.state for job in engine.until_all_ended(others)} == {S.SUCCEEDED}
+    assert of(engine.until(cursed, S.FAILED, S.SUCCEEDED)) == (S.FAILED, None, 1, "cannot-be-kept")
+
+
+def refuse_results_with(db: Database, word: str) -> None:
+    statement = f"ALTER TABLE jobs ADD CONSTRAINT no_{word} CHECK (result NOT LIKE '%{word}%')"
+    if db.is_sqlite:
+        statement = (
+            f"CREATE TRIGGER no_{word} BEFORE UPDATE ON jobs WHEN NEW.result LIKE '%{word}%' "
+            "BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+    with db.write() as conn:
+        conn.execute(sa.text(statement))
+
+
 def test_five_hundred_jobs_run_once_each(engine: Processes) -> None:
     engine.io()
     ids = engine.submit_many(kit.do_nothing, 500)
