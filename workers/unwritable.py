@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from llmcoder import strict_json
 from llmcoder.errors import problem_type
 from models.machine import ENDED, Move, Reason, State
 from workers.attempt import Attempt
-from workers.text import to_json
 
 #: Columns that the engine itself fills, from which nothing of a provider's or an action's can come.
 OURS = frozenset({"max_attempts", "losses", "armed_at", "marker"})
@@ -27,7 +27,7 @@ def bare(attempt: Attempt, move: Move, error: BaseException) -> Move:
     values = {name: value for name, value in move.values.items() if name in OURS}
     if move.to is State.SUCCEEDED and (attempt.armed or _writes(attempt)):
         left_out = {"detail": f"It happened. Its result cannot be kept ({kind}).", "fields": []}
-        return replace(move, values=values | {"result": to_json({"left_out": left_out}).decode()})
+        return replace(move, values=values | {"result": strict_json.write({"left_out": left_out})})
     values["error"] = _problem(f"It ran, and how it ended cannot be kept ({kind}). Look at its input, and try another.")
     if move.to in ENDED - {State.SUCCEEDED}:
         return replace(move, values=values)
@@ -49,4 +49,4 @@ def _writes(attempt: Attempt) -> bool:
 
 def _problem(detail: str) -> str:
     title = "The database does not take it"
-    return to_json({"type": problem_type("cannot-be-kept"), "title": title, "detail": detail}).decode()
+    return strict_json.write({"type": problem_type("cannot-be-kept"), "title": title, "detail": detail})
