@@ -44,6 +44,9 @@ class ActionView(Model):
     reconcilable: bool = Field(description="Whether the provider can be asked if an effect took place.")
     undo: str | None = Field(description="The action that takes its effect back; null where nothing does.")
     outside: bool = Field(description="Whether its result holds what others wrote; no write runs on that unapproved.")
+    own_records: bool = Field(
+        description="Whether it changes nothing but your own records here: your macros and schedules need not ask."
+    )
     provider: str = Field(description="Whose limits it keeps, with all other actions that name the same.")
     connects: list[str] = Field(description="Kinds of account it can act for; the chosen one's limits count.")
     rate: RateView | None = Field(description="How often that provider may be called, where it is declared.")
@@ -90,6 +93,7 @@ def _view(services: Services, action: AnyAction) -> ActionView:
         reconcilable=action.reconcile is not None,
         undo=None if action.undo is None else action.undo.action.name,
         outside=action.outside,
+        own_records=action.own_records,
         provider=action.provider,
         connects=[kind.provider for kind in action.connects],
         rate=None if rate is None else RateView(calls=rate.calls, per_s=rate.per_s),

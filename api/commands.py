@@ -15,13 +15,16 @@ from workers import commands
 from workers.bell import Ring
 
 
-async def cancel(services: Services, user_id: UUID, job_id: UUID) -> Job:
+async def cancel(services: Services, who: Identity, job_id: UUID) -> Job:
     """See `workers.commands.cancel`, as for the others here."""
-    return await _do(services, lambda conn: commands.cancel(conn, user_id, job_id, services.db.now()))
+    return await _do(services, lambda conn: commands.cancel(conn, who.user_id, job_id, services.db.now(), who.origin))
 
 
-async def retry(services: Services, user_id: UUID, job_id: UUID) -> Job:
-    return await _do(services, lambda conn: commands.retry(conn, services.registry, user_id, job_id, services.db.now()))
+async def retry(services: Services, who: Identity, job_id: UUID) -> Job:
+    return await _do(
+        services,
+        lambda conn: commands.retry(conn, services.registry, who.user_id, job_id, services.db.now(), who.origin),
+    )
 
 
 async def resolve(services: Services, user_id: UUID, job_id: UUID, *, happened: bool, note: str | None) -> Job:

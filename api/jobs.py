@@ -115,17 +115,17 @@ def _matches(if_none_match: str, job: Job) -> bool:
     return "*" in known or _etag(job).removeprefix("W/") in known
 
 
-@router.post("/{job_id}/cancel", status_code=202, response_model=JobView, responses=problems(404, 409))
+@router.post("/{job_id}/cancel", status_code=202, response_model=JobView, responses=problems(403, 404, 409))
 async def cancel_job(request: Request, who: Caller, job_id: UUID) -> Response:
-    """Cancel a job that has not ended; a running one ends at its next step."""
-    job = await commands.cancel(services_of(request), who.user_id, job_id)
+    """Cancel a job that has not ended; a running one ends at its next step. An agent ends what agents submitted."""
+    job = await commands.cancel(services_of(request), who, job_id)
     return _json(job.as_json(), 202)
 
 
 @router.post("/{job_id}/retry", status_code=202, response_model=JobView, responses=problems(404, 409))
 async def retry_job(request: Request, who: Caller, job_id: UUID) -> Response:
-    """Queue a failed or cancelled job again."""
-    job = await commands.retry(services_of(request), who.user_id, job_id)
+    """Queue a failed or cancelled job again. What an agent retries is the agent's from then on, and a write waits."""
+    job = await commands.retry(services_of(request), who, job_id)
     return _json(job.as_json(), 202)
 
 

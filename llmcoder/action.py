@@ -36,6 +36,8 @@ SUMMARY_LIMIT = 100
 MAX_TIMEOUT_S = 24 * 3600
 #: The input field that names one of the user's accounts.
 ACCOUNT = "account"
+#: What of the context leads out of this engine.
+REACHING = frozenset({"http", "connection", "connection_of", "use"})
 #: A provider may go on with a request long after its caller gave up.
 SETTLE_S = 60.0
 
@@ -122,6 +124,7 @@ class Action(Generic[In, Out]):
     retry: Retry
     requires: tuple[type[Settings], ...]
     outside: bool = False
+    own_records: bool = False
     undo: Undo | None = None
     provider: str = ""
     rate: Rate | None = None
@@ -179,6 +182,7 @@ def action(
     retry: Retry | None = None,
     requires: tuple[type[Settings], ...] = (),
     outside: bool = False,
+    own_records: bool = False,
     undo: Undo | None = None,
     provider: str = "",
     rate: Rate | None = None,
@@ -199,6 +203,9 @@ def action(
         requires: Settings that must be filled in before it can run.
         outside: Whether the result holds what strangers wrote (a mail, a page, a document). Inputs made of it are
             tainted, and no write runs on a tainted input before a person approved it.
+        own_records: Whether this WRITE changes nothing but its user's own records in this engine. The user's macros and
+            schedules do that without asking, unless its input is tainted. It needs an `undo`, and neither accounts,
+            settings nor the network: the context refuses them.
         undo: How the effect can be taken back.
         provider: Whose limits it keeps, with all other actions that name the same; the domain when not given.
         rate: How often that provider may be called per account; all actions of a provider that declare one agree. One
@@ -229,6 +236,7 @@ def action(
             retry=retry or Retry(),
             requires=requires,
             outside=outside,
+            own_records=own_records,
             undo=undo,
             provider=provider or (kinds[0].provider if kinds else name.partition(".")[0]),
             rate=rate,
@@ -286,6 +294,21 @@ def _rules(a: Action[Any, Any], said_repeatable: bool) -> list[tuple[bool, str]]
         (not all(_is_settings(kind) for kind in a.requires), "requires lists kinds of settings"),
         (a.undo is not None and not a.effect.writes, "only a write has something to undo"),
         (a.undo is not None and not a.undo.action.effect.writes, "what undoes an effect is a write itself"),
+        (a.own_records and a.effect is not Effect.WRITE, "own_records is said of a WRITE; nothing else asks for it"),
+        (a.own_records and a.undo is None, "what changes own records unasked can be taken back: undo=Undo(...)"),
+        (
+            a.own_records and bool(a.connects or a.requires or a.rate or a.outside or a.reconcile),
+            "what touches nothing but own records has no connects, requires, rate, outside or reconcile",
+        ),
+        (a.own_records and a.provider != a.domain, "what touches nothing but own records has no provider"),
+        (
+            a.own_records and _reaches_out(a.function),
+            f"what touches nothing but own records reaches for none of {', '.join(sorted(REACHING))} of its context",
+        ),
+        (
+            a.own_records and a.undo is not None and bool(a.undo.action.connects or a.undo.action.requires),
+            "what takes a change of own records back needs no account and no settings either",
+        ),
         (not PROVIDER.fullmatch(a.provider), "a provider's name has lower-case letters, digits and _, up to 60"),
         (a.settle_s < 0, "settle_s is 0 or more seconds"),
         (
@@ -302,6 +325,11 @@ def _rules(a: Action[Any, Any], said_repeatable: bool) -> list[tuple[bool, str]]
             "the field account of an action that connects is `account: str | None`, None when left out",
         ),
     ]
+
+
+def _reaches_out(function: Callable[..., Any]) -> bool:
+    """What the function itself names; what it calls is refused by the context when it runs."""
+    return not REACHING.isdisjoint(inspect.unwrap(function).__code__.co_names)
 
 
 def _is_optional_text(field: FieldInfo) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
+from llmcoder.provenance import Trail
 from llmcoder.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,12 +35,14 @@ class Context(ABC):
         attempt: Which run this is, from 1.
         user: On whose behalf.
         action: Name of the action that runs.
+        trail: Where what it reads and writes comes from; see `llmcoder.provenance`.
     """
 
     job_id: UUID
     attempt: int
     user: User
     action: str
+    trail: Trail
 
     @abstractmethod
     def settings(self, kind: type[S]) -> S:

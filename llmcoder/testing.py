@@ -26,6 +26,7 @@ from llmcoder.connection import C, Caller, Connection, ConnectionKind, keeping_r
 from llmcoder.context import Context, S, User
 from llmcoder.errors import Cancelled, NotConfigured
 from llmcoder.ids import new_id
+from llmcoder.provenance import Trail, following
 from llmcoder.settings import Settings
 from llmcoder.usage import Call, UsageLedger
 
@@ -124,6 +125,7 @@ class FakeContext(Context):
         self.attempt = attempt
         self.user = user or User(new_id(), "someone@example.org")
         self.action = action
+        self.trail = Trail(self.job_id)
         self.progress_seen: list[tuple[float, str]] = []
         self.log_seen: list[str] = []
         self.tokens: list[str] = []
@@ -236,7 +238,8 @@ def run_action(action: Action[In, Out], given: In | Mapping[str, Any], context: 
         if missing := ctx.settings(kind).missing():
             raise NotConfigured(f"{action.name} needs {', '.join(missing)}.")
     checked = given if isinstance(given, action.input) else action.input.model_validate(given)
-    result = action(checked, ctx)
+    with following(ctx.trail):
+        result = action(checked, ctx)
     if not isinstance(result, action.output):
         raise AssertionError(f"{action.name} returned {type(result).__name__}, not {action.output.__name__}")
     if action.effect.writes and not action.repeatable and not ctx.markers:

@@ -33,6 +33,7 @@ class Due:
         key: Names the row and the time for which it is: there is one job of a key, whoever asks again.
         row_id: The row, for `Trigger.refused`.
         sources: Jobs of whose results the input was made; their taint comes with them.
+        tainted: The input holds words of others: its row says so, though the job that wrote it may be gone.
         to_self: It goes to the user over a channel that they chose (`llmcoder.channel`), so nobody is asked first.
     """
 
@@ -43,6 +44,7 @@ class Due:
     row_id: UUID
     sources: tuple[UUID, ...] = ()
     to_self: bool = False
+    tainted: bool = False
 
 
 @dataclass(frozen=True, eq=False)

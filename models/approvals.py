@@ -57,15 +57,28 @@ class NotAsShown(ActionError):
     slug, title, status = "not-as-shown", "The job is another than the one you decided about", 409
 
 
-def why_ask(effect: Effect, action: str, origin: Origin, tainted: bool, preferences: Preferences) -> list[Why]:
-    """Why a job must wait for a person; empty when it may run."""
+def why_ask(
+    effect: Effect,
+    action: str,
+    origin: Origin,
+    tainted: bool,
+    preferences: Preferences,
+    *,
+    own_records: bool = False,
+) -> list[Why]:
+    """Why a job must wait for a person; empty when it may run.
+
+    Args:
+        own_records: It changes nothing but the user's own records here, and can be taken back: what the user has set
+            up themselves, a macro or a schedule, may do that without asking.
+    """
     if not effect.writes:
         return []
     policy = preferences.policy(action)
     found = [Why.TAINTED] if tainted else []
     if policy is Policy.ASK:
         found.append(Why.POLICY)
-    if policy is None and origin is not Origin.PERSON:
+    if policy is None and origin is not Origin.PERSON and (origin.delegated or not own_records):
         found.append(Why.ORIGIN)
     return found
 

@@ -11,8 +11,9 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from llmcoder.provenance import Taint
 from llmcoder.rate import Rate
-from models import batch, rates, turns
+from models import batch, rates, taint, turns
 from models.machine import LOCKED, Move, Moved, Reason, State, apply, lock
 from models.tables import jobs, users, workers
 
@@ -27,6 +28,8 @@ class Claimed:
         attempt: The fence of everything this attempt writes.
         marker: Set when an earlier attempt armed the effect: JSON for `reconcile`, which comes first.
         restored_at: When a restore put the job back to an earlier time, where its effect may have happened since.
+        taint: Whose words its input holds.
+        sources: Jobs whose results that was made of, as JSON.
     """
 
     id: UUID
@@ -45,6 +48,8 @@ class Claimed:
     started_at: datetime
     provider: str
     account: str
+    taint: Taint | None = None
+    sources: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,8 @@ def _claimed(row: Any, attempt: int, now: datetime) -> Claimed:
         started_at=now,
         provider=row.provider,
         account=row.account,
+        taint=taint.of_input(row.tainted, row.origin),
+        sources=row.sources,
     )
 
 
@@ -151,6 +158,9 @@ _PICK = (
         jobs.c.provider,
         jobs.c.account,
         jobs.c.reason,
+        jobs.c.tainted,
+        jobs.c.origin,
+        jobs.c.sources,
     )
     .join(users, users.c.id == jobs.c.user_id)
     .where(jobs.c.state == sa.literal_column("'queued'"))

@@ -421,6 +421,11 @@ def approved_sha256(conn: sa.Connection, job_id: UUID) -> str | None:
     return found
 
 
+def set_origin(conn: sa.Connection, job_id: UUID, origin: str, tainted: bool) -> None:
+    """Have a job be somebody else's doing from now on; takes its lock."""
+    conn.execute(sa.update(jobs).where(jobs.c.id == job_id).values(origin=origin, tainted=tainted))
+
+
 def account_of(conn: sa.Connection, job_id: UUID) -> tuple[str, str]:
     """Its provider, and in whose name it acts there."""
     row = conn.execute(sa.select(jobs.c.provider, jobs.c.account).where(jobs.c.id == job_id)).one()

@@ -2,6 +2,11 @@
 
 The table has `id`, `user_id`, `created_at` and `updated_at`, and an index on (user_id, id) for the list. Ids are
 UUIDv7, so newest first is the order of ids, and the last id of a page is the cursor of the next.
+
+It should have `origin_columns()` too: whose words a record holds, and the jobs that wrote it. An action's trail gives
+them to what it writes and takes them from what it reads (`llmcoder.provenance`), so no domain can forget to. They only
+grow: neither an approval nor a person's change makes a stranger's words the user's own. Records of a table without
+these columns count as a stranger's, since nobody knows.
 """
 
 from __future__ import annotations
@@ -16,9 +21,47 @@ from sqlalchemy.dialects import postgresql, sqlite
 from llmcoder.collection import Change, Item, New, Page, Store
 from llmcoder.errors import DeclarationError
 from llmcoder.ids import new_id
+from llmcoder.provenance import Taint, current, worse
+from models import taint
 from models.db import database, reading, writing
 
 OWN_COLUMNS = ("id", "user_id", "created_at", "updated_at")
+ORIGIN_COLUMNS = ("taint", "sources")
+
+
+def origin_columns() -> tuple[sa.Column[Any], sa.Column[Any]]:
+    """The columns by which a table of records keeps whose words they hold."""
+    return (
+        sa.Column("taint", sa.String(8)),  # llmcoder.provenance.Taint; null where all is the user's own
+        sa.Column("sources", sa.Text),  # ids of the jobs that wrote it, as JSON
+    )
+
+
+def origin_of_new() -> dict[str, Any]:
+    """What these columns hold of a record that is written now."""
+    trail = current()
+    if trail is None:
+        return {"taint": None, "sources": None}
+    return {"taint": trail.record_taint, "sources": taint.as_column([trail.job_id])}
+
+
+def origin_of_changed(row: Any) -> dict[str, Any]:
+    """What they hold of one that is changed now.
+
+    Args:
+        row: With the two columns as they are, and locked.
+    """
+    trail = current()
+    if trail is None:
+        return {}
+    sources = taint.merged([trail.job_id], taint.ids_of(row.sources))
+    return {"taint": worse(row.taint, trail.record_taint), "sources": taint.as_column(sources)}
+
+
+def was_read(row: Any) -> None:
+    """Take note that a record with these columns becomes part of an action's result."""
+    if (trail := current()) is not None:
+        trail.read(row.taint, taint.ids_of(row.sources))
 
 
 class OwnedRows(Store[New, Change, Item], Generic[New, Change, Item]):
@@ -39,7 +82,9 @@ class OwnedRows(Store[New, Change, Item], Generic[New, Change, Item]):
         self._table = table
         self._item = item
         self._page: type[Page[Item]] = Page[item]  # type: ignore[valid-type]  # pydantic makes the class at runtime
-        self._shown = [table.c[name] for name in item.model_fields]
+        self._origin = set(ORIGIN_COLUMNS) <= set(table.c.keys())
+        names = [*item.model_fields, *(ORIGIN_COLUMNS if self._origin else ())]
+        self._shown = [table.c[name] for name in dict.fromkeys(names)]
 
     def columns(self, fields: dict[str, Any], now: datetime) -> dict[str, Any]:
         """The columns that the fields of a new or changed record set; override it where a field is no column.
@@ -68,6 +113,7 @@ class OwnedRows(Store[New, Change, Item], Generic[New, Change, Item]):
         with writing(self._table.name) as conn:
             now = database().now()
             own = {"id": item_id, "user_id": user_id, "created_at": now, "updated_at": now}
+            own |= origin_of_new() if self._origin else {}
             row = self.columns(new.model_dump(), now) | own
             kind = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
             conn.execute(kind(self._table).values(row).on_conflict_do_nothing(index_elements=["id"]))
@@ -82,7 +128,7 @@ class OwnedRows(Store[New, Change, Item], Generic[New, Change, Item]):
             columns = self.columns(change.model_dump(exclude_unset=True), now)
             if columns:
                 wanted = sa.update(self._table).where(self._is(user_id, item_id))
-                conn.execute(wanted.values(**columns, updated_at=now))
+                conn.execute(wanted.values(**columns, **self._origin_now(conn, user_id, item_id), updated_at=now))
             return self._read(conn, user_id, item_id)
 
     def remove(self, user_id: UUID, item_id: UUID) -> bool:
@@ -100,8 +146,21 @@ class OwnedRows(Store[New, Change, Item], Generic[New, Change, Item]):
         row = conn.execute(sa.select(*self._shown).where(self._is(user_id, item_id))).first()
         return None if row is None else self._show(row)
 
+    def _origin_now(self, conn: sa.Connection, user_id: UUID, item_id: UUID) -> dict[str, Any]:
+        """What its columns of origin are to hold of a record that is changed now."""
+        if not self._origin:
+            return {}
+        own = self._table.c
+        query = sa.select(own.taint, own.sources).where(self._is(user_id, item_id)).with_for_update()
+        row = conn.execute(query).first()
+        return {} if row is None else origin_of_changed(row)
+
     def _show(self, row: sa.Row[Any]) -> Item:
-        return self._item.model_validate(row._asdict())
+        if self._origin:
+            was_read(row)
+        elif (trail := current()) is not None:
+            trail.read(Taint.OUTSIDE)
+        return self._item.model_validate({name: row._mapping[name] for name in self._item.model_fields})
 
     def _is(self, user_id: UUID, item_id: UUID) -> sa.ColumnElement[bool]:
         return sa.and_(self._table.c.id == item_id, self._table.c.user_id == user_id)

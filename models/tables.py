@@ -154,7 +154,8 @@ jobs = sa.Table(
     sa.Column("provider", sa.String(60), nullable=False, server_default=""),  # whose limits it keeps
     sa.Column("account", sa.String(254), nullable=False, server_default=""),  # at that provider; empty: everybody's
     sa.Column("tainted", sa.Boolean, nullable=False, server_default=sa.false()),  # its input holds what others wrote
-    sa.Column("sources", sa.Text),  # ids of the jobs whose results its input was made of, as JSON
+    sa.Column("sources", sa.Text),  # ids of the jobs whose results its input, or what it read, was made of, as JSON
+    sa.Column("result_taint", sa.String(8)),  # whose words its result or error holds, beyond those of its input
     sa.Column("proposed_input", sa.Text),  # what was asked for, where the approved input is another
     sa.Column("expires_at", Instant),  # waiting for approval no longer than this
     sa.Column("decided_by", Id),  # who approved or rejected it

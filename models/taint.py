@@ -15,11 +15,15 @@ import sqlalchemy as sa
 
 from llmcoder import strict_json
 from llmcoder.errors import NotFound
+from llmcoder.provenance import MOST_SOURCES, Taint, worse
+from llmcoder.registry import Registry
+from models.approvals import Origin
 from models.machine import State
-from models.tables import jobs
+from models.tables import inbound_hooks, jobs, metadata
 
 #: Jobs of one chain that are shown; a longer one says so by its length.
 LONGEST_CHAIN = 100
+MOST_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class Source:
     Attributes:
         outside: Its action brings in what others wrote.
         tainted: Its own input was made of such a thing.
+        result_taint: Whose words are in its result, or its error, beyond those of its input.
         sources: The jobs before it.
     """
 
@@ -40,10 +45,14 @@ class Source:
     outside: bool
     sources: tuple[UUID, ...]
     result: str | None
+    result_taint: Taint | None = None
 
     @property
-    def taints(self) -> bool:
-        return self.outside or self.tainted
+    def taint(self) -> Taint | None:
+        """Whose words come with what is made of it. Of one that failed the error says whether it had called out."""
+        ended_badly = self.state in (State.FAILED, State.CANCELLED)
+        brought = Taint.OUTSIDE if self.tainted or (self.outside and not ended_badly) else None
+        return worse(brought, self.result_taint, of_origin(self.origin))
 
 
 def look_up(conn: sa.Connection, user_id: UUID, ids: Collection[UUID], outside: Collection[str]) -> dict[UUID, Source]:
@@ -55,10 +64,25 @@ def look_up(conn: sa.Connection, user_id: UUID, ids: Collection[UUID], outside: 
     Raises:
         NotFound: One is not there, or somebody else's.
     """
-    rows = conn.execute(_LOOK, {"ids": list(ids), "user": user_id}) if ids else ()
-    found = {row.id: _source(row, outside) for row in rows}
+    found = _there(conn, user_id, ids, outside)
     if missing := [one for one in ids if one not in found]:
         raise NotFound(f"You have no job {missing[0]}, so an input cannot be made of it.")
+    return found
+
+
+def of_results(conn: sa.Connection, user_id: UUID, ids: Collection[UUID], known: Registry) -> Taint | None:
+    """Whose words come with what is made of these jobs' results; of one that is gone nobody knows."""
+    found = _there(conn, user_id, ids, known.outside)
+    unknown = len(found) < len(set(ids)) or any(one.action not in known for one in found.values())
+    return worse(Taint.OUTSIDE if unknown else None, *(one.taint for one in found.values()))
+
+
+def _there(conn: sa.Connection, user_id: UUID, ids: Collection[UUID], outside: Collection[str]) -> dict[UUID, Source]:
+    wanted = list(ids)
+    found: dict[UUID, Source] = {}
+    for at in range(0, len(wanted), MOST_AT_ONCE):  # databases take so many parameters and no more
+        rows = conn.execute(_LOOK, {"ids": wanted[at : at + MOST_AT_ONCE], "user": user_id})
+        found |= {row.id: _source(row, outside) for row in rows}
     return found
 
 
@@ -74,13 +98,43 @@ def chain(conn: sa.Connection, user_id: UUID, start: Iterable[UUID], outside: Co
 
 
 def has_read_outside(conn: sa.Connection, user_id: UUID, outside: Collection[str]) -> bool:
-    """Whether one of the user's results came from outside.
+    """Whether something of the user's holds a stranger's words: a job, or a record that outlives its job.
 
-    Who acts in the user's name, and is not the user, can read them all: none of its inputs is above suspicion then.
+    Who acts in the user's name, and is not the user, can read it all: none of its inputs is above suspicion then.
     """
-    brought = sa.or_(jobs.c.tainted, jobs.c.action.in_(outside))
-    query = sa.select(jobs.c.id).where(jobs.c.user_id == user_id, jobs.c.state == State.SUCCEEDED, brought).limit(1)
-    return conn.execute(query).first() is not None
+    under_way_or_done = jobs.c.state.in_((State.RUNNING, State.SUCCEEDED, State.UNCERTAIN))
+    brought = sa.or_(
+        jobs.c.tainted,
+        jobs.c.result_taint == Taint.OUTSIDE,
+        sa.and_(jobs.c.action.in_(outside), under_way_or_done),
+    )
+    refused_call = sa.and_(inbound_hooks.c.user_id == user_id, inbound_hooks.c.error.is_not(None))  # which it may quote
+    found = [
+        sa.exists().where(jobs.c.user_id == user_id, brought),
+        sa.exists().where(refused_call),
+        *(sa.exists().where(one.c.user_id == user_id, one.c.taint == Taint.OUTSIDE) for one in record_tables()),
+    ]
+    return any(conn.execute(sa.select(one)).scalar_one() for one in found)
+
+
+def record_tables() -> list[sa.Table]:
+    """Every table of users' records that keep whose words they hold."""
+    return [table for table in metadata.sorted_tables if {"user_id", "taint"} <= set(table.c.keys())]
+
+
+def of_origin(origin: str) -> Taint | None:
+    """Whose words something is that was submitted so."""
+    return Taint.AGENT if Origin(origin).delegated else None
+
+
+def of_input(tainted: bool, origin: str) -> Taint | None:
+    """Whose words the input of a job holds."""
+    return Taint.OUTSIDE if tainted else of_origin(origin)
+
+
+def merged(one: Iterable[UUID], other: Iterable[UUID]) -> tuple[UUID, ...]:
+    """Both, each id once, up to the most that are kept."""
+    return tuple(dict.fromkeys([*one, *other]))[:MOST_SOURCES]
 
 
 def ids_of(sources: str | None) -> tuple[UUID, ...]:
@@ -104,9 +158,17 @@ def _source(row: Any, outside: Collection[str]) -> Source:
         outside=row.action in outside,
         sources=ids_of(row.sources),
         result=row.result,
+        result_taint=None if row.result_taint is None else Taint(row.result_taint),
     )
 
 
 _LOOK = sa.select(
-    jobs.c.id, jobs.c.action, jobs.c.state, jobs.c.origin, jobs.c.tainted, jobs.c.sources, jobs.c.result
+    jobs.c.id,
+    jobs.c.action,
+    jobs.c.state,
+    jobs.c.origin,
+    jobs.c.tainted,
+    jobs.c.sources,
+    jobs.c.result,
+    jobs.c.result_taint,
 ).where(jobs.c.id.in_(sa.bindparam("ids", expanding=True)), jobs.c.user_id == sa.bindparam("user"))

@@ -78,6 +78,7 @@ class Asking:
                 sources=due.sources,
                 key=self._trigger.job_key(due.key),
                 to_self=due.to_self,
+                tainted=due.tainted,
             )
             return admit(conn, wish, self._registry, config().get, now)
         except ActionError as error:

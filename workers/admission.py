@@ -20,6 +20,7 @@ from llmcoder.config import config
 from llmcoder.connection import GetSettings
 from llmcoder.errors import BadInput, NotConfigured
 from llmcoder.ids import new_id
+from llmcoder.provenance import Taint
 from llmcoder.registry import AnyAction, Registry
 from models import preferences, taint
 from models.approvals import Origin, Why, why_ask
@@ -112,12 +113,19 @@ def look(conn: sa.Connection, wish: Wish, registry: Registry) -> Standing:
         return Standing(tainted=True) if wish.tainted else PLAIN
     names = registry.outside
     found = taint.look_up(conn, wish.user_id, wish.sources, names)
-    tainted = any(source.taints or source.action not in registry for source in found.values())
-    tainted = tainted or wish.tainted
+    others = [source for source in found.values() if source.id != wish.undo_of]  # of that one the caller knows more
+    tainted = wish.tainted or any(_taints(source, wish, registry) for source in others)
     if not tainted and wish.origin.delegated:
         tainted = taint.has_read_outside(conn, wish.user_id, names)
     chosen = account_of(conn, wish.user_id, wish.action, wish.text, wish.decided)
     return Standing(preferences.load(conn, wish.user_id), tainted, chosen)
+
+
+def _taints(source: taint.Source, wish: Wish, registry: Registry) -> bool:
+    """Whether an input that was made of a job's result is tainted. To an agent its own words are no stranger's."""
+    if source.action not in registry:
+        return True  # nobody knows whether it brought something in
+    return source.taint is not None and not (wish.origin.delegated and source.taint is Taint.AGENT)
 
 
 def account_of(
@@ -193,4 +201,5 @@ def new_job(wish: Wish, standing: Standing, now: datetime) -> NewJob:
 
 def why(action: AnyAction, origin: Origin, standing: Standing) -> list[Why]:
     """Why such a job must wait for a person; empty when it may run."""
-    return why_ask(action.effect, action.name, origin, standing.tainted, standing.preferences)
+    own, chosen = action.own_records, standing.preferences
+    return why_ask(action.effect, action.name, origin, standing.tainted, chosen, own_records=own)

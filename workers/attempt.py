@@ -7,6 +7,7 @@ import time
 from enum import StrEnum
 
 from llmcoder.errors import ActionError, Cancelled, TimedOut
+from llmcoder.provenance import Trail
 from llmcoder.registry import AnyAction
 from models.claims import Claimed
 
@@ -31,6 +32,7 @@ class Attempt:
         self.claimed = claimed
         self.action = action
         self.armed = claimed.armed_at is not None
+        self.trail = Trail(claimed.id, claimed.taint)
         self.started_at: float | None = None  # monotonic; None while it waits for a slot
         self.lease_until: float | None = None  # monotonic; past it the job may be another's by now
         self.in_doubt = False  # an earlier attempt may have had the effect, and it is repeated all the same

@@ -10,8 +10,9 @@ from pydantic import BaseModel, ValidationError
 
 from llmcoder import strict_json
 from llmcoder.errors import ActionError, BadInput, Forbidden, NotFound, problem_type
+from llmcoder.provenance import Taint
 from llmcoder.registry import AnyAction, Registry
-from models import approvals, audit, jobs, preferences
+from models import approvals, audit, jobs, preferences, taint
 from models.approvals import Origin
 from models.audit import Entry, Event
 from models.connected import Chosen
@@ -44,14 +45,21 @@ def find(conn: sa.Connection, user_id: UUID, job_id: UUID) -> Job:
     return job
 
 
-def cancel(conn: sa.Connection, user_id: UUID, job_id: UUID, now: datetime) -> Job:
+def cancel(conn: sa.Connection, user_id: UUID, job_id: UUID, now: datetime, origin: Origin = Origin.PERSON) -> Job:
     """Cancel a job, or ask the running attempt to end.
+
+    Args:
+        origin: Who asks.
 
     Raises:
         NotFound: The user has no such job.
+        Forbidden: An agent asks, and somebody else submitted it.
         WrongState: It has ended.
     """
-    moved = jobs.request_cancel(conn, find(conn, user_id, job_id), now)
+    job = find(conn, user_id, job_id)
+    if origin.delegated and not Origin(job.origin).delegated:
+        raise Forbidden("An agent ends only what it submitted itself; the user in person may end any job.")
+    moved = jobs.request_cancel(conn, job, now)
     job = find(conn, user_id, job_id)
     if moved is None and job.ended:
         raise WrongState(f"The job has ended: {job.state}.")
@@ -59,10 +67,21 @@ def cancel(conn: sa.Connection, user_id: UUID, job_id: UUID, now: datetime) -> J
     return job
 
 
-def retry(conn: sa.Connection, registry: Registry, user_id: UUID, job_id: UUID, now: datetime) -> Job:
+def retry(
+    conn: sa.Connection,
+    registry: Registry,
+    user_id: UUID,
+    job_id: UUID,
+    now: datetime,
+    origin: Origin = Origin.PERSON,
+) -> Job:
     """Queue a failed or cancelled job again, with the action's attempts anew.
 
-    A write that would have to ask today asks again, unless this very input was approved.
+    A write that would have to ask today asks again, unless this very input was approved and a person retries it. What
+    an agent retries is the agent's from then on: so are the steps of a run, and the records that it writes.
+
+    Args:
+        origin: Who asks.
 
     Raises:
         NotFound: The user has no such job, or its action is not installed any more.
@@ -71,9 +90,13 @@ def retry(conn: sa.Connection, registry: Registry, user_id: UUID, job_id: UUID, 
     job = find(conn, user_id, job_id)
     action = registry.find(job.action)
     chosen = preferences.load(conn, user_id)
-    asks = why(action, Origin(job.origin), Standing(chosen, job.tainted))
-    approved = jobs.approved_sha256(conn, job_id) == approvals.sha256(job.input)
+    whose = origin if origin.delegated else Origin(job.origin)
+    tainted = job.tainted or (origin.delegated and taint.has_read_outside(conn, user_id, registry.outside))
+    asks = why(action, whose, Standing(chosen, tainted))
+    approved = jobs.approved_sha256(conn, job_id) == approvals.sha256(job.input) and not origin.delegated
     expires_at = now + timedelta(seconds=chosen.approval_expires_s) if asks and not approved else None
+    if origin.delegated:
+        jobs.set_origin(conn, job_id, whose.value, tainted)
     _require(
         jobs.retry(conn, job, action.retry.attempts, now, expires_at),
         job,
@@ -168,7 +191,9 @@ def undo(
     used = Chosen(*jobs.account_of(conn, job_id))
     decided = used if used.provider in action.undo.action.providers else None
     text = given.model_dump_json(by_alias=True)
-    wish = Wish(user_id, action.undo.action, text, origin, undo_of=job_id, decided=decided)
+    undone = taint.look_up(conn, user_id, [job_id], registry.outside)[job_id]
+    tainted = job.tainted or undone.result_taint is Taint.OUTSIDE  # its way back is made of both input and result
+    wish = Wish(user_id, action.undo.action, text, origin, (job_id,), undo_of=job_id, decided=decided, tainted=tainted)
     accepted = jobs.insert_undo(conn, new_job(wish, look(conn, wish, registry), now), job, now)
     if not accepted.replayed:
         audit.append(conn, [Entry(Event.JOB_UNDONE, str(job_id), user_id, {"by": str(accepted.job.id)})], now)

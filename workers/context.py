@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from llmcoder import faults, strict_json
 from llmcoder.config import config
 from llmcoder.context import Context, S, T, User
-from llmcoder.errors import ActionError, Cancelled, Transient
+from llmcoder.errors import ActionError, Cancelled, DeclarationError, Transient
 from llmcoder.rate import pause_until
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
@@ -44,6 +44,7 @@ class JobContext(Context):
         self.attempt = attempt.claimed.attempt
         self.user = User(attempt.claimed.user_id, attempt.claimed.email)
         self.action = attempt.claimed.action
+        self.trail = attempt.trail
         self._attempt = attempt
         self._ledger = ledger
         self._outbox = outbox
@@ -56,6 +57,7 @@ class JobContext(Context):
         return config().get(kind)
 
     def use(self, interface: type[T]) -> T:
+        self._calls_out()
         return registry().provider(interface).make(self)
 
     def progress(self, fraction: float, message: str = "") -> None:
@@ -105,12 +107,14 @@ class JobContext(Context):
         self.check()  # while the database kept us waiting, this attempt may have been ended
 
     def connection(self, kind: ConnectionKind[C]) -> Connection[C]:
+        self._refuse_own_records()
         claimed = self._attempt.claimed
         if kind.provider not in self._connections:
             account = claimed.account if kind.provider == claimed.provider else None
             armed = claimed.armed_at is not None
             found = connect(self._db, self.user.id, kind, account, self, self.wait, no_other=armed)
             self._connections[kind.provider] = found
+        self._calls_out()
         return self._connections[kind.provider]
 
     def connection_of(self, kinds: Sequence[ConnectionKind[Any]]) -> Connection[Any]:
@@ -147,12 +151,23 @@ class JobContext(Context):
 
     @property
     def http(self) -> GuardedClient:
+        self._calls_out()
         if self._http is None:
             from llmcoder.net import GuardedClient
 
             allow = self.settings(EngineSettings).fetch_allow
             self._http = GuardedClient(allow=allow, before_send=self._refuse_if_lost)
         return self._http
+
+    def _calls_out(self) -> None:
+        """From here on an error may quote a stranger."""
+        self._refuse_own_records()
+        self.trail.called_out = True
+
+    def _refuse_own_records(self) -> None:
+        """A declaration that spares a person's approval is held to what it says."""
+        if self._attempt.action is not None and self._attempt.action.own_records:
+            raise DeclarationError(f"{self.action}: it declares own_records, so it reaches for nothing else")
 
     def _refuse_if_lost(self) -> None:
         """Right before a request's first byte: connecting may have taken longer than the lease, or a freeze has."""

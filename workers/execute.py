@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import structlog
 from pydantic import ValidationError
 
-from llmcoder import faults, strict_json
+from llmcoder import faults, provenance, strict_json
 from llmcoder.action import Retry
 from llmcoder.errors import (
     ActionError,
@@ -22,7 +22,9 @@ from llmcoder.errors import (
     Uncertain,
     problem_type,
 )
+from llmcoder.provenance import Trail
 from llmcoder.registry import AnyAction
+from models import taint
 from models.claims import Claimed, Lost
 from models.db_errors import TRANSIENT_ERRORS
 from models.machine import Move, Reason, State
@@ -69,9 +71,10 @@ def execute(attempt: Attempt, ctx: JobContext, clock: Clock, max_result_bytes: i
     if action is None:
         return _unknown(attempt)
     try:
-        if attempt.armed and (settled := _settle_earlier(attempt, action, ctx, clock, max_result_bytes)):
-            return settled
-        return _run(attempt, action, _input(action, claimed), ctx, max_result_bytes)
+        with provenance.following(attempt.trail):
+            if attempt.armed and (settled := _settle_earlier(attempt, action, ctx, clock, max_result_bytes)):
+                return settled
+            return _run(attempt, action, _input(action, claimed), ctx, max_result_bytes)
     except BaseException as error:  # noqa: BLE001  whatever it raises becomes a verdict, asyncio's CancelledError too
         return _after(error, attempt, action, clock.now())
 
@@ -175,6 +178,7 @@ def _run(attempt: Attempt, action: AnyAction, given: Any, ctx: JobContext, max_r
                 f"{action.name} needs {', '.join(missing)}; an administrator sets it with PATCH /config."
             )
     ctx.check()
+    attempt.trail.called_out |= bool(action.requires)  # a vendor's SDK asks the context for nothing
     result = action(given, ctx)
     faults.reach("worker.after_effect")
     text = kept(result, max_result_bytes, writes=action.effect.writes)
@@ -263,8 +267,18 @@ def _move(attempt: Attempt, verdict: Verdict, *, result: str | None = None) -> M
         extra |= {"progress_fraction": newest[0], "progress_message": newest[1]}
     if verdict.to is State.SUCCEEDED and attempt.showed_progress:
         extra["progress_fraction"] = 1.0
+    extra |= _origin(attempt.trail, claimed, verdict)
     move = _transition(claimed.id, claimed.attempt, claimed.max_attempts, verdict, extra)
     return replace(move, of_effect=attempt.armed)
+
+
+def _origin(trail: Trail, claimed: Claimed, verdict: Verdict) -> dict[str, object]:
+    """What the ending says about whose words the result, or the error, holds."""
+    found = trail.error_taint if verdict.error is not None else trail.result_taint
+    extra: dict[str, object] = {"result_taint": found}
+    if trail.sources:
+        extra["sources"] = taint.as_column(taint.merged(taint.ids_of(claimed.sources), trail.sources))
+    return extra
 
 
 def _transition(job_id: Any, attempt: int, max_attempts: int, verdict: Verdict, extra: dict[str, object]) -> Move:

@@ -19,7 +19,7 @@ from llmcoder.config import config
 from llmcoder.errors import BadInput
 from llmcoder.registry import AnyAction, Registry
 from llmcoder.settings import EngineSettings
-from models import jobs
+from models import jobs, taint
 from models.approvals import Origin
 from models.db import Database
 from models.jobs import Job, NewJob
@@ -117,10 +117,12 @@ class Look:
         return self._made
 
     def _planned(self, progress: Progress, finish: Finish) -> Finish:
+        sources = progress.sources()
         try:
-            return Finish(result=plan.planned(progress, finish, config().get(EngineSettings).max_result_bytes))
+            planned = plan.planned(progress, finish, config().get(EngineSettings).max_result_bytes)
+            return Finish(result=planned, sources=sources)
         except Exception as error:  # noqa: BLE001  of what the steps came to, which may be anything
-            return Finish(error=problem_of(error, "The plan: "))
+            return Finish(error=problem_of(error, "The plan: "), sources=sources)
 
     def _addresses(self) -> dict[str, str]:
         """By step, where to call it. A plan's steps have none: there the expression stands for it."""
@@ -223,7 +225,7 @@ class Look:
             self._run.job.user_id,
             action,
             strict_json.write(given),
-            origin=Origin.MACRO,
+            origin=self._origin(),
             sources=wanted.sources,
             due_at=due_at,
             priority=self._run.job.priority,
@@ -232,6 +234,11 @@ class Look:
             must_ask=wanted.step.wait_for is not None and wanted.step.wait_for.approval is not None,
             attempts=wanted.step.retry.attempts if wanted.step.retry else None,
         )
+
+    def _origin(self) -> Origin:
+        """Whoever acts in the user's name by its own lights does so in the steps of its runs, too."""
+        began = Origin(self._run.job.origin)
+        return began if began.delegated else Origin.MACRO
 
     def _meant(self, wanted: Submit) -> tuple[AnyAction, Mapping[str, Any], datetime | None]:
         """Which action with which input, and when."""
@@ -296,7 +303,7 @@ class Look:
             result = None if finish.result is None else _written(finish.result)
         except strict_json.Unwritable as why:
             unwritable = BadInput(f"The output cannot be kept as JSON: {why}. Say something else in `output`.")
-            return self._end(Finish(error=problem_of(unwritable)))
+            return self._end(Finish(error=problem_of(unwritable), sources=finish.sources))
         limit = config().get(EngineSettings).max_result_bytes
         if result is not None and len(result) > limit:
             error = BadInput(f"The result has {len(result)} bytes; at most {limit} are kept. Say less in `output`.")
@@ -304,6 +311,8 @@ class Look:
         values: dict[str, object] = {
             "result": result,
             "error": None if finish.error is None else strict_json.write(dict(finish.error)),
+            "result_taint": taint.of_results(self._conn, self._run.job.user_id, finish.sources, self._registry),
+            "sources": taint.as_column(taint.merged(taint.ids_of(self._run.job.sources), finish.sources)),
         }
         if finish.error is None:
             values |= {"progress_fraction": 1.0, "progress_message": "All steps have ended"}

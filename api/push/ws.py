@@ -212,7 +212,7 @@ async def _done(services: Services, who: Identity, command: Command) -> dict[str
             job = strict_json.Fragment(accepted.job.as_json())
             return {"type": "accepted", "job": job, "replayed": accepted.replayed}
         case Cancel():
-            cancelled = await commands.cancel(services, who.user_id, command.job_id)
+            cancelled = await commands.cancel(services, who, command.job_id)
             return {"type": "cancelled", "job": strict_json.Fragment(cancelled.as_json())}
         case Ping():
             return {"type": "pong"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -57,7 +57,7 @@ class Submit:
 
     Attributes:
         given: The input of its action, or what it waits for, with all expressions computed.
-        sources: Jobs whose results went into that.
+        sources: Jobs whose results went into that, or decided that it is wanted.
         blind: Earlier steps that it reads and whose results are not known, since this is a plan. In `given` stand the
             expressions that read them.
         unsure: In a plan: whether its condition, or the list of its foreach, reads such a step.
@@ -73,10 +73,15 @@ class Submit:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The run has ended: with a result, or with an error."""
+    """The run has ended: with a result, or with an error.
+
+    Attributes:
+        sources: Jobs whose results, or errors, went into that.
+    """
 
     result: Mapping[str, Any] | None = None
     error: Mapping[str, str] | None = None
+    sources: tuple[UUID, ...] = field(default=(), compare=False)
 
 
 @dataclass
@@ -110,6 +115,10 @@ class Progress:
         self._given = given
         self._run = run or {}
         self._rows = {(row.step, row.item): row for row in rows}
+        self._rows_of: dict[str, dict[int, Row]] = {}
+        for row in rows:
+            self._rows_of.setdefault(row.step, {})[row.item] = row
+        self._steering: dict[str, tuple[UUID, ...]] = {}
         self._unknown = {row.step for row in rows if row.state is StepState.PLANNED}
         self._changed: dict[tuple[str, int], Row] = {}
         self._fallbacks = macro.fallbacks()
@@ -117,6 +126,8 @@ class Progress:
     def settle(self, row: Row) -> None:
         """Take down what a step has come to."""
         self._rows[row.step, row.item] = self._changed[row.step, row.item] = row
+        self._rows_of.setdefault(row.step, {})[row.item] = row
+        self._steering.clear()
         if row.state is StepState.PLANNED:
             self._unknown.add(row.step)
 
@@ -262,11 +273,12 @@ class Progress:
             template = step.wait_for.model_dump(include={"approval", "until"})
         scope = {**self.scope(), **more}
         read = self._read_by(template) | (self._read_by(step.foreach) if step.foreach else set())
+        sources = dict.fromkeys([*self._made_by(read), *self._steered_by(step)])
         unsure = any(self._reads_unknown(text) for text in (step.condition, step.foreach))
         # Nobody knows the items either where the list is not known; what reads one of them stays as it is written.
         of_items = step.foreach is not None and item == WHOLE
         given: Any = template if of_items else value_of(template, scope, self._unknown)
-        return Submit(step, item, given, tuple(self._jobs_of(read)), tuple(sorted(read & self._unknown)), unsure)
+        return Submit(step, item, given, tuple(sources), tuple(sorted(read & self._unknown)), unsure)
 
     def _reads_unknown(self, text: str | None) -> bool:
         return text is not None and any(reads_any(one, self._unknown) for one in expressions_in(text))
@@ -300,14 +312,65 @@ class Progress:
         return evaluate(text.strip()[3:-2].strip(), self.scope())
 
     def _read_by(self, template: Any) -> set[str]:
-        found = {name for text in expressions_in(template) for name in check(text)}
+        return {name for text in expressions_in(template) for name in self._named(text)}
+
+    def _named(self, expression: str) -> Collection[str]:
+        """The steps that an expression reads."""
+        found = check(expression)
         return {step.id for step in self.macro.steps} if "*" in found else found
 
-    def _jobs_of(self, steps: set[str]) -> Iterator[UUID]:
+    # --- whose words go into what
+
+    def sources(self) -> tuple[UUID, ...]:
+        """The jobs that made anything of the run."""
+        return tuple(dict.fromkeys(self._made_by([step.id for step in self.macro.steps])))
+
+    def _made_by(self, steps: Collection[str]) -> Iterator[UUID]:
+        """The jobs that made what expressions read of these steps: results, errors, and that they are there at all."""
         stand_ins = {step.fallback for step in self.macro.steps if step.id in steps and step.fallback}
-        for row in self._rows.values():
-            if row.job_id is not None and row.step in steps | stand_ins and row.state is StepState.SUCCEEDED:
-                yield row.job_id
+        for name in sorted({*steps, *stand_ins}):
+            yield from self._made(name)
+
+    def _made(self, name: str) -> Iterator[UUID]:
+        """A step's own jobs carry what went into them; what has none is made of what the step reads."""
+        rows = [row for row in self._rows_of.get(name, {}).values() if row.state is not StepState.PLANNED]
+        found = [row.job_id for row in rows if row.job_id is not None]
+        yield from found
+        has_items = any(row.item != WHOLE for row in rows)
+        if not found or any(row.job_id is None and (row.item != WHOLE or not has_items) for row in rows):
+            step = self.macro.step(name)
+            yield from self._made_by({read for text in step.expressions() for read in self._named(text)} - {name})
+            yield from self._steered_by(step)
+
+    def _steered_by(self, step: Step) -> tuple[UUID, ...]:
+        """The jobs by whose words it was decided that a step runs: a condition, what was waited for, a failure.
+
+        A step that merely comes after another is not steered by that.
+        """
+        if step.id not in self._steering:  # the same for all items of a foreach
+            self._steering[step.id] = tuple(dict.fromkeys(self._deciding(step)))
+        return self._steering[step.id]
+
+    def _deciding(self, step: Step) -> Iterator[UUID]:
+        seen: set[str] = set()
+        waiting = [step.id]
+        while waiting:
+            name = waiting.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            one = self.macro.step(name)
+            waiting += self.macro.needs(one)
+            yield from self._decided(one, of_itself=name == step.id)
+            for owner in self._owners(one):
+                yield from self._made(owner.id)
+                waiting.append(owner.id)
+
+    def _decided(self, step: Step, *, of_itself: bool) -> Iterator[UUID]:
+        texts = [step.condition] + ([step.wait_for.until] if step.wait_for is not None else [])
+        yield from self._made_by({read for text in texts if text is not None for read in self._read_by(text)})
+        if step.wait_for is not None and step.wait_for.webhook and not of_itself:
+            yield from self._made(step.id)
 
     # --- where the run stands
 
@@ -328,11 +391,14 @@ class Progress:
         if self.failed is not None:
             row = self._rows[self.failed, WHOLE]
             error = dict(row.error or {"type": "", "title": "A step failed"})
-            return Finish(error=error | {"detail": f"Step {self.failed!r}: {error.get('detail', 'it failed')}"})
+            error |= {"detail": f"Step {self.failed!r}: {error.get('detail', 'it failed')}"}
+            return Finish(error=error, sources=tuple(self._made_by({self.failed})))
+        read = None if self.macro.output is None else self._read_by(self.macro.output)
+        sources = self.sources() if read is None else tuple(dict.fromkeys(self._made_by(read)))
         try:
-            return Finish(result=self._output())
+            return Finish(result=self._output(), sources=sources)
         except Exception as error:  # noqa: BLE001  as in `_begin`, of the run
-            return Finish(error=problem_of(error, "The output: "))
+            return Finish(error=problem_of(error, "The output: "), sources=sources)
 
     def _output(self) -> dict[str, Any]:
         scope = self.scope()

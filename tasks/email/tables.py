@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from models.owned import origin_columns
 from models.tables import Instant, metadata
 
 watches = sa.Table(
@@ -28,6 +29,7 @@ watches = sa.Table(
     sa.Column("note", sa.Text),  # what its user should know: why it is paused, what was missed
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
+    *origin_columns(),
     sa.Index("ix_email_watches_user", "user_id", "id"),  # a user's watches, newest first
 )
 _DUE = sa.and_(watches.c.next_at.is_not(None), watches.c.open_key.is_(None))

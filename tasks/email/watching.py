@@ -15,11 +15,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from llmcoder import strict_json
+from llmcoder.provenance import worse
 from llmcoder.trigger import Due, Trigger
 from models.machine import ENDED, State
 from models.tables import jobs
 from tasks.email.tables import watches
 
+OF_JOB = ("id", "state", "result", "error", "result_taint")
 LOOK, LABEL = "email.triage_new", "email.label"
 MOST_FAILURES = 5
 LONGEST_NOTE = 1_000
@@ -63,13 +65,13 @@ def _begun(conn: sa.Connection, now: datetime, limit: int) -> list[Due]:
         _keep(conn, row, {"looks": row.looks + 1, "open_key": WATCHED.job_key(key), "next_at": following}, now)
         wanted = {name: getattr(row, name) for name in ("account", "label", "cursor", "instructions", "labels")}
         given = {name: value for name, value in wanted.items() if value is not None}
-        begun.append(Due(row.user_id, LOOK, given, key, row.id))
+        begun.append(Due(row.user_id, LOOK, given, key, row.id, tainted=row.taint is not None))
     return begun
 
 
 def _ended(conn: sa.Connection, now: datetime, limit: int) -> list[Due]:
     query = (
-        sa.select(watches, *(jobs.c[name].label(f"job_{name}") for name in ("id", "state", "result", "error")))
+        sa.select(watches, *(jobs.c[name].label(f"job_{name}") for name in OF_JOB))
         .select_from(_LOOKS)
         .where(own.open_key.is_not(None), _OVER)
         .limit(limit)
@@ -89,7 +91,8 @@ def _after(row: Any, result: Mapping[str, Any] | None, now: datetime) -> dict[st
         moved = {"cursor": result["cursor"], "looked_at": now, "failures": 0, "note": result["gap"]}
         return moved | ({"next_at": now} if result["more"] and row.enabled else {})
     if row.job_state == State.FAILED:
-        return _failed(row, strict_json.read_lenient(row.job_error or "{}").get("detail") or "It failed.")
+        failed = _failed(row, strict_json.read_lenient(row.job_error or "{}").get("detail") or "It failed.")
+        return failed | {"taint": worse(row.taint, row.job_result_taint)}  # its note quotes whatever that was made of
     return {}
 
 

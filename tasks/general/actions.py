@@ -76,6 +76,7 @@ def remove_note(which: NoteChoice, ctx: Context) -> RemovedNote:
     "general.add_note",
     effect=Effect.WRITE,
     repeatable=True,
+    own_records=True,
     undo=Undo(remove_note, lambda new, note: NoteChoice(note_id=note.id)),
     timeout_s=TIMEOUT_S,
 )
@@ -100,6 +101,7 @@ def remove_todo(which: TodoChoice, ctx: Context) -> RemovedTodo:
     "general.add_todo",
     effect=Effect.WRITE,
     repeatable=True,
+    own_records=True,
     undo=Undo(remove_todo, lambda new, todo: TodoChoice(todo_id=todo.id)),
     timeout_s=TIMEOUT_S,
 )
@@ -137,6 +139,7 @@ def reopen_todo(which: TodoChoice, ctx: Context) -> Todo:
     "general.complete_todo",
     effect=Effect.WRITE,
     repeatable=True,
+    own_records=True,
     undo=Undo(reopen_todo, lambda which, todo: which),
     timeout_s=TIMEOUT_S,
 )

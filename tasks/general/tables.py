@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from models.owned import origin_columns
 from models.tables import Instant, metadata
 
 notes = sa.Table(
@@ -14,6 +15,7 @@ notes = sa.Table(
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
+    *origin_columns(),
     sa.Index("ix_notes_user", "user_id", "id"),  # a user's notes, newest first
 )
 
@@ -27,5 +29,6 @@ todos = sa.Table(
     sa.Column("done_at", Instant),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
+    *origin_columns(),
     sa.Index("ix_todos_user", "user_id", "id"),  # a user's to-dos, newest first
 )

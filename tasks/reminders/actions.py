@@ -15,6 +15,7 @@ from llmcoder import BadInput, Context, Effect, Model, NotFound, Undo, action
 from llmcoder.instants import WrittenInstant
 from models import preferences
 from models.db import database, reading, writing
+from models.owned import origin_of_changed, origin_of_new, was_read
 from tasks.reminders import store
 from tasks.reminders.store import own
 from tasks.reminders.tables import reminders
@@ -134,6 +135,7 @@ def remove(which: ReminderChoice, ctx: Context) -> Removed:
     "reminders.create",
     effect=Effect.WRITE,
     repeatable=True,
+    own_records=True,
     undo=Undo(remove, lambda new, kept: ReminderChoice(reminder_id=kept.id)),
     timeout_s=TIMEOUT_S,
 )
@@ -166,7 +168,7 @@ def snooze(wish: Snooze, ctx: Context) -> Kept:
         if until is None:
             raise BadInput("A reminder is put off once, so say one time, such as: in 20 minutes.")
         values = {"snoozed_until": until, "next_at": store.earlier(row.due_at, until), "done_at": None}
-        store.put(conn, row.id, values, now)
+        store.put(conn, row.id, values | origin_of_changed(row), now)
         return _kept(_known(conn, wish.reminder_id, ctx))
 
 
@@ -183,7 +185,7 @@ def done(which: ReminderChoice, ctx: Context) -> Reminder:
         values: dict[str, Any] = {"snoozed_until": None, "told_at": None if again else row.told_at}
         values |= {} if again else {"due_at": None, "done_at": row.done_at or now}
         values["next_at"] = row.due_at if again else None
-        store.put(conn, row.id, values, now)
+        store.put(conn, row.id, values | origin_of_changed(row), now)
         return Reminder(**_shown(_known(conn, which.reminder_id, ctx)))
 
 
@@ -208,6 +210,7 @@ def _added(conn: sa.Connection, new: NewReminder, ctx: Context) -> Any:
     values = {
         "id": ctx.job_id, "user_id": ctx.user.id, "text": new.text, "words": new.when, "cron": meant.cron,
         "timezone": zone.key, "due_at": due_at, "next_at": due_at, "created_at": now, "updated_at": now,
+        **origin_of_new(),
     }  # fmt: skip
     conn.execute(sa.insert(reminders).values(values))
     return _known(conn, ctx.job_id, ctx)
@@ -250,6 +253,7 @@ def _conditions(wanted: Listing) -> list[sa.ColumnElement[bool]]:
 
 
 def _shown(row: Any) -> dict[str, Any]:
+    was_read(row)
     return {name: getattr(row, name) for name in Reminder.model_fields}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from models.owned import origin_columns
 from models.tables import Instant, metadata
 
 reminders = sa.Table(
@@ -23,6 +24,7 @@ reminders = sa.Table(
     sa.Column("note", sa.Text),  # why a channel could not be used
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
+    *origin_columns(),
     sa.Index("ix_reminders_user", "user_id", "id"),  # a user's, newest first
 )
 _COMING = reminders.c.next_at.is_not(None)

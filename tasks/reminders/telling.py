@@ -52,7 +52,7 @@ DUE_REMINDERS = Trigger("reminders.due", any_due=any_due, take=take, refused=ref
 def _jobs(conn: sa.Connection, row: Any, now: datetime) -> list[Due]:
     given = {"reminder_id": str(row.id), "text": row.text, "due_at": row.next_at.isoformat()}
     key = f"{row.id} {row.next_at.isoformat()}"
-    wanted = [Due(row.user_id, TELL, given, key, row.id)]
+    wanted = [Due(row.user_id, TELL, given, key, row.id, tainted=row.taint is not None)]
     email = conn.execute(sa.select(users.c.email).where(users.c.id == row.user_id)).scalar_one()
     message = Message(title=f"Reminder: {' '.join(row.text.split())[:LONGEST_TITLE]}", text=row.text)
     known = channels()
@@ -63,5 +63,8 @@ def _jobs(conn: sa.Connection, row: Any, now: datetime) -> list[Due]:
             )
             continue
         sent = channel.given(User(id=row.user_id, email=email), message)
-        wanted.append(Due(row.user_id, channel.action, sent, f"{key} {name}", row.id, to_self=True))
+        due = Due(
+            row.user_id, channel.action, sent, f"{key} {name}", row.id, to_self=True, tainted=row.taint is not None
+        )
+        wanted.append(due)
     return wanted

@@ -72,13 +72,16 @@ def list_troubles(wanted: Since, ctx: Context) -> Troubles:
     ended = sa.and_(own.state.in_((State.FAILED, State.UNCERTAIN)), own.finished_at >= since)
     waits = sa.and_(own.state == State.WAITING, own.reason.in_(FOR_A_PERSON))
     query = (
-        sa.select(own.id, own.action, own.state, own.reason, own.error, own.finished_at)
+        sa.select(own.id, own.action, own.state, own.reason, own.error, own.finished_at, own.result_taint)
         .where(own.user_id == ctx.user.id, own.parent_id.is_(None), sa.or_(ended, waits))
         .order_by(own.id.desc())
         .limit(wanted.limit)
     )
     with reading("jobs") as conn:
         rows = conn.execute(query).all()
+    for row in rows:
+        if row.error is not None:
+            ctx.trail.read(row.result_taint, [row.id])  # an error may quote whoever the job had called
     return Troubles(
         items=[
             Trouble(id=row.id, action=row.action, state=row.state, why=_why(row), changed_at=row.finished_at)

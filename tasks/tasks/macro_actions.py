@@ -63,11 +63,12 @@ class Passed(Model):
     """It may go on."""
 
 
-@action("tasks.start_macro", effect=Effect.DRAFT, outside=True, timeout_s=60, retry=Retry(attempts=5, first_wait_s=1))
+@action("tasks.start_macro", effect=Effect.DRAFT, timeout_s=60, retry=Retry(attempts=5, first_wait_s=1))
 def start_macro(start: MacroStart, ctx: Context) -> MacroResult:
     """Run a macro.
 
-    Each step is a job of its own, and this one waits for them. Retried, it goes on from the step that failed.
+    Each step is a job of its own, and this one waits for them. Retried, it goes on from the step that failed. Its
+    result is tainted by those that its output reads.
     """
     with writing("macros") as conn:
         source = None if start.macro is None else store.named(conn, ctx.user.id, start.macro, start.version)
