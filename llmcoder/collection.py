@@ -1,9 +1,13 @@
 """A user's own records with plain CRUD over REST, declared by a domain and served without any process naming it.
 
-    notes = Collection("general/notes", title="Notes", new=NewNote, change=NoteChange, item=Note, store=NOTES)
+    notes = Collection(
+        "general/notes", title="Notes", new=NewNote, change=NoteChange, item=Note, store=NOTES,
+        adds=add_note, changes=change_note, removes=remove_note,
+    )
 
-Discovered in `tasks/<domain>/collections.py`. Records are not jobs: they are written at once and answered with 201.
-What should also be a step of a macro or the target of a schedule is an action beside it.
+Discovered in `tasks/<domain>/collections.py`. Each change is an action, too: what a person asks for in person is done
+at once and answered with the record, and what must wait for a person (an agent's, or what a policy says) is a job of
+it. A change without an action is for the user in person alone.
 """
 
 from __future__ import annotations
@@ -11,11 +15,12 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from llmcoder.action import Action
 from llmcoder.errors import DeclarationError
 from llmcoder.model import Model
 
@@ -73,6 +78,9 @@ class Collection(Generic[New, Change, Item]):
         change: What is sent to change one; a field left out stays.
         item: A record as it is shown; has an `id`.
         store: Where the records are kept.
+        adds: The action that adds one; takes `new` and returns `item`.
+        changes: The one that changes one; takes the fields of `change` and the record's id, and returns `item`.
+        removes: The one that removes one; takes the record's id, and returns what was `removed`, empty if nothing was.
 
     Raises:
         DeclarationError: The declaration breaks a rule; at import, naming the rule.
@@ -84,6 +92,9 @@ class Collection(Generic[New, Change, Item]):
     change: type[Change]
     item: type[Item]
     store: Store[New, Change, Item]
+    adds: Action[Any, Any] | None = None
+    changes: Action[Any, Any] | None = None
+    removes: Action[Any, Any] | None = None
 
     def __post_init__(self) -> None:
         for broken, rule in self._rules():
@@ -97,6 +108,42 @@ class Collection(Generic[New, Change, Item]):
     @property
     def nouns(self) -> str:
         return self.path.partition("/")[2]
+
+    def change_of(self, item_id: UUID, change: Change) -> BaseModel:
+        """The input of the action that changes a record."""
+        assert self.changes is not None
+        given = {name: getattr(change, name) for name in change.model_fields_set}
+        wanted: BaseModel = self.changes.input(**{_id_field(self.changes, self.change): item_id}, **given)
+        return wanted
+
+    def removal_of(self, item_id: UUID) -> BaseModel:
+        """The input of the action that removes a record."""
+        assert self.removes is not None
+        wanted: BaseModel = self.removes.input(**{_id_field(self.removes): item_id})
+        return wanted
+
+    def _action_rules(self) -> list[tuple[bool, str]]:
+        adds, changes, removes = self.adds, self.changes, self.removes
+        every = [one for one in (adds, changes, removes) if one is not None]
+        strange = [one.name for one in every if not one.effect.writes or one.connects or one.requires]
+        return [
+            (
+                bool(strange),
+                f"what changes records is a write without accounts and settings; not so {', '.join(strange)}",
+            ),
+            (
+                adds is not None and (adds.input is not self.new or adds.output is not self.item),
+                f"what adds a record takes {self.new.__name__} and returns {self.item.__name__}",
+            ),
+            (
+                changes is not None and (not _id_field(changes, self.change) or changes.output is not self.item),
+                f"what changes a record takes {self.change.__name__}'s fields and an id, returns {self.item.__name__}",
+            ),
+            (
+                removes is not None and (not _id_field(removes) or "removed" not in removes.output.model_fields),
+                "what removes a record takes its id and says what was `removed`",
+            ),
+        ]
 
     def _rules(self) -> list[tuple[bool, str]]:
         """Every rule of a declaration, each with whether this one breaks it."""
@@ -114,4 +161,13 @@ class Collection(Generic[New, Change, Item]):
             (bool(lenient), f"{', '.join(lenient)} must forbid unknown fields (extra='forbid')"),
             (bool(undescribed), f"every field has a description; missing on {', '.join(undescribed)}"),
             (identity is None or identity.annotation is not UUID, f"{self.item.__name__} has a field id: UUID"),
+            *self._action_rules(),
         ]
+
+
+def _id_field(action: Action[Any, Any], beside: type[BaseModel] | None = None) -> str:
+    """The one field of an action's input that is no field of the model; empty where that is no id, or not the only."""
+    known = set() if beside is None else set(beside.model_fields)
+    more = [name for name in action.input.model_fields if name not in known]
+    whole = known <= set(action.input.model_fields) and len(more) == 1
+    return more[0] if whole and action.input.model_fields[more[0]].annotation is UUID else ""

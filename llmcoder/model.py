@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 
 class Model(BaseModel):
@@ -10,3 +12,17 @@ class Model(BaseModel):
 
     # JSON has neither infinity nor NaN: 1e999 was read as one, and kept as null
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ChangeModel(Model):
+    """Base of an input that says what to change: a field left out stays, null is a value.
+
+    Written down, it holds only what it was given, so that a job that runs later leaves the same fields alone.
+    """
+
+    @model_serializer(mode="wrap")
+    def _only_given(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        given = {
+            field.alias or name for name, field in type(self).model_fields.items() if name in self.model_fields_set
+        }
+        return {name: value for name, value in write(self).items() if name in given or name in self.model_fields_set}

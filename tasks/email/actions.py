@@ -5,8 +5,9 @@ from tasks.email.reading_actions import emails, labels, message, search
 from tasks.email.sending_actions import send, send_reply
 from tasks.email.sorting_actions import archive, label, unarchive, unlabel
 from tasks.email.triage_actions import triage, triage_new
+from tasks.email.watch_actions import add_watch, change_watch, remove_watch
 
 __all__ = [
-    "archive", "draft_reply", "emails", "label", "labels", "message", "search", "send", "send_reply",
-    "summarize_thread", "triage", "triage_new", "unarchive", "unlabel",
+    "add_watch", "archive", "change_watch", "draft_reply", "emails", "label", "labels", "message", "remove_watch",
+    "search", "send", "send_reply", "summarize_thread", "triage", "triage_new", "unarchive", "unlabel",
 ]  # fmt: skip

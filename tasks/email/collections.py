@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from llmcoder.collection import Collection
+from tasks.email.watch_actions import add_watch, change_watch, remove_watch
 from tasks.email.watches import WATCHES, NewWatch, Watch, WatchChange
 
-watches = Collection("email/watches", title="Mail watches", new=NewWatch, change=WatchChange, item=Watch, store=WATCHES)
+watches = Collection(
+    "email/watches", title="Mail watches", new=NewWatch, change=WatchChange, item=Watch, store=WATCHES,
+    adds=add_watch, changes=change_watch, removes=remove_watch,
+)  # fmt: skip

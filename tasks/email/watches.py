@@ -11,6 +11,7 @@ from pydantic import Field, StrictBool
 
 from llmcoder import BadInput, Model
 from llmcoder.config import config
+from llmcoder.model import ChangeModel
 from models.connected import choose
 from models.db import reading
 from models.owned import OwnedRows
@@ -43,7 +44,7 @@ class NewWatch(Model):
     enabled: StrictBool = Field(True, description="Whether it looks.")
 
 
-class WatchChange(Model):
+class WatchChange(ChangeModel):
     """What to change of a watch; a field left out stays as it is."""
 
     account: str | None = Field(None, min_length=1, max_length=300, description=f"{ACCOUNT} It then begins anew.")

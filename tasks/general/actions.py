@@ -12,7 +12,7 @@ from pydantic import Field
 
 from llmcoder import Context, Effect, Model, NotFound, Undo, action
 from llmcoder.collection import Page
-from tasks.general.records import Instant, NewNote, NewTodo, Note, SearchText, Todo, TodoChange
+from tasks.general.records import Instant, NewNote, NewTodo, Note, NoteChange, SearchText, Todo, TodoChange
 from tasks.general.store import NOTES, TODOS
 from tasks.general.tables import notes, todos
 
@@ -51,6 +51,18 @@ class TodoChoice(Model):
     todo_id: UUID = Field(description="The to-do's id.", examples=["01937b2e-7c00-7000-8000-000000000001"])
 
 
+class ChangedNote(NoteChange):
+    """Which note, and what to change of it."""
+
+    note_id: UUID = Field(description="The note's id.", examples=["01937b2e-7c00-7000-8000-000000000001"])
+
+
+class ChangedTodo(TodoChange):
+    """Which to-do, and what to change of it; a field left out stays as it is."""
+
+    todo_id: UUID = Field(description="The to-do's id.", examples=["01937b2e-7c00-7000-8000-000000000001"])
+
+
 class RemovedNote(Model):
     """A note that is gone."""
 
@@ -83,9 +95,21 @@ def remove_note(which: NoteChoice, ctx: Context) -> RemovedNote:
 def add_note(new: NewNote, ctx: Context) -> Note:
     """Keep a note.
 
-    To change one, use PATCH on /general/notes/{id}; to remove it, general.remove_note.
+    To change one, use general.change_note; to remove it, general.remove_note.
     """
     return NOTES.add(ctx.user.id, new, ctx.job_id)
+
+
+@action("general.change_note", effect=Effect.DESTROY, repeatable=True, timeout_s=TIMEOUT_S)
+def change_note(change: ChangedNote, ctx: Context) -> Note:
+    """Write a note anew.
+
+    What stood there before is gone.
+    """
+    note = NOTES.change(ctx.user.id, change.note_id, NoteChange(text=change.text))
+    if note is None:
+        raise NotFound(f"You have no note {change.note_id}; it may have been removed.")
+    return note
 
 
 @action("general.remove_todo", effect=Effect.DESTROY, repeatable=True, timeout_s=TIMEOUT_S)
@@ -108,9 +132,22 @@ def remove_todo(which: TodoChoice, ctx: Context) -> RemovedTodo:
 def add_todo(new: NewTodo, ctx: Context) -> Todo:
     """Keep a thing to do.
 
-    To change one, use PATCH on /general/todos/{id}; to remove it, general.remove_todo.
+    To change one, use general.change_todo; to remove it, general.remove_todo.
     """
     return TODOS.add(ctx.user.id, new, ctx.job_id)
+
+
+@action("general.change_todo", effect=Effect.DESTROY, repeatable=True, timeout_s=TIMEOUT_S)
+def change_todo(change: ChangedTodo, ctx: Context) -> Todo:
+    """Change title, time or state of a to-do.
+
+    A field left out stays as it is. To mark it as done only, use general.complete_todo, which can be undone.
+    """
+    given = {name: getattr(change, name) for name in change.model_fields_set - {"todo_id"}}
+    todo = TODOS.change(ctx.user.id, change.todo_id, TodoChange(**given))
+    if todo is None:
+        raise NotFound(f"You have no to-do {change.todo_id}; it may have been removed.")
+    return todo
 
 
 @action("general.list_notes", effect=Effect.READ, timeout_s=TIMEOUT_S)

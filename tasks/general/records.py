@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, StrictBool, StringConstraints
 
 from llmcoder import Model
 from llmcoder.instants import WrittenInstant
+from llmcoder.model import ChangeModel
 
 # NUL is the one character that PostgreSQL keeps in no text.
 NO_NUL = r"^[^\x00]*$"
@@ -34,7 +35,7 @@ class NewNote(Model):
     text: NoteText = Field(description="What to remember; plain text or markdown.", examples=["Milk, bread, a stamp"])
 
 
-class NoteChange(Model):
+class NoteChange(ChangeModel):
     """What to change of a note."""
 
     text: NoteText = Field(description="The new text.", examples=["Milk, bread, two stamps"])
@@ -58,7 +59,7 @@ class NewTodo(Model):
     )
 
 
-class TodoChange(Model):
+class TodoChange(ChangeModel):
     """What to change of a to-do; a field left out stays as it is."""
 
     title: TodoTitle | None = Field(None, description="The new title; null leaves the old.")

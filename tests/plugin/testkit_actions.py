@@ -150,6 +150,19 @@ def fetch_mail(given: Text, ctx: Context) -> Done:
     return Done(text=given.text)
 
 
+class Refusal(Model):
+    text: str = Field(description="What the error says.", examples=["no"])
+    calls_out: bool = Field(True, description="Whether somebody else said so.")
+
+
+@action("test.fail_with", effect=Effect.READ)
+def fail_with(given: Refusal, ctx: Context) -> Done:
+    """Fail with words of whoever was called."""
+    if given.calls_out:
+        assert ctx.http is not None
+    raise BadInput(given.text)
+
+
 class Post(Model):
     to: str = Field(description="Who gets it.", examples=["bert"])
     text: str = Field(description="What they get.", examples=["hello"])
