@@ -44,6 +44,7 @@ class Event(StrEnum):
     LOGOUT = "logout"
     SESSION_REUSED = "session.reused"  # a used refresh token came back, so its session was ended
     USER_REGISTERED = "user.registered"  # by themselves
+    USER_REGISTERED_AGAIN = "user.registered.again"  # somebody tried it with an address that has an account
     USER_CREATED = "user.created"  # by an operator
     USER_ADMIN = "user.admin"
     USER_DISABLED = "user.disabled"

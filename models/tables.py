@@ -111,9 +111,19 @@ login_attempts = sa.Table(
     "login_attempts",
     metadata,
     sa.Column("id", Id, primary_key=True),
-    sa.Column("subject", sa.String(300), nullable=False),  # "account:<email>" or "address:<ip>"
+    sa.Column("subject", sa.String(300), nullable=False),  # what is counted: see api/auth/limits.py
     sa.Column("at", Instant, nullable=False),
     sa.Index("ix_login_attempts_subject", "subject", "at"),  # how many failures lately
+)
+
+# From where a user has logged in: others who guess from elsewhere do not keep the user waiting there.
+login_places = sa.Table(
+    "login_places",
+    metadata,
+    sa.Column("user_id", Id, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("place", sa.String(64), primary_key=True),  # an IPv4 address or the /64 of an IPv6 one
+    sa.Column("seen_at", Instant, nullable=False),
+    sa.Index("ix_login_places_seen_at", "seen_at"),  # prune
 )
 
 jobs = sa.Table(

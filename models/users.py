@@ -15,12 +15,14 @@ import sqlalchemy as sa
 
 from llmcoder.errors import ActionError, Forbidden
 from llmcoder.ids import new_id
-from models.tables import login_attempts, refresh_tokens, revisions, revoked_tokens, users
+from models.tables import login_attempts, login_places, refresh_tokens, revisions, revoked_tokens, users
 
 #: A session stays revoked for the longest life that ACCESS_TOKEN_EXPIRE_MINUTES may give to its last access token.
 SESSION_REVOKED_FOR = timedelta(minutes=43_200)
 #: Failed logins are looked back at no further than this.
 FAILURES_KEPT_FOR = timedelta(hours=1)
+#: A place from where nobody logged in for so long is one like any other.
+PLACES_KEPT_FOR = timedelta(days=180)
 
 
 class EmailTaken(ActionError):
@@ -227,12 +229,38 @@ def forget_failures(conn: sa.Connection, subject: str) -> None:
     conn.execute(sa.delete(login_attempts).where(login_attempts.c.subject == subject))
 
 
+def remember_place(conn: sa.Connection, user_id: UUID, place: str, now: datetime) -> None:
+    """The user has logged in from there."""
+    conn.execute(_REMEMBER, {"user": user_id, "place": place, "now": now})
+
+
+_REMEMBER = sa.text(
+    "INSERT INTO login_places (user_id, place, seen_at) VALUES (:user, :place, :now) "
+    "ON CONFLICT (user_id, place) DO UPDATE SET seen_at = excluded.seen_at"
+).bindparams(
+    sa.bindparam("user", type_=login_places.c.user_id.type), sa.bindparam("now", type_=login_places.c.seen_at.type)
+)
+
+
+def has_logged_in_from(conn: sa.Connection, email: str, place: str) -> bool:
+    """Whether that is a place of the account's; asked alike for an account that does not exist."""
+    return conn.execute(_PLACE, {"email": email, "place": place}).first() is not None
+
+
+_PLACE = (
+    sa.select(login_places.c.place)
+    .join(users, users.c.id == login_places.c.user_id)
+    .where(users.c.email == sa.bindparam("email"), login_places.c.place == sa.bindparam("place"))
+)
+
+
 def prune(conn: sa.Connection, now: datetime) -> int:
     """Delete tokens that have expired and failures that no longer count. Returns how many rows went."""
     gone = (
         sa.delete(refresh_tokens).where(refresh_tokens.c.expires_at <= now),
         sa.delete(revoked_tokens).where(revoked_tokens.c.expires_at <= now),
         sa.delete(login_attempts).where(login_attempts.c.at <= now - FAILURES_KEPT_FOR),
+        sa.delete(login_places).where(login_places.c.seen_at <= now - PLACES_KEPT_FOR),
     )
     return sum(conn.execute(statement).rowcount for statement in gone)
 

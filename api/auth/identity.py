@@ -108,6 +108,14 @@ class Identities:
         """A new access token of one session."""
         return tokens.issue(self._key, user_id, session_id, lives_s, self._db.now(), origin)
 
+    def issue_device(self, user_id: UUID) -> str:
+        """A new device token, for somebody who has just logged in."""
+        return tokens.issue_device(self._key, user_id, self._db.now())
+
+    def device_of(self, token: str) -> tuple[UUID, str] | None:
+        """Whose account and which device; None for what is no device token of ours."""
+        return tokens.device_of(self._key, token)
+
     def forget(self, session_id: UUID) -> None:
         """Trust no token of a session any longer without asking; other processes find out by themselves."""
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,7 +11,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
-from fastapi import Depends, Request, Response
+from fastapi import Cookie, Depends, Header, Request, Response
 from fastapi.security import OAuth2PasswordRequestForm
 from pydantic import AfterValidator, Field, JsonValue, SecretStr
 from starlette.concurrency import run_in_threadpool
@@ -25,7 +26,7 @@ from models import audit, users
 from models.approvals import Origin
 from models.audit import Entry, Event
 from models.db import Database
-from models.users import Account, RegistrationClosed
+from models.users import Account, EmailTaken, RegistrationClosed
 
 if TYPE_CHECKING:
     from email_validator import ValidatedEmail
@@ -34,6 +35,8 @@ SHORTEST_PASSWORD, LONGEST_PASSWORD = 10, 256
 #: Names of private networks, which a self-hosted service meets: an address here is a name to log in with.
 HOME_DOMAINS = ("local", "test")
 NO_STORE = {"cache-control": "no-store"}
+DEVICE_COOKIE = "llmcoder_device"
+REGISTERED = "Log in with POST /auth/login. If this address had an account before, its password is what it was."
 
 log = structlog.get_logger(__name__)
 router = Router(prefix="/auth", tags=["auth"])
@@ -94,6 +97,13 @@ class NewAccount(Model):
     ]
 
 
+class Registration(Model):
+    """What whoever registers is told: the same, whether the address had an account before or not."""
+
+    email: str
+    detail: str = REGISTERED
+
+
 class AccountView(Model):
     """An account, as its owner sees it."""
 
@@ -116,6 +126,15 @@ class TokenPair(Model):
     refresh_token: str = Field(description="Good for one POST /auth/refresh; a second one ends the session.")
 
 
+class LoginTokens(TokenPair):
+    """What a login with a password gives."""
+
+    device_token: str = Field(
+        description="Opens nothing. Send it with your next login, as the header `Device-Token` (browsers send it as a "
+        "cookie), and others who guess at your password cannot keep you waiting."
+    )
+
+
 class RefreshToken(Model):
     """The refresh token that came last."""
 
@@ -128,49 +147,74 @@ class Logout(Model):
     refresh_token: Secret | None = None
 
 
-@router.post("/register", status_code=201, responses=problems(403, 409))
-async def register(request: Request, new: NewAccount) -> AccountView:
-    """Make an account. The first one is the administrator's."""
+@router.post("/register", status_code=201, responses=problems(403, 429))
+async def register(request: Request, new: NewAccount) -> Registration:
+    """Make an account. The first one is the administrator's. The answer does not tell whether the address had one."""
     own = services(request)
-    open_to_all = own.settings().registration_open
-    if not open_to_all:
-        await run_in_threadpool(_refuse_strangers, own.db)
+    open_to_all, address = own.settings().registration_open, _host(request)
+    await run_in_threadpool(_refuse_early, own.db, address, open_to_all)
     password_hash = await passwords().hash(new.password.get_secret_value())
-    return AccountView.of(await run_in_threadpool(_register, own.db, new.email, password_hash, open_to_all))
+    await run_in_threadpool(_register, own.db, new.email, password_hash, address, open_to_all)
+    return Registration(email=new.email)
 
 
-def _refuse_strangers(db: Database) -> None:
-    """Spare the hashing; the decision itself falls in `users.register`."""
+def _refuse_early(db: Database, address: str, open_to_all: bool) -> None:
+    """Spare the hashing; the decisions themselves fall in `_register`."""
     with db.read() as conn:
-        if not users.nobody_yet(conn):
+        if not open_to_all and not users.nobody_yet(conn):
             raise RegistrationClosed("Registration is closed. Ask an administrator for an account.")
+        limits.refuse_crowd(conn, address, db.now())
 
 
-def _register(db: Database, email: str, password_hash: str, open_to_all: bool) -> Account:
+def _register(db: Database, email: str, password_hash: str, address: str, open_to_all: bool) -> None:
+    """Make the account; where there is one, write as much down, and tell nobody."""
     now = db.now()
     with db.write() as conn:
-        account = users.register(conn, email, password_hash, now, open_to_all=open_to_all)
+        limits.count_registration(conn, address, now)
+        try:
+            account = users.register(conn, email, password_hash, now, open_to_all=open_to_all)
+        except EmailTaken:  # raised before anything was written
+            audit.append(conn, [Entry(Event.USER_REGISTERED_AGAIN, email, None, {"from": address})], now)
+            return
+        users.remember_place(conn, account.id, address, now)
         detail: dict[str, JsonValue] = {"admin": account.is_admin}
         audit.append(conn, [Entry(Event.USER_REGISTERED, email, account.id, detail)], now)
-    return account
 
 
 @router.post("/login", responses=problems(401, 429))
 async def login(
-    request: Request, response: Response, form: Annotated[OAuth2PasswordRequestForm, Depends()]
-) -> TokenPair:
+    request: Request,
+    response: Response,
+    form: Annotated[OAuth2PasswordRequestForm, Depends()],
+    device_token: Annotated[str | None, Header(description="What an earlier login gave as `device_token`.")] = None,
+    cookie: Annotated[str | None, Cookie(alias=DEVICE_COOKIE, description="The same, of a browser.")] = None,
+) -> LoginTokens:
     """Log in with address and password: the OAuth2 password form, `username` being the address."""
     own = services(request)
     attempt = limits.Attempt(_address_or_none(form.username), _host(request))
-    account = await run_in_threadpool(_look_up, own.db, attempt)
+    account, attempt = await run_in_threadpool(_look_up, own, attempt, device_token or cookie or "")
     typed = form.password if len(form.password) <= LONGEST_PASSWORD else ""
     checked = await passwords().check(typed, account.password_hash if account else None)
     passed = account is not None and account.is_active and checked.right
     pair = await run_in_threadpool(_settle, own, attempt, account if passed else None, checked.better_hash)
-    if pair is None:
+    if pair is None or account is None:
         raise Unauthorized("The address or the password is wrong.")
     response.headers.update(NO_STORE)
-    return pair
+    return _with_device(own, response, pair, account)
+
+
+def _with_device(own: Services, response: Response, pair: TokenPair, account: Account) -> LoginTokens:
+    device_token = own.identities.issue_device(account.id)
+    response.set_cookie(
+        DEVICE_COOKIE,
+        device_token,
+        max_age=int(tokens.DEVICE_LIVES.total_seconds()),
+        path="/auth",
+        secure=own.settings().reached_at.startswith("https://"),
+        httponly=True,
+        samesite="strict",
+    )
+    return LoginTokens(**pair.model_dump(), device_token=device_token)
 
 
 def _address_or_none(username: str) -> str | None:
@@ -184,11 +228,17 @@ def _host(request: Request) -> str:
     return limits.client_address(request.client.host if request.client else None)
 
 
-def _look_up(db: Database, attempt: limits.Attempt) -> Account | None:
-    now = db.now()
-    with db.read() as conn:
+def _look_up(own: Services, attempt: limits.Attempt, device_token: str) -> tuple[Account | None, limits.Attempt]:
+    """The account, and the attempt with what makes it the owner's; the same is asked where there is no account."""
+    now, device = own.db.now(), own.identities.device_of(device_token)
+    with own.db.read() as conn:
+        account = users.by_email(conn, attempt.email) if attempt.email else None
+        if attempt.email:
+            attempt = replace(attempt, at_home=users.has_logged_in_from(conn, attempt.email, attempt.address))
+        if device is not None and account is not None and device[0] == account.id:
+            attempt = replace(attempt, device=device[1])
         limits.refuse_if_waiting(conn, attempt, now)
-        return users.by_email(conn, attempt.email) if attempt.email else None
+    return account, attempt
 
 
 def _settle(
@@ -207,6 +257,7 @@ def _settle(
         session = users.start_session(
             conn, account.id, tokens.fingerprint(refresh_token), now, _refresh_until(own, now)
         )
+        users.remember_place(conn, account.id, attempt.address, now)
         audit.append(conn, [_of_login(Event.LOGIN, attempt, account.id)], now)
     return _pair(own, session, refresh_token)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -23,6 +23,9 @@ from models.approvals import Origin
 ALGORITHM = "HS256"
 ISSUER = "llmcoder"
 AUDIENCE = "llmcoder-api"
+#: Of device tokens, so that none can ever pass for an access token, nor the other way round.
+DEVICE_AUDIENCE = "llmcoder-device"
+DEVICE_LIVES = timedelta(days=400)
 #: The one header we write, so that no other (`crit`, `jwk`, `jku`, `kid`, …) can mean anything to us.
 HEADER = {"alg": ALGORITHM, "typ": "JWT"}
 CLAIMS = ["iss", "aud", "sub", "sid", "jti", "iat", "exp", "origin"]
@@ -115,6 +118,36 @@ def _read(key: bytes, token: str) -> Claims:
     claims = found["payload"]
     expires_at = datetime.fromtimestamp(claims["exp"], UTC)
     return Claims(UUID(claims["sub"]), UUID(claims["sid"]), claims["jti"], expires_at, Origin(claims["origin"]))
+
+
+def issue_device(key: bytes, user_id: UUID, now: datetime) -> str:
+    """A token that opens nothing: it says that its holder has logged in to an account before."""
+    claims = {
+        "iss": ISSUER,
+        "aud": DEVICE_AUDIENCE,
+        "sub": str(user_id),
+        "jti": str(new_id()),
+        "exp": int((now + DEVICE_LIVES).timestamp()),
+    }
+    return jwt.encode(claims, key, ALGORITHM, HEADER)
+
+
+def device_of(key: bytes, token: str) -> tuple[UUID, str] | None:
+    """Whose account and which device a device token is for; None for whatever is none."""
+    if not token or len(token) > LONGEST_TOKEN_CHARS or not token.isascii():
+        return None
+    try:
+        claims = jwt.decode(
+            token,
+            key,
+            algorithms=[ALGORITHM],
+            issuer=ISSUER,
+            audience=DEVICE_AUDIENCE,
+            options={"require": ["iss", "aud", "sub", "jti", "exp"], "strict_aud": True},
+        )
+        return UUID(claims["sub"]), str(UUID(claims["jti"]))
+    except (jwt.InvalidTokenError, ValueError):  # whoever has none is a stranger, and waits like one
+        return None
 
 
 def new_refresh_token() -> str:

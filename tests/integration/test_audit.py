@@ -349,6 +349,7 @@ def test_what_people_do_over_http_is_written_down_and_no_secret_with_it(served: 
 
     assert told(db) == [
         ("user.registered", email),
+        ("user.registered.again", email),
         ("login.failed", email),
         ("login.failed", ""),
         ("login", email),

@@ -24,6 +24,7 @@ from starlette.responses import PlainTextResponse
 from api import problems
 from api.auth import routes, tokens
 from api.auth.identity import Identities, Identity, Unauthorized, admin
+from api.auth.limits import client_address
 from api.auth.passwords import AT_ONCE, MOST_WAITING, Passwords
 from llmcoder.errors import NotFound, RateLimited
 from llmcoder.model import Model
@@ -121,12 +122,27 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         yield client
 
 
-def register(api: httpx.Client, email: str = "alice@example.org", password: str = PASSWORD) -> httpx.Response:
-    return api.post("/auth/register", json={"email": email, "password": password})
+def register(
+    api: httpx.Client, email: str = "alice@example.org", password: str = PASSWORD, place: str = "127.0.0.1"
+) -> httpx.Response:
+    return api.post("/auth/register", json={"email": email, "password": password}, headers=from_place(place))
 
 
-def log_in(api: httpx.Client, email: str = "alice@example.org", password: str = PASSWORD) -> httpx.Response:
-    return api.post("/auth/login", data={"username": email, "password": password})
+def from_place(place: str) -> dict[str, str]:
+    """What a proxy says about its client; the server believes those on its own machine."""
+    return {"x-forwarded-for": place}
+
+
+def log_in(
+    api: httpx.Client,
+    email: str = "alice@example.org",
+    password: str = PASSWORD,
+    place: str = "127.0.0.1",
+    device: str | None = None,
+) -> httpx.Response:
+    api.cookies.clear()  # a client like any other; who means a device says it
+    headers = from_place(place) | ({"device-token": device} if device else {})
+    return api.post("/auth/login", data={"username": email, "password": password}, headers=headers)
 
 
 def me(api: httpx.Client, access_token: str) -> httpx.Response:
@@ -161,29 +177,92 @@ def at_once(work: Callable[[int], Any], times: int) -> list[Any]:
 # registration
 
 
-def test_a_new_account_is_shown_without_its_password_and_the_first_is_admin(api: httpx.Client) -> None:
+def test_the_first_account_is_the_administrators(api: httpx.Client) -> None:
     first = register(api, " Alice@Example.ORG ")
     assert first.status_code == 201
-    assert first.json().keys() == {"id", "email", "is_admin", "created_at"}
     assert first.json()["email"] == "alice@example.org"
-    assert first.json()["is_admin"] is True
-    assert register(api, "bob@home.local").json()["is_admin"] is False
+    assert account_of(api, "alice@example.org")["is_admin"] is True
+    register(api, "bob@home.local")
+    bob = account_of(api, "bob@home.local")
+    assert bob["is_admin"] is False
+    assert bob.keys() == {"id", "email", "is_admin", "created_at"}
 
 
-def test_of_many_first_users_one_becomes_admin(api: httpx.Client) -> None:
+def account_of(api: httpx.Client, email: str) -> dict[str, Any]:
+    account: dict[str, Any] = me(api, log_in(api, email).json()["access_token"]).json()
+    return account
+
+
+def test_of_many_first_users_one_becomes_admin(api: httpx.Client, db: Database) -> None:
     answers = at_once(lambda n: register(api, f"user{n}@example.org"), 8)
     assert [answer.status_code for answer in answers] == [201] * 8
-    assert sum(answer.json()["is_admin"] for answer in answers) == 1
+    with db.read() as conn:
+        assert sorted(conn.execute(sa.select(tables.users.c.is_admin)).scalars()) == [False] * 7 + [True]
 
 
-def test_an_address_has_one_account_however_it_is_written_and_however_many_ask(api: httpx.Client) -> None:
+def test_an_address_has_one_account_however_it_is_written_and_however_many_ask(api: httpx.Client, db: Database) -> None:
     answers = at_once(lambda n: register(api, "ALICE@example.org" if n % 2 else "alice@Example.org"), 6)
-    assert sorted(answer.status_code for answer in answers) == [201, *[409] * 5]
-    assert slug(register(api)) == "email-taken"
+    assert [answer.status_code for answer in answers] == [201] * 6
+    with db.read() as conn:
+        assert conn.execute(sa.select(tables.users.c.email)).scalars().all() == ["alice@example.org"]
+
+
+def test_registering_tells_nobody_whether_the_address_has_an_account(
+    api: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by the answer nor by the work that is done: each hashes once and commits once."""
+    work: list[str] = []
+    hashing, writing = Passwords.hash, Database.write
+    monkeypatch.setattr(Passwords, "hash", lambda *given: work.append("hash") or hashing(*given))
+    monkeypatch.setattr(Database, "write", lambda *given, **named: work.append("write") or writing(*given, **named))
+    register(api, "root@example.org")
+    answers, done = [], []
+    for email, password in (
+        ("bob@example.org", PASSWORD),
+        ("bob@example.org", "another password"),
+        ("new@b.eu", PASSWORD),
+    ):
+        work.clear()
+        answers.append(register(api, email, password))
+        done.append(tuple(work))
+    new, again, other = answers
+    assert (again.status_code, again.json()) == (new.status_code, new.json())
+    assert other.json() == new.json() | {"email": "new@b.eu"}
+    assert headers_of(again) == headers_of(new)
+    assert set(done) == {("hash", "write")}
+    assert log_in(api, "bob@example.org", "another password").status_code == 401
+    assert log_in(api, "bob@example.org").status_code == 200, "the password is what it was"
+
+
+def headers_of(answer: httpx.Response) -> dict[str, str]:
+    return {name: value for name, value in answer.headers.items() if name != "date"}
+
+
+def test_one_address_registers_ten_accounts_an_hour_and_others_are_let_in(api: httpx.Client, db: Database) -> None:
+    answers = at_once(lambda n: register(api, f"user{n % 15}@example.org"), 20)
+    assert sorted(answer.status_code for answer in answers) == [201] * 10 + [429] * 10
+    refused = register(api, "one.more@example.org")
+    assert (refused.status_code, slug(refused)) == (429, "too-many-registrations")
+    assert 3_000 < int(refused.headers["retry-after"]) <= 3_600
+    assert register(api, "a@b.eu", place="2001:db8::1").status_code == 201
+    with db.write() as conn:
+        conn.execute(sa.update(tables.login_attempts).values(at=db.now() - timedelta(minutes=61)))
+    assert register(api, "one.more@example.org").status_code == 201
+
+
+def test_an_address_of_ipv6_is_all_of_its_network(api: httpx.Client) -> None:
+    answers = [register(api, f"user{n}@example.org", place=f"2001:db8::{n + 1}") for n in range(11)]
+    assert [answer.status_code for answer in answers] == [201] * 10 + [429]
+
+
+@pytest.mark.parametrize("host", [None, "", "::1%lo", "fe80::1%eth0", "::ffff:10.0.0.1", "x" * 5_000, "10.0.0.1"])
+def test_whatever_stands_for_an_address_can_be_counted(host: str | None) -> None:
+    assert 0 < len(client_address(host)) <= 64
 
 
 def test_a_new_account_has_its_revision_counter(api: httpx.Client, db: Database) -> None:
-    user_id = UUID(register(api).json()["id"])
+    register(api)
+    user_id = UUID(account_of(api, "alice@example.org")["id"])
     with db.read() as conn:
         assert conn.execute(sa.select(tables.revisions.c.user_id)).scalars().all() == [user_id]
 
@@ -228,7 +307,7 @@ def test_a_login_gives_a_pair_that_works(api: httpx.Client) -> None:
     answer = log_in(api, " ALICE@example.org")
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
-    assert answer.json().keys() == {"access_token", "token_type", "expires_in", "refresh_token"}
+    assert answer.json().keys() == {"access_token", "token_type", "expires_in", "refresh_token", "device_token"}
     assert (answer.json()["token_type"], answer.json()["expires_in"]) == ("bearer", 1800)
     assert me(api, answer.json()["access_token"]).json()["email"] == "alice@example.org"
 
@@ -413,24 +492,94 @@ def test_the_cache_is_bounded(db: Database, account: users.Account, monkeypatch:
 # limits
 
 
+ELSEWHERE = "203.0.113.7"
+
+
+def guess(api: httpx.Client, times: int, place: str = ELSEWHERE, email: str = "alice@example.org") -> list[int]:
+    return [log_in(api, email, "a wrong password", place).status_code for _ in range(times)]
+
+
 def test_guessing_at_one_account_must_wait_even_with_the_right_password(api: httpx.Client) -> None:
     register(api)
-    for _ in range(5):
-        assert log_in(api, password="a wrong password").status_code == 401
-    answer = log_in(api)
+    assert guess(api, 5) == [401] * 5
+    answer = log_in(api, place=ELSEWHERE)
     assert (answer.status_code, slug(answer)) == (429, "too-many-attempts")
     assert 50 <= int(answer.headers["retry-after"]) <= 60
     assert pair_of(api, "bob@example.org"), "others are let in"
 
 
+def test_guesses_from_elsewhere_do_not_keep_the_owner_waiting_where_the_owner_has_logged_in(api: httpx.Client) -> None:
+    register(api)
+    log_in(api, place="198.51.100.1")
+    guess(api, 30)
+    assert log_in(api).status_code == 200, "from where the account was registered"
+    assert log_in(api, place="198.51.100.1").status_code == 200, "from where the owner has logged in"
+    assert log_in(api, place=ELSEWHERE).status_code == 429, "which forgives the guesser nothing"
+
+
+def test_guesses_from_everywhere_slow_every_unknown_address_and_not_the_owner(api: httpx.Client) -> None:
+    register(api)
+    for n in range(4):
+        assert guess(api, 5, f"203.0.113.{n}") == [401] * 5
+    assert guess(api, 1, "203.0.113.99") == [429], "an address that has not guessed yet"
+    assert log_in(api, place="203.0.113.98").status_code == 429
+    assert log_in(api).status_code == 200
+
+
+def test_a_device_from_which_the_owner_logged_in_passes_beside_a_guesser(api: httpx.Client) -> None:
+    """Behind one address with whoever guesses: a company's, or that of a proxy that does not say whose."""
+    register(api)
+    device = log_in(api, place=ELSEWHERE).json()["device_token"]
+    guess(api, 40)
+    assert log_in(api, place=ELSEWHERE).status_code == 429
+    answer = log_in(api, place=ELSEWHERE, device=device)
+    assert answer.status_code == 200
+    assert me(api, answer.json()["device_token"]).status_code == 401, "it opens nothing"
+
+
+def test_a_browser_carries_its_device_as_a_cookie(api: httpx.Client) -> None:
+    register(api)
+    cookie = log_in(api, place=ELSEWHERE).headers["set-cookie"]
+    for part in ("HttpOnly", "SameSite=strict", "Path=/auth", "Max-Age=34560000"):
+        assert part in cookie
+    guess(api, 40)
+    headers = from_place(ELSEWHERE) | {"cookie": cookie.partition(";")[0]}
+    api.cookies.clear()
+    form = {"username": "alice@example.org", "password": PASSWORD}
+    assert api.post("/auth/login", data=form, headers=headers).status_code == 200
+
+
+def test_a_device_has_a_count_of_its_own(api: httpx.Client) -> None:
+    register(api)
+    device = log_in(api, place=ELSEWHERE).json()["device_token"]
+    wrong = [log_in(api, password="a wrong password", place=ELSEWHERE, device=device).status_code for _ in range(11)]
+    assert wrong == [401] * 10 + [429]
+
+
+def test_the_device_of_somebody_else_and_what_is_none_help_nobody(api: httpx.Client, services: Services) -> None:
+    register(api)
+    pair = pair_of(api, "bob@example.org")
+    good = services.identities.device_of(log_in(api).json()["device_token"])
+    assert good is not None
+    foreign = Identities(services.db, bytes(32)).issue_device(good[0])
+    expired = tokens.issue_device(bytes(range(32)), good[0], datetime.now(UTC) - timedelta(days=401))
+    guess(api, 5)
+    for device in (pair["device_token"], pair["access_token"], foreign, expired, "x", "a.b.c", "é", "x" * 5_000):
+        answer = api.post(
+            "/auth/login",
+            data={"username": "alice@example.org", "password": PASSWORD},
+            headers={**from_place(ELSEWHERE), "device-token": device.encode()},  # type: ignore[dict-item]
+        )
+        assert answer.status_code == 429, device
+
+
 def test_an_account_that_does_not_exist_waits_alike(api: httpx.Client) -> None:
-    statuses = [log_in(api, "nobody@example.org").status_code for _ in range(6)]
-    assert statuses == [401] * 5 + [429]
+    assert guess(api, 6, email="nobody@example.org") == [401] * 5 + [429]
 
 
 def test_guesses_side_by_side_learn_no_more_than_guesses_in_a_row(api: httpx.Client) -> None:
     register(api)
-    answers = at_once(lambda _: log_in(api, password="a wrong password"), 20)
+    answers = at_once(lambda _: log_in(api, password="a wrong password", place=ELSEWHERE), 20)
     assert [answer.status_code for answer in answers].count(401) == 5
 
 
@@ -439,21 +588,19 @@ def test_logins_side_by_side_with_the_right_password_all_pass(api: httpx.Client)
     assert {answer.status_code for answer in at_once(lambda _: log_in(api), 12)} == {200}
 
 
-def test_a_success_clears_the_accounts_failures(api: httpx.Client) -> None:
+def test_a_success_clears_the_accounts_failures_there(api: httpx.Client) -> None:
     register(api)
-    for _ in range(3):
-        for _ in range(4):
-            assert log_in(api, password="a wrong password").status_code == 401
+    for _ in range(2):
+        assert guess(api, 9, "127.0.0.1") == [401] * 9
         assert log_in(api).status_code == 200
 
 
 def test_an_account_is_let_in_again_when_its_wait_is_over(api: httpx.Client, db: Database) -> None:
     register(api)
-    for _ in range(5):
-        log_in(api, password="a wrong password")
+    guess(api, 5)
     with db.write() as conn:
         conn.execute(sa.update(tables.login_attempts).values(at=db.now() - timedelta(seconds=61)))
-    assert log_in(api).status_code == 200
+    assert log_in(api, place=ELSEWHERE).status_code == 200
 
 
 def test_an_address_that_tries_many_accounts_must_wait(api: httpx.Client, db: Database) -> None:
@@ -475,7 +622,8 @@ def test_pruning_takes_what_expired_and_leaves_the_rest(api: httpx.Client, db: D
         assert users.prune(conn, db.now()) == 2
     assert refresh(api, pair["refresh_token"]).status_code == 200
     with db.write() as conn:
-        assert users.prune(conn, later + timedelta(days=2)) == 3
+        assert users.prune(conn, later + timedelta(days=2)) == 4  # two tokens, a failure and a registration
+        assert users.prune(conn, later + timedelta(days=180)) == 1  # where the user was seen
 
 
 # passwords
@@ -619,8 +767,8 @@ def test_passwords_and_tokens_show_in_no_log_and_no_error(
     canary = "canary-password-1234"
     register(api, password=canary)
     pair = log_in(api, password=canary).json()
+    register(api, password=canary)
     answers = [
-        register(api, password=canary),
         register(api, "no address", password=canary),
         api.post("/auth/register", json={"email": "b@example.org", "password": [canary]}),
         api.post("/auth/register", content=f'{{"password": "{canary}'.encode()),
