@@ -7,7 +7,7 @@ INSTALLED := .venv/installed
 PIP := -m pip --disable-pip-version-check --quiet
 DATA := $(or $(DATA_DIR),data)
 
-.PHONY: help install up test lint format bench crash soak lock image clean clean-data
+.PHONY: help install up test lint format bench crash fuzz soak lock image clean clean-data
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ bench: $(INSTALLED) ## Measure speed and memory, and compare (see benchmarks/REA
 
 crash: $(INSTALLED) ## Kill everything under load, count what was lost or doubled, write docs/crash-matrix.md
 	@$(BIN)/python -m tests.crash $(ARGS)
+
+fuzz: $(INSTALLED) ## Send 10,000 hostile things as one user, and see that another one notices nothing
+	@$(BIN)/python -m tests.crash.fuzz $(ARGS)
 
 soak: $(INSTALLED) ## Replace the heavy pool's child after every job for 40 minutes, and see that it never stands still
 	@$(BIN)/python -m tests.crash.soak $(ARGS)

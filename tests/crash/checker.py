@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
+from llmcoder.errors import problem_type
 from models.db import TRANSIENT_ERRORS, Database, safe_sqlite
 from models.tables import jobs
+from tests.crash.automation import Automation, passed_over, wrong_fires
 from tests.crash.client import Caller, Promised, Watcher
+from tests.crash.cluster import Cluster
 from tests.crash.provider import SILENT
 
 ENDED = frozenset({"succeeded", "failed", "cancelled", "uncertain"})
 LOOK_S = 0.25
 WRITES = "crash.write_"
+DEFECT = problem_type("defect")
 
 
 @dataclass
@@ -28,9 +33,12 @@ class Findings:
 
     Attributes:
         jobs: Accepted ones.
-        lost: Accepted and not there, or not at an end in time, or `succeeded` without its effect.
-        doubled: With more than one effect.
-        misreported: `failed` or `cancelled` although it had its effect.
+        made: What schedules and macros made of their own.
+        lost: Accepted and not there, or not at an end in time, or `succeeded` without its effect; a time at which the
+            schedule should have fired and did not.
+        doubled: With more than one effect; a time for which the schedule fired twice.
+        misreported: `failed` or `cancelled` although it had its effect; called a defect of its action.
+        passed_over: Jobs of whose last state the webhook's receiver is not told.
         uncertain: Ended so.
         silent: Of these, the ones whose provider did not answer; the others are the fault's.
         settled: Of the uncertain ones, after asking the provider.
@@ -38,9 +46,11 @@ class Findings:
     """
 
     jobs: int = 0
+    made: int = 0
     lost: int = 0
     doubled: int = 0
     misreported: int = 0
+    passed_over: int = 0
     uncertain: int = 0
     silent: int = 0
     settled: int = 0
@@ -49,12 +59,16 @@ class Findings:
 
     @property
     def holds(self) -> bool:
-        return not (self.lost or self.doubled or self.misreported or self.problems)
+        return not (self.lost or self.doubled or self.misreported or self.passed_over or self.problems)
 
 
 @dataclass(frozen=True)
 class Row:
-    """A job in SQL."""
+    """A job in SQL.
+
+    Attributes:
+        defect: Whether it says that its action broke.
+    """
 
     id: str
     action: str
@@ -62,6 +76,26 @@ class Row:
     reason: str | None
     attempt: int
     rev: int
+    schedule_id: UUID | None = None
+    parent_id: UUID | None = None
+    defect: bool = False
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a row of the matrix leaves to be looked at.
+
+    Attributes:
+        gapless: Whether the schedule must have fired at each of its times.
+    """
+
+    db: Database
+    cluster: Cluster
+    caller: Caller
+    automation: Automation
+    promised: Sequence[Promised]
+    watcher: Watcher
+    gapless: bool = True
 
 
 def wait_until_all_ended(db: Database, within_s: float) -> bool:
@@ -79,27 +113,36 @@ def wait_until_all_ended(db: Database, within_s: float) -> bool:
     return False
 
 
-def check(db: Database, effects: Path, caller: Caller, promised: Sequence[Promised], watcher: Watcher) -> Findings:
+def check(run: Run) -> Findings:
     """Look at everything, settle what is uncertain, look again."""
-    found = Findings(jobs=len(promised))
-    rows = read_rows(db)
-    count = count_effects(effects)
+    found = Findings(jobs=len(run.promised))
+    rows = read_rows(run.db)
+    count = count_effects(run.cluster.effects)
     found.states = Counter(row.state for row in rows.values())
-    for one in promised:
-        _judge(one, rows.get(one.id), count[one.id], found)
-    _refuse_strangers(rows, promised, found)
-    _settle([row for row in rows.values() if row.state == "uncertain"], count, caller, found)
-    watcher.stop()
-    _compare(watcher, read_rows(db), found)
-    if db.is_sqlite:
-        _ask_sqlite(db, found)
+    for one in run.promised:
+        if one.id not in rows:
+            found.lost += 1
+            found.problems.append(f"{one.wanted.action} {one.id}: is not there")
+    silent = {one.id for one in run.promised if one.wanted.manner in SILENT}
+    for row in rows.values():
+        _judge(row, count[row.id], row.id in silent, found)
+    _refuse_strangers(rows, run, found)
+    _look_at_the_clock(rows, run, found)
+    _settle(rows, run, count, found)
+    run.watcher.stop()
+    rows = read_rows(run.db)
+    _compare(run.watcher, rows, found)
+    _look_at_the_webhook(rows, run, found)
+    if run.db.is_sqlite:
+        _ask_sqlite(run.db, found)
     return found
 
 
 def read_rows(db: Database) -> dict[str, Row]:
-    query = sa.select(jobs.c.id, jobs.c.action, jobs.c.state, jobs.c.reason, jobs.c.attempt, jobs.c.rev)
+    names = ("id", "action", "state", "reason", "attempt", "rev", "schedule_id", "parent_id")
+    query = sa.select(*(jobs.c[name] for name in names), jobs.c.error.contains(DEFECT))
     with db.read() as conn:
-        rows = [Row(str(id_), *rest) for id_, *rest in conn.execute(query)]
+        rows = [Row(str(id_), *rest, bool(defect)) for id_, *rest, defect in conn.execute(query)]
     return {row.id: row for row in rows}
 
 
@@ -109,14 +152,17 @@ def count_effects(effects: Path) -> Counter[str]:
     return Counter(line.split()[1] for line in lines)
 
 
-def _judge(one: Promised, row: Row | None, effects: int, found: Findings) -> None:
-    if row is None or row.state not in ENDED:
+def _judge(row: Row, effects: int, silent: bool, found: Findings) -> None:
+    if row.state not in ENDED:
         found.lost += 1
-        found.problems.append(f"{one.wanted.action} {one.id}: {row or 'is not there'}")
+        found.problems.append(f"{row}: has not ended")
         return
     if effects > 1:
         found.doubled += 1
         found.problems.append(f"{row}: {effects} effects")
+    if row.defect:
+        found.misreported += 1
+        found.problems.append(f"{row}: called a defect")
     if not row.action.startswith(WRITES):
         return
     if row.state == "succeeded" and effects == 0:
@@ -127,23 +173,42 @@ def _judge(one: Promised, row: Row | None, effects: int, found: Findings) -> Non
         found.problems.append(f"{row}: had its effect")
     if row.state == "uncertain":
         found.uncertain += 1
-        found.silent += one.wanted.manner in SILENT
+        found.silent += silent
 
 
-def _refuse_strangers(rows: Collection[str], promised: Sequence[Promised], found: Findings) -> None:
+def _refuse_strangers(rows: Mapping[str, Row], run: Run, found: Findings) -> None:
     """Each key is one job: none was made twice, and none that nobody was told of is left over."""
-    ids = [one.id for one in promised]
+    ids = [one.id for one in run.promised]
     if len(set(ids)) != len(ids):
         found.problems.append(f"{len(ids) - len(set(ids))} keys share a job")
-    if strangers := set(rows) - set(ids):
+    own = {row.id for row in rows.values() if row.schedule_id == run.automation.schedule or str(row.parent_id) in rows}
+    found.made = len(own)
+    if strangers := set(rows) - set(ids) - own:
         found.problems.append(f"{len(strangers)} jobs that nobody submitted, such as {min(strangers)}")
 
 
-def _settle(uncertain: Sequence[Row], count: Counter[str], caller: Caller, found: Findings) -> None:
+def _look_at_the_clock(rows: Mapping[str, Row], run: Run, found: Findings) -> None:
+    of_schedule = Counter(row.id for row in rows.values() if row.schedule_id is not None)
+    fires = wrong_fires(run.db, run.automation, of_schedule, gapless=run.gapless)
+    found.lost += len(fires.lost)
+    found.doubled += len(fires.doubled)
+    found.problems += [*fires.lost, *fires.doubled]
+
+
+def _look_at_the_webhook(rows: Mapping[str, Row], run: Run, found: Findings) -> None:
+    states = {row.id: row.state for row in rows.values() if row.state in ENDED}
+    never = passed_over(run.db, run.automation, run.cluster.told, states)
+    found.passed_over += len(never)
+    found.problems += never
+
+
+def _settle(rows: Mapping[str, Row], run: Run, count: Counter[str], found: Findings) -> None:
     """Do what a person does with an uncertain job: ask the provider, and say it."""
-    for row in uncertain:
+    for row in rows.values():
+        if row.state != "uncertain":
+            continue
         happened = count[row.id] > 0
-        told = caller.json("POST", f"/jobs/{row.id}/resolve", json={"happened": happened})
+        told = run.caller.json("POST", f"/jobs/{row.id}/resolve", json={"happened": happened})
         if told["state"] != ("succeeded" if happened else "failed"):
             found.problems.append(f"{row}: resolved as {told['state']}")
         else:

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from tests.crash.automation import MACRO
 from tests.crash.cluster import EMAIL, PASSWORD, Cluster, CrashError
 from tests.crash.provider import Behaviour
 
@@ -23,8 +24,10 @@ AT_ONCE = 8
 ASKS_AGAIN_S = 0.1
 GIVES_UP_S = 90.0
 PAGE = 200
-#: Of 100 jobs: without effect, with one that nobody can be asked about, with one that can, with one per key.
-MIX = {"crash.think": 40, "crash.write_blind": 20, "crash.write_checkable": 30, "crash.write_keyed": 10}
+START_MACRO = "tasks.start_macro"
+#: Of 104 jobs: without effect, with one that nobody can be asked about, with one that can, with one per key, and a
+#: macro of seven jobs.
+MIX = {"crash.think": 40, "crash.write_blind": 20, "crash.write_checkable": 30, "crash.write_keyed": 10, START_MACRO: 4}
 #: Of 100 writes, what the provider does with them; and how many are sent to a closed port first.
 MANNERS = {
     Behaviour.ANSWER: 86,
@@ -94,11 +97,11 @@ class Caller:
         self._client.close()
 
 
-def log_in(cluster: Cluster) -> str:
+def log_in(cluster: Cluster, email: str = EMAIL) -> str:
     """The token of a user who is registered if need be."""
     caller = Caller(cluster)
-    caller.ask("POST", "/auth/register", json={"email": EMAIL, "password": PASSWORD})
-    token: str = caller.json("POST", "/auth/login", data={"username": EMAIL, "password": PASSWORD})["access_token"]
+    caller.ask("POST", "/auth/register", json={"email": email, "password": PASSWORD})
+    token: str = caller.json("POST", "/auth/login", data={"username": email, "password": PASSWORD})["access_token"]
     caller.close()
     return token
 
@@ -112,6 +115,8 @@ def _wanted(number: int, rng: random.Random, provider: str, nowhere: str) -> Wan
     action = rng.choices([*MIX], [*MIX.values()])[0]
     if action == "crash.think":
         return Wanted(action, {"number": number, "takes_s": round(rng.uniform(0.02, 0.1), 3)})
+    if action == START_MACRO:
+        return Wanted(action, {"document": MACRO, "input": {"number": number, "provider": provider}})
     given = {"number": number, "provider": provider, "do": rng.choices([*MANNERS], [*MANNERS.values()])[0].value}
     if rng.random() < NOWHERE_SHARE:
         given["nowhere"] = nowhere

@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
-import random
 import signal
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.crash.client import Wanted
-from tests.crash.cluster import LEASE_S, Cluster
-from tests.crash.surroundings import Clock, SmallDisk, can_jump, can_mount, hold_write_lock
+from tests.crash.injections import (
+    Inject,
+    broker_flushed,
+    broker_keys_spoilt,
+    broker_killed,
+    broker_out_of_memory,
+    broker_paused,
+    broker_read_only,
+    clock_jumped,
+    connections_cut,
+    connections_used_up,
+    database_frozen,
+    database_read_only,
+    database_restarted,
+    disk_filled,
+    dispatcher_killed,
+    nothing_more,
+    provider_cut,
+    several_at_once,
+    worker_frozen,
+    worker_killed,
+    worker_woken,
+)
+from tests.crash.surroundings import can_compile, can_mount
 
-HOUR_S = 3_600
 NOT_APPLICABLE_TO_A_FILE = "a file has no connections"
-
-
-@dataclass
-class Scene:
-    """What a fault can reach.
-
-    Attributes:
-        over: Set when the last job was accepted.
-    """
-
-    cluster: Cluster
-    rng: random.Random
-    over: threading.Event
-    clock: Clock | None = None
-    disk: SmallDisk | None = None
-
-    def pause(self, low_s: float, high_s: float) -> bool:
-        """Wait for a while; False when the last job was accepted meanwhile."""
-        return not self.over.wait(self.rng.uniform(low_s, high_s))
-
-
-#: Does it again and again until all is accepted, leaves nothing broken behind, and says how often it did it.
-Inject = Callable[[Scene], int]
 
 
 @dataclass(frozen=True)
@@ -67,6 +63,7 @@ class Fault:
     proxied: bool = False
     heavy: bool = False
     needs_clock: bool = False
+    needs_switch: bool = False
     small_disk_mb: dict[str, int] = field(default_factory=dict)
     special: tuple[Wanted, ...] = ()
     expected: dict[str, str] = field(default_factory=dict)
@@ -74,120 +71,10 @@ class Fault:
     impossible: Callable[[], str | None] = lambda: None
 
 
-# --- what is done
-
-
-def nothing_more(scene: Scene) -> int:
-    """The fault is planted in the processes; they are counted by their deaths."""
-    scene.over.wait()
-    return 0
-
-
-def broker_killed(scene: Scene) -> int:
-    done = 0
-    while scene.pause(1.5, 3):
-        done += scene.cluster.kill("redis")
-    return done
-
-
-def broker_flushed(scene: Scene) -> int:
-    import redis
-
-    done = 0
-    with redis.Redis.from_url(scene.cluster.redis_url) as client:
-        while scene.pause(0.2, 0.8):
-            client.flushall()
-            done += 1
-    return done
-
-
-def broker_paused(scene: Scene) -> int:
-    done = 0
-    while scene.pause(1, 2):
-        scene.cluster.kill("redis", signal.SIGSTOP)
-        scene.over.wait(10)
-        scene.cluster.kill("redis", signal.SIGCONT)
-        done += 1
-    return done
-
-
-def database_restarted(scene: Scene) -> int:
-    """PostgreSQL: an immediate shutdown, which is a crash. SQLite: a stranger has the one write lock."""
-    done = 0
-    while scene.pause(2, 4):
-        if "database" in scene.cluster.parts:
-            done += scene.cluster.kill("database", signal.SIGQUIT)
-        else:
-            file = scene.cluster.database().url.database
-            assert file is not None
-            hold_write_lock(file, scene.rng.uniform(1, LEASE_S + 3))
-            done += 1
-    return done
-
-
-def connections_cut(scene: Scene) -> int:
-    done = 0
-    while scene.pause(0.5, 2.5):
-        done += scene.cluster.kill("proxy", signal.SIGUSR1)
-    return done
-
-
-def worker_killed(scene: Scene) -> int:
-    done = 0
-    while scene.pause(0.4, 1.6):
-        done += scene.cluster.kill(scene.rng.choice(["io-1", "io-2"]))
-    return done
-
-
-def worker_frozen(scene: Scene) -> int:
-    """For longer than its lease; one time in three for longer than what it had armed is waited for."""
-    done = 0
-    while scene.pause(0.2, 1):
-        name = scene.rng.choice(["io-1", "io-2"])
-        scene.cluster.kill(name, signal.SIGSTOP)
-        extra_s = scene.rng.uniform(8, 12) if done % 3 == 2 else scene.rng.uniform(0.5, 3)
-        scene.over.wait(LEASE_S + extra_s)
-        scene.cluster.kill(name, signal.SIGCONT)
-        done += 1
-    return done
-
-
-def dispatcher_killed(scene: Scene) -> int:
-    done = 0
-    names = ["scheduler-1", "scheduler-2"]
-    while scene.pause(0.5, 1.5):
-        done += scene.cluster.kill(names[done % 2])
-    return done
-
-
-def clock_jumped(scene: Scene) -> int:
-    """An hour forward, another one, back one, forward again."""
-    assert scene.clock is not None
-    done = 0
-    for offset_s in (HOUR_S, 2 * HOUR_S, HOUR_S, 2 * HOUR_S, 3 * HOUR_S):
-        if not scene.pause(2, 3.5):
-            break
-        scene.clock.jump_to(offset_s)
-        done += 1
-    scene.over.wait()
-    scene.clock.jump_to(3 * HOUR_S)
-    return done
-
-
-def disk_filled(scene: Scene) -> int:
-    assert scene.disk is not None
-    done = 0
-    while scene.pause(2, 3):
-        scene.disk.fill()
-        scene.over.wait(scene.rng.uniform(1, 4))
-        scene.disk.empty()
-        done += 1
-    return done
-
-
 # --- the rows
 
 _NONE = "none by the fault"
+_UNRENEWED = "blind writes under way in a worker that could not renew its leases"
 _LOST_ARMED = "blind writes that were armed in the worker that died: it may have sent, and nobody can be asked"
 
 
@@ -232,6 +119,15 @@ FAULTS = (
         parts="api",
         planted="submit.before_commit=kill:0.02,submit.after_commit=kill:0.02",
     ),
+    Fault(
+        "after a webhook was sent",
+        "a scheduler dies when a webhook's receiver has answered and nobody has written it down "
+        "(`webhooks.after_send`, with a probability of 0.02 each time)",
+        _NONE,
+        nothing_more,
+        parts="scheduler",
+        planted="webhooks.after_send=kill:0.02",
+    ),
     Fault("broker killed", "`redis-server` gets SIGKILL and starts empty", _NONE, broker_killed),
     Fault("broker flushed", "FLUSHALL", _NONE, broker_flushed),
     Fault(
@@ -242,20 +138,72 @@ FAULTS = (
         jobs_per_s=30.0,
     ),
     Fault(
+        "broker keys of a wrong type",
+        "every key by which doorbells travel is deleted and SET to a text (queues, bindings; the epoch becomes a "
+        "list), again and again, and stays so",
+        _NONE,
+        broker_keys_spoilt,
+    ),
+    Fault(
+        "broker out of memory",
+        "`CONFIG SET maxmemory 1` without eviction for 2 to 6 s: Redis answers, and takes no message",
+        _NONE,
+        broker_out_of_memory,
+    ),
+    Fault(
+        "broker read-only",
+        "Redis is made the replica of a server that does not exist for 2 to 6 s, and refuses to write",
+        _NONE,
+        broker_read_only,
+    ),
+    Fault(
         "database restarted",
         "PostgreSQL gets SIGQUIT, an immediate shutdown without a checkpoint, and recovers; on SQLite a foreign "
         "process holds the write lock for 1 to 8 s, longer than a lease",
-        "blind writes under way in a worker that could not renew its leases",
+        _UNRENEWED,
         database_restarted,
         jobs_per_s=24.0,
     ),
     Fault(
         "connections cut",
         "a proxy resets every connection to PostgreSQL, in the middle of whatever they carry",
-        "blind writes under way in a worker that could not renew its leases",
+        _UNRENEWED,
         connections_cut,
         proxied=True,
         not_on={"SQLite": NOT_APPLICABLE_TO_A_FILE},
+    ),
+    Fault(
+        "database read-only",
+        "PostgreSQL refuses to write for 1 to 8 s (`default_transaction_read_only`, every session ended), as on a "
+        "standby after a failover; on SQLite every write to the database's folder fails with EROFS, as on a disk "
+        "that had an error",
+        _UNRENEWED,
+        database_read_only,
+        jobs_per_s=24.0,
+        needs_switch=True,
+        impossible=lambda: None if can_compile() else "needs gcc",
+    ),
+    Fault(
+        "database frozen",
+        "every process of PostgreSQL gets SIGSTOP for longer than a lease, and then SIGCONT; on SQLite a foreign "
+        "process that is amid a write does",
+        _UNRENEWED,
+        database_frozen,
+        jobs_per_s=18.0,
+    ),
+    Fault(
+        "connections used up",
+        "somebody ends every session of PostgreSQL, takes all of its connections and keeps them for 1 to 7 s",
+        _UNRENEWED,
+        connections_used_up,
+        jobs_per_s=24.0,
+        not_on={"SQLite": NOT_APPLICABLE_TO_A_FILE},
+    ),
+    Fault(
+        "provider cut",
+        "every connection to the provider is reset at once, in the middle of whatever it carries",
+        "blind writes that were under way: they may have been done",
+        provider_cut,
     ),
     Fault("worker killed", "an io worker gets SIGKILL at any time", _LOST_ARMED, worker_killed),
     Fault(
@@ -264,6 +212,17 @@ FAULTS = (
         "blind writes that were armed in the frozen worker",
         worker_frozen,
         jobs_per_s=14.0,
+    ),
+    Fault(
+        "frozen when armed",
+        "an io worker stops by SIGSTOP when an effect is armed and nothing sent (`worker.after_arm`, with a "
+        "probability of 0.05 each time), for so long that others ask the provider and decide, then SIGCONT",
+        "blind writes that were armed in the frozen worker",
+        worker_woken,
+        jobs=400,
+        jobs_per_s=12.0,
+        parts="io",
+        planted="worker.after_arm=stop:0.05",
     ),
     Fault(
         "out of memory",
@@ -287,7 +246,7 @@ FAULTS = (
         "blind writes under way when their leases seemed to have run out",
         clock_jumped,
         needs_clock=True,
-        impossible=lambda: None if can_jump() else "needs gcc",
+        impossible=lambda: None if can_compile() else "needs gcc",
     ),
     Fault(
         "disk full",
@@ -296,5 +255,17 @@ FAULTS = (
         disk_filled,
         small_disk_mb={"SQLite": 24, "PostgreSQL": 192},
         impossible=lambda: None if can_mount() else "needs a file system of its own, which only root may mount",
+    ),
+    Fault(
+        "several at once",
+        "two or three of the faults of broker, database, provider, workers, schedulers and APIs for 6 to 12 s, then "
+        "others",
+        "blind writes under way in a worker that died or could not renew its leases",
+        several_at_once,
+        jobs=1_000,
+        jobs_per_s=16.0,
+        proxied=True,
+        needs_switch=True,
+        impossible=lambda: None if can_compile() else "needs gcc",
     ),
 )

@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.db import Database
-from tests.crash.checker import Findings, check, read_rows, wait_until_all_ended
+from tests.crash.automation import set_up, stop_the_clock
+from tests.crash.checker import Findings, Run, check, read_rows, wait_until_all_ended
 from tests.crash.client import Caller, Load, Wanted, Watcher, log_in, plan
 from tests.crash.cluster import Cluster, CrashError, free_port, remove
-from tests.crash.faults import Fault, Scene
-from tests.crash.stores import Store
-from tests.crash.surroundings import Clock, small_disk
+from tests.crash.faults import Fault
+from tests.crash.injections import Scene
+from tests.crash.stores import PostgresStore, SqliteStore, Store
+from tests.crash.surroundings import Clock, WriteSwitch, small_disk
 
 QUIET_WITHIN_S = 120.0
 
@@ -68,19 +70,21 @@ def _scene(fault: Fault, store: Store, folder: Path, rng: random.Random, stack: 
     if fault.small_disk_mb:
         disk = stack.enter_context(small_disk(folder / "disk", fault.small_disk_mb[store.name]))
     clock = Clock(folder) if fault.needs_clock else None
+    switch = WriteSwitch(folder, folder / "disk") if fault.needs_switch and isinstance(store, SqliteStore) else None
+    preloaded = clock or switch
     cluster = Cluster(
         store,
         folder,
         disk=disk.folder if disk is not None else None,
-        proxied=fault.proxied,
+        proxied=fault.proxied and isinstance(store, PostgresStore),
         heavy=fault.heavy,
-        environ=clock.environ if clock is not None else None,
+        environ=preloaded.environ if preloaded is not None else None,
     )
     stack.callback(cluster.close)
     if fault.planted:
         cluster.plant(fault.parts, fault.planted)
     cluster.start()
-    return Scene(cluster, rng, threading.Event(), clock, disk)
+    return Scene(cluster, rng, threading.Event(), clock, disk, switch)
 
 
 def _play(fault: Fault, scene: Scene, jobs: int, jobs_per_s: float) -> tuple[int, Findings]:
@@ -89,17 +93,20 @@ def _play(fault: Fault, scene: Scene, jobs: int, jobs_per_s: float) -> tuple[int
     wanted = plan(jobs, scene.rng, cluster.provider_url, f"http://127.0.0.1:{free_port()}")
     load = Load(cluster, token, _mixed(wanted, fault.special), jobs_per_s)
     scene.over = load.over
-    watcher = Watcher(cluster, token)
-    watcher.start()
-    load.start()
-    injected = fault.inject(scene)
-    cluster.pull_up()
     with closing(cluster.database()) as db, closing(Caller(cluster, token)) as caller:
+        automation = set_up(caller, cluster.provider_url)
+        watcher = Watcher(cluster, token)
+        watcher.start()
+        load.start()
+        injected = sum(fault.inject(scene))
+        cluster.pull_up()
+        stop_the_clock(caller, automation)
         in_time = wait_until_all_ended(db, QUIET_WITHIN_S)
         injected += cluster.deaths(fault.parts) if fault.planted else 0
         injected += len(fault.special)
+        run = Run(db, cluster, caller, automation, load.promised, watcher, gapless=not fault.needs_clock)
         try:
-            findings = check(db, cluster.effects, caller, load.promised, watcher)
+            findings = check(run)
         except CrashError as error:
             findings = Findings(jobs=len(load.promised), problems=[str(error)])
         findings.problems += load.problems

@@ -6,15 +6,18 @@ can take the provider along.
 
     POST /effects/{key}?kind=KIND&do=BEHAVIOUR      have an effect
     GET /effects/{key}                              200 when it was performed, else 404
+    POST /told                                      receive a webhook: one line `id event job` of FOLDER/told
 
-Of the kind `keyed` a key is performed once, as providers with idempotency keys do it.
+Of the kind `keyed` a key is performed once, as providers with idempotency keys do it. SIGUSR1 resets every connection.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
+import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +25,7 @@ from urllib.parse import parse_qs, urlsplit
 
 STALL_S = 3.0  # longer than the actions wait, and well within their deadline and its settling
 TAKES_S = (0.02, 0.1)
+REFUSED_SHARE = 0.005
 
 
 class Behaviour(StrEnum):
@@ -44,15 +48,21 @@ class Provider:
 
     def __init__(self, folder: Path) -> None:
         self._effects = os.open(folder / "effects", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self._told = os.open(folder / "told", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self._performed: set[str] = set()
         self._asked: set[str] = set()
+        self._open: set[asyncio.StreamWriter] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request on one connection."""
+        self._open.add(writer)
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             method, target, _ = head.split(b" ", 2)
-            status = await self._answer(method.decode(), target.decode())
+            if target == b"/told":
+                status: int | None = await self._receive(head.decode().lower(), reader)
+            else:
+                status = await self._answer(method.decode(), target.decode())
             if status is None:
                 writer.transport.abort()
             else:
@@ -61,7 +71,21 @@ class Provider:
         except (OSError, asyncio.IncompleteReadError):
             pass  # the caller was killed
         finally:
+            self._open.discard(writer)
             writer.close()
+
+    def cut(self) -> None:
+        """Reset every connection, whatever is under way on it."""
+        for writer in list(self._open):
+            writer.transport.abort()
+
+    async def _receive(self, head: str, reader: asyncio.StreamReader) -> int:
+        """A webhook's message; now and then it is received, and the sender told that it was not."""
+        headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
+        message = json.loads(await reader.readexactly(int(headers["content-length"])))
+        line = f"{headers['webhook-id']} {message['type']} {message['data']['id']}\n"
+        os.write(self._told, line.encode())
+        return 503 if random.random() < REFUSED_SHARE else 200
 
     async def _answer(self, method: str, target: str) -> int | None:
         """The status, or None to break off."""
@@ -96,7 +120,9 @@ class Provider:
 
 
 async def main(folder: Path) -> None:
-    server = await asyncio.start_server(Provider(folder).serve, "127.0.0.1", 0, backlog=512)
+    provider = Provider(folder)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, provider.cut)
+    server = await asyncio.start_server(provider.serve, "127.0.0.1", 0, backlog=512)
     ready = folder / "port.new"
     ready.write_text(str(server.sockets[0].getsockname()[1]))
     ready.rename(folder / "port")

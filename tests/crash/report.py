@@ -8,14 +8,15 @@ import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from tests.crash.automation import EVERY_S
 from tests.crash.cluster import IO_SLOTS, LEASE_S, ROOT
 from tests.crash.faults import FAULTS
 from tests.crash.matrix import Outcome
 from tests.crash.stores import Store
 
 HEAD = (
-    "| fault | store | jobs | faults | lost | doubled | misreported | uncertain: by fault + by silence | settled "
-    "| s | seed |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+    "| fault | store | jobs | faults | lost | doubled | misreported | passed over | made | uncertain: by fault + by "
+    "silence | settled | s | seed |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
 )
 
 
@@ -23,10 +24,10 @@ def line(outcome: Outcome) -> str:
     """One row of the table."""
     found = outcome.findings
     if found is None:
-        return f"| {outcome.fault} | {outcome.store} | n/a: {outcome.left_out} | | | | | | | | |"
+        return f"| {outcome.fault} | {outcome.store} | n/a: {outcome.left_out} | | | | | | | | | | |"
     uncertain = f"{found.uncertain - found.silent} + {found.silent}"
     cells = [outcome.fault, outcome.store, found.jobs, outcome.injected, found.lost, found.doubled, found.misreported]
-    cells += [uncertain, found.settled, f"{outcome.seconds:.0f}", outcome.seed]
+    cells += [found.passed_over, found.made, uncertain, found.settled, f"{outcome.seconds:.0f}", outcome.seed]
     return _row(cells)
 
 
@@ -43,7 +44,10 @@ def totals(outcomes: Sequence[Outcome], store: str) -> str:
     injected = sum(one.injected for one in outcomes if one.store == store)
     seconds = sum(one.seconds for one in outcomes if one.store == store)
     silent = sum(one.silent for one in found)
-    counts = [sum(getattr(one, name) for one in found) for name in ("jobs", "lost", "doubled", "misreported")]
+    counts = [
+        sum(getattr(one, name) for one in found)
+        for name in ("jobs", "lost", "doubled", "misreported", "passed_over", "made")
+    ]
     uncertain = f"{sum(one.uncertain for one in found) - silent} + {silent}"
     cells = ["**all**", store, counts[0], injected, *counts[1:], uncertain, sum(one.settled for one in found)]
     return _row([*cells, f"{seconds:.0f}", ""])
@@ -69,6 +73,7 @@ def page(outcomes: Sequence[Outcome], stores: Sequence[Store]) -> str:
         commit=_commit(),
         lease_s=LEASE_S,
         io_slots=IO_SLOTS,
+        every_s=EVERY_S,
     )
 
 
@@ -87,11 +92,16 @@ HTTP while the fault happens again and again. Clients repeat what failed under t
 40 have no effect, 20 have one that nobody can be asked about (blind), 30 one that the provider can be asked about
 (checkable), 10 one that the provider has once per key (keyed). The provider is a process of its own that appends a
 line to a file for every effect it really had, before it answers anybody; of 100 writes it is busy for 6, does 3 and
-breaks off without a word, breaks off before it did anything in 3, and says nothing for too long in 2.
+breaks off without a word, breaks off before it did anything in 3, and says nothing for too long in 2. Beside these the
+user has macros (4 for each 100 jobs, of seven jobs each, with writes that are asked about and blind ones), a schedule
+that writes every {every_s} s, and a webhook that hears of every job's end, whose receiver keeps what it was told.
 
-- **lost**: accepted with a 202 and not there, or not at an end in time, or `succeeded` without its effect.
-- **doubled**: more than one effect in the provider's file.
-- **misreported**: `failed` or `cancelled`, and yet it had its effect.
+- **lost**: accepted with a 202 and not there, or not at an end in time, or `succeeded` without its effect; a run of a
+  macro that does not end; a time at which the schedule did not fire.
+- **doubled**: more than one effect in the provider's file; a time at which the schedule fired twice.
+- **misreported**: `failed` or `cancelled`, and yet it had its effect; called a defect of its action.
+- **passed over**: a job of whose last state the webhook's receiver was not told, and is not about to be.
+- **made**: jobs of the macros and of the schedule. They are held to the same.
 - **uncertain**: ended so, because of the fault or because the provider was silent. **settled**: of these, how many were
   then resolved by asking the provider's file and `POST /jobs/{{id}}/resolve`.
 

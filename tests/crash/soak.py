@@ -27,7 +27,7 @@ from models.tables import jobs
 from tests.crash.checker import ENDED
 from tests.crash.client import Caller, log_in
 from tests.crash.cluster import Cluster, remove
-from tests.crash.short_lived import STACKS
+from tests.crash.processes import STACKS
 from tests.crash.stores import STORES, Store
 from workers.broker import PREFIX, QUEUES
 

@@ -15,7 +15,7 @@ from llmcoder.context import User
 from models.db import Database
 from models.machine import State
 from tests.crash.cluster import ROOT
-from tests.crash.surroundings import Clock, can_jump
+from tests.crash.surroundings import Clock, can_compile
 from tests.integration.engine_kit import Engine, OwnRedis, environment, set_columns, stand_in
 
 HOUR_S = 3_600
@@ -33,7 +33,7 @@ for line in sys.stdin:
 
 @pytest.fixture
 def clock(tmp_path: Path) -> Clock:
-    if not can_jump():
+    if not can_compile():
         pytest.skip("no gcc to compile the library with")
     return Clock(tmp_path)
 

@@ -9,16 +9,37 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from llmcoder import Context, Effect, Model, Queue, Retry, Transient, action
+from llmcoder import BadInput, Context, Effect, Model, Queue, Retry, Transient, action
 from llmcoder.net import Limits, Response
 
 TIMEOUT_S = 5.0
 ANSWER_WITHIN_S = 2.0  # the provider stalls for longer
 SETTLE_S = 1.0
 RETRY = Retry(attempts=8, first_wait_s=0.2, max_wait_s=2.0)
+
+
+def _nested(levels: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+#: Results that some writer of JSON, or some store, refuses.
+UNWRITABLE: dict[str, Any] = {
+    "nan": float("nan"),
+    "infinity": float("inf"),
+    "huge": 2**64,
+    "surrogate": "\ud83d",
+    "nul": "a\x00b",
+    "deep": _nested(900),
+    "wide": list(range(200_000)),
+    "not_json": {1: {2, 3}},
+}
 
 
 class Thought(Model):
@@ -37,6 +58,18 @@ class Ending(Model):
     how: int = Field(signal.SIGKILL, description="The signal by which the process ends.")
 
 
+class Said(Model):
+    value: JsonValue = Field(description="Anything.", examples=["a word"])
+
+
+class Wish(Model):
+    how: str = Field(description="One of the names of what can hardly be kept, or any word.", examples=["fine"])
+
+
+class Anything(Model):
+    value: Any
+
+
 class Done(Model):
     number: int
 
@@ -53,6 +86,22 @@ def ponder(given: Thought, ctx: Context) -> Done:
     """Have no effect and take some time, in a process of its own."""
     ctx.wait(given.takes_s)
     return Done(number=given.number)
+
+
+@action("crash.echo", effect=Effect.DRAFT, timeout_s=TIMEOUT_S, retry=RETRY)
+def echo(given: Said, ctx: Context) -> Said:
+    """Give back what was given."""
+    return given
+
+
+@action("crash.answer", effect=Effect.DRAFT, timeout_s=TIMEOUT_S, retry=RETRY)
+def answer(given: Wish, ctx: Context) -> Anything:
+    """Answer what a vendor or a model may answer, and what can hardly be kept."""
+    if given.how == "progress":
+        ctx.progress(0.5, UNWRITABLE["surrogate"] + UNWRITABLE["nul"])
+    if given.how == "error":
+        raise BadInput(UNWRITABLE["surrogate"] + UNWRITABLE["nul"])
+    return Anything(value=UNWRITABLE.get(given.how, given.how))
 
 
 @action("crash.write_blind", effect=Effect.WRITE, repeatable=False, timeout_s=TIMEOUT_S, retry=RETRY)
