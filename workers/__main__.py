@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -14,6 +15,9 @@ from llmcoder.log import set_up_logging
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
 from models import vault
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +34,8 @@ def main(arguments: list[str]) -> None:
     queue = Queue(arguments[0])
     slots = config().get(EngineSettings).io_slots
     pool = ["--pool=threads", f"--concurrency={slots}"] if queue is Queue.IO else ["--pool=prefork", "--concurrency=1"]
-    app.worker_main(
+    code = run(
+        app,
         [
             "--quiet",
             "worker",
@@ -40,8 +45,18 @@ def main(arguments: list[str]) -> None:
             "--without-mingle",
             "--without-gossip",
             *pool,
-        ]
+        ],
     )
+    raise SystemExit(code)
+
+
+def run(app: Celery, arguments: list[str]) -> int:
+    """Celery's command line; its own `worker_main` forgets the code with which a worker ended."""
+    from celery.bin.celery import celery
+
+    celery.params[0].default = app
+    code: int | None = celery.main(args=arguments, standalone_mode=False)
+    return code or 0
 
 
 def _say_once_that_this_is_root() -> None:

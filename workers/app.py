@@ -7,25 +7,33 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from types import FrameType
 from typing import Any
 from uuid import UUID
 
+import structlog
 from billiard import active_children
 from celery import Celery, bootsteps, signals
 from celery.worker import consumer
+from celery.worker.state import maybe_shutdown
 
 from llmcoder.action import Queue
 from llmcoder.config import config
 from llmcoder.registry import AnyAction, registry
 from llmcoder.settings import EngineSettings
 from workers import transport
-from workers.broker import for_kombu, queues, transport_options
+from workers.broker import for_kombu, is_wrong_type, mend_keys, queues, redis_client, transport_options
 from workers.runtime import Runtime
 from workers.watch import GRACE_S
 
 FINISH_OR_GIVE_BACK = signal.SIGRTMIN + 3  # to a pool's child: the worker stops; Celery itself would wait for ever
+#: Between tries to use a broker that fails; from the first on again when it has worked for a while.
+FIRST_REST_S, LONGEST_REST_S, CALM_S = 0.25, 5.0, 15.0
 HARD_LIMIT_SLACK_S = 30.0  # the watch ends a heavy job; Celery's own limit is behind it, should the watch hang
+
+
+log = structlog.get_logger(__name__)
 
 
 class Process:
@@ -45,6 +53,7 @@ def make_app() -> Celery:
         broker_transport_options=transport_options(broker),
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        broker_channel_error_retry=True,  # a Redis that refuses commands is one that is away, and no reason to end
         broker_heartbeat=10,  # AMQP: a worker whose broker went without a goodbye hears nothing until it looks
         broker_pool_acquire_timeout=2,
         result_backend=None,
@@ -106,6 +115,43 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
         default_steps = tuple(
             step for step in consumer.Consumer.Blueprint.default_steps if "delayed_delivery" not in str(step)
         )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._rest_s = 0.0
+        self._failed_at = float("-inf")
+
+    def on_connection_error_before_connected(self, exc: BaseException) -> None:
+        super().on_connection_error_before_connected(exc)
+        self._rest(exc)
+
+    def on_connection_error_after_connected(self, exc: BaseException) -> None:
+        super().on_connection_error_after_connected(exc)
+        self._rest(exc)
+
+    def _rest(self, error: BaseException) -> None:
+        """A while before the next try, longer each time: a broker that takes connections may refuse all else."""
+        if is_wrong_type(error):
+            _mend_broker()
+        lasted = time.monotonic() - self._failed_at > CALM_S
+        self._rest_s = FIRST_REST_S if lasted else min(self._rest_s * 2, LONGEST_REST_S)
+        until = time.monotonic() + self._rest_s
+        while time.monotonic() < until:
+            maybe_shutdown()
+            time.sleep(0.1)
+        self._failed_at = time.monotonic()
+
+
+def _mend_broker() -> None:
+    import redis
+
+    client = redis_client(config().get(EngineSettings).broker_url)
+    try:
+        log.warning("keys of a wrong type stood in the broker; they are made anew", keys=mend_keys(client))
+    except redis.RedisError as error:
+        log.warning("keys of a wrong type cannot be deleted", error=type(error).__name__)
+    finally:
+        client.close()
 
 
 class RuntimeStep(bootsteps.StartStopStep):  # type: ignore[misc]

@@ -17,6 +17,8 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from llmcoder.action import Queue
 from llmcoder.errors import Transient
 from workers.broker import (
@@ -25,6 +27,8 @@ from workers.broker import (
     QUEUES,
     for_kombu,
     is_redis,
+    is_wrong_type,
+    mend_keys,
     open_for_asking,
     queues,
     redis_client,
@@ -34,6 +38,8 @@ from workers.broker import (
 REST_AFTER_FAILURE_S = 1.0
 LOOK_AGAIN_S = 0.1
 MOST_HEAVY_DOORBELLS = 16
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +83,40 @@ class RedisBell(Bell):
         self._redis = redis_client(url)
 
     def ring(self, rings: Sequence[Ring]) -> None:
-        import redis
-
         pipe = self._redis.pipeline(transaction=False)
         for ring in rings:
             pipe.lpush(PREFIX + ring.queue, envelope(ring))
-        try:
+        with self._mapped("The broker did not take the doorbells."):
             pipe.execute()
-        except redis.RedisError as error:
-            raise Transient("The broker did not take the doorbells.") from error
 
     def out(self, queue: str) -> int:
-        import redis
-
-        try:
+        with self._mapped("The broker did not answer."):
             return int(self._redis.llen(PREFIX + queue))
-        except redis.RedisError as error:
-            raise Transient("The broker did not answer.") from error
 
     def close(self) -> None:
         self._redis.close()
+
+    @contextmanager
+    def _mapped(self, detail: str) -> Iterator[None]:
+        """Whatever Redis refuses, as one that passes; a key of a wrong type is mended, for the next time."""
+        import redis
+
+        try:
+            yield
+        except redis.RedisError as error:
+            if is_wrong_type(error):
+                self._mend()
+            raise Transient(f"{detail} It says: {_kind(error)}.") from error
+
+    def _mend(self) -> None:
+        import redis
+
+        try:
+            keys = mend_keys(self._redis)
+        except redis.RedisError as error:
+            log.warning("keys of a wrong type stand in the broker and cannot be deleted", error=_kind(error))
+        else:
+            log.warning("keys of a wrong type stood in the broker; they are made anew", keys=keys)
 
 
 class KombuBell(Bell):
@@ -167,6 +187,11 @@ class KombuBell(Bell):
         except self._faults as error:
             self.close()
             raise Transient(detail) from error
+
+
+def _kind(error: Exception) -> str:
+    """Redis's own word for it where redis-py has no class, else that; never the text, which may quote a command."""
+    return next((word for word in ("WRONGTYPE", "MISCONF", "NOREPLICAS") if word in str(error)), type(error).__name__)
 
 
 def connect_bell(broker_url: str) -> Bell:

@@ -14,6 +14,18 @@ if TYPE_CHECKING:
 PREFIX = "llmcoder:"
 QUEUES = ("io", "heavy")
 EPOCH_KEY = f"{PREFIX}epoch"
+#: What kombu's Redis transport keeps under our prefix, by the beginning of its name, longest first.
+KEY_TYPES = (
+    ("_kombu.binding_deadlines", "zset"),
+    ("_kombu.binding_permanent.", "set"),
+    ("_kombu.binding.", "set"),
+    ("unacked_index", "zset"),
+    ("unacked_mutex", "string"),
+    ("unacked", "hash"),
+    ("epoch", "string"),
+)
+#: A queue's list has others beside it, one a priority, whose names go on with this.
+PRIORITY_MARK = "\x06\x16"
 PUSH_CHANNEL = f"{PREFIX}push"
 ANSWER_WITHIN_S = 2.0
 
@@ -80,6 +92,40 @@ def transport_options(url: str) -> dict[str, Any]:
         "health_check_interval": 15,
         "max_connections": 20,
     }
+
+
+def is_wrong_type(error: BaseException) -> bool:
+    """Whether Redis says that a key holds another kind of value than the command is for."""
+    return "WRONGTYPE" in str(error)  # of a pipeline's error it is not the first word
+
+
+def mend_keys(client: redis.Redis) -> list[str]:
+    """Delete what stands under our names and is of another type than all of us expect; returns those names.
+
+    Whoever wrote there has lost it; otherwise no worker would hear anything again. Queues and bindings are declared
+    anew by whoever connects, and doorbells that were lost with a key are rung again from SQL.
+
+    Raises:
+        redis.RedisError: Redis does not answer, or takes no writes.
+    """
+    wrong = []
+    for found in client.scan_iter(match=f"{PREFIX}*", count=1_000):
+        key = found.decode(errors="replace") if isinstance(found, bytes) else found
+        expected = _type_of(key.removeprefix(PREFIX))
+        if expected is not None and _text(client.type(found)) not in (expected, "none"):
+            client.delete(found)
+            wrong.append(key)
+    return wrong
+
+
+def _type_of(name: str) -> str | None:
+    if name.partition(PRIORITY_MARK)[0] in QUEUES or name.endswith(".reply.celery.pidbox"):
+        return "set" if name.startswith("_kombu.") else "list"
+    return next((kind for beginning, kind in KEY_TYPES if name.startswith(beginning)), None)
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def open_for_asking(connection: kombu.Connection) -> None:

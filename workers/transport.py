@@ -25,10 +25,14 @@ from workers.broker import QUEUES
 
 LONGEST_BODY_CHARS = 1_000
 MOST_ATTEMPTS = 2**31
-#: What Flower and `celery inspect` ask. Shutting down, taking from other queues and the like are not among it.
+#: What Flower and `celery inspect` ask; `heartbeat` is what Flower calls out when it begins to listen. Shutting down,
+#: taking from other queues and the like are not among it.
 QUESTIONS = frozenset(
-    {"ping", "stats", "conf", "active", "active_queues", "registered", "reserved", "revoked", "scheduled", "query_task"}
-)
+    {
+        "ping", "stats", "conf", "active", "active_queues", "registered", "reserved", "revoked", "scheduled",
+        "query_task", "heartbeat",
+    }
+)  # fmt: skip
 
 log = structlog.get_logger(__name__)
 
