@@ -52,6 +52,12 @@ class KeyReused(HttpError):
     slug, title, status = "idempotency-key-reused", "The idempotency key belongs to another submission", 422
 
 
+class KeySpent(HttpError):
+    """The same Idempotency-Key made a job that is not kept any more; nothing was accepted."""
+
+    slug, title, status = "idempotency-key-spent", "The idempotency key has done its work", 422
+
+
 class NotJson(HttpError):
     """The body cannot be read."""
 
@@ -95,6 +101,7 @@ async def accept(
         InputTooLarge: MAX_INPUT_BYTES says so.
         NotConfigured: A setting that the action needs has no value.
         KeyReused: The key came with another submission before.
+        KeySpent: The job that it made is gone.
         sqlalchemy.exc.OperationalError: The database did not take it.
     """
     refuse_too_large(given.text, services.settings().max_input_bytes)
@@ -115,6 +122,8 @@ async def accept(
     accepted = await services.submitter.submit(new_job(wish, standing, services.db.now()))
     if accepted.conflict:
         raise KeyReused(f"The key {key!r} came with another submission before. Take a new key for a new job.")
+    if accepted.gone:
+        raise KeySpent(f"The key {key!r} made the job {accepted.job.id}, which is over and no longer kept.")
     if not accepted.replayed:
         services.metrics.submitted(action.name, door)
     return accepted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,8 +12,9 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from llmcoder import strict_json
-from models import batch, turns
+from models import batch, spent_keys, turns
 from models.machine import ENDED, Move, Moved, Reason, State, apply, lock, take_revisions
+from models.spent_keys import SpentKey
 from models.tables import jobs, revisions
 
 PRIORITY = 5  # neither urgent (0) nor bulk (9)
@@ -73,11 +74,13 @@ class Accepted:
         job: The job as it stands: the new one, or the first one under this idempotency key.
         replayed: The key was used before, for the same submission.
         conflict: The key was used before, for another submission; nothing was accepted.
+        gone: The first job is not kept any more, and of `job` only the id is its; nothing was accepted.
     """
 
     job: Job
     replayed: bool = False
     conflict: bool = False
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +187,30 @@ def insert(conn: sa.Connection, new: Sequence[NewJob], now: datetime, *, rung: S
         turn = last[_line(job)] = last[_line(job)] + 1
         rows.append(_row(job, now, rev, bell) | {"turn": turn})
     batch.insert_new(conn, jobs, rows)
-    first = _first_of_keys(conn, new)
-    return [_accepted(job, row, first) for job, row in zip(new, rows, strict=True)]
+    keyed = [job for job in new if job.idempotency_key is not None]
+    first, spent = _first_of_keys(conn, keyed), spent_keys.find(conn, [_key(job) for job in keyed], now)
+    if spent:
+        _take_back(conn, [job for job in keyed if _key(job) in spent])
+    unborn = [row for row in rows if _is_unborn(row, first, spent)]
+    if unborn:
+        batch.insert_new(conn, jobs, unborn)
+        first |= _first_of_keys(conn, keyed)
+    return [_accepted(job, row, first, spent) for job, row in zip(new, rows, strict=True)]
+
+
+def _take_back(conn: sa.Connection, new: Sequence[NewJob]) -> None:
+    """Their keys made jobs that were pruned. That is certain after the insert only, which waits for whoever prunes."""
+    conn.execute(sa.delete(jobs).where(jobs.c.id.in_([job.id for job in new])))
+
+
+def _is_unborn(row: dict[str, Any], *known: Container[tuple[UUID, str]]) -> bool:
+    """Whether its key's job was there for the insert, and was pruned before anybody looked at it."""
+    key = row["idempotency_key"]
+    return key is not None and all((row["user_id"], key) not in one for one in known)
+
+
+def _key(job: NewJob) -> tuple[UUID, str]:
+    return job.user_id, job.idempotency_key or ""
 
 
 def insert_undo(conn: sa.Connection, undo: NewJob, job: Job, now: datetime) -> Accepted:
@@ -252,16 +277,23 @@ def _standing(job: NewJob, now: datetime) -> tuple[datetime, State, Reason | Non
     return due_at, State.SCHEDULED, Reason.DELAY if due_at == asked_for else Reason.UNDO_WINDOW
 
 
-def _first_of_keys(conn: sa.Connection, new: Sequence[NewJob]) -> dict[tuple[UUID, str], tuple[Job, str]]:
-    keys = [(job.user_id, job.idempotency_key) for job in new if job.idempotency_key is not None]
-    if not keys:
+def _first_of_keys(conn: sa.Connection, keyed: Sequence[NewJob]) -> dict[tuple[UUID, str], tuple[Job, str]]:
+    if not keyed:
         return {}
-    of_key = sa.tuple_(jobs.c.user_id, jobs.c.idempotency_key).in_(keys)
+    of_key = sa.tuple_(jobs.c.user_id, jobs.c.idempotency_key).in_([_key(job) for job in keyed])
     found = conn.execute(sa.select(*COLUMNS, jobs.c.idempotency_key, jobs.c.fingerprint).where(of_key))
     return {(row.user_id, row.idempotency_key): (Job(*row[:-2]), row.fingerprint) for row in found}
 
 
-def _accepted(job: NewJob, row: dict[str, Any], first: dict[tuple[UUID, str], tuple[Job, str]]) -> Accepted:
+def _accepted(
+    job: NewJob,
+    row: dict[str, Any],
+    first: dict[tuple[UUID, str], tuple[Job, str]],
+    spent: dict[tuple[UUID, str], SpentKey],
+) -> Accepted:
+    if (once := spent.get(_key(job))) is not None:
+        pruned = Job(*map({**row, "id": once.job_id}.get, Job.__slots__))  # type: ignore[arg-type]
+        return Accepted(pruned, replayed=True, conflict=once.fingerprint != job.fingerprint, gone=True)
     if job.idempotency_key is not None:
         stored, fingerprint = first[job.user_id, job.idempotency_key]
         return Accepted(stored, replayed=stored.id != job.id, conflict=fingerprint != job.fingerprint)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from models import spent_keys
 from models.machine import ENDED, State
 from models.tables import jobs
 
@@ -16,13 +17,20 @@ FREE_PAGES_KEPT = 4096
 PAGES_A_STEP = 1000
 
 
-def prune(conn: sa.Connection, state: State, ended_before: datetime, limit: int) -> int:
-    """Delete up to `limit` jobs of an ended state that ended before the instant; returns how many."""
+def prune(conn: sa.Connection, state: State, ended_before: datetime, limit: int, now: datetime) -> int:
+    """Delete up to `limit` jobs of an ended state that ended before the instant; returns how many.
+
+    Their idempotency keys stay for as long as `spent_keys` says.
+    """
     if state not in ENDED:
         raise ValueError(f"{state}: only ended jobs are pruned")
     old = sa.select(jobs.c.id).where(jobs.c.state == state, jobs.c.finished_at < ended_before)
     free = old.order_by(jobs.c.finished_at).limit(limit).with_for_update(skip_locked=True)
-    return conn.execute(sa.delete(jobs).where(jobs.c.id.in_(free))).rowcount
+    gone = sa.delete(jobs).where(jobs.c.id.in_(free))
+    said = (jobs.c.id, jobs.c.user_id, jobs.c.idempotency_key, jobs.c.fingerprint, jobs.c.created_at)
+    pruned = conn.execute(gone.returning(*said)).all()
+    spent_keys.keep(conn, pruned, now)
+    return len(pruned)
 
 
 def count_reached_at(conn: sa.Connection, state: State, count: int) -> datetime | None:

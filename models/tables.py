@@ -486,6 +486,17 @@ oauth_states = sa.Table(
 )
 
 # By what the keys of the sealed columns are known; see models.vault.
+spent_keys = sa.Table(
+    "spent_keys",
+    metadata,
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("idempotency_key", sa.String(255), primary_key=True),
+    sa.Column("fingerprint", sa.String(64)),
+    sa.Column("job_id", sa.Uuid, nullable=False),  # the job that it made, which was pruned
+    sa.Column("kept_until", Instant, nullable=False),
+    sa.Index("ix_spent_keys_kept_until", "kept_until"),
+)
+
 key_fingerprints = sa.Table(
     "key_fingerprints",
     metadata,

@@ -12,7 +12,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from llmcoder.settings import EngineSettings
-from models import audit, retention, schedules, users, webhooks
+from models import audit, retention, schedules, spent_keys, users, webhooks
 from models.db import Database
 from models.machine import State
 
@@ -43,6 +43,8 @@ class Retention:
         }
         if any(gone.values()):
             self._write_down({state: count for state, count in gone.items() if count})
+        now = self._db.now()
+        self._step_by_step(lambda conn: spent_keys.prune(conn, now, BATCH))
         self._step_by_step(retention.shrink)
         longest = self._db.now() - timedelta(days=max(settings.retention_days.values()))
         self._step_by_step(lambda conn: schedules.prune(conn, longest, BATCH))
@@ -59,7 +61,8 @@ class Retention:
         if count is not None:
             with self._db.read() as conn:
                 before = max(before, retention.count_reached_at(conn, state, count) or before)
-        return self._step_by_step(lambda conn: retention.prune(conn, state, before, BATCH))
+        now = self._db.now()
+        return self._step_by_step(lambda conn: retention.prune(conn, state, before, BATCH, now))
 
     def _step_by_step(self, step: Callable[[sa.Connection], int]) -> int:
         """Repeat a small transaction until there is nothing left for it; returns the sum of what it did."""

@@ -122,7 +122,7 @@ def submit(db: Database, outbox: Outbox, registry: Registry, wish: Wish) -> Acce
     """Commit a job and ring for it; under a key that came before, find the first one.
 
     Raises:
-        BadInput: The key belongs to another submission.
+        BadInput: The key belongs to another submission, or to one whose job is gone.
         NotFound: A source is not there, or somebody else's.
     """
     with db.read() as conn:
@@ -130,6 +130,8 @@ def submit(db: Database, outbox: Outbox, registry: Registry, wish: Wish) -> Acce
     accepted = Submitter(db, outbox).submit_now([new_job(wish, standing, db.now())])[0]
     if accepted.conflict:
         raise BadInput("The idempotency key came with another submission before. Take a new key for a new job.")
+    if accepted.gone:
+        raise BadInput(f"The idempotency key made the job {accepted.job.id}, which is over and no longer kept.")
     return accepted
 
 

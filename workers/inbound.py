@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ MOST_HOOKS = 200
 SECRET_BYTES = 32
 ROOTS = ("payload", "headers")
 LONGEST_ERROR_CHARS = 1_000
+LONGEST_KEY = 255
 #: Of a template whose values are not known yet.
 LARGEST_TEMPLATE_BYTES = 64 * 1024
 #: A call is a small thing, and strangers send it.
@@ -168,9 +170,15 @@ def job_of(
         given,
         origin=Origin.WEBHOOK,
         tainted=True,
-        key=None if delivery is None else f"hook:{hook.id}:{delivery}"[:255],
+        key=None if delivery is None else _key(hook, delivery),
     )
     return admit(conn, wish, registry, config().get, now)
+
+
+def _key(hook: InboundHook, delivery: str) -> str:
+    """Of a delivery: one that is too long to be kept goes by its hash, since two may begin alike."""
+    key = f"hook:{hook.id}:{delivery}"
+    return key if len(key) <= LONGEST_KEY else f"hook:{hook.id}:{hashlib.sha256(delivery.encode()).hexdigest()}"
 
 
 def remember_error(conn: sa.Connection, hook: InboundHook, error: ActionError | None, now: datetime) -> None:

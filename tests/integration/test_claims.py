@@ -369,7 +369,7 @@ def test_nobody_waits_in_a_circle_when_everything_is_written_at_once(
                 claims.forget_rings(conn)
                 claims.to_ring(conn, "io", now, 50, now)
             with db.write(durable=False) as conn:
-                retention.prune(conn, S.SUCCEEDED, now - timedelta(seconds=1), 50)
+                retention.prune(conn, S.SUCCEEDED, now - timedelta(seconds=1), 50, now)
             time.sleep(0.005)
 
     with ledgers(db, 3) as writers, ThreadPoolExecutor(24) as pool:

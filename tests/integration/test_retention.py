@@ -83,17 +83,17 @@ def test_a_batch_takes_the_oldest_and_nothing_else(db: Database, user: User) -> 
     kept = {stand_in(db, user, state).id for state in S}
     before = db.now() - timedelta(days=30)
     with db.write() as conn:
-        assert retention.prune(conn, S.SUCCEEDED, before, 3) == 3
+        assert retention.prune(conn, S.SUCCEEDED, before, 3, db.now()) == 3
     assert left(db) == {*kept, *gone[3:]}
     with db.write() as conn:
-        assert [retention.prune(conn, S.SUCCEEDED, before, 3) for _ in range(2)] == [2, 0]
+        assert [retention.prune(conn, S.SUCCEEDED, before, 3, db.now()) for _ in range(2)] == [2, 0]
     assert left(db) == kept
 
 
 @pytest.mark.parametrize("state", sorted(set(S) - ENDED))
 def test_what_has_not_ended_is_never_pruned(db: Database, state: State) -> None:
     with db.write() as conn, pytest.raises(ValueError, match="ended"):
-        retention.prune(conn, state, db.now(), 1)
+        retention.prune(conn, state, db.now(), 1, db.now())
 
 
 def test_the_count_is_a_walk_along_one_index(db: Database) -> None:
