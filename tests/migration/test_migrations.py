@@ -8,6 +8,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,56 @@ def test_everything_goes_and_comes_back(empty_url, empty):
     assert applied(empty) == []
     upgrade(empty_url)
     command.check(alembic_config(empty_url))
+
+
+def test_records_of_an_older_folder_are_their_users_own_only_where_their_job_says_so(empty_url, empty):
+    """Nobody took note of whose words they hold; an agent could write past a job, and jobs are pruned."""
+    config = alembic_config(empty_url)
+    for older in ("0013_duties", "general_0001", "email_0001", "reminders_0001"):
+        command.upgrade(config, older)
+    user_id, now = add_user(empty), empty.now()
+    made: dict[str, uuid.UUID] = {}
+
+    def add_job(name: str, action: str = "general.add_note", **more: object) -> uuid.UUID:
+        made[name] = uuid.uuid4()
+        plain = {"effect": "write", "queue": "io", "state": "succeeded", "origin": "person", "input": "{}"}
+        about = {
+            "attempt": 1,
+            "max_attempts": 1,
+            "losses": 0,
+            "priority": 5,
+            "due_at": now,
+            "created_at": now,
+            "rev": 1,
+        }
+        values = {"id": made[name], "user_id": user_id, "action": action, **plain, **about, **more}
+        with empty.write() as conn:
+            conn.execute(sa.insert(metadata.tables["jobs"]).values(values))
+        return made[name]
+
+    def add_note(job_id: uuid.UUID, changed: bool = False) -> None:
+        later = now + timedelta(seconds=1) if changed else now
+        values = {"id": job_id, "user_id": user_id, "text": "x", "created_at": now, "updated_at": later}
+        with empty.write() as conn:
+            conn.execute(sa.insert(metadata.tables["notes"]).values(values))
+
+    add_note(add_job("typed"))
+    add_note(add_job("by the clock", origin="schedule"))
+    add_note(add_job("changed since"), changed=True)
+    add_note(add_job("by an agent", origin="agent"))
+    add_note(add_job("by a macro, which may have washed it", origin="macro"))
+    add_note(add_job("approved", tainted=True))
+    made["without a job"] = uuid.uuid4()
+    add_note(made["without a job"])
+    add_job("read", action="general.list_notes", result="{}")
+    add_job("failed", action="slack.post_message", state="failed", error="{}")
+    add_job("done", action="slack.post_message", result="{}")
+
+    upgrade(empty_url)
+    with empty.read() as conn:
+        notes, jobs = metadata.tables["notes"].c, metadata.tables["jobs"].c
+        taints = {row.id: row.taint for row in conn.execute(sa.select(notes.id, notes.taint))}
+        results = {row.id: row.result_taint for row in conn.execute(sa.select(jobs.id, jobs.result_taint))}
+    own = {name for name, one in made.items() if one in taints and taints[one] is None}
+    assert own == {"typed", "by the clock"}
+    assert {name for name, one in made.items() if results.get(one) == "outside"} == {"read", "failed"}
