@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.up.child import UpError
 from api.up.preflight import free_port
+from api.wire import Connection, Socket, most_connections
 from llmcoder.config import config
 from llmcoder.config_file import ConfigError
 from llmcoder.log import set_up_logging
@@ -37,6 +38,7 @@ class Server(uvicorn.Server):
         self._app = app
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        Connection.most = most_connections()
         await super().startup(sockets)
         for server in self.servers:
             for listening in server.sockets:
@@ -88,8 +90,8 @@ def server_of(app: FastAPI, host: str, port: int) -> Server:
             host=host,
             port=port,
             loop="uvloop",
-            http="httptools",
-            ws="websockets-sansio",
+            http=Connection,
+            ws=Socket,
             ws_max_size=LARGEST_WS_MESSAGE_BYTES,
             ws_per_message_deflate=False,
             lifespan="on",

@@ -13,21 +13,15 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import BodyLimit
+from api.problems import PROTECTION_OF_PROBLEMS, BodyLimit
 
 if TYPE_CHECKING:
     from api.metrics import Metrics
     from api.services import Services
 
-PROTECTION = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-)
+PROTECTION_OF_DATA = tuple((name.encode(), value.encode()) for name, value in PROTECTION_OF_PROBLEMS.items())
 #: Nothing that we answer is a page, but for the documentation.
-NO_PAGE = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-NO_STORE = (b"cache-control", b"no-store")
-PROTECTION_OF_DATA = (*PROTECTION, NO_PAGE, NO_STORE)
+*PROTECTION, NO_PAGE, NO_STORE = PROTECTION_OF_DATA
 #: The documentation's scripts and its own few lines inside the page; it may call this service and nothing else.
 PAGE = (
     b"content-security-policy",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from llmcoder.errors import NotFound, problem_type
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 THREADS = 2
+DEFECT = "This is a defect of the service; its log has more."
+
+log = structlog.get_logger(__name__)
 
 
 class Lazy:
@@ -40,6 +44,7 @@ class Lazy:
 def flask_app(registry: Registry) -> Flask:
     """The application; its addresses are relative to where it is mounted."""
     from flask import Flask, jsonify, redirect, request
+    from werkzeug.exceptions import HTTPException
 
     app = Flask("legacy", static_folder=None)
 
@@ -55,17 +60,30 @@ def flask_app(registry: Registry) -> Flask:
         return redirect(f"/{action.domain}/{action.verb}" + (f"?{query}" if query else ""), 308)
 
     @app.errorhandler(NotFound)
-    @app.errorhandler(404)
-    @app.errorhandler(405)
-    def refused(error: Any) -> Response:
-        if isinstance(error, NotFound):
-            body: dict[str, Any] = error.as_problem() | {"status": error.status}
-        else:
-            slug = error.name.lower().replace(" ", "-")
-            body = {"type": problem_type(slug), "title": error.name, "status": error.code, "detail": error.description}
-        answer = jsonify(body)
-        answer.status_code = body["status"]
-        answer.mimetype = "application/problem+json"
-        return answer
+    def unknown(error: NotFound) -> Response:
+        return answer(error.status, error.as_problem())
+
+    @app.errorhandler(HTTPException)
+    def refused(error: HTTPException) -> Any:
+        if error.code is None or error.code < 400:  # a redirect is raised, too
+            return error
+        return answer(error.code, {"title": error.name, "detail": error.description}, _slug(error.name))
+
+    @app.errorhandler(Exception)
+    def unexpected(error: Exception) -> Response:
+        """Flask would answer with a page."""
+        log.exception("unexpected error", method=request.method, path=request.path)
+        return answer(500, {"title": "Something went wrong here", "detail": DEFECT}, "internal")
+
+    def answer(status: int, body: dict[str, Any], slug: str | None = None) -> Response:
+        kind = {"type": problem_type(slug)} if slug else {}
+        said = jsonify(kind | body | {"status": status})
+        said.status_code = status
+        said.mimetype = "application/problem+json"
+        return said
 
     return app
+
+
+def _slug(name: str) -> str:
+    return name.lower().replace(" ", "-")

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -31,6 +31,14 @@ RETRY_AFTER_S = 2
 MOST_SHOWN = 50
 #: Somebody has to make room first.
 DISK_RETRY_AFTER_S = 30
+#: What `api.edge` adds to every other answer.
+PROTECTION_OF_PROBLEMS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cache-control": "no-store",
+}
 FASTAPI_UNREADABLE = "There was an error parsing the body"
 #: Where the framework's own words ("Not Found") would not help.
 DETAILS = {
@@ -143,6 +151,7 @@ def install(app: FastAPI) -> None:
     for kind in TRANSIENT_ERRORS:
         app.add_exception_handler(kind, _on_database_error)
     app.add_exception_handler(sa.exc.DataError, _on_refused_value)
+    app.add_exception_handler(Exception, _on_unexpected)
     app.add_middleware(Unexpected)
 
 
@@ -177,6 +186,13 @@ async def _on_http_exception(_request: Request, error: Exception) -> Response:
     return problem(error.status_code, phrase.lower().replace(" ", "-"), phrase, detail, error.headers)
 
 
+async def _on_unexpected(request: Request, _error: Exception) -> Response:
+    """What a layer outside of `Unexpected` raised; Starlette's own handler would answer with plain text."""
+    answer = unexpected(request.scope)
+    answer.headers.update(PROTECTION_OF_PROBLEMS)
+    return answer
+
+
 class Unexpected:
     """ASGI middleware: whatever nobody foresaw becomes a 500 with an id that finds it in the log, and ends there.
 
@@ -199,6 +215,8 @@ class Unexpected:
 
         try:
             await self._app(scope, receive, watched)
+        except ClientDisconnect:  # there is nobody to answer, and nothing that an operator should look at
+            return
         except Exception:  # the edge of the process: nothing above could answer the caller; logged, with its trace
             answer = unexpected(scope)
             if started:  # half an answer is out; only a broken connection still tells the caller

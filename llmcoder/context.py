@@ -93,6 +93,17 @@ class Context(ABC):
             Cancelled: The job was cancelled or the lease was lost; nothing may be sent any more.
         """
 
+    def check_fence(self) -> None:
+        """Raise where this attempt may not send any more, because it lost its job or its time is over.
+
+        `ctx.http` asks right before the first byte of each request. A write that sends by other means asks itself,
+        after `armed` and right before it sends: a process can be frozen in between for longer than its lease.
+
+        Raises:
+            Cancelled, Transient, Uncertain: Nothing may be sent any more.
+        """
+        self.check()
+
     @abstractmethod
     def use(self, interface: type[T]) -> T:
         """A capability that some domain provides, such as `LanguageModel`.

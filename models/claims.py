@@ -186,12 +186,30 @@ def arm(conn: sa.Connection, job_id: UUID, attempt: int, marker: str, now: datet
     return conn.execute(sa.update(jobs).where(mine).values(armed_at=now, marker=marker)).rowcount == 1
 
 
-def renew(conn: sa.Connection, worker: str, lease_s: float, now: datetime) -> None:
-    """Renew the leases of everything the worker process runs, with one statement."""
+def is_armed(conn: sa.Connection, job_id: UUID, attempt: int) -> bool:
+    """Whether this attempt owns its job and its effect may happen: one cheap look, right before it is sent."""
+    return conn.execute(_ARMED, {"job": job_id, "attempt": attempt}).first() is not None
+
+
+_ARMED = sa.select(sa.literal(1)).where(
+    jobs.c.id == sa.bindparam("job"),
+    jobs.c.attempt == sa.bindparam("attempt"),
+    jobs.c.state == sa.literal_column("'running'"),
+    jobs.c.armed_at.is_not(None),
+)
+
+
+def renew(conn: sa.Connection, worker: str, lease_s: float, now: datetime) -> dict[UUID, int]:
+    """Renew the leases of everything the worker process runs, with one statement.
+
+    Returns:
+        The attempts whose leases these are. Of others that it runs the lease is lost.
+    """
     until = now + timedelta(seconds=lease_s)
     mine = sa.and_(jobs.c.worker == worker, jobs.c.state == sa.literal_column("'running'"))
     in_order = sa.select(jobs.c.id).where(mine).order_by(jobs.c.id).with_for_update()  # as everybody locks jobs
-    conn.execute(sa.update(jobs).where(jobs.c.id.in_(in_order)).values(lease_until=until))
+    renewed = sa.update(jobs).where(jobs.c.id.in_(in_order)).values(lease_until=until)
+    return {row.id: row.attempt for row in conn.execute(renewed.returning(jobs.c.id, jobs.c.attempt))}
 
 
 def let_go(conn: sa.Connection, worker: str, ids: Sequence[UUID], now: datetime) -> None:

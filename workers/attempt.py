@@ -7,6 +7,7 @@ import time
 from enum import StrEnum
 
 from llmcoder.errors import ActionError, Cancelled, TimedOut
+from llmcoder.moment import Moment
 from llmcoder.provenance import Trail
 from llmcoder.registry import AnyAction
 from models.claims import Claimed
@@ -34,9 +35,10 @@ class Attempt:
         self.armed = claimed.armed_at is not None
         self.trail = Trail(claimed.id, claimed.taint)
         self.started_at: float | None = None  # monotonic; None while it waits for a slot
-        self.lease_until: float | None = None  # monotonic; past it the job may be another's by now
+        self.lease: tuple[Moment, float] | None = None  # since when, for how many seconds; then it may be another's
         self.in_doubt = False  # an earlier attempt may have had the effect, and it is repeated all the same
         self.settled = False  # its ending was written, by whoever came first
+        self._started: Moment | None = None
         self._ending = threading.Event()
         self._end: End | None = None
         self._lock = threading.Lock()
@@ -65,16 +67,35 @@ class Attempt:
         return self._end is End.LOST
 
     def start(self) -> None:
-        self.started_at = time.monotonic()
+        self._started = Moment.now()
+        self.started_at = self._started.monotonic_s
+
+    def hold(self, since: Moment, lease_s: float) -> None:
+        """The lease lasts so long.
+
+        Args:
+            since: Taken before the clock by which the lease was written, so that we never believe in it for longer.
+        """
+        self.lease = (since, lease_s)
+
+    def may_send(self) -> bool:
+        """Whether a request of this attempt may go out now: cheap, so that it is asked right before each piece.
+
+        No longer than others wait before they believe that it sent nothing: neither past the lease nor past the
+        deadline, on whichever clock went further, whatever it was asked to end for.
+        """
+        in_lease = self.lease is None or self.lease[0].gone_s() < self.lease[1]
+        in_time = self._started is None or self._started.gone_s() < self.timeout_s
+        return in_lease and in_time and not self.lost
 
     def ask_to_end(self, why: End) -> None:
-        """Make the action's next look at its context raise; the first reason counts."""
+        """Make the action's next look at its context raise; the first reason counts, unless the job is lost."""
         with self._lock:
-            self._end = self._end or why
+            self._end = why if why is End.LOST else self._end or why
         self._ending.set()
 
     def should_end(self) -> bool:
-        if self.lease_until is not None and time.monotonic() > self.lease_until:
+        if self.lease is not None and time.monotonic() > self.lease[0].monotonic_s + self.lease[1]:
             self.ask_to_end(End.LOST)  # this process was frozen, or cut off from the database
         if self._end is None and self.started_at is not None and self.remaining_s <= 0:
             self.ask_to_end(End.TIMED_OUT)

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 from llmcoder import faults, strict_json
 from llmcoder.config import config
 from llmcoder.context import Context, S, T, User
-from llmcoder.errors import ActionError, Cancelled, DeclarationError, Transient
+from llmcoder.errors import ActionError, Cancelled, DeclarationError, Transient, Uncertain
 from llmcoder.rate import pause_until
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
 from llmcoder.strict_json import storable
+from models.claims import is_armed
 from models.connected import StoredConnection, choose, connect
 from models.db import TRANSIENT_ERRORS, Database, database
-from workers.attempt import Attempt
+from workers.attempt import Attempt, End
 from workers.ledger import Ledger
 from workers.outbox import Outbox
 
@@ -50,6 +51,8 @@ class JobContext(Context):
         self._outbox = outbox
         self._pause = pause
         self._http: GuardedClient | None = None
+        self._has_armed = False
+        self._may_have_sent = False  # since then
         self._db = db or database()
         self._connections: dict[str, Connection[Any]] = {}
 
@@ -104,6 +107,7 @@ class JobContext(Context):
             raise Transient("The database is busy or away; nothing was sent.") from error
         if not ours:
             raise Cancelled("The job was cancelled, or is another attempt's by now; nothing was sent.")
+        self._has_armed, self._may_have_sent = True, False
         self.check()  # while the database kept us waiting, this attempt may have been ended
 
     def connection(self, kind: ConnectionKind[C]) -> Connection[C]:
@@ -156,7 +160,7 @@ class JobContext(Context):
             from llmcoder.net import GuardedClient
 
             allow = self.settings(EngineSettings).fetch_allow
-            self._http = GuardedClient(allow=allow, before_send=self._refuse_if_lost)
+            self._http = GuardedClient(allow=allow, before_send=self.check_fence, may_send=self._may_send)
         return self._http
 
     def _calls_out(self) -> None:
@@ -169,10 +173,34 @@ class JobContext(Context):
         if self._attempt.action is not None and self._attempt.action.own_records:
             raise DeclarationError(f"{self.action}: it declares own_records, so it reaches for nothing else")
 
-    def _refuse_if_lost(self) -> None:
-        """Right before a request's first byte: connecting may have taken longer than the lease, or a freeze has."""
+    def _may_send(self) -> bool:
+        return not self._has_armed or self._attempt.may_send()
+
+    def check_fence(self) -> None:
+        """Right before a request's first byte: connecting may have taken longer than the lease, or a freeze has.
+
+        Where this attempt has armed its effect, SQL is asked too: clocks cannot know of what others did.
+        """
+        if self._has_armed and not self._is_armed_in_sql():
+            self._attempt.ask_to_end(End.LOST)
         if self._attempt.should_end() and self._attempt.lost:
             raise self._attempt.error()
+        if self._has_armed and not self._attempt.may_send():
+            raise self._too_late("It was too late to send it")
+        self._may_have_sent = True
+
+    def _is_armed_in_sql(self) -> bool:
+        try:
+            with self._db.read() as conn:
+                return is_armed(conn, self.job_id, self.attempt)
+        except TRANSIENT_ERRORS as error:
+            raise self._too_late("The database could not be asked whether it may be sent") from error
+
+    def _too_late(self, why: str) -> ActionError:
+        """Of the first request since the effect was armed it is certain that nothing went out before."""
+        if self._may_have_sent:
+            return Uncertain(f"{why}; a request before this one may have had its effect.")
+        return Transient(f"{why}; nothing was sent.")
 
     def _live(self, message: dict[str, Any]) -> None:
         self._outbox.live(self.user.id, message | {"job_id": str(self.job_id)})

@@ -16,6 +16,7 @@ import structlog
 from llmcoder import strict_json
 from llmcoder.action import Queue
 from llmcoder.config import config
+from llmcoder.moment import Moment
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
 from llmcoder.vital import vital
@@ -147,8 +148,9 @@ class Runtime:
     def admit(self, claimed: Claimed) -> Attempt:
         """Register a claimed job with the watch."""
         attempt = Attempt(claimed, registry().get(claimed.action))
+        admitted = Moment.now()
         since_claim_s = max(0.0, (self.db.now() - claimed.started_at).total_seconds())  # the clock may be set back
-        attempt.lease_until = time.monotonic() + self.lease_s - since_claim_s
+        attempt.hold(admitted, self.lease_s - since_claim_s)
         with self._lock:
             self._running[claimed.id, claimed.attempt] = attempt
         self.claimed_at = claimed.started_at

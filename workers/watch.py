@@ -16,6 +16,7 @@ from uuid import UUID
 
 import structlog
 
+from llmcoder.moment import Moment
 from llmcoder.vital import vital
 from models.claims import beat, is_neglected, leave, let_go, renew, show_progress, still_mine
 from models.db import TRANSIENT_ERRORS, Database
@@ -116,8 +117,11 @@ class Watch:
     def look(self) -> None:
         """One round."""
         running = self._process.running()
+        looked = (
+            Moment.now()
+        )  # before the clock that the leases are written by: a freeze in between must not add to them
         now = self._db.now()
-        self._write(running, now)
+        self._write(running, looked, now)
         with self._db.read() as conn:
             mine = still_mine(conn, self._process.name)
         self._carry_in(running, mine)
@@ -141,9 +145,9 @@ class Watch:
         except Exception:
             log.exception("a step of the watch broke")
 
-    def _write(self, running: list[Attempt], now: datetime) -> None:
+    def _write(self, running: list[Attempt], looked: Moment, now: datetime) -> None:
         seen = [(one.claimed.id, one.claimed.attempt, *shown) for one in running if (shown := one.take_progress())]
-        looked_at = time.monotonic()
+        looked_at = looked.monotonic_s
         if not running:
             self._renewed_at = looked_at  # what is claimed from here on has a fresh lease
         renewing = running and looked_at - self._renewed_at > self._process.lease_s / 4
@@ -151,29 +155,32 @@ class Watch:
         if not (seen or renewing or beating):
             return
         try:
-            self._write_down(seen, now, renewing=bool(renewing), beating=beating)
+            renewed = self._write_down(seen, now, renewing=bool(renewing), beating=beating)
         except TRANSIENT_ERRORS:
             raise
         except Exception:  # one job's progress must not cost all others their leases
             log.exception("progress could not be shown; it is dropped")
-            self._write_down([], now, renewing=bool(renewing), beating=beating)
+            renewed = self._write_down([], now, renewing=bool(renewing), beating=beating)
         if renewing:
             self._renewed_at = looked_at
-            for attempt in running:
-                attempt.lease_until = looked_at + self._process.lease_s
+            for attempt in running:  # those that SQL says are ours still: of another it would be a fresh lease on air
+                if renewed.get(attempt.claimed.id) == attempt.claimed.attempt:
+                    attempt.hold(looked, self._process.lease_s)
         if beating:
             self._beat_at = looked_at
 
     def _write_down(
         self, seen: list[tuple[UUID, int, float, str]], now: datetime, *, renewing: bool, beating: bool
-    ) -> None:
-        """All of it in one transaction."""
+    ) -> Mapping[UUID, int]:
+        """All of it in one transaction; returns the attempts whose leases were renewed."""
+        renewed: Mapping[UUID, int] = {}
         with self._db.write(durable=False) as conn:
             if renewing:
-                renew(conn, self._process.name, self._process.lease_s, now)
+                renewed = renew(conn, self._process.name, self._process.lease_s, now)
             show_progress(conn, seen)
             if beating:
                 beat(conn, self._about(), now)
+        return renewed
 
     def _about(self) -> dict[str, object]:
         process = self._process

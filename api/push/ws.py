@@ -112,7 +112,10 @@ def _may_come_from(socket: WebSocket, allowed: tuple[str, ...]) -> bool:
 
 
 def _is_own(origin: str, host: str) -> bool:
-    return urlsplit(origin).netloc.lower() == host.lower()
+    try:
+        return urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:  # brackets around what is no address
+        return False
 
 
 async def _close(socket: WebSocket, bye: Goodbye) -> None:

@@ -81,6 +81,8 @@ class GuardedClient:
         ssl_context: In place of the default one, which verifies by the system's and certifi's authorities.
         before_send: Called on each connection before the first byte of a request; what it raises comes out, and
             nothing was sent.
+        may_send: Asked right before each piece of a request goes out, so it is cheap; once it says no, nothing more
+            of the request does.
 
     Raises:
         ValueError: An entry of `allow` cannot be read.
@@ -95,7 +97,9 @@ class GuardedClient:
         resolve: Resolve | None = None,
         ssl_context: ssl.SSLContext | None = None,
         before_send: Callable[[], None] | None = None,
+        may_send: Callable[[], bool] | None = None,
     ) -> None:
+        self._may_send = may_send
         self._allow = AllowList.parse(allow)
         self._before_send = before_send
         self._limits = limits
@@ -130,11 +134,15 @@ class GuardedClient:
             Transient: The request was surely not sent.
             Uncertain: It was sent, at least in part, and no complete answer came.
         """
-        from llmcoder.net.dial import Budget  # loads httpcore
-
         first = prepare(method, url, headers, content, user_agent=self._user_agent)
         used = limits or self._limits
-        return self._follow(first, used, Budget(used.total_s, check, self._before_send))
+        return self._follow(first, used, self.budget(used.total_s, check))
+
+    def budget(self, total_s: float, check: Callable[[], None] | None = None) -> Budget:
+        """What one exchange may spend, with whoever says whether it may be sent; for connections of other protocols."""
+        from llmcoder.net.dial import Budget  # loads httpcore
+
+        return Budget(total_s, check, self._before_send, self._may_send)
 
     def _follow(self, request: Request, limits: Limits, budget: Budget) -> Response:
         """Send, and go where redirects lead.

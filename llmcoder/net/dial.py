@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
@@ -26,6 +27,9 @@ Resolve = Callable[[str, int], Sequence[str]]
 
 # How long a wait may keep a cancellation waiting.
 _SLICE_S = 0.25
+#: The kernel repeats what nobody acknowledges for a quarter of an hour, long after we have given the request up, and
+#: a network that comes back would deliver it then. Below the shortest time that a write's look-up waits.
+UNACKNOWLEDGED_S = 20.0
 _NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 
 
@@ -40,7 +44,8 @@ class Budget:
     Args:
         total_s: Seconds for all of it, look-ups and redirects included; None leaves it to the timeouts of each step.
         check: Called several times a second while waiting; what it raises ends the request.
-        before_send: Called on each connection before the first byte goes out.
+        before_send: Called on each connection before the first byte goes out; it may take a moment.
+        may_send: Asked right before each piece goes out; it takes none.
     """
 
     def __init__(
@@ -48,10 +53,20 @@ class Budget:
         total_s: float | None = None,
         check: Callable[[], None] | None = None,
         before_send: Callable[[], None] | None = None,
+        may_send: Callable[[], bool] | None = None,
     ) -> None:
         self._ends_at = math.inf if total_s is None else monotonic() + total_s
         self._check = check
-        self.before_send = before_send
+        self._before_send = before_send
+        self._may_send = may_send
+
+    def before_send(self) -> None:
+        """Raise where nothing may be sent."""
+        if self._before_send is not None:
+            self._before_send()
+
+    def may_send(self) -> bool:
+        return self._may_send is None or self._may_send()
 
     def check(self) -> None:
         """Give whoever may stop the request the chance to."""
@@ -139,6 +154,8 @@ class GuardedBackend(httpcore.NetworkBackend):
                 failure = error
                 continue
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if sys.platform == "linux":
+                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNACKNOWLEDGED_S * 1_000))
             return connected
         if failure is None or isinstance(failure, TimeoutError):
             raise httpcore.ConnectTimeout("no answer in time") from failure
@@ -202,17 +219,25 @@ class _Stream(httpcore.NetworkStream):
             raise httpcore.ReadError(str(error)) from error
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if self._silent and self._budget.before_send is not None:
+        if self._silent:
             self._budget.before_send()
-        self._silent = False
         rest = memoryview(buffer)
         try:
             while rest:
-                rest = rest[self._patiently(partial(self._socket.send, rest), timeout) :]
+                rest = rest[self._patiently(partial(self._send, rest), timeout) :]
         except TimeoutError as error:
             raise httpcore.WriteTimeout("the request was not taken in time") from error
         except OSError as error:
             raise httpcore.WriteError(str(error)) from error
+
+    def _send(self, piece: memoryview) -> int:
+        """The last look before the system call: whoever sends may have been frozen since the one before."""
+        if self._budget.may_send():
+            self._silent = False
+            return self._socket.send(piece)
+        if self._silent:
+            raise Transient(f"It was too late to send anything to {self._host}; nothing was sent.")
+        raise httpcore.WriteTimeout("it was too late to send the rest")
 
     def _patiently(self, step: Callable[[], T], timeout_s: float | None) -> T:
         """Run one step of a socket in slices of waiting; a slice that ran out has moved no byte and is repeated."""

@@ -53,6 +53,7 @@ class Line:
         self.host = host
         self.step_s = step_s
         self._buffer = bytearray()
+        self._budget = budget
         try:
             self._stream = GuardedBackend(allow, resolve, budget, ports).connect_tcp(host, port, step_s)
         except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
@@ -71,6 +72,14 @@ class Line:
             self._stream = self._stream.start_tls(context, self.host, self.step_s)
         except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
             raise Transient(f"{self.host}: {error}. Nothing was sent.") from error
+
+    def before_send(self) -> None:
+        """Asked at the first byte by itself; once more right before what cannot be taken back.
+
+        Raises:
+            ActionError: It may not be sent.
+        """
+        self._budget.before_send()
 
     def readline(self, limit: int = -1) -> bytes:
         """As of a binary file: up to and with the end of line, or `limit` bytes; less where the other side closed."""

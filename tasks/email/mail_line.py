@@ -16,7 +16,6 @@ import certifi
 from llmcoder.connection import Caller, GetSettings
 from llmcoder.errors import BadInput, NotConfigured, Refused
 from llmcoder.net import AllowList, verifying_context
-from llmcoder.net.dial import Budget
 from llmcoder.net.guard import canonical_host
 from llmcoder.net.line import Line
 from llmcoder.settings import EngineSettings
@@ -46,7 +45,7 @@ def dial(server: Server, caller: Caller, check: Callable[[], None] | None) -> Li
     allow = AllowList.parse((*caller.settings(EngineSettings).fetch_allow, *_own_hosts(caller.settings)))
     if server.security == "plain":
         _refuse_unnamed(server, allow)
-    budget = Budget(max(caller.remaining_s - SPARE_S, 0.0), check)
+    budget = caller.http.budget(max(caller.remaining_s - SPARE_S, 0.0), check)
     line = Line(server.host, server.port, allow=allow, ports=PORTS, budget=budget, step_s=STEP_S)
     if server.security == "tls":
         try:

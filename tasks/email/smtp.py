@@ -169,6 +169,7 @@ class Submission:
     def _end(self) -> tuple[int, bytes]:
         """The dot, and what the server says to it. From here on nothing but its answer tells."""
         self._look()
+        self._refuse_if_too_late()
         self._ended = True
         self._line.step_s = TAKEN_WITHIN_S
         host = self._line.host
@@ -181,6 +182,13 @@ class Submission:
         if not 200 <= answer[0] < 600:
             raise Uncertain(f"{host} answered the whole mail with something that is not SMTP; it may have been sent.")
         return answer
+
+    def _refuse_if_too_late(self) -> None:
+        """The mail was long on its way, and its end is what counts: whoever sends must own the job still."""
+        try:
+            self._line.before_send()
+        except Uncertain as error:  # of requests in general; a mail without its end is none
+            raise Transient(f"{error.detail} The mail was not sent.") from error
 
     def close(self) -> None:
         """Say goodbye if that is quick, and hang up; in the middle of a mail a goodbye would be a part of it."""

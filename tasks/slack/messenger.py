@@ -26,6 +26,7 @@ from llmcoder.errors import (
     Transient,
     Uncertain,
 )
+from llmcoder.moment import Moment
 from llmcoder.settings import EngineSettings
 from models import approvals, jobs
 from models.connected import connect
@@ -60,11 +61,16 @@ CLOSED = (NotFound, Forbidden, Refused)
 
 
 class Errand:
-    """A `Caller` outside of any job: some seconds, after which nothing is sent any more."""
+    """A `Caller` outside of any job: some seconds, after which nothing is sent any more.
 
-    def __init__(self, get: GetSettings, within_s: float = REQUEST_S) -> None:
+    Args:
+        since: From when on they count; for what another does when nothing was heard, from before that was written down.
+    """
+
+    def __init__(self, get: GetSettings, within_s: float = REQUEST_S, since: Moment | None = None) -> None:
         self._get = get
-        self._until = time.monotonic() + within_s
+        self._since = since or Moment.now()
+        self._within_s = within_s
         self._http: GuardedClient | None = None
 
     def settings(self, kind: Any) -> Any:
@@ -72,7 +78,7 @@ class Errand:
 
     @property
     def remaining_s(self) -> float:
-        return self._until - time.monotonic()
+        return self._within_s - self._since.gone_s()
 
     @property
     def http(self) -> GuardedClient:
@@ -80,12 +86,15 @@ class Errand:
             from llmcoder.net import GuardedClient
 
             allow = self._get(EngineSettings).fetch_allow
-            self._http = GuardedClient(allow=allow, before_send=self._refuse_if_late)
+            self._http = GuardedClient(allow=allow, before_send=self._refuse_if_late, may_send=self._in_time)
         return self._http
+
+    def _in_time(self) -> bool:
+        return self.remaining_s > 0
 
     def _refuse_if_late(self) -> None:
         """A process that was frozen must not post what another has posted meanwhile."""
-        if self.remaining_s <= 0:
+        if not self._in_time():
             raise Transient("It is too late for this; nothing was sent.")
 
 
@@ -96,8 +105,11 @@ class Bots:
     get: GetSettings
     _teams: dict[str, str] = field(default_factory=dict)
 
-    def of(self, user_id: UUID, team: str, person: str) -> SlackClient:
+    def of(self, user_id: UUID, team: str, person: str, since: Moment | None = None) -> SlackClient:
         """The bot that may write to somebody.
+
+        Args:
+            since: See `Errand`.
 
         Raises:
             NotConfigured: There is none.
@@ -105,14 +117,14 @@ class Bots:
         """
         own = self.get(SlackSettings).slack_bot_token
         if own is not None and self._team_of(own.get_secret_value()) == team:
-            return self._with(own.get_secret_value())
+            return self._with(own.get_secret_value(), since)
         theirs = self._signed_in(user_id, team, person)
         if theirs is None and own is None:
             raise NotConfigured(f"There is no bot for the workspace {team}: set SLACK_BOT_TOKEN.")
-        return self._with(theirs or (own.get_secret_value() if own else ""))
+        return self._with(theirs or (own.get_secret_value() if own else ""), since)
 
-    def _with(self, token: str) -> SlackClient:
-        return client.of_token(token, Errand(self.get))
+    def _with(self, token: str, since: Moment | None = None) -> SlackClient:
+        return client.of_token(token, Errand(self.get, since=since))
 
     def _team_of(self, token: str) -> str:
         if token not in self._teams:
@@ -204,9 +216,10 @@ class Messenger:
         try:
             bot = self._bots.of(one.user_id, one.team, one.person)
             channel = one.channel or direct_messages(bot, one.person)
+            since = Moment.now()
             if (begun := owed.begin(one, channel)) is None:
                 return
-            self._send(begun, channel, said)
+            self._send(begun, channel, said, since)
         except Uncertain as error:
             log.info("whether a message stands in Slack is looked for later", detail=error.detail)
         except (RateLimited, Transient) as error:
@@ -216,8 +229,8 @@ class Messenger:
         except ActionError as error:
             self._give_up(begun or one, error)
 
-    def _send(self, begun: Owed, channel: str, said: Wording) -> None:
-        bot = self._bots.of(begun.user_id, begun.team, begun.person)
+    def _send(self, begun: Owed, channel: str, said: Wording, since: Moment) -> None:
+        bot = self._bots.of(begun.user_id, begun.team, begun.person, since)
         done = posting.post(bot, channel, said.text, str(begun.id), thread_ts=begun.thread_ts, blocks=said.blocks)
         owed.posted(begun, done.ts)
 
