@@ -266,6 +266,9 @@ class _Fuzz:
             report.problems.append(f"jobs without an end after {ENDED_WITHIN_S:g} s, such as {still}")
         report.problems += [f"{part.name} died: {dict(part.deaths)}" for part in self._cluster.named("") if part.deaths]
         report.problems += [f"a thread is gone: {one}" for one in sorted(lost_threads(self._cluster, threads))]
+        ready = httpx.get(f"{self._cluster.api_urls[0]}/health/ready", timeout=ANSWERED_WITHIN_S)
+        if ready.status_code != 200:
+            report.problems.append(f"not ready afterwards: {ready.text[:500]}")
         report.problems += tracebacks(self._cluster)
         report.problems += [f"{name} took {most} MB" for name, (_, most) in report.peaks.items() if most > MOST_MB]
         for what, took in report.during.items():

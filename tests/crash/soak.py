@@ -27,7 +27,7 @@ from models.tables import jobs
 from tests.crash.checker import ENDED
 from tests.crash.client import Caller, log_in
 from tests.crash.cluster import Cluster, remove
-from tests.crash.processes import STACKS
+from tests.crash.processes import STACKS_WHEN_STUCK
 from tests.crash.stores import STORES, Store
 from workers.broker import PREFIX, QUEUES
 
@@ -150,7 +150,7 @@ class _Watch:
         for process in (psutil.Process(self._cluster.parts["heavy"].pid), *self._children()):
             with suppress(psutil.NoSuchProcess):
                 lines.append(f"process {process.pid} of {process.ppid()}: {process.status()}, {process.cpu_times()}")
-                process.send_signal(STACKS)
+                process.send_signal(STACKS_WHEN_STUCK)
         columns = (jobs.c.id, jobs.c.state, jobs.c.reason, jobs.c.attempt, jobs.c.worker, jobs.c.rung_at)
         with self._db.read() as conn:
             rows = conn.execute(sa.select(*columns).where(jobs.c.state.not_in(ENDED))).all()
