@@ -265,6 +265,7 @@ class _Fuzz:
         if not in_time:
             report.problems.append(f"jobs without an end after {ENDED_WITHIN_S:g} s, such as {still}")
         report.problems += [f"{part.name} died: {dict(part.deaths)}" for part in self._cluster.named("") if part.deaths]
+        report.problems += [] if threads else ["no thread was seen before, so none can be missed"]
         report.problems += [f"a thread is gone: {one}" for one in sorted(lost_threads(self._cluster, threads))]
         ready = httpx.get(f"{self._cluster.api_urls[0]}/health/ready", timeout=ANSWERED_WITHIN_S)
         if ready.status_code != 200:
