@@ -15,7 +15,10 @@ from tests.crash.stores import PostgresStore, SqliteStore, Store
 
 SEEDS = (20_261, 20_262, 20_263)
 JOBS, JOBS_PER_S = 200, 50.0
-TELLING = ("after arm", "after the provider answered", "API killed while it accepts", "broker killed", "worker killed")
+TELLING = (
+    "after arm", "after the provider answered", "API killed while it accepts", "broker killed", "worker killed",
+    "broker keys of a wrong type", "database read-only",
+)  # fmt: skip
 BY_NAME = {fault.name: fault for fault in FAULTS}
 PAGE = ROOT / "docs" / "crash-matrix.md"
 
