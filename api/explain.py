@@ -69,6 +69,7 @@ class Seen(Model):
     approvers: list[str]
     asks: list[Why]
     steps: str
+    doubtful: list[UUID]
     account_fault: str
     account_remedy: str
     chain: list[Link]
@@ -117,7 +118,8 @@ def _look(conn: sa.Connection, services: Services, user_id: UUID, job_id: UUID) 
         account=row.account,
         approvers=_approvers(conn, user_id) if waits else [],
         asks=reasons_of(conn, services.registry.get(job.action), job) if waits else [],
-        steps=_steps_under_way(conn, job) if job.reason == Reason.STEPS else "",
+        steps=_steps_under_way(conn, job) if job.reason in (Reason.STEPS, Reason.UNCERTAIN_STEP) else "",
+        doubtful=_doubtful(conn, job) if job.reason == Reason.UNCERTAIN_STEP else [],
         account_fault=_account_fault(conn, user_id, row) if job.reason == Reason.RECONNECT else "",
         account_remedy=_account_remedy(services, row) if job.reason == Reason.RECONNECT else "",
         chain=[link(one) for one in links],
@@ -136,6 +138,12 @@ def _steps_under_way(conn: sa.Connection, run: Job) -> str:
     ]
     more = f" and {len(found) - len(said)} more" if len(found) > len(said) else ""
     return f"Under way: {', '.join(said)}{more}."
+
+
+def _doubtful(conn: sa.Connection, run: Job) -> list[UUID]:
+    """Jobs of the run that a person has to settle, some of them."""
+    found = [job.id for job, _ in store.jobs_of(conn, run.id).values() if job.state == State.UNCERTAIN]
+    return sorted(found)[:STEPS_NAMED]
 
 
 def _account_fault(conn: sa.Connection, user_id: UUID, row: Any) -> str:
@@ -273,6 +281,11 @@ def _of_waiting(job: Job, seen: Seen) -> Blocker:
             f"It ends with them: GET /jobs/{job.id}/steps shows each with its job, and explain what that waits for."
         )
         return Blocker(kind="steps", detail=detail, remedy=remedy)
+    if job.reason == Reason.UNCERTAIN_STEP:
+        detail = "It is a macro, and the effect of a step of it may have happened; nobody could tell so far. "
+        remedy = "Look there, then say what you found, and the run goes on: "
+        resolve = ", ".join(f"POST /jobs/{one}/resolve" for one in seen.doubtful) or f"GET /jobs/{job.id}/steps"
+        return Blocker(kind="needs_a_person", detail=f"{detail}{seen.steps}".rstrip(), remedy=f"{remedy}{resolve}.")
     if job.reason == Reason.CALL:
         detail = "It is a step of a macro that waits for a call from outside."
         remedy = f"Whoever has its address calls it: GET /jobs/{job.parent_id}/steps shows it."

@@ -253,6 +253,15 @@ class EngineSettings(Settings):
     doorbell_window: int = Field(400, ge=1, le=100_000, description="Rung and unclaimed jobs per queue in the broker.")
     max_input_bytes: int = Field(1_048_576, ge=1_024, description="Largest input of a job, in bytes of JSON.")
     max_result_bytes: int = Field(1_048_576, ge=1_024, description="Largest result of a job, in bytes of JSON.")
+    macro_max_steps: int = Field(
+        20_000, ge=1, description="Steps and items that one run of a macro may begin, with all macros that it starts."
+    )
+    macro_max_runs: int = Field(
+        1_000, ge=0, description="Macros that one run of a macro may start, with all that those start."
+    )
+    macro_max_bytes: int = Field(
+        67_108_864, ge=65_536, description="What the steps of one run of a macro may return altogether, in bytes."
+    )
     fetch_allow: CommaList = Field((), description="Hosts or networks that may be fetched although not public.")
 
     retention_succeeded_days: Days = Field(30, description="Days a succeeded job is kept.")

@@ -386,14 +386,19 @@ def request_cancel(conn: sa.Connection, job: Job, now: datetime) -> Moved | None
     Returns:
         The transition, or None when the job runs (its attempt ends it) or has ended by now.
     """
+    return cancel_one(conn, job.id, now)
+
+
+def cancel_one(conn: sa.Connection, job_id: UUID, now: datetime) -> Moved | None:
+    """`request_cancel`, of a job that nobody has read, since it may be one that cannot be."""
     at_rest = frozenset({State.QUEUED, State.SCHEDULED, State.WAITING})
-    armed_at = conn.execute(sa.select(jobs.c.armed_at).where(jobs.c.id == job.id).with_for_update()).scalar()
-    move = Move(job.id, State.CANCELLED, only_from=at_rest)
+    armed_at = conn.execute(sa.select(jobs.c.armed_at).where(jobs.c.id == job_id).with_for_update()).scalar()
+    move = Move(job_id, State.CANCELLED, only_from=at_rest)
     if armed_at is not None:
-        move = Move(job.id, State.UNCERTAIN, reason=Reason.CANCELLED, only_from=at_rest)
+        move = Move(job_id, State.UNCERTAIN, reason=Reason.CANCELLED, only_from=at_rest)
     moved = apply(conn, [move], now)[0]
     if moved is None:
-        running = sa.and_(jobs.c.id == job.id, jobs.c.state == State.RUNNING)
+        running = sa.and_(jobs.c.id == job_id, jobs.c.state == State.RUNNING)
         conn.execute(sa.update(jobs).where(running).values(cancel_requested_at=now))
     return moved
 

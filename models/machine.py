@@ -48,6 +48,7 @@ class Reason(StrEnum):
     UNDO_WINDOW = "undo_window"  # scheduled: held back for a while, so that it can still be cancelled for certain
     APPROVAL = "approval"  # waiting: a person decides whether it runs
     STEPS = "steps"  # waiting: for the steps of a macro, which are jobs of their own
+    UNCERTAIN_STEP = "uncertain_step"  # waiting: a person says whether the effect of a macro's step took place
     CALL = "call"  # waiting: for somebody outside to call the address of a macro's step
     PREVIOUS = "previous"  # waiting: the job before it, of the same schedule, has not ended
     RECONNECT = "reconnect"  # waiting: a person must connect the account again
@@ -145,6 +146,18 @@ def apply(
         done[id(move)] = Moved(move.job_id, row.user_id, wanted.to, attempt, rev)
     _write(conn, rows)
     return [done.get(id(move)) for move in moves]
+
+
+def wait_for(conn: sa.Connection, job_id: UUID, reason: Reason) -> Moved | None:
+    """Say what a waiting job waits for by now; None where that is known, or it does not wait."""
+    row = _lock(conn, [job_id]).get(job_id)
+    if row is None or row.state != State.WAITING:
+        return None
+    if conn.execute(sa.select(jobs.c.reason).where(jobs.c.id == job_id)).scalar() == reason:
+        return None
+    rev = take_revisions(conn, {row.user_id: 1})[row.user_id] + 1
+    conn.execute(sa.update(jobs).where(jobs.c.id == job_id).values(reason=reason, rev=rev))
+    return Moved(job_id, row.user_id, State.WAITING, row.attempt, rev)
 
 
 def take_revisions(conn: sa.Connection, wanted: Mapping[UUID, int]) -> dict[UUID, int]:

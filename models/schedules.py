@@ -203,9 +203,17 @@ def any_due(conn: sa.Connection, now: datetime) -> bool:
     return conn.execute(query.limit(1)).first() is not None
 
 
-def due(conn: sa.Connection, now: datetime, limit: int) -> list[Schedule]:
+def due_ids(conn: sa.Connection, now: datetime, limit: int) -> list[UUID]:
+    """Schedules that are due, those first that have been longest."""
+    query = sa.select(schedules.c.id).where(schedules.c.next_fire_at <= now).order_by(schedules.c.next_fire_at)
+    return list(conn.execute(query.limit(limit)).scalars())
+
+
+def due(conn: sa.Connection, now: datetime, limit: int, only: UUID | None = None) -> list[Schedule]:
     """Schedules that are due, locked; those that another scheduler has are passed over."""
     query = sa.select(*COLUMNS).where(schedules.c.next_fire_at <= now).order_by(schedules.c.next_fire_at).limit(limit)
+    if only is not None:
+        query = query.where(schedules.c.id == only)
     return [Schedule(*row) for row in conn.execute(query.with_for_update(skip_locked=True))]
 
 

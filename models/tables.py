@@ -314,9 +314,25 @@ macro_runs = sa.Table(
     sa.Column("open", sa.Boolean, nullable=False),
     sa.Column("look_at", Instant),  # somebody has to look by then: something ended, or a time comes
     sa.Column("created_at", Instant, nullable=False),
+    sa.Column("root_id", Id),  # the outermost run that it stands in, itself where there is none; null: of before 0017
+    sa.Column("failures", sa.Integer, nullable=False, server_default="0"),  # looks that broke, one after the other
+    sa.Column("rest_until", Instant),  # nobody looks before, since the last look broke
 )
+# whose runs are to be looked at, and which of a user's is the next
 _LOOKED_AT = macro_runs.c.open.is_(True)
-sa.Index("ix_macro_runs_look", macro_runs.c.look_at, postgresql_where=_LOOKED_AT, sqlite_where=_LOOKED_AT)
+sa.Index(
+    "ix_macro_runs_look", macro_runs.c.user_id, macro_runs.c.look_at,
+    postgresql_where=_LOOKED_AT, sqlite_where=_LOOKED_AT,
+)  # fmt: skip
+
+# What an outermost run has done so far with all the macros that it starts; its row is locked by whoever looks at one.
+macro_roots = sa.Table(
+    "macro_roots",
+    metadata,
+    sa.Column("root_id", Id, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("steps", sa.Integer, nullable=False),  # steps and items that began
+    sa.Column("runs", sa.Integer, nullable=False),  # macros that were started within it
+)
 
 macro_steps = sa.Table(
     "macro_steps",
@@ -331,8 +347,8 @@ macro_steps = sa.Table(
     sa.Column("job_id", Id),
     sa.Column("deadline_at", Instant),
 )
-# steps whose job may have ended
-_SUBMITTED = macro_steps.c.state == "submitted"
+# steps whose job may have ended, or been settled by a person
+_SUBMITTED = macro_steps.c.state.in_(("submitted", "uncertain"))
 sa.Index("ix_macro_steps_open", macro_steps.c.job_id, postgresql_where=_SUBMITTED, sqlite_where=_SUBMITTED)
 
 # Calls from outside that steps of runs wait for; one may come before its step has begun to wait.

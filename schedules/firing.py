@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from uuid import UUID
 
 import sqlalchemy as sa
+import structlog
 
 from llmcoder import faults
 from llmcoder.registry import Registry
 from models import schedules
-from models.db import Database
-from workers.firing import Batch
+from models.db import TRANSIENT_ERRORS, Database
+from models.problems import problem_of
+from workers.firing import Batch, set_aside
 from workers.outbox import Outbox
+
+log = structlog.get_logger(__name__)
 
 BATCH = 100
 
@@ -33,7 +38,7 @@ class Firing:
         """Fire what is due; returns how many jobs were submitted."""
         total = 0
         while self._is_there(schedules.any_due):
-            done = self._fire_batch()
+            done = self._fire_together()
             if done is None:
                 break  # another scheduler has them
             total += done
@@ -48,10 +53,34 @@ class Firing:
         self._outbox.wake_moved(moved)
         return len(moved)
 
-    def _fire_batch(self) -> int | None:
+    def _fire_together(self) -> int | None:
+        try:
+            return self._fire_batch()
+        except TRANSIENT_ERRORS:
+            raise
+        except Exception:
+            log.exception("schedules could not be fired together; each is now fired alone")
+            return self._fire_alone()
+
+    def _fire_alone(self) -> int | None:
+        """Find the one that could not be fired: it is paused with the reason, and the others fire."""
+        with self._db.read() as conn:
+            ids = schedules.due_ids(conn, self._db.now(), BATCH)
+        total = 0
+        for schedule_id in ids:
+            try:
+                total += self._fire_batch(schedule_id) or 0
+            except TRANSIENT_ERRORS:
+                raise
+            except Exception as error:  # noqa: BLE001  whatever it is, the others fire
+                with self._db.write() as conn:
+                    set_aside(conn, schedule_id, problem_of(error)["detail"], self._db.now())
+        return total or None
+
+    def _fire_batch(self, only: UUID | None = None) -> int | None:
         now = self._db.now()
         with self._db.write() as conn:
-            due = schedules.due(conn, now, BATCH)
+            due = schedules.due(conn, now, BATCH, only)
             if not due:
                 return None
             batch = Batch(conn, self._registry, now)

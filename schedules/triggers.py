@@ -16,6 +16,7 @@ from models import jobs
 from models.approvals import Origin
 from models.db import Database
 from models.jobs import NewJob
+from models.problems import problem_of
 from workers.admission import Wish, admit
 from workers.bell import Ring
 from workers.outbox import Outbox
@@ -84,4 +85,9 @@ class Asking:
         except ActionError as error:
             log.info("a trigger's job was refused", trigger=self._trigger.name, row=str(due.row_id), error=error.slug)
             self._trigger.refused(conn, due, error.detail, now)
+            return None
+        except sa.exc.SQLAlchemyError:
+            raise  # the transaction is lost with it
+        except Exception as error:  # noqa: BLE001  this row's fault, and no other's
+            self._trigger.refused(conn, due, problem_of(error)["detail"], now)
             return None

@@ -23,6 +23,7 @@ from models import jobs, schedules
 from models.approvals import Origin
 from models.jobs import Job, NewJob
 from models.machine import Reason
+from models.problems import problem_of
 from models.schedules import CatchUp, MadeBy, Outcome, Overlap, Run, Schedule
 from workers.admission import Wish, admit
 from workers.bell import Ring
@@ -31,6 +32,7 @@ from workers.bell import Ring
 PUNCTUAL = timedelta(seconds=60)
 #: Fire times of one schedule that are taken at once; the rest follow at once in the next batch.
 MOST_AT_ONCE = 500
+LONGEST_NOTE_CHARS = 500
 
 
 @dataclass
@@ -64,8 +66,9 @@ class Batch:
                 continue
             try:
                 planned = plan(schedule, schedule.recurrence(), self._now)
-            except (ActionError, KeyError, ValueError) as error:  # the zone or expression is no longer understood
-                self._advances[schedule.id] = _paused(f"It cannot be understood any more: {error}", self._now)
+            except Exception as error:  # noqa: BLE001  the zone or expression is no longer understood, in whatever way
+                why = f"{type(error).__name__}: {error}"[:LONGEST_NOTE_CHARS]
+                self._advances[schedule.id] = _paused(f"It cannot be understood any more: {why}", self._now)
                 continue
             plans.append((schedule, planned))
         self._fire([(schedule, planned.fires) for schedule, planned in plans], MadeBy.CLOCK)
@@ -113,6 +116,11 @@ class Batch:
             job = admit(self._conn, self._wish(schedule, fire_at, made_by), self._registry, config().get, self._now)
         except ActionError as error:
             self._keep(schedule, fire_at, Outcome.REFUSED, error.detail, made_by)
+            return
+        except sa.exc.SQLAlchemyError:
+            raise  # the transaction is lost with it
+        except Exception as error:  # noqa: BLE001  this schedule's fault, and no other's
+            self._keep(schedule, fire_at, Outcome.REFUSED, problem_of(error)["detail"], made_by)
             return
         job = lane.enter(job)
         self._new.append(job)
@@ -288,6 +296,11 @@ def jittered(schedule: Schedule, fire_at: datetime) -> datetime | None:
         return None
     chance = random.Random(f"{schedule.id} {fire_at.timestamp()}")
     return fire_at + timedelta(seconds=chance.randrange(schedule.jitter_s + 1))
+
+
+def set_aside(conn: sa.Connection, schedule_id: UUID, why: str, now: datetime) -> None:
+    """Pause a schedule that cannot be fired, nor even be read."""
+    schedules.advance(conn, {schedule_id: _paused(f"It could not be fired: {why}", now)})
 
 
 def _paused(note: str, now: datetime) -> dict[str, Any]:

@@ -6,34 +6,49 @@ it are written in one transaction. What happens next is decided in `models/macro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+import structlog
 
 from llmcoder import faults, strict_json
 from llmcoder.config import config
-from llmcoder.errors import BadInput
+from llmcoder.errors import ActionError, BadInput, Uncertain, problem_type
 from llmcoder.registry import AnyAction, Registry
 from llmcoder.settings import EngineSettings
-from models import jobs, taint
+from models import jobs, tables, taint
 from models.approvals import Origin
-from models.db import Database
+from models.db import TRANSIENT_ERRORS, Database
 from models.jobs import Job, NewJob
-from models.machine import Move, Moved, Reason, State, apply
+from models.machine import ENDED, Move, Moved, Reason, State, apply, wait_for
 from models.macros import plan, store
-from models.macros.document import AWAIT, Step
-from models.macros.problems import problem_of
-from models.macros.progress import WHOLE, Finish, Progress, Row, StepState, Submit
+from models.macros.document import AWAIT, LONGEST_WAIT_S, Step
+from models.macros.progress import WHOLE, Allowance, Finish, Progress, Row, StepState, Submit
 from models.macros.store import PLAN
+from models.problems import problem_of
 from workers.admission import Wish, admit
 from workers.bell import Ring
 from workers.outbox import Outbox
 
-BATCH = 50
+log = structlog.get_logger(__name__)
+
+#: Steps and items that one look begins; the rest is for the run's next turn.
+PORTION = 50
+#: A look that has taken so long leaves the rest for the run's next turn, too.
+LOOK_S = 1.0
+#: So long one tick goes on; endings of steps are noticed so often meanwhile.
+SLICE_S, NOTICE_EVERY_S = 2.0, 0.2
+#: How long a run rests after each look that broke; the one after the last ends it.
+RESTS_S = (1, 5, 30, 120)
+PUT_OFF = timedelta(seconds=1)
+#: A run is looked at so often although nothing was noticed: no defect of ours in noticing may lose it.
+LOOK_AT_LEAST_EVERY = timedelta(hours=1)
 #: Actions that stand for waiting; they live with the others, so that a wait is a job like any other.
 ASK, PASS = "tasks.ask_person", "tasks.pass_time"
 START = "tasks.start_macro"
@@ -49,27 +64,140 @@ class Macros:
         self._db = db
         self._outbox = outbox
         self._registry = registry
+        self._last_user: UUID | None = None
+        self._noticed_at = -math.inf
 
     def advance(self) -> int:
-        """Look at the runs for which there may be something to do; returns how many."""
-        with self._db.read() as conn:
-            found = store.to_look_at(conn, self._db.now(), BATCH)
-        for run_id in found:
-            self.look(run_id)
-        return len(found)
+        """Look at the runs for which there may be something to do; returns how many.
+
+        By turns: one run of each user, and again, so that nobody waits for more than one look at a run of another.
+        """
+        settings = config().get(EngineSettings)
+        ends_at = time.monotonic() + SLICE_S
+        total = 0
+        while users := self._turns():
+            before = total
+            for user_id in users:
+                self._last_user = user_id
+                total += self._look_at_next(user_id, settings)
+                if time.monotonic() > ends_at:
+                    return total
+            if total == before:  # other processes are at them, or they rest
+                return total
+        return total
 
     def look(self, run_id: UUID) -> None:
         """Move one run on as far as it goes now."""
+        settings = config().get(EngineSettings)
         with self._db.write() as conn:
-            run = store.take(conn, run_id)
-            if run is None:
-                return
-            made = Look(conn, run, self._registry, self._db.now(), self._outbox.reserve).go()
-            faults.reach("macros.before_commit")
+            made = self._look(conn, run_id, settings)
+        self._follow(made)
+
+    def _turns(self) -> list[UUID]:
+        """Users whose turn it is, beginning after the one who had the last."""
+        self._notice()
+        with self._db.read() as conn:
+            users = store.users_due(conn, self._db.now())
+        last = self._last_user
+        return users if last is None else [*(u for u in users if u > last), *(u for u in users if u <= last)]
+
+    def _notice(self) -> None:
+        if time.monotonic() - self._noticed_at < NOTICE_EVERY_S:
+            return
+        with self._db.read() as conn:
+            waiting = store.to_notice(conn, self._db.now())
+        if waiting:
+            with self._db.write(durable=False) as conn:
+                store.notice(conn, waiting, self._db.now())
+        self._noticed_at = time.monotonic() if len(waiting) < store.NOTICED_AT_ONCE else -math.inf
+
+    def _look_at_next(self, user_id: UUID, settings: EngineSettings) -> int:
+        """Look at the user's next run; returns 1 where there was one. Whatever it raises, the others go on."""
+        run_id: UUID | None = None
+        try:
+            with self._db.write() as conn:
+                run_id = store.next_due(conn, user_id, self._db.now())
+                made = None if run_id is None else self._look(conn, run_id, settings)
+        except TRANSIENT_ERRORS as error:
+            if run_id is None:
+                raise
+            self._put_off(run_id, error)
+            return 1
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # also what a library's own language raises, or memory's end
+            if run_id is None:
+                raise
+            self._broke(run_id, error)
+            return 1
+        self._follow(made)
+        return int(run_id is not None)
+
+    def _look(self, conn: sa.Connection, run_id: UUID, settings: EngineSettings) -> Made | None:
+        run = store.take(conn, run_id)
+        if run is None:
+            return None
+        made = Look(conn, run, self._registry, self._db.now(), self._outbox.reserve, settings).go()
+        store.looked_well(conn, run_id)
+        faults.reach("macros.before_commit")
+        return made
+
+    def _follow(self, made: Made | None) -> None:
+        if made is None:
+            return
         self._outbox.ring(made.rings)
         self._outbox.wake(made.changed)
         if made.progress is not None:
-            self._outbox.live(run.job.user_id, made.progress)
+            self._outbox.live(*made.progress)
+
+    # --- looks that broke
+
+    def _put_off(self, run_id: UUID, error: Exception) -> None:
+        """The database refused for the moment, or is away: then this raises as well, and all runs wait for it."""
+        log.warning("a run could not be looked at for the moment", run=str(run_id), error=type(error).__name__)
+        with self._db.write(durable=False) as conn:
+            store.rest(conn, run_id, self._db.now() + PUT_OFF)
+
+    def _broke(self, run_id: UUID, error: BaseException) -> None:
+        """A look raised: the run rests, and after some of them it has failed."""
+        problem = problem_of(error)
+        try:
+            with self._db.write() as conn:
+                made = self._after_break(conn, run_id, problem)
+        except TRANSIENT_ERRORS:
+            raise
+        except Exception:
+            log.exception("a run that breaks cannot be ended", run=str(run_id))
+            with self._db.write() as conn:
+                store.rest(conn, run_id, self._db.now() + timedelta(seconds=RESTS_S[-1]))
+            return
+        self._follow(made)
+
+    def _after_break(self, conn: sa.Connection, run_id: UUID, problem: dict[str, str]) -> Made:
+        now, made = self._db.now(), Made()
+        failures = store.lock_open(conn, run_id)
+        if failures is None:
+            return made
+        if failures < len(RESTS_S):
+            store.rest(conn, run_id, now + timedelta(seconds=RESTS_S[failures]), failures + 1)
+            return made
+        job_state = conn.execute(sa.select(tables.jobs.c.state).where(tables.jobs.c.id == run_id)).scalar_one()
+        if job_state not in ENDED:
+            values = {
+                "error": strict_json.write(
+                    problem | {"detail": f"{problem['detail']} It was tried {failures + 1} times."}
+                )
+            }
+            move = Move(run_id, State.FAILED, only_from=frozenset({State.WAITING}), values=values)
+            moved = apply(conn, [move], now)[0]
+            if moved is None:  # a worker has it yet
+                store.rest(conn, run_id, now + timedelta(seconds=RESTS_S[-1]), failures)
+                return made
+            made.changed.append((moved.user_id, moved.job_id))
+        made.changed += _cancelled(conn, store.job_ids(conn, run_id), now)
+        store.fail_under_way(conn, run_id, problem)
+        store.close(conn, run_id)
+        return made
 
 
 @dataclass
@@ -78,20 +206,23 @@ class Made:
 
     rings: list[Ring] = field(default_factory=list)
     changed: list[tuple[UUID, UUID]] = field(default_factory=list)
-    progress: dict[str, Any] | None = None
+    progress: tuple[UUID, dict[str, Any]] | None = None
 
 
 class Look:
     """One look at a run, in one transaction."""
 
     def __init__(
-        self, conn: sa.Connection, run: store.Run, registry: Registry, now: datetime, reserve: Callable[[str], bool]
-    ) -> None:
+        self, conn: sa.Connection, run: store.Run, registry: Registry, now: datetime, reserve: Callable[[str], bool],
+        settings: EngineSettings,
+    ) -> None:  # fmt: skip
         self._conn = conn
         self._run = run
         self._registry = registry
         self._now = now
         self._reserve = reserve
+        self._settings = settings
+        self._began_at = time.monotonic()
         self._made = Made()
         self._rows: dict[tuple[str, int], Row] = {}
         self._deadlines: dict[tuple[str, int], datetime] = {}
@@ -99,13 +230,18 @@ class Look:
 
     def go(self) -> Made:
         """Do what there is to do."""
+        steps, runs = store.budget(self._conn, self._run.root_id)
         under_way = store.jobs_of(self._conn, self._run.job.id)
         if self._run.job.ended:
             self._give_up(under_way)
             return self._made
-        about = {"id": str(self._run.job.id), "webhooks": self._addresses()}
-        rows = store.steps(self._conn, self._run.job.id)
-        progress = Progress(self._run.macro, self._run.given, rows, about)
+        if (size := store.size_bytes(self._conn, self._run.job.id)) > self._settings.macro_max_bytes:
+            self._break_off(under_way, _too_large(size, self._settings.macro_max_bytes))
+            return self._made
+        most = self._settings.macro_max_steps
+        allowance = Allowance(max(most - steps, 0), most, PORTION, self._is_tired)
+        self._may_start = self._settings.macro_max_runs - runs
+        progress = self._progress(allowance)
         for (step, item), (job, deadline_at) in under_way.items():
             self._take_in(progress, step, item, job, deadline_at)
         finish = self._go_on(progress)
@@ -113,13 +249,24 @@ class Look:
             finish = self._planned(progress, finish)
         if progress.failed is not None:
             self._cancel(job for job, _ in under_way.values() if not job.ended)
+        if allowance.begun:
+            begun = {"steps": steps + allowance.begun, "runs": self._settings.macro_max_runs - self._may_start}
+            store.count_begun(self._conn, self._run.root_id, **begun)
         self._write(progress, finish, under_way)
         return self._made
+
+    def _progress(self, allowance: Allowance) -> Progress:
+        about = {"id": str(self._run.job.id), "webhooks": self._addresses()}
+        rows = store.steps(self._conn, self._run.job.id)
+        return Progress(self._run.macro, self._run.given, rows, about, allowance)
+
+    def _is_tired(self) -> bool:
+        return time.monotonic() - self._began_at > LOOK_S
 
     def _planned(self, progress: Progress, finish: Finish) -> Finish:
         sources = progress.sources()
         try:
-            planned = plan.planned(progress, finish, config().get(EngineSettings).max_result_bytes)
+            planned = plan.planned(progress, finish, self._settings.max_result_bytes)
             return Finish(result=planned, sources=sources)
         except Exception as error:  # noqa: BLE001  of what the steps came to, which may be anything
             return Finish(error=problem_of(error, "The plan: "), sources=sources)
@@ -128,7 +275,7 @@ class Look:
         """By step, where to call it. A plan's steps have none: there the expression stands for it."""
         if self._run.mode == PLAN:
             return {step: f"${{{{ run.webhooks.{step} }}}}" for step in self._run.macro.awaiting()}
-        return self._run.addresses(config().get(EngineSettings).reached_at)
+        return self._run.addresses(self._settings.reached_at)
 
     # --- what ended
 
@@ -137,10 +284,27 @@ class Look:
         late = deadline_at is not None and deadline_at <= self._now
         if job.reason == Reason.CALL and not late and (called := self._answered(job, step)) is not None:
             job = called
+        row = progress.row(step, item)
         if job.state in store.TELLING:
             progress.settle(self._ended(progress, step, item, job, late))
-        elif late and job.state != State.UNCERTAIN:
+        elif job.state == State.UNCERTAIN:
+            self._take_in_doubt(progress, row, job, deadline_at, late)
+        elif late:
             self._cancel([job])
+        elif row.state is StepState.UNCERTAIN:  # it was queued again
+            progress.settle(replace(row, state=StepState.SUBMITTED, error=None))
+
+    def _take_in_doubt(
+        self, progress: Progress, row: Row, job: Job, deadline_at: datetime | None, late: bool
+    ) -> None:  # fmt: skip
+        """A step that nobody can tell the end of waits for the person who can, unless the run goes on without it."""
+        goes_on = late or self._run.macro.step(row.step).on_error == "continue"
+        if not goes_on and row.state is StepState.UNCERTAIN:
+            return
+        state = StepState.FAILED if goes_on else StepState.UNCERTAIN
+        progress.settle(replace(row, state=state, error=_doubt(job, late), job_id=job.id))
+        if not goes_on and deadline_at is None:
+            self._deadlines[row.step, row.item] = self._now + timedelta(seconds=LONGEST_WAIT_S)
 
     def _answered(self, job: Job, step: str) -> Job | None:
         """The job of a step that waits for a call, ended by the one that came; None while none did."""
@@ -188,7 +352,7 @@ class Look:
             if self._run.mode == PLAN and (said := self._written_down(wanted)) is not None:
                 progress.settle(replace(place, state=StepState.PLANNED, result=said))
                 return
-            job = self._admitted(wanted)
+            job = self._within_budget(wanted)
         except sa.exc.SQLAlchemyError:
             raise  # the transaction is lost with it
         except Exception as error:  # noqa: BLE001  a value that nobody can write down, whatever it is: this step's failure alone
@@ -215,6 +379,15 @@ class Look:
         job = self._admitted(wanted)
         wanted = replace(wanted, given=strict_json.read_lenient(job.input))  # with all that the action adds to it
         return plan.record(wanted, effect.value, asks=job.approval_expires_at is not None)
+
+    def _within_budget(self, wanted: Submit) -> NewJob:
+        if wanted.step.action != START:
+            return self._admitted(wanted)
+        if self._may_start <= 0:
+            raise store.too_many_runs(self._settings.macro_max_runs)
+        job = self._admitted(wanted)
+        self._may_start -= 1
+        return job
 
     def _admitted(self, wanted: Submit) -> NewJob:
         return admit(self._conn, self._wish(wanted), self._registry, config().get, self._now)
@@ -276,16 +449,26 @@ class Look:
         if finish is not None and self._end(finish):
             store.close(self._conn, self._run.job.id)
             return
-        times = [at for at in (*kept.values(), *self._deadlines.values()) if at > self._now]
-        soon = finish is not None or self._has_unheard_calls(progress)
-        at = self._now + SOON if soon else min(times, default=None)
-        store.look_again(self._conn, self._run.job.id, at)
+        store.look_again(self._conn, self._run.job.id, self._next_look(progress, finish, kept))
+        waits_for = Reason.UNCERTAIN_STEP if progress.doubtful else Reason.STEPS
+        self._tell(wait_for(self._conn, self._run.job.id, waits_for))
         ended, steps = progress.ended, len(self._run.macro.steps)
         message = f"{ended} of {steps} steps have ended"
         store.show(self._conn, self._run.job.id, ended / steps, message)
-        self._made.progress = {
-            "type": "progress", "job_id": str(self._run.job.id), "fraction": ended / steps, "message": message,
-        }  # fmt: skip
+        shown = {"type": "progress", "job_id": str(self._run.job.id), "fraction": ended / steps, "message": message}
+        self._made.progress = self._run.job.user_id, shown
+
+    def _next_look(
+        self, progress: Progress, finish: Finish | None, kept: Mapping[tuple[str, int], datetime]
+    ) -> datetime:  # fmt: skip
+        """When somebody has to look again, whatever ends until then."""
+        if progress.more:
+            return self._now
+        hands_over = progress.doubtful and self._run.job.state != State.WAITING
+        if finish is not None or hands_over or self._has_unheard_calls(progress):
+            return self._now + SOON
+        times = [at for at in (*kept.values(), *self._deadlines.values()) if at > self._now]
+        return min([*times, self._now + LOOK_AT_LEAST_EVERY])
 
     def _insert(self) -> None:
         if not self._new:
@@ -301,10 +484,10 @@ class Look:
         to = State.FAILED if finish.error is not None else State.SUCCEEDED
         try:
             result = None if finish.result is None else _written(finish.result)
-        except strict_json.Unwritable as why:
+        except Exception as why:  # noqa: BLE001  whatever the writer refuses, and however
             unwritable = BadInput(f"The output cannot be kept as JSON: {why}. Say something else in `output`.")
             return self._end(Finish(error=problem_of(unwritable), sources=finish.sources))
-        limit = config().get(EngineSettings).max_result_bytes
+        limit = self._settings.max_result_bytes
         if result is not None and len(result) > limit:
             error = BadInput(f"The result has {len(result)} bytes; at most {limit} are kept. Say less in `output`.")
             return self._end(Finish(error=error.as_problem()))
@@ -321,11 +504,18 @@ class Look:
 
     def _give_up(self, under_way: UnderWay) -> None:
         """The run's own job has ended, since somebody cancelled it: so does everything of it."""
+        error = {"type": problem_type("cancelled"), "title": "Cancelled", "detail": "The run was cancelled."}
         self._cancel(job for job, _ in under_way.values() if not job.ended)
-        known = {(row.step, row.item): row for row in store.steps(self._conn, self._run.job.id)}
-        error = {"type": "urn:llmcoder:problem:cancelled", "title": "Cancelled", "detail": "The run was cancelled."}
-        ended = [replace(known[place], state=StepState.FAILED, error=error) for place in under_way]
-        store.keep(self._conn, self._run.job.id, ended, {})
+        store.fail_under_way(self._conn, self._run.job.id, error)
+        store.close(self._conn, self._run.job.id)
+
+    def _break_off(self, under_way: UnderWay, error: ActionError) -> None:
+        """The run cannot go on: it fails, and everything of it is cancelled."""
+        if not self._end(Finish(error=problem_of(error))):
+            store.look_again(self._conn, self._run.job.id, self._now + SOON)
+            return
+        self._cancel(job for job, _ in under_way.values() if not job.ended)
+        store.fail_under_way(self._conn, self._run.job.id, problem_of(error))
         store.close(self._conn, self._run.job.id)
 
     def _cancel(self, of: Any) -> None:
@@ -336,6 +526,27 @@ class Look:
         if moved is not None:
             self._made.changed.append((moved.user_id, moved.job_id))
         return moved is not None
+
+
+def _cancelled(conn: sa.Connection, job_ids: Sequence[UUID], now: datetime) -> list[tuple[UUID, UUID]]:
+    moved = [jobs.cancel_one(conn, job_id, now) for job_id in job_ids]
+    return [(one.user_id, one.job_id) for one in moved if one is not None]
+
+
+def _too_large(size: int, most: int) -> BadInput:
+    return BadInput(
+        f"What its steps returned has {size:,} bytes altogether; at most {most:,} are kept of one run "
+        "(MACRO_MAX_BYTES). Have them return less, or take the list in parts."
+    )
+
+
+def _doubt(job: Job, late: bool) -> dict[str, str]:
+    """The error of a step whose effect may have happened."""
+    last = " Nobody said so in time." if late else ""
+    doubt = Uncertain(
+        f"Its effect may have happened, and nobody could tell. Look there, then POST /jobs/{job.id}/resolve.{last}"
+    )
+    return doubt.as_problem()
 
 
 def _written(result: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ STEP = 0.1
 #: What a job in some state waits for, where the state does not say it.
 REMEDIES = {
     Reason.STEPS: "its steps must end",
+    Reason.UNCERTAIN_STEP: "a person must say whether a step's effect took place, GET /jobs/{id}/explain names it",
     Reason.CALL: "somebody outside must call its address",
     Reason.PREVIOUS: "the job before it must end",
     Reason.RECONNECT: "the account must be connected again",

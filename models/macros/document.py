@@ -16,6 +16,8 @@ from models.macros import expressions
 MOST_STEPS = 200
 MOST_ITEMS = 1_000
 MOST_PARALLEL = 50
+#: A step waits so long for somebody, where it does not say.
+LONGEST_WAIT_S = 30 * 86_400
 YEAR_S = 366 * 86_400
 #: What a step with `wait_for: {webhook: true}` runs.
 AWAIT = "tasks.await_call"
@@ -59,7 +61,7 @@ class Wait(Model):
     webhook: Literal[True] | None = Field(
         None, description="A call from outside, to the address ${{ run.webhooks.<step> }}; its body is the result."
     )
-    timeout_s: int = Field(30 * 86_400, ge=1, le=YEAR_S, description="It fails after so many seconds.")
+    timeout_s: int = Field(LONGEST_WAIT_S, ge=1, le=YEAR_S, description="It fails after so many seconds.")
 
     @model_validator(mode="after")
     def _one(self) -> Self:

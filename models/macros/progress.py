@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from llmcoder.errors import BadInput
+from llmcoder.errors import ActionError, BadInput, problem_type
 from models.macros.document import MOST_ITEMS, Macro, Step
 from models.macros.expressions import check, evaluate, expressions_in, is_true, reads_any, value_of
-from models.macros.problems import problem_of
+from models.problems import problem_of
 
 #: The place of what is no item of a foreach.
 WHOLE = -1
@@ -22,6 +23,7 @@ class StepState(StrEnum):
 
     EXPANDED = "expanded"  # a foreach, whose items stand beside it
     SUBMITTED = "submitted"  # it has a job
+    UNCERTAIN = "uncertain"  # its job's effect may have happened, and a person has to say whether it did
     SUCCEEDED = "succeeded"
     PLANNED = "planned"  # it was written down what it would do; its `result` is that
     FAILED = "failed"
@@ -71,6 +73,55 @@ class Submit:
     unsure: bool = False
 
 
+class BudgetSpent(ActionError):
+    """A run, with the macros within it, has done as much as one may."""
+
+    slug, title, status = "budget-spent", "The run has done as much as one may", 409
+
+
+@dataclass
+class Allowance:
+    """What one look at a run may begin, so that it is short and its run cannot grow for ever.
+
+    Attributes:
+        steps: Steps, or items of one, that its outermost run may still begin, with all macros within it.
+        most_steps: How many that were at its beginning.
+        portion: Of those, so many in this look.
+        tired: Whether the look has taken so long that the rest waits for the next one.
+        begun: How many this look has begun.
+    """
+
+    steps: int
+    most_steps: int
+    portion: int
+    tired: Callable[[], bool]
+    begun: int = 0
+    tries: int = 0
+
+    def used_up(self) -> bool:
+        """Whether the next step, or item, is for the next look; every look takes one at least."""
+        self.tries += 1
+        return self.begun >= self.portion or (self.tries > 1 and self.tired())
+
+    def begin(self) -> None:
+        """Count one step, or item.
+
+        Raises:
+            BudgetSpent: There is none left.
+        """
+        if self.begun >= self.steps:
+            raise BudgetSpent(
+                f"A run, with the macros that it starts, has at most {self.most_steps:,} steps and items "
+                "(MACRO_MAX_STEPS). Does one start itself?"
+            )
+        self.begun += 1
+
+
+def unbounded() -> Allowance:
+    """What a run may do that nobody counts."""
+    return Allowance(steps=sys.maxsize, most_steps=sys.maxsize, portion=sys.maxsize, tired=lambda: False)
+
+
 @dataclass(frozen=True, slots=True)
 class Finish:
     """The run has ended: with a result, or with an error.
@@ -106,11 +157,15 @@ class Progress:
         given: The input of the run.
         rows: What its steps have come to.
         run: What expressions read of the run itself.
+        allowance: What may begin before it is looked at anew.
     """
 
     def __init__(
-        self, macro: Macro, given: Mapping[str, Any], rows: list[Row], run: Mapping[str, Any] | None = None
-    ) -> None:
+        self, macro: Macro, given: Mapping[str, Any], rows: list[Row], run: Mapping[str, Any] | None = None,
+        allowance: Allowance | None = None,
+    ) -> None:  # fmt: skip
+        self._allowance = allowance or unbounded()
+        self.more = False  # set when something is left for the next look
         self.macro = macro
         self._given = given
         self._run = run or {}
@@ -121,6 +176,7 @@ class Progress:
         self._steering: dict[str, tuple[UUID, ...]] = {}
         self._unknown = {row.step for row in rows if row.state is StepState.PLANNED}
         self._changed: dict[tuple[str, int], Row] = {}
+        self._scope: dict[str, Any] | None = None
         self._fallbacks = macro.fallbacks()
 
     def settle(self, row: Row) -> None:
@@ -128,6 +184,8 @@ class Progress:
         self._rows[row.step, row.item] = self._changed[row.step, row.item] = row
         self._rows_of.setdefault(row.step, {})[row.item] = row
         self._steering.clear()
+        if row.item == WHOLE:
+            self._scope = None
         if row.state is StepState.PLANNED:
             self._unknown.add(row.step)
 
@@ -152,7 +210,7 @@ class Progress:
             moved = False
             for step in self.macro.steps:
                 moved |= self._look(step, submits)
-        finish = None if submits else self._finish()
+        finish = None if submits or self.more else self._finish()
         changed, self._changed = list(self._changed.values()), {}
         return Next(changed, submits, finish)
 
@@ -174,10 +232,13 @@ class Progress:
             return self._begin(step, submits)
         if row.state is StepState.EXPANDED:
             return self._go_through(step, row, submits)
+        if row.state is StepState.UNCERTAIN and self.failed is not None:
+            self.settle(replace(row, state=StepState.FAILED))  # whatever came of it, the run ends
+            return True
         return False
 
     def _begin(self, step: Step, submits: list[Submit]) -> bool:
-        if not self._may_begin(step):
+        if not self._may_begin(step) or self._puts_off():
             return False
         try:
             if (why := self._why_skipped(step)) is not None:
@@ -187,6 +248,12 @@ class Progress:
         except Exception as error:  # noqa: BLE001  whatever an expression raises is this step's failure, and nobody else's
             self.settle(Row(step.id, WHOLE, StepState.FAILED, error=problem_of(error)))
             return True
+
+    def _puts_off(self) -> bool:
+        """Whether what could begin now is for the next look."""
+        used_up = self._allowance.used_up()
+        self.more |= used_up
+        return used_up
 
     def _may_begin(self, step: Step) -> bool:
         if self.failed is not None:
@@ -215,6 +282,7 @@ class Progress:
         return _because(f"It needs {skipped[0]!r}, which was skipped.") if skipped else None
 
     def _start(self, step: Step, submits: list[Submit]) -> bool:
+        self._allowance.begin()
         if step.foreach is None or self._reads_unknown(step.foreach):
             submits.append(self._submit(step, WHOLE, {}))
             return False
@@ -230,11 +298,12 @@ class Progress:
     def _go_through(self, step: Step, whole: Row, submits: list[Submit]) -> bool:
         """Bring a foreach further: up to so many items at once, and an end when all have one."""
         rows = [self._rows.get((step.id, number)) for number in range(len(whole.value))]
-        stops = self.failed is not None or (
-            step.on_error != "continue" and any(row is not None and row.state is StepState.FAILED for row in rows)
-        )
+        stops = self.failed is not None or any(row is not None and _stops(step, row) for row in rows)
+        if stops:
+            rows = [self._gave_up(row) for row in rows]
         under_way = sum(row is not None and row.state is StepState.SUBMITTED for row in rows)
-        if under_way == 0 and (stops or all(row is not None for row in rows)):
+        doubtful = any(row is not None and row.state is StepState.UNCERTAIN for row in rows)
+        if under_way == 0 and not doubtful and (stops or all(row is not None for row in rows)):
             self.settle(self._whole(step, whole, rows))
             return True
         if stops:
@@ -242,12 +311,23 @@ class Progress:
         failed = False
         for number, row in enumerate(rows):
             if row is None and under_way < step.parallel:
+                if self._puts_off():
+                    break
                 failed |= self._start_item(step, whole, number, submits)
                 under_way += 1
         return failed
 
+    def _gave_up(self, row: Row | None) -> Row | None:
+        """An item that a person would have to settle, of a foreach that ends without it."""
+        if row is None or row.state is not StepState.UNCERTAIN:
+            return row
+        failed = replace(row, state=StepState.FAILED)
+        self.settle(failed)
+        return failed
+
     def _start_item(self, step: Step, whole: Row, number: int, submits: list[Submit]) -> bool:
         try:
+            self._allowance.begin()
             submits.append(self._submit(step, number, {"item": whole.value[number], "index": number}))
         except Exception as error:  # noqa: BLE001  as in `_begin`, of this item
             self.settle(Row(step.id, number, StepState.FAILED, whole.value[number], error=problem_of(error)))
@@ -256,8 +336,8 @@ class Progress:
 
     def _whole(self, step: Step, whole: Row, rows: list[Row | None]) -> Row:
         results = [None if row is None else row.result for row in rows]
-        wrong = [row for row in rows if row is not None and row.state is StepState.FAILED]
-        if wrong and step.on_error != "continue":
+        wrong = [row for row in rows if row is not None and _stops(step, row)]
+        if wrong:
             error = dict(wrong[0].error or {})
             error["detail"] = f"Item {wrong[0].item}: {error.get('detail', 'it failed')}"
             return replace(whole, state=StepState.FAILED, result=results, error=error)
@@ -287,7 +367,12 @@ class Progress:
 
     def scope(self) -> dict[str, Any]:
         """What expressions read."""
-        steps = {
+        if self._scope is None:
+            self._scope = {"input": self._given, "steps": self._steps(), "run": self._run}
+        return self._scope
+
+    def _steps(self) -> dict[str, Any]:
+        return {
             step.id: {
                 "state": _shown(row.state),
                 "result": self._result_of(step, row),
@@ -297,7 +382,6 @@ class Progress:
             for step in self.macro.steps
             if (row := self._rows.get((step.id, WHOLE))) is not None
         }
-        return {"input": self._given, "steps": steps, "run": self._run}
 
     def _result_of(self, step: Step, row: Row) -> Any:
         """A failed step has the result of its fallback; what a planned one would return, nobody knows."""
@@ -407,7 +491,12 @@ class Progress:
         return {name: one["result"] for name, one in scope["steps"].items()}
 
     def _any_under_way(self) -> bool:
-        return any(row.state is StepState.SUBMITTED for row in self._rows.values())
+        return any(row.state in (StepState.SUBMITTED, StepState.UNCERTAIN) for row in self._rows.values())
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a person has to say what came of a step."""
+        return any(row.state is StepState.UNCERTAIN for row in self._rows.values())
 
     def _owners(self, step: Step) -> list[Step]:
         return [one for one in self.macro.steps if one.fallback == step.id]
@@ -419,6 +508,13 @@ class Progress:
     def _settled(self, step: str) -> bool:
         state = self._state(step)
         return state is not None and state.settled
+
+
+def _stops(step: Step, row: Row) -> bool:
+    """Whether a foreach begins no more items because of that one: where nothing is left to begin them with, always."""
+    if row.state is not StepState.FAILED:
+        return False
+    return step.on_error != "continue" or (row.error or {}).get("type") == problem_type(BudgetSpent.slug)
 
 
 def _each(row: Row) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,18 +13,26 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from llmcoder import strict_json
-from llmcoder.errors import NotFound
+from llmcoder.config import config
+from llmcoder.errors import BadInput, NotFound
 from llmcoder.ids import new_id
+from llmcoder.settings import EngineSettings
 from models import batch
 from models.jobs import COLUMNS as JOB_COLUMNS
 from models.jobs import Job
 from models.machine import ENDED, State
 from models.macros.document import Macro
-from models.macros.progress import Row, StepState
-from models.tables import jobs, macro_calls, macro_runs, macro_steps, macro_versions, macros
+from models.macros.progress import BudgetSpent, Row, StepState
+from models.tables import Id, jobs, macro_calls, macro_roots, macro_runs, macro_steps, macro_versions, macros
 
-#: States in which a step's job says how the step went; an uncertain one waits for whoever settles it.
+#: States in which a step's job says how the step went.
 TELLING = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+#: Macros in macros.
+MOST_DEEP = 10
+#: Runs that are noticed at once.
+NOTICED_AT_ONCE = 1_000
+#: States of a step in which its job says how it goes on.
+UNDER_WAY = (StepState.SUBMITTED.value, StepState.UNCERTAIN.value)
 #: What a run is for: to do it, or to say what it would do.
 RUN, PLAN = "run", "plan"
 
@@ -50,6 +58,7 @@ class Run:
         job: What stands for it.
         given: Its input.
         mode: `RUN` or `PLAN`.
+        root_id: The outermost run that it stands in, or itself.
         secret: Ends the addresses at which its steps wait to be called.
     """
 
@@ -57,6 +66,7 @@ class Run:
     macro: Macro
     given: Mapping[str, Any]
     mode: str
+    root_id: UUID
     secret: str | None = None
 
     def addresses(self, base_url: str) -> dict[str, str]:
@@ -181,23 +191,83 @@ def remove(conn: sa.Connection, macro_id: UUID) -> None:
 
 def begin(
     conn: sa.Connection, job_id: UUID, user_id: UUID, macro: Macro, given: Mapping[str, Any], mode: str,
-    source: Stored | None, now: datetime,
+    source: Stored | None, now: datetime, *, counted: bool = False,
 ) -> None:  # fmt: skip
-    """Let a run begin, or go on: what failed or was skipped in it is done anew, what succeeded stands."""
-    known = conn.execute(sa.select(macro_runs.c.job_id).where(macro_runs.c.job_id == job_id).with_for_update()).first()
+    """Let a run begin, or go on: what failed or was skipped in it is done anew, what succeeded stands.
+
+    Args:
+        counted: Within another run it was counted when its job was submitted.
+
+    Raises:
+        BadInput: It stands in too many others.
+        BudgetSpent: Its outermost run has started as many as it may.
+    """
+    known = conn.execute(sa.select(macro_runs.c.root_id).where(macro_runs.c.job_id == job_id).with_for_update()).first()
     if known is not None:
-        again = macro_steps.c.state.in_((StepState.FAILED, StepState.SKIPPED, StepState.EXPANDED))
-        own = macro_steps.c.run_id == job_id
-        conn.execute(sa.delete(macro_steps).where(own, again))
-        conn.execute(sa.update(macro_runs).where(macro_runs.c.job_id == job_id).values(open=True, look_at=now))
+        _go_on(conn, job_id, now)
         return
+    root_id = _root_of(conn, job_id)
     row = {
         "job_id": job_id, "user_id": user_id, "macro_id": source.id if source else None,
         "version": source.version if source else None, "document": macro.model_dump_json(),
         "input": strict_json.write(given), "mode": mode, "open": True, "look_at": now, "created_at": now,
-        "secret": secrets.token_hex(16),
+        "secret": secrets.token_hex(16), "root_id": root_id,
     }  # fmt: skip
     conn.execute(sa.insert(macro_runs).values(row))
+    _, runs = budget(conn, root_id)
+    if root_id != job_id and not counted:
+        most = config().get(EngineSettings).macro_max_runs
+        if runs >= most:
+            raise too_many_runs(most)
+        count_begun(conn, root_id, runs=runs + 1)
+
+
+def _go_on(conn: sa.Connection, job_id: UUID, now: datetime) -> None:
+    """A person had the run begin again. A failed step whose job may have had its effect is not done twice."""
+    own, job = macro_steps.c, jobs.c
+    again = sa.and_(own.run_id == job_id, own.state.in_((StepState.FAILED, StepState.SKIPPED, StepState.EXPANDED)))
+    stands = sa.exists().where(job.id == own.job_id, job.state.not_in((State.FAILED, State.CANCELLED)))
+    conn.execute(sa.delete(macro_steps).where(again, ~stands))
+    attached = {"state": StepState.SUBMITTED, "error": None, "deadline_at": None}
+    conn.execute(sa.update(macro_steps).where(again).values(attached))
+    fresh = {"open": True, "look_at": now, "failures": 0, "rest_until": None}
+    conn.execute(sa.update(macro_runs).where(macro_runs.c.job_id == job_id).values(fresh))
+    conn.execute(sa.update(macro_roots).where(macro_roots.c.root_id == job_id).values(steps=0, runs=0))
+
+
+def _root_of(conn: sa.Connection, job_id: UUID) -> UUID:
+    """The outermost run that a new one stands in, or itself.
+
+    Raises:
+        BadInput: There are too many in between.
+    """
+    if depth(conn, job_id) > MOST_DEEP:
+        raise BadInput(f"Macros that start macros go at most {MOST_DEEP} deep. Does one start itself?")
+    of_parent = sa.select(jobs.c.parent_id).where(jobs.c.id == job_id).scalar_subquery()
+    root = sa.func.coalesce(macro_runs.c.root_id, macro_runs.c.job_id, type_=Id)
+    found: UUID | None = conn.execute(sa.select(root).where(macro_runs.c.job_id == of_parent)).scalar()
+    return found or job_id
+
+
+def too_many_runs(most: int) -> BudgetSpent:
+    return BudgetSpent(
+        f"A run starts at most {most:,} macros, with all that those start (MACRO_MAX_RUNS). Does one start itself?"
+    )
+
+
+def budget(conn: sa.Connection, root_id: UUID) -> tuple[int, int]:
+    """Steps and runs that an outermost run has begun so far, locked until the caller's transaction ends."""
+    query = sa.select(macro_roots.c.steps, macro_roots.c.runs).where(macro_roots.c.root_id == root_id)
+    row = conn.execute(query.with_for_update()).first()
+    if row is None:
+        batch.insert_new(conn, macro_roots, [{"root_id": root_id, "steps": 0, "runs": 0}])
+        row = conn.execute(query.with_for_update()).one()
+    return row.steps, row.runs
+
+
+def count_begun(conn: sa.Connection, root_id: UUID, **begun: int) -> None:
+    """Write down how many `steps` or `runs` have begun by now, in a transaction that holds the budget."""
+    conn.execute(sa.update(macro_roots).where(macro_roots.c.root_id == root_id).values(begun))
 
 
 def addresses(conn: sa.Connection, run_id: UUID, base_url: str) -> dict[str, str] | None:
@@ -236,31 +306,128 @@ def depth(conn: sa.Connection, job_id: UUID) -> int:
     return found
 
 
-def to_look_at(conn: sa.Connection, now: datetime, limit: int) -> list[UUID]:
-    """Runs for which something may be to do: a step's job or the run itself has ended, or a time has come."""
-    is_open = macro_runs.c.open.is_(True)
-    timed = sa.select(macro_runs.c.job_id).where(is_open, macro_runs.c.look_at <= now)
-    ended = (
+# --- whose turn it is
+
+
+_IS_OPEN = macro_runs.c.open.is_(True)
+
+
+def _is_due(now: datetime) -> sa.ColumnElement[bool]:
+    rested = sa.or_(macro_runs.c.rest_until.is_(None), macro_runs.c.rest_until <= now)
+    return sa.and_(_IS_OPEN, macro_runs.c.look_at <= now, rested)
+
+
+def to_notice(conn: sa.Connection, now: datetime) -> list[UUID]:
+    """Runs that wait for something which has happened: a step's job or the run's own has ended, or was settled."""
+    state, job_state = macro_steps.c.state, jobs.c.state
+    ended = sa.and_(state == sa.literal_column("'submitted'"), job_state.in_(ENDED))
+    settled = sa.and_(state == sa.literal_column("'uncertain'"), job_state != State.UNCERTAIN)
+    under_way = state.in_(sa.bindparam("under_way", UNDER_WAY, expanding=True, literal_execute=True))
+    waits = sa.and_(_IS_OPEN, sa.or_(macro_runs.c.look_at.is_(None), macro_runs.c.look_at > now))
+    of_steps = (
         sa.select(macro_steps.c.run_id)
         .join(jobs, jobs.c.id == macro_steps.c.job_id)
-        .where(macro_steps.c.state == sa.literal_column("'submitted'"), jobs.c.state.in_(TELLING))
+        .join(macro_runs, macro_runs.c.job_id == macro_steps.c.run_id)
+        .where(under_way, sa.or_(ended, settled), waits)
     )
-    over = (
+    of_runs = (
         sa.select(macro_runs.c.job_id)
         .join(jobs, jobs.c.id == macro_runs.c.job_id)
-        .where(is_open, jobs.c.state.in_(ENDED))
+        .where(waits, jobs.c.state.in_(ENDED))
     )
-    return list(conn.execute(sa.union(timed, ended, over).limit(limit)).scalars())
+    return list(conn.execute(sa.union(of_steps, of_runs).limit(NOTICED_AT_ONCE)).scalars())
+
+
+def notice(conn: sa.Connection, run_ids: Collection[UUID], now: datetime) -> None:
+    """Have runs looked at; those that somebody is at are left for the next time."""
+    waits = sa.and_(_IS_OPEN, sa.or_(macro_runs.c.look_at.is_(None), macro_runs.c.look_at > now))
+    query = sa.select(macro_runs.c.job_id).where(macro_runs.c.job_id.in_(run_ids), waits)
+    free = conn.execute(query.with_for_update(skip_locked=True)).scalars().all()
+    if free:
+        conn.execute(sa.update(macro_runs).where(macro_runs.c.job_id.in_(free)).values(look_at=now))
+
+
+def users_due(conn: sa.Connection, now: datetime) -> list[UUID]:
+    """Users with a run that is to be looked at, in the order of their ids.
+
+    A walk over the index from user to user, so that it costs the same however many runs one of them has.
+    """
+    users = sa.select(_next_user(None).label("id")).cte("users", recursive=True)
+    users = users.union_all(sa.select(_next_user(users.c.id)).where(users.c.id.is_not(None)))
+    has_due = sa.exists().where(macro_runs.c.user_id == users.c.id, _is_due(now))
+    return list(conn.execute(sa.select(users.c.id).where(users.c.id.is_not(None), has_due)).scalars())
+
+
+def _next_user(after: sa.ColumnElement[UUID] | None) -> sa.ScalarSelect[UUID]:
+    of = macro_runs.alias()
+    query = sa.select(of.c.user_id).where(of.c.open.is_(True))
+    if after is not None:
+        query = query.where(of.c.user_id > after)
+    return query.order_by(of.c.user_id).limit(1).scalar_subquery()
+
+
+def next_due(conn: sa.Connection, user_id: UUID, now: datetime) -> UUID | None:
+    """The user's run that has waited longest to be looked at, locked; those that somebody is at are passed over."""
+    query = (
+        sa.select(macro_runs.c.job_id)
+        .where(macro_runs.c.user_id == user_id, _is_due(now))
+        .order_by(macro_runs.c.look_at, macro_runs.c.job_id)
+        .limit(1)
+    )
+    return conn.execute(query.with_for_update(skip_locked=True)).scalar()
 
 
 def take(conn: sa.Connection, run_id: UUID) -> Run | None:
     """The run, locked; None when it has ended, or another process is at it."""
-    query = sa.select(macro_runs).where(macro_runs.c.job_id == run_id, macro_runs.c.open.is_(True))
+    own = macro_runs.c
+    query = sa.select(own.document, own.input, own.mode, own.root_id, own.secret).where(own.job_id == run_id, _IS_OPEN)
     row = conn.execute(query.with_for_update(skip_locked=True)).first()
     if row is None:
         return None
     job = Job(*conn.execute(sa.select(*JOB_COLUMNS).where(jobs.c.id == run_id)).one())
-    return Run(job, Macro.model_validate_json(row.document), strict_json.read_lenient(row.input), row.mode, row.secret)
+    macro = Macro.model_validate_json(row.document)
+    return Run(job, macro, strict_json.read_lenient(row.input), row.mode, row.root_id or run_id, row.secret)
+
+
+def size_bytes(conn: sa.Connection, run_id: UUID) -> int:
+    """What the values and results of a run take."""
+    own = macro_steps.c
+    each = (sa.func.coalesce(sa.func.octet_length(column), 0) for column in (own.value, own.result))
+    total = sa.func.coalesce(sa.func.sum(sum(each, sa.literal(0))), 0)
+    return int(conn.execute(sa.select(total).where(own.run_id == run_id)).scalar_one())
+
+
+# --- looks that broke
+
+
+def lock_open(conn: sa.Connection, run_id: UUID) -> int | None:
+    """How many looks at an open run broke one after the other, the run locked; None when it has ended."""
+    query = sa.select(macro_runs.c.failures).where(macro_runs.c.job_id == run_id, _IS_OPEN).with_for_update()
+    return conn.execute(query).scalar()
+
+
+def rest(conn: sa.Connection, run_id: UUID, until: datetime, failures: int | None = None) -> None:
+    """Have nobody look at a run before that."""
+    values: dict[str, Any] = {"rest_until": until} | ({} if failures is None else {"failures": failures})
+    conn.execute(sa.update(macro_runs).where(macro_runs.c.job_id == run_id).values(values))
+
+
+def job_ids(conn: sa.Connection, run_id: UUID) -> list[UUID]:
+    """Of the steps that are under way."""
+    own = macro_steps.c
+    query = sa.select(own.job_id).where(own.run_id == run_id, own.state.in_(UNDER_WAY), own.job_id.is_not(None))
+    return list(conn.execute(query.order_by(own.job_id)).scalars())
+
+
+def fail_under_way(conn: sa.Connection, run_id: UUID, error: Mapping[str, str]) -> None:
+    """Let the steps that are under way have failed with their run."""
+    own = macro_steps.c
+    under_way = sa.and_(own.run_id == run_id, own.state.in_(UNDER_WAY))
+    values = {"state": StepState.FAILED, "error": strict_json.write(dict(error))}
+    conn.execute(sa.update(macro_steps).where(under_way).values(values))
+
+
+# --- steps
 
 
 def steps(conn: sa.Connection, run_id: UUID) -> list[Row]:
@@ -280,7 +447,7 @@ def jobs_of(conn: sa.Connection, run_id: UUID) -> dict[tuple[str, int], tuple[Jo
     query = (
         sa.select(own.step, own.item, own.deadline_at, *JOB_COLUMNS)
         .join(jobs, jobs.c.id == own.job_id)
-        .where(own.run_id == run_id, own.state == StepState.SUBMITTED)
+        .where(own.run_id == run_id, own.state.in_(UNDER_WAY))
     )
     return {(row[0], row[1]): (Job(*row[3:]), row[2]) for row in conn.execute(query)}
 
@@ -314,6 +481,12 @@ def show(conn: sa.Connection, run_id: UUID, fraction: float, message: str) -> No
 
 def look_again(conn: sa.Connection, run_id: UUID, at: datetime | None) -> None:
     conn.execute(sa.update(macro_runs).where(macro_runs.c.job_id == run_id).values(look_at=at))
+
+
+def looked_well(conn: sa.Connection, run_id: UUID) -> None:
+    """Forget the looks before that broke."""
+    broke = sa.and_(macro_runs.c.job_id == run_id, macro_runs.c.failures > 0)
+    conn.execute(sa.update(macro_runs).where(broke).values(failures=0, rest_until=None))
 
 
 def called(conn: sa.Connection, run_id: UUID, step: str, secret: str) -> bool:

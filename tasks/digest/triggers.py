@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -12,6 +13,7 @@ from llmcoder.context import User
 from llmcoder.registry import channels
 from llmcoder.trigger import Due, Trigger
 from models import preferences
+from models.due_rows import each_alone
 from models.tables import users
 from tasks.digest.tables import digests
 
@@ -28,17 +30,26 @@ def any_due(conn: sa.Connection, _now: datetime) -> bool:
 def take(conn: sa.Connection, now: datetime, limit: int) -> Sequence[Due]:
     """The digests that were not sent yet."""
     query = sa.select(digests).where(own.sent_at.is_(None)).order_by(own.created_at).limit(limit)
+    rows = conn.execute(query.with_for_update(skip_locked=True)).all()
+
+    def give_up(row: Any, why: str) -> None:
+        note = f"It could not be sent: {why}"[:1_000]
+        conn.execute(sa.update(digests).where(own.id == row.id).values(sent_at=now, note=note))
+
+    return each_alone(conn, rows, lambda row: _sent(conn, row, now), give_up)
+
+
+def _sent(conn: sa.Connection, row: Any, now: datetime) -> list[Due]:
+    conn.execute(sa.update(digests).where(own.id == row.id).values(sent_at=now))
+    conn.execute(sa.delete(digests).where(own.user_id == row.user_id, own.sent_at < now - KEPT))
+    email = conn.execute(sa.select(users.c.email).where(users.c.id == row.user_id)).scalar_one()
+    message = Message(row.title, row.text, row.html)
     wanted: list[Due] = []
-    for row in conn.execute(query.with_for_update(skip_locked=True)).all():
-        conn.execute(sa.update(digests).where(own.id == row.id).values(sent_at=now))
-        conn.execute(sa.delete(digests).where(own.user_id == row.user_id, own.sent_at < now - KEPT))
-        email = conn.execute(sa.select(users.c.email).where(users.c.id == row.user_id)).scalar_one()
-        message = Message(row.title, row.text, row.html)
-        for name in preferences.load(conn, row.user_id).notify:
-            if (channel := channels().get(name)) is not None:
-                given = channel.given(User(id=row.user_id, email=email), message)
-                due = Due(row.user_id, channel.action, given, f"{row.id} {name}", row.id, (row.id,), to_self=True)
-                wanted.append(due)
+    for name in preferences.load(conn, row.user_id).notify:
+        if (channel := channels().get(name)) is not None:
+            given = channel.given(User(id=row.user_id, email=email), message)
+            due = Due(row.user_id, channel.action, given, f"{row.id} {name}", row.id, (row.id,), to_self=True)
+            wanted.append(due)
     return wanted
 
 

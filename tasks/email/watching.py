@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from llmcoder import strict_json
 from llmcoder.provenance import worse
 from llmcoder.trigger import Due, Trigger
+from models.due_rows import each_alone
 from models.machine import ENDED, State
 from models.tables import jobs
 from tasks.email.tables import watches
@@ -58,15 +59,20 @@ WATCHED = Trigger("email.watches", any_due=any_due, take=take, refused=refused)
 
 def _begun(conn: sa.Connection, now: datetime, limit: int) -> list[Due]:
     query = sa.select(watches).where(_IS_DUE, own.next_at <= now).order_by(own.next_at).limit(limit)
-    begun = []
-    for row in conn.execute(query.with_for_update(skip_locked=True)).all():
+    rows = conn.execute(query.with_for_update(skip_locked=True)).all()
+
+    def begin(row: Any) -> list[Due]:
         key = f"{row.id} {row.looks + 1}"
         following = now + timedelta(seconds=row.every_s)
         _keep(conn, row, {"looks": row.looks + 1, "open_key": WATCHED.job_key(key), "next_at": following}, now)
         wanted = {name: getattr(row, name) for name in ("account", "label", "cursor", "instructions", "labels")}
         given = {name: value for name, value in wanted.items() if value is not None}
-        begun.append(Due(row.user_id, LOOK, given, key, row.id, tainted=row.taint is not None))
-    return begun
+        return [Due(row.user_id, LOOK, given, key, row.id, tainted=row.taint is not None)]
+
+    def give_up(row: Any, why: str) -> None:
+        _keep(conn, row, _failed(row, why) | {"enabled": False, "next_at": None}, now)
+
+    return each_alone(conn, rows, begin, give_up)
 
 
 def _ended(conn: sa.Connection, now: datetime, limit: int) -> list[Due]:
@@ -76,13 +82,17 @@ def _ended(conn: sa.Connection, now: datetime, limit: int) -> list[Due]:
         .where(own.open_key.is_not(None), _OVER)
         .limit(limit)
     )
-    wanted: list[Due] = []
-    for row in conn.execute(query.with_for_update(skip_locked=True, of=watches)).all():
+    rows = conn.execute(query.with_for_update(skip_locked=True, of=watches)).all()
+
+    def take_note(row: Any) -> list[Due]:
         result = _result_of(row)
         _keep(conn, row, {"open_key": None, "last_job_id": row.job_id, **_after(row, result, now)}, now)
-        if result is not None and row.apply_labels:
-            wanted += _labels(row, result)
-    return wanted
+        return _labels(row, result) if result is not None and row.apply_labels else []
+
+    def give_up(row: Any, why: str) -> None:
+        _keep(conn, row, {"open_key": None, "last_job_id": row.job_id, **_failed(row, why)}, now)
+
+    return each_alone(conn, rows, take_note, give_up)
 
 
 def _after(row: Any, result: Mapping[str, Any] | None, now: datetime) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from llmcoder.context import User
 from llmcoder.registry import channels
 from llmcoder.trigger import Due, Trigger
 from models import preferences
+from models.due_rows import each_alone
 from models.tables import users
 from tasks.reminders import store
 from tasks.reminders.store import own
@@ -34,11 +35,16 @@ def any_due(conn: sa.Connection, now: datetime) -> bool:
 def take(conn: sa.Connection, now: datetime, limit: int) -> Sequence[Due]:
     """The reminders that are due, each with its next time."""
     query = sa.select(reminders).where(own.next_at <= now).order_by(own.next_at).limit(limit)
-    wanted: list[Due] = []
-    for row in conn.execute(query.with_for_update(skip_locked=True)).all():
+    rows = conn.execute(query.with_for_update(skip_locked=True)).all()
+
+    def tell(row: Any) -> list[Due]:
         store.put(conn, row.id, {**store.told(row, now), "note": None}, now)
-        wanted += _jobs(conn, row, now)
-    return wanted
+        return _jobs(conn, row, now)
+
+    def give_up(row: Any, why: str) -> None:
+        store.put(conn, row.id, {"next_at": None, "note": f"It could not be told: {why}"[:1_000]}, now)
+
+    return each_alone(conn, rows, tell, give_up)
 
 
 def refused(conn: sa.Connection, due: Due, why: str, now: datetime) -> None:

@@ -16,7 +16,12 @@ from models.machine import Reason, State
 from models.tables import jobs, schedules
 
 MOST = 50
-FOR_A_PERSON = (Reason.APPROVAL, Reason.RECONNECT)
+#: What a job waits for that only a person ends, and what to say of it.
+FOR_A_PERSON = {
+    Reason.APPROVAL: "It waits for your approval.",
+    Reason.RECONNECT: "Its account must be connected again.",
+    Reason.UNCERTAIN_STEP: "A step's effect may have happened; resolve it, and the run goes on.",
+}
 
 
 class Since(Model):
@@ -70,10 +75,12 @@ def list_troubles(wanted: Since, ctx: Context) -> Troubles:
     since = wanted.since or database().now() - timedelta(days=1)
     own = jobs.c
     ended = sa.and_(own.state.in_((State.FAILED, State.UNCERTAIN)), own.finished_at >= since)
+    # Steps as well: it is the step that a person approves, connects or resolves, also in a macro within a macro.
     waits = sa.and_(own.state == State.WAITING, own.reason.in_(FOR_A_PERSON))
+    doubtful = sa.and_(own.state == State.UNCERTAIN, own.finished_at >= since)
     query = (
         sa.select(own.id, own.action, own.state, own.reason, own.error, own.finished_at, own.result_taint)
-        .where(own.user_id == ctx.user.id, own.parent_id.is_(None), sa.or_(ended, waits))
+        .where(own.user_id == ctx.user.id, sa.or_(sa.and_(own.parent_id.is_(None), ended), waits, doubtful))
         .order_by(own.id.desc())
         .limit(wanted.limit)
     )
@@ -110,9 +117,7 @@ def list_upcoming(wanted: Until, ctx: Context) -> ComingUp:
 
 def _why(row: Any) -> str:
     if row.state == State.WAITING:
-        return (
-            "It waits for your approval." if row.reason == Reason.APPROVAL else "Its account must be connected again."
-        )
+        return FOR_A_PERSON[Reason(row.reason)]
     if row.error is None:
         return "Nobody can tell whether it happened." if row.state == State.UNCERTAIN else "It failed."
     return str(strict_json.read_lenient(row.error).get("detail", "It failed."))[:300]

@@ -13,8 +13,6 @@ from models.db import database, reading, writing
 from models.macros import store
 from models.macros.document import Macro, check
 
-MOST_DEEP = 10
-
 
 class MacroStart(Model):
     """Which macro, with which input."""
@@ -74,10 +72,8 @@ def start_macro(start: MacroStart, ctx: Context) -> MacroResult:
         source = None if start.macro is None else store.named(conn, ctx.user.id, start.macro, start.version)
         macro = start.document or Macro.model_validate_json(source.document if source is not None else "{}")
         check(macro, registry())
-        if store.depth(conn, ctx.job_id) > MOST_DEEP:
-            raise BadInput(f"Macros that start macros go at most {MOST_DEEP} deep. Does one start itself?")
         given = macro.input_of(start.input)
-        store.begin(conn, ctx.job_id, ctx.user.id, macro, given, start.mode, source, database().now())
+        store.begin(conn, ctx.job_id, ctx.user.id, macro, given, start.mode, source, database().now(), counted=True)
     raise Suspended("The steps of the macro run as jobs of their own.")
 
 

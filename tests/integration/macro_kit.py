@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from engine_kit import accept_one, move, now_of, take
+from engine_kit import accept_one, move, take
 
 from llmcoder.context import User
 from llmcoder.errors import ActionError
@@ -30,6 +33,14 @@ MOST_ROUNDS = 2_000
 
 def echo(step_id: str, text: str = "hello", **more: Any) -> dict[str, Any]:
     return {"id": step_id, "action": "test.echo", "with": {"text": text}, **more}
+
+
+@contextmanager
+def runs_on(db: Database, redis_url: str, user: User) -> Iterator[Runs]:
+    outbox = Outbox(redis_url, redis_url, window=100)
+    outbox.start()
+    yield Runs(db, outbox, user)
+    outbox.close()
 
 
 @dataclass
@@ -53,6 +64,11 @@ class Runs:
         job = accept_one(self.db, user or self.user, action="tasks.start_macro", input=text)
         self._begin(job)
         return job.id
+
+    def pass_time(self, seconds: float) -> None:
+        """Set the database's clock ahead."""
+        now = self.db.now() + timedelta(seconds=seconds)
+        self.db.now = lambda: now  # type: ignore[method-assign]
 
     def job(self, job_id: UUID) -> Job:
         with self.db.read() as conn:
@@ -85,12 +101,18 @@ class Runs:
         text = json.loads(job.input).get("text", "")
         move(self.db, job.id, State.SUCCEEDED, values={"result": json.dumps({"text": text})})
 
+    def look(self, times: int = 1) -> None:
+        """Ticks of a scheduler that notices at once what has ended."""
+        for _ in range(times):
+            self.macros._noticed_at = -math.inf
+            self.macros.advance()
+
     def settle(self, *runs: UUID) -> None:
         """Work and look until the runs have ended."""
         for _ in range(MOST_ROUNDS):
             if all(self.job(run).ended for run in runs):
                 return
-            self.macros.advance()
+            self.look()
             self.work()
         raise AssertionError([self.job(run) for run in runs])
 
@@ -104,12 +126,8 @@ class Runs:
                 macro = Macro.model_validate(given["document"] if source is None else json.loads(source.document))
                 inputs = macro.input_of(given.get("input") or {})
                 mode = given.get("mode") or "run"
-                store.begin(conn, job.id, job.user_id, macro, inputs, mode, source, self.db.now())
+                store.begin(conn, job.id, job.user_id, macro, inputs, mode, source, self.db.now(), counted=True)
         except ActionError as error:
             move(self.db, job.id, State.FAILED, values={"error": json.dumps(error.as_problem())})
             return
         move(self.db, job.id, State.WAITING, reason=Reason.STEPS)
-
-
-def job_of_user(runs: Runs, user: User, job_id: UUID) -> Job:
-    return now_of(runs.db, user, job_id)

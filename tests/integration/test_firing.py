@@ -266,3 +266,53 @@ def test_two_schedulers_fire_each_time_once(
     outbox.close()
     assert {one.id: len(outcomes(db, one)) for one in some} == {one.id: 5 for one in some}
     assert len(made(db)) == 150
+
+
+#: A row of a schedule that cannot be fired, by what is wrong with it.
+BROKEN: dict[str, dict[str, Any]] = {
+    "its input is no JSON": {"input": "{"},
+    "its input is JSON that nobody reads": {"input": '{"text": NaN}'},
+    "its zone is gone": {"timezone": "Mars/Olympus"},
+    "its zone is a path": {"timezone": "../../etc"},
+    "its expression is none": {"cron": "x", "every_s": None},
+    "its overlap is unknown": {"overlap": "gone"},
+    "its policy is unknown": {"catch_up": "gone", "next_fire_at": START - HOUR},
+    "its action is gone": {"action": "test.gone"},
+    "it fires at no time": {"cron": None, "every_s": None, "at": None},
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_schedule_that_cannot_be_fired_says_why_and_the_others_fire(
+    added: Callable[..., Schedule], firing: Firing, db: Database, clock: Clock, what: str
+) -> None:
+    broken, sound = added(cron="* * * * *"), added(every_s=60)
+    with db.write() as conn:
+        conn.execute(sa.update(table).where(table.c.id == broken.id).values(**BROKEN[what]))
+    clock.now += timedelta(seconds=61)
+    firing.fire()
+    assert [outcome for _, outcome in outcomes(db, sound)] == ["submitted"]
+    with db.read() as conn:
+        row = conn.execute(sa.select(table.c.enabled, table.c.note).where(table.c.id == broken.id)).one()
+        why = conn.execute(sa.select(schedule_runs.c.detail).where(schedule_runs.c.schedule_id == broken.id)).scalar()
+    assert row.note if not row.enabled else why
+
+
+def test_a_row_that_cannot_be_read_pauses_its_schedule_alone(
+    added: Callable[..., Schedule], firing: Firing, db: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, sound = (added(every_s=60) for _ in range(2))
+    clock.now += timedelta(seconds=61)
+    due = schedules.due
+
+    def read(conn: sa.Connection, now: datetime, limit: int, only: Any = None) -> list[Schedule]:
+        found = due(conn, now, limit, only)
+        if any(one.id == broken.id for one in found):
+            raise ValueError("a corrupt row")
+        return found
+
+    monkeypatch.setattr(schedules, "due", read)
+    firing.fire()
+    assert [outcome for _, outcome in outcomes(db, sound)] == ["submitted"]
+    assert not there(db, broken).enabled and "ValueError" in there(db, broken).note
+    assert there(db, sound).enabled

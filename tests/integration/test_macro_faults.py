@@ -5,27 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 from engine_kit import load_testkit
-from macro_kit import Runs, echo
+from macro_kit import Runs, echo, runs_on
 
 from llmcoder.config import Config
 from llmcoder.context import User
 from models.db import Database
 from models.machine import State
 from models.macros import expressions, progress, store
-from workers.outbox import Outbox
+from models.tables import jobs, macro_runs, macro_steps
+from workers import macros
 
 load_testkit()
 
 
 @pytest.fixture
 def runs(db: Database, configured: Config, redis_url: str, user: User) -> Iterator[Runs]:
-    outbox = Outbox(redis_url, redis_url, window=100)
-    outbox.start()
-    yield Runs(db, outbox, user)
-    outbox.close()
+    with runs_on(db, redis_url, user) as made:
+        yield made
 
 
 #: Expressions that cannot be computed, or whose value nobody can keep.
@@ -82,7 +83,7 @@ def test_an_expression_that_raises_fails_its_step_and_the_run_goes_by_its_on_err
         started[kind] = runs.start(steps, GIVEN, input=INPUT)
     honest = runs.start([echo("a"), echo("b", "${{ steps.a.result.text }}")])
     for _ in range(6):
-        runs.macros.advance()
+        runs.look()
         runs.work()
     assert runs.job(honest).state == State.SUCCEEDED
     for kind, run in started.items():
@@ -144,3 +145,119 @@ def test_whatever_the_evaluation_raises_is_the_problem_of_its_step(
     assert (runs.job(run).state, runs.job(honest).state) == (State.FAILED, State.SUCCEEDED)
     assert runs.error_of(run)["type"] == "urn:llmcoder:problem:defect"
     assert type(error).__name__ in runs.error_of(run)["detail"]
+
+
+# --- what no step is to blame for
+
+
+class Panic(BaseException):
+    """As libraries written in other languages raise it."""
+
+
+def breaking(monkeypatch: pytest.MonkeyPatch, run: UUID, error: BaseException) -> None:
+    """Have every look at that run raise."""
+    go = macros.Look.go
+
+    def breaks(self: macros.Look) -> macros.Made:
+        if self._run.job.id == run:
+            raise error
+        return go(self)
+
+    monkeypatch.setattr(macros.Look, "go", breaks)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("x"), MemoryError(), RecursionError(), Panic()])
+def test_a_run_whose_looks_break_ends_after_some_and_the_others_go_on(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    run, honest = runs.start([echo("a"), echo("b")]), runs.start([echo("a"), echo("b", needs=["a"])])
+    runs.look()
+    breaking(monkeypatch, run, error)
+    runs.work()
+    runs.settle(honest)
+    assert runs.job(honest).state == State.SUCCEEDED
+    assert runs.job(run).state == State.WAITING, "it is tried again"
+    for rest_s in macros.RESTS_S:
+        runs.pass_time(rest_s + 1)
+        runs.look()
+    ended = runs.job(run)
+    assert ended.state == State.FAILED
+    assert type(error).__name__ in runs.error_of(run)["detail"]
+    assert f"It was tried {len(macros.RESTS_S) + 1} times" in runs.error_of(run)["detail"]
+    with runs.db.read() as conn:
+        assert store.users_due(conn, runs.db.now()) == []
+
+
+def test_a_run_that_breaks_takes_its_steps_along_and_one_good_look_forgets_the_bad_ones(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = runs.start([echo("a"), echo("b", needs=["a"])])
+    with monkeypatch.context() as broken:
+        breaking(broken, run, RuntimeError("x"))
+        runs.look()
+        runs.pass_time(macros.RESTS_S[0] + 1)
+    runs.look()
+    with runs.db.read() as conn:
+        assert conn.execute(sa.select(macro_runs.c.failures).where(macro_runs.c.job_id == run)).scalar() == 0
+    breaking(monkeypatch, run, RuntimeError("x"))
+    with runs.db.write() as conn:
+        store.look_again(conn, run, runs.db.now())
+    runs.look()
+    for rest_s in macros.RESTS_S:
+        runs.pass_time(rest_s + 1)
+        runs.look()
+    assert runs.job(run).state == State.FAILED
+    assert [job.state for job in runs.steps_of(run)] == [State.CANCELLED]
+
+
+CORRUPT: dict[str, Callable[[sa.Connection, UUID], Any]] = {
+    "document": lambda conn, run: _set(conn, macro_runs, macro_runs.c.job_id, run, document="{"),
+    "input": lambda conn, run: _set(conn, macro_runs, macro_runs.c.job_id, run, input="{"),
+    "a step's value": lambda conn, run: _set(conn, macro_steps, macro_steps.c.run_id, run, value="{"),
+    "a step's state": lambda conn, run: _set(conn, macro_steps, macro_steps.c.run_id, run, state="gone"),
+    "a step's result": lambda conn, run: _set(conn, jobs, jobs.c.parent_id, run, result="{"),
+    "a step's error": lambda conn, run: _set(conn, jobs, jobs.c.parent_id, run, state="failed", error="{"),
+}
+
+
+def _set(conn: sa.Connection, table: sa.Table, column: sa.Column[Any], run: UUID, **values: Any) -> None:
+    conn.execute(sa.update(table).where(column == run).values(**values))
+
+
+@pytest.mark.parametrize("what", CORRUPT)
+def test_a_corrupt_row_ends_its_run_and_no_other(runs: Runs, what: str) -> None:
+    run = runs.start([echo("a"), echo("b", needs=["a"])])
+    honest = runs.start([echo("a"), echo("b", needs=["a"])])
+    runs.look()
+    runs.work()
+    with runs.db.write() as conn:
+        CORRUPT[what](conn, run)
+    runs.settle(honest)
+    for rest_s in (macros.LOOK_AT_LEAST_EVERY.total_seconds(), *macros.RESTS_S):
+        runs.pass_time(rest_s + 1)
+        runs.look()
+    assert runs.job(run).state == State.FAILED, runs.job(run)
+    assert runs.error_of(run)["detail"]
+
+
+def test_what_the_database_refuses_for_a_moment_is_no_fault_of_the_run(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, honest = runs.start([echo("a")]), runs.start([echo("a")])
+    with monkeypatch.context() as broken:
+        breaking(broken, run, sa.exc.OperationalError("UPDATE", {}, Exception("deadlock detected")))
+        for _ in range(3 * len(macros.RESTS_S)):
+            runs.look()
+            runs.work()
+            runs.pass_time(macros.PUT_OFF.total_seconds() + 1)
+        assert runs.job(honest).state == State.SUCCEEDED
+        assert runs.job(run).state == State.WAITING
+    runs.settle(run)
+    assert runs.job(run).state == State.SUCCEEDED
+
+
+def test_a_run_that_returned_more_than_one_may_ends_with_the_reason(runs: Runs, configured: Config) -> None:
+    configured.patch({"MACRO_MAX_BYTES": 65_536})
+    run = runs.start([echo("a", "x" * 40_000), echo("b", "${{ steps.a.result.text }}"), echo("c", needs=["b"])])
+    runs.settle(run)
+    assert "MACRO_MAX_BYTES" in runs.error_of(run)["detail"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,7 @@ from llmcoder.ids import new_id
 from llmcoder.registry import Registry, discover, triggers
 from llmcoder.trigger import LONGEST_KEY, Due, Trigger
 from models.db import Database
+from models.due_rows import each_alone
 from models.tables import Id, Instant, jobs
 from schedules.triggers import BATCH, Asking
 from workers.outbox import Outbox
@@ -109,6 +111,48 @@ def test_a_job_that_cannot_be_made_is_told_and_stops_no_other(
     with db.read() as conn:
         why = conn.execute(sa.select(rows.c.why).where(rows.c.action == "test.gone")).scalar()
     assert "There is no action 'test.gone'" in why
+
+
+def test_a_row_whose_job_breaks_is_told_and_stops_no_other(
+    db: Database, user: User, asking: Callable[..., Asking]
+) -> None:
+    add(db, user, 3)
+    ids: list[UUID] = []
+
+    def strange(conn: sa.Connection, now: datetime, limit: int) -> Sequence[Due]:
+        found = take(conn, now, limit)
+        ids.extend(one.row_id for one in found)
+        return [replace(found[0], key="x" * (LONGEST_KEY + 1)), replace(found[1], given={"text": 2**70}), found[2]]
+
+    assert asking(Trigger("test.rows", any_due=any_due, take=strange, refused=refused)).ask() == 1
+    with db.read() as conn:
+        why = {row.id: row.why for row in conn.execute(sa.select(rows.c.id, rows.c.why))}
+    assert [bool(why[one]) for one in ids] == [True, True, False]
+
+
+def test_each_row_is_handled_alone_and_what_one_wrote_before_it_broke_is_undone(
+    db: Database, user: User, asking: Callable[..., Asking]
+) -> None:
+    asking()
+    add(db, user, 3)
+
+    def handle(row: Any) -> list[Any]:
+        conn.execute(sa.update(rows).where(rows.c.id == row.id).values(action="handled"))
+        if row.id == bad:
+            raise KeyError("cursor")
+        return [row.id]
+
+    def failed(row: Any, why: str) -> None:
+        conn.execute(sa.update(rows).where(rows.c.id == row.id).values(why=why))
+
+    with db.write() as conn:
+        found = conn.execute(sa.select(rows)).all()
+        bad = found[1].id
+        assert each_alone(conn, found, handle, failed) == [found[0].id, found[2].id]
+    with db.read() as conn:
+        after = {row.id: (row.action, row.why) for row in conn.execute(sa.select(rows))}
+    assert after[bad][0] == "test.echo" and "KeyError" in after[bad][1]
+    assert after[found[0].id] == ("handled", None)
 
 
 def test_nothing_is_half_done_where_taking_breaks(db: Database, user: User, asking: Callable[..., Asking]) -> None:
