@@ -14,6 +14,9 @@ from models.macros.document import MOST_ITEMS, Macro, Step
 from models.macros.expressions import check, evaluate, expressions_in, is_true, reads_any, value_of
 from models.problems import problem_of
 
+#: Of a step's origins: jobs, and what else is to be asked about which step.
+Answer = tuple[list[UUID], "list[Question]"]
+Question = tuple[Callable[[str], Answer], str]
 #: The place of what is no item of a foreach.
 WHOLE = -1
 
@@ -411,20 +414,7 @@ class Progress:
 
     def _made_by(self, steps: Collection[str]) -> Iterator[UUID]:
         """The jobs that made what expressions read of these steps: results, errors, and that they are there at all."""
-        stand_ins = {step.fallback for step in self.macro.steps if step.id in steps and step.fallback}
-        for name in sorted({*steps, *stand_ins}):
-            yield from self._made(name)
-
-    def _made(self, name: str) -> Iterator[UUID]:
-        """A step's own jobs carry what went into them; what has none is made of what the step reads."""
-        rows = [row for row in self._rows_of.get(name, {}).values() if row.state is not StepState.PLANNED]
-        found = [row.job_id for row in rows if row.job_id is not None]
-        yield from found
-        has_items = any(row.item != WHOLE for row in rows)
-        if not found or any(row.job_id is None and (row.item != WHOLE or not has_items) for row in rows):
-            step = self.macro.step(name)
-            yield from self._made_by({read for text in step.expressions() for read in self._named(text)} - {name})
-            yield from self._steered_by(step)
+        return self._origins([(self._made, name) for name in sorted(self._with_stand_ins(steps))])
 
     def _steered_by(self, step: Step) -> tuple[UUID, ...]:
         """The jobs by whose words it was decided that a step runs: a condition, what was waited for, a failure.
@@ -432,29 +422,47 @@ class Progress:
         A step that merely comes after another is not steered by that.
         """
         if step.id not in self._steering:  # the same for all items of a foreach
-            self._steering[step.id] = tuple(dict.fromkeys(self._deciding(step)))
+            self._steering[step.id] = tuple(dict.fromkeys(self._origins([(self._own_steering, step.id)])))
         return self._steering[step.id]
 
-    def _deciding(self, step: Step) -> Iterator[UUID]:
-        seen: set[str] = set()
-        waiting = [step.id]
+    def _origins(self, first: list[Question]) -> Iterator[UUID]:
+        """The jobs that answer these questions, and all that they lead to; each is asked once, whoever reads whom."""
+        waiting, seen = list(first), set(first)
         while waiting:
-            name = waiting.pop()
-            if name in seen:
-                continue
-            seen.add(name)
-            one = self.macro.step(name)
-            waiting += self.macro.needs(one)
-            yield from self._decided(one, of_itself=name == step.id)
-            for owner in self._owners(one):
-                yield from self._made(owner.id)
-                waiting.append(owner.id)
+            ask, name = waiting.pop()
+            found, more = ask(name)
+            yield from found
+            fresh = [one for one in more if one not in seen]
+            seen.update(fresh)
+            waiting += fresh
 
-    def _decided(self, step: Step, *, of_itself: bool) -> Iterator[UUID]:
+    def _made(self, name: str) -> Answer:
+        """A step's own jobs carry what went into them; what has none is made of what the step reads."""
+        rows = [row for row in self._rows_of.get(name, {}).values() if row.state is not StepState.PLANNED]
+        found = [row.job_id for row in rows if row.job_id is not None]
+        has_items = any(row.item != WHOLE for row in rows)
+        if found and not any(row.job_id is None and (row.item != WHOLE or not has_items) for row in rows):
+            return found, []
+        read = {one for text in self.macro.step(name).expressions() for one in self._named(text)}
+        return found, [*((self._made, one) for one in self._with_stand_ins(read)), (self._steering_of, name)]
+
+    def _steering_of(self, name: str) -> Answer:
+        """What decided that a step ran, of which others come after it."""
+        found, more = self._own_steering(name)
+        waits = self.macro.step(name).wait_for
+        return found, [*more, (self._made, name)] if waits is not None and waits.webhook else more
+
+    def _own_steering(self, name: str) -> Answer:
+        step = self.macro.step(name)
         texts = [step.condition] + ([step.wait_for.until] if step.wait_for is not None else [])
-        yield from self._made_by({read for text in texts if text is not None for read in self._read_by(text)})
-        if step.wait_for is not None and step.wait_for.webhook and not of_itself:
-            yield from self._made(step.id)
+        read = {one for text in texts if text is not None for one in self._read_by(text)}
+        owners = [one.id for one in self._owners(step)]
+        before = [*self.macro.needs(step), *owners]
+        made = [(self._made, one) for one in (*self._with_stand_ins(read), *owners)]
+        return [], [*made, *((self._steering_of, one) for one in before)]
+
+    def _with_stand_ins(self, steps: Collection[str]) -> set[str]:
+        return {*steps, *(one.fallback for one in self.macro.steps if one.id in steps and one.fallback)}
 
     # --- where the run stands
 

@@ -330,6 +330,17 @@ def test_a_write_that_a_stranger_had_no_hand_in_runs(engine: Inline, way: str) -
     assert posted(engine) == CLEAN
 
 
+@pytest.mark.parametrize("condition", ["[][][][]", "@", "[]", "steps", "to_string(steps.*.result)", "keys(@)"])
+def test_a_condition_that_reads_everything_reads_itself_and_comes_to_an_end(engine: Inline, condition: str) -> None:
+    run = engine.macro(
+        step("first", "test.echo", **{"if": f"${{{{ {condition} }}}}"}),
+        step("second", "test.echo", **{"if": f"${{{{ {condition} }}}}"}, on_error={"fallback": "third"}),
+        step("third", "test.echo", {"text": "${{ to_string(@) }}"}, **{"if": f"${{{{ {condition} }}}}"}),
+        output={"all": "${{ to_string(@) }}"},
+    )
+    assert engine.job(run).ended
+
+
 # --- other ways
 
 
