@@ -130,9 +130,16 @@ class Action(Generic[In, Out]):
     rate: Rate | None = None
     settle_s: float = SETTLE_S
     connects: tuple[ConnectionKind[Any], ...] = ()
+    keeps: bool | str = False
 
     def __call__(self, given: In, ctx: Context) -> Out:
         return self.function(given, ctx)
+
+    def leaves_something(self, given: Mapping[str, Any]) -> bool:
+        """Whether a run with this input changes what others meet; one that is not known yet may say so."""
+        if isinstance(self.keeps, bool):
+            return self.effect.writes or self.keeps
+        return bool(given.get(self.keeps, self.input.model_fields[self.keeps].default))
 
     @property
     def domain(self) -> str:
@@ -188,6 +195,7 @@ def action(
     rate: Rate | None = None,
     settle_s: float = SETTLE_S,
     connects: ConnectionKind[Any] | tuple[ConnectionKind[Any], ...] = (),
+    keeps: bool | str = False,
 ) -> Callable[[Callable[[In, Context], Out]], Action[In, Out]]:
     """Declare a function as an action.
 
@@ -215,6 +223,9 @@ def action(
         connects: The kind of account it acts for: the user's own, or that of the installation; `ctx.connection(KIND)`
             has it. Of several kinds, the account that is chosen decides; `ctx.connection_of((ONE, OTHER))` has it, and
             its `kind` tells. An input field `account: str | None` lets the caller name one of several.
+        keeps: Whether a READ or DRAFT leaves something behind that people or later jobs meet, such as a draft in a
+            mailbox, an index or a message: a plan writes it down instead of doing it. The name of a yes-or-no field
+            where the caller decides.
 
     Raises:
         DeclarationError: The declaration breaks a rule; at import, naming the rule.
@@ -242,6 +253,7 @@ def action(
             rate=rate,
             settle_s=settle_s,
             connects=kinds,
+            keeps=keeps,
         )
         _check(declared, said_repeatable=repeatable is not None)
         return declared
@@ -283,6 +295,11 @@ def _rules(a: Action[Any, Any], said_repeatable: bool) -> list[tuple[bool, str]]
         (len(a.summary) > SUMMARY_LIMIT, f"the docstring's first line has at most {SUMMARY_LIMIT} characters"),
         (a.effect.writes and not said_repeatable, "a write says whether it is repeatable"),
         (not a.effect.writes and said_repeatable, "only a write says whether it is repeatable; others always are"),
+        (bool(a.keeps) and a.effect.writes, "keeps is said of a READ or DRAFT; a write always leaves something"),
+        (
+            isinstance(a.keeps, str) and (a.keeps not in fields or fields[a.keeps].annotation is not bool),
+            f"keeps is yes, no, or a field of its input that is a bool; not {a.keeps!r}",
+        ),
         (a.reconcile is not None and not a.effect.writes, "only a write has something to reconcile"),
         (a.input.model_config.get("extra") != "forbid", f"{a.input.__name__} forbids unknown fields: extra=forbid"),
         (bool(undescribed), f"every input field has a description; missing on {', '.join(undescribed)}"),

@@ -371,14 +371,15 @@ class Look:
         """
         if wanted.step.wait_for is not None:
             return plan.record(wanted, None, asks=wanted.step.wait_for.approval is not None)
-        effect = self._meant(wanted)[0].effect
-        if not effect.writes and not (wanted.blind or wanted.unsure):
+        action, given, _ = self._meant(wanted)
+        effect, keeps = action.effect, action.leaves_something(given)
+        if not keeps and not (wanted.blind or wanted.unsure):
             return None
         if wanted.blind:
-            return plan.record(wanted, effect.value, asks=False)
+            return plan.record(wanted, effect.value, asks=False, keeps=keeps)
         job = self._admitted(wanted)
         wanted = replace(wanted, given=strict_json.read_lenient(job.input))  # with all that the action adds to it
-        return plan.record(wanted, effect.value, asks=job.approval_expires_at is not None)
+        return plan.record(wanted, effect.value, asks=job.approval_expires_at is not None, keeps=keeps)
 
     def _within_budget(self, wanted: Submit) -> NewJob:
         if wanted.step.action != START:

@@ -20,10 +20,12 @@ class Planned(BaseModel):
     step: str = Field(description="Of a macro within the macro, behind that one's step: `outer/inner`.")
     item: int | None = Field(description="Its place in the foreach; null for a step without one.")
     kind: Literal["effect", "wait", "unknown"] = Field(
-        description="An `effect` outside, a `wait`, or `unknown`: a read or draft of what an effect would return."
+        description="An `effect` that stays, a `wait`, or `unknown`: a read or draft of what an effect would return."
     )
     action: str | None = Field(None, description="Of an effect, or of what is unknown.")
-    effect: str | None = Field(None, description="`write` or `destroy`.")
+    effect: str | None = Field(
+        None, description="`write` or `destroy`; `read` or `draft` of what leaves something behind all the same."
+    )
     input: JsonValue = Field(description="What the action would be given; of a wait, what is waited for.")
     asks: bool = Field(False, description="Whether a person would have to approve it.")
     reads: list[str] = Field(
@@ -55,20 +57,21 @@ class Plan(BaseModel):
     tokens_out: int = Field(description="Tokens that were generated for them.")
 
 
-def record(wanted: Submit, effect: str | None, *, asks: bool) -> dict[str, Any]:
+def record(wanted: Submit, effect: str | None, *, asks: bool, keeps: bool = False) -> dict[str, Any]:
     """What is written down of a step that a plan does not do.
 
     Args:
         effect: Of its action; None for a wait.
+        keeps: Whether it leaves something behind although it reads or drafts.
     """
     step = wanted.step
-    writes = effect in ("write", "destroy")
+    stays = keeps or effect in ("write", "destroy")
     return Planned(
         step=step.id,
         item=None if wanted.item == WHOLE else wanted.item,
-        kind="wait" if effect is None else "effect" if writes else "unknown",
+        kind="wait" if effect is None else "effect" if stays else "unknown",
         action=step.action,
-        effect=effect if writes else None,
+        effect=effect if stays else None,
         input=_awaited(step, wanted.given) if effect is None else dict(wanted.given),
         asks=asks,
         reads=list(wanted.blind),

@@ -91,6 +91,7 @@ class IndexReport(Model):
 @action(
     "confluence.index",
     effect=Effect.READ,
+    keeps=True,
     timeout_s=INDEX_TIMEOUT_S,
     retry=Retry(attempts=12, first_wait_s=5),
     outside=True,

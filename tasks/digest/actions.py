@@ -67,19 +67,28 @@ class Digest(Model):
     note: str | None = Field(None, description="Why it has no opening although it was to have one.")
 
 
-@action("digest.daily", effect=Effect.DRAFT, outside=True, timeout_s=60, retry=Retry(attempts=5, first_wait_s=1))
+@action(
+    "digest.daily", effect=Effect.DRAFT, keeps=True, outside=True, timeout_s=60, retry=Retry(attempts=5, first_wait_s=1)
+)
 def daily(wish: Wish, ctx: Context) -> Digest:
     """Gather what is due today, what came in since yesterday, and what failed or waits for you."""
     raise _begin("daily", wish, ctx)
 
 
-@action("digest.weekly", effect=Effect.DRAFT, outside=True, timeout_s=60, retry=Retry(attempts=5, first_wait_s=1))
+@action(
+    "digest.weekly",
+    effect=Effect.DRAFT,
+    keeps=True,
+    outside=True,
+    timeout_s=60,
+    retry=Retry(attempts=5, first_wait_s=1),
+)
 def weekly(wish: Wish, ctx: Context) -> Digest:
     """Gather what is due this week, what came in since the last, and what failed or waits for you."""
     raise _begin("weekly", wish, ctx)
 
 
-@action("digest.write", effect=Effect.DRAFT, outside=True, timeout_s=300, retry=Retry(attempts=5))
+@action("digest.write", effect=Effect.DRAFT, keeps=True, outside=True, timeout_s=300, retry=Retry(attempts=5))
 def write(given: Parts, ctx: Context) -> Digest:
     """Write a digest of what its parts gathered, and have it sent over its user's channels.
 

@@ -78,7 +78,15 @@ class ThreadSummary(ModelUse):
     action_items: list[ActionItem] = Field(description="Who is to do what.")
 
 
-@action("email.draft_reply", effect=Effect.DRAFT, outside=True, connects=KINDS, timeout_s=TIMEOUT_S, retry=RETRY)
+@action(
+    "email.draft_reply",
+    effect=Effect.DRAFT,
+    keeps="save",
+    outside=True,
+    connects=KINDS,
+    timeout_s=TIMEOUT_S,
+    retry=RETRY,
+)
 def draft_reply(wish: ReplyWish, ctx: Context) -> ReplyDrafts:
     """Draft the reply to a mail, from its whole conversation.
 

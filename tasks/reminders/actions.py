@@ -189,7 +189,7 @@ def done(which: ReminderChoice, ctx: Context) -> Reminder:
         return Reminder(**_shown(_known(conn, which.reminder_id, ctx)))
 
 
-@action("reminders.tell", effect=Effect.DRAFT, timeout_s=TIMEOUT_S)
+@action("reminders.tell", effect=Effect.DRAFT, keeps=True, timeout_s=TIMEOUT_S)
 def tell(told: Told, _ctx: Context) -> Told:
     """Tell a user what they wanted to be told.
 

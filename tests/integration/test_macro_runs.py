@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from engine_kit import Engine, engine_on, eventually, load_testkit
 
+from llmcoder.ids import new_id
 from llmcoder.registry import Registry, discover
 from models import approvals, jobs, preferences
 from models.jobs import Job
@@ -203,6 +204,22 @@ def test_a_plan_names_the_effects_of_a_macro_within_and_starts_nothing_else(engi
     with engine.db.read() as conn:
         made = set(conn.execute(sa.select(table.c.action)).scalars())
     assert made == {"tasks.start_macro", "test.echo"}
+
+
+def test_a_plan_does_no_draft_that_leaves_something_behind(engine: Engine) -> None:
+    engine.start_worker()
+    told = {"reminder_id": str(new_id()), "text": "Call", "due_at": "2030-06-01T09:00:00Z"}
+    tell = {"id": "tell", "action": "reminders.tell", "with": told}
+    blind = {"id": "blind", "action": "confluence.index", "with": {"account": "${{ steps.tell.result.text }}"}}
+    plan = json.loads(engine.until(start(engine, [tell, blind], mode="plan"), State.SUCCEEDED).result or "")
+    assert [(one["step"], one["effect"], one["asks"]) for one in plan["effects"]] == [
+        ("tell", "draft", False),
+        ("blind", "read", False),
+    ]
+    assert plan["effects"][0]["input"]["text"] == "Call"
+    with engine.db.read() as conn:
+        made = set(conn.execute(sa.select(table.c.action)).scalars())
+    assert made == {"tasks.start_macro"}, "nothing was done"
 
 
 def test_a_macro_that_starts_itself_comes_to_an_end(engine: Engine) -> None:
