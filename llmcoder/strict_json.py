@@ -74,7 +74,7 @@ def read_lenient(text: str | bytes) -> Any:
         return read(text)
     except NotJson:
         try:
-            return plain(json.loads(text))
+            return plain(json.loads(text, parse_int=_integer))
         except (ValueError, RecursionError) as error:
             raise NotJson(str(error)) from None
 
@@ -246,6 +246,10 @@ def _name(key: Any) -> str:
 
 def _digits(number: int) -> Any:
     return number if -(2**63) <= number < 2**64 else Fragment(str(number))
+
+
+def _integer(digits: str) -> int | None:
+    return int(digits) if len(digits) < MOST_DIGITS else None
 
 
 def _is_short(number: int) -> bool:

@@ -42,7 +42,8 @@ def as_json(result: Any) -> str:
         text: str = result.model_dump_json()
     except Exception:  # noqa: BLE001  no value and no serializer of an action's may hide that its effect has happened
         return strict_json.write(_fields(result))
-    return text
+    # pydantic writes integers of any length, and nobody reads those of thousands of digits
+    return strict_json.write(strict_json.read_lenient(text)) if strict_json.is_large(text.encode()) else text
 
 
 def _fields(result: Any) -> Any:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import RootModel
 
-from llmcoder import Model
+from llmcoder import Model, strict_json
 from llmcoder.errors import Refused
 from workers.result import kept
 
@@ -59,3 +59,37 @@ def test_whatever_a_write_returns_there_is_a_result_within_the_limit(value: Any,
     )
     assert len(result.encode()) <= LIMIT
     json.loads(result)
+
+
+HALF = "\ud83d"
+RETURNED: dict[str, Any] = {
+    "half of a character": Anything(root={"receipt": "msg-1", "text": HALF}),
+    "half of a character as a name": Anything(root={HALF: 1}),
+    "no number": Anything(root={"n": float("nan"), "i": float("-inf")}),
+    "thousands of digits": Anything(root={"n": 10**5_000}),
+    "beyond 64 bits": Anything(root={"n": 2**70}),
+    "levels that pydantic writes": Anything(root={"receipt": "msg-1", "deep": json.loads("[" * 200 + "]" * 200)}),
+    "levels without end": Anything(root={"receipt": "msg-1", "deep": json.loads("[" * 800 + "]" * 800)}),
+    "bytes": Anything(root={"b": b"\xff"}),
+    "an object of its own": Anything(root={"o": object()}),
+    "nothing": None,
+    "no model": {"receipt": "msg-1"},
+    "a text": HALF,
+}
+
+
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+@pytest.mark.parametrize("name", RETURNED)
+def test_whatever_a_write_returns_it_has_happened_and_everybody_can_read_it(name: str) -> None:
+    text = kept(RETURNED[name], LIMIT, writes=True)
+    assert len(text.encode()) <= LIMIT
+    found = strict_json.read(text)
+    assert not strict_json.is_deeper(found, 128)
+    if "levels" in name:
+        assert found["receipt"] == "msg-1"
+        assert found["left_out"]["fields"] == ["deep"] and "128 levels" in found["left_out"]["detail"]
+
+
+def test_a_read_that_brought_too_many_levels_fails_with_the_reason() -> None:
+    with pytest.raises(Refused, match="nested more than 128 levels deep"):
+        kept(RETURNED["levels that pydantic writes"], LIMIT, writes=False)

@@ -51,13 +51,14 @@ def test_what_every_reader_takes_is_read_digit_by_digit(text: str, value: Any) -
         ('{"a": NaN, "b": 1e999, "c": 1}', {"a": None, "b": None, "c": 1}),
         ('["\\ud83d", "\\ud83d\\ude00"]', ["?", "\U0001f600"]),
         ('{"\\ud83d": 1}', {"?": 1}),
+        ("[" + "1" * 5_000 + ", -2]", [None, -2]),
     ],
 )
 def test_what_nobody_could_correct_is_replaced(text: str, value: Any) -> None:
     assert strict_json.read_lenient(text) == value
 
 
-@pytest.mark.parametrize("text", ["", "{", b"\xff", "[" * 100_000, "1" * 5_000])
+@pytest.mark.parametrize("text", ["", "{", b"\xff", "[" * 100_000])
 def test_what_is_no_json_at_all_is_refused_by_the_lenient_one_too(text: str | bytes) -> None:
     with pytest.raises(strict_json.NotJson):
         strict_json.read_lenient(text)

@@ -182,6 +182,17 @@ def test_an_answer_to_a_write_that_cannot_be_read_leaves_it_uncertain(jira: Jira
 
 
 @both
+@pytest.mark.parametrize("odd", [b'"half \\ud83d"', b"NaN", b"1e400", b'{"\\udc00": 1}'])
+def test_a_receipt_beside_what_not_every_reader_takes_is_known(jira: Jira, kind: str, odd: bytes) -> None:
+    stamp = b"2026-01-01T00:00:00.000+0000"
+    body = b'{"id": "77", "created": "%b", "updated": "%b", "body": "x \\ud83d", "odd": %b}' % (stamp, stamp, odd)
+    jira.next("POST", "refuse", 201, body)
+    ready(jira)
+    ctx = context(jira, kind, timeout_s=3.5)
+    assert "77" in str(say(opened(ctx.connection(JIRA), ctx)))
+
+
+@both
 def test_strangers_answers_for_a_wrong_token_are_seen_through(jira: Jira, kind: str) -> None:
     jira.next("POST", "refuse", 200, {"issues": []}, x_seraph_loginreason="AUTHENTICATED_FAILED")
     assert type(raised(jira, kind, "POST /search")) is NeedsReconnect
