@@ -9,8 +9,10 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 
 from llmcoder import strict_json
+from llmcoder.errors import BadInput
 from models.macros.text import from_yaml
 
 YAML = ("application/yaml", "application/x-yaml", "text/yaml")
@@ -20,9 +22,14 @@ Handle = Callable[[Request], Coroutine[Any, Any, Response]]
 class StrictRequest(Request):
     """Reads a body by our own reader: Python's takes NaN, 1e999, half of a character and a thousand levels."""
 
+    refusal: BadInput | None = None
+
     async def json(self) -> Any:
         try:
             return strict_json.read(await self.body())
+        except strict_json.NotTaken as error:
+            self.refusal = BadInput(f"The body cannot be kept: {error}.")
+            raise self.refusal from None
         except strict_json.NotJson as error:
             raise json.JSONDecodeError(str(error), "", 0) from None  # the error that FastAPI answers with 400
 
@@ -34,7 +41,11 @@ class StrictRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def read(request: Request) -> Response:
-            return await handle(StrictRequest(request.scope, request.receive))
+            strict = StrictRequest(request.scope, request.receive)
+            try:
+                return await handle(strict)
+            except HTTPException as error:  # FastAPI makes one of whatever is raised while a body is read
+                raise (strict.refusal or error) from None
 
         return read
 

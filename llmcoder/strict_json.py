@@ -40,6 +40,10 @@ class NotJson(ValueError):
     """The text is no JSON, or says what not every reader of ours takes; the message says which."""
 
 
+class NotTaken(NotJson):
+    """It is JSON, but says what not every reader of ours takes."""
+
+
 class Unwritable(ValueError):
     """The value is not one that JSON can say; the message says why."""
 
@@ -55,12 +59,30 @@ def read(text: str | bytes | bytearray) -> Any:
         encoded = text.encode() if isinstance(text, str) else bytes(text)
         value = from_json(encoded, allow_inf_nan=False)
     except UnicodeEncodeError:
-        raise NotJson(f"a text in it has {_HALF}") from None
+        raise NotTaken(f"a text in it has {_HALF}") from None
     except ValueError as error:
-        raise NotJson(str(error)) from None
+        raise _refusal(encoded, str(error)) from None
     if is_large(encoded) and _has_infinite(value):
-        raise NotJson("a number in it is larger than any reader takes")
+        raise NotTaken("a number in it is larger than any reader takes")
     return value
+
+
+def _refusal(text: bytes, why: str) -> NotJson:
+    try:
+        value = json.loads(text, parse_constant=_no_number, parse_int=_integer)
+    except (ValueError, RecursionError):
+        return NotJson(why)
+    if is_deeper(value, MOST_DEEP):
+        return NotTaken(f"it is nested more than {MOST_DEEP} levels deep")
+    try:
+        _Exact().plain(value, 0)
+    except Unwritable as error:
+        return NotTaken(str(error))
+    return NotTaken(why)
+
+
+def _no_number(name: str) -> None:
+    raise NotJson(f"{name} is no JSON")
 
 
 def read_lenient(text: str | bytes) -> Any:
@@ -126,10 +148,11 @@ def canonical(value: Any, *, spaced: bool = False, escaped: bool = False) -> str
 
     Args:
         spaced: With a blank behind commas and colons.
-        escaped: In ASCII.
+        escaped: In ASCII, in which half of a character can be kept.
     """
     separators = (", ", ": ") if spaced else (",", ":")
-    return json.dumps(plain(value), sort_keys=True, separators=separators, ensure_ascii=escaped)
+    given = value if escaped else plain(value)
+    return json.dumps(given, sort_keys=True, separators=separators, ensure_ascii=escaped)
 
 
 def one_line(value: Any) -> str:

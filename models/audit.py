@@ -187,7 +187,7 @@ _ADVANCE = sa.update(audit_head).values(seq=sa.bindparam("to_seq"), hash=sa.bind
 
 def _sealed(key: Key, head: Head, entry: Entry, now: datetime) -> Record:
     # ASCII escapes: whatever a text holds, both stores keep it
-    detail = strict_json.canonical(entry.detail, escaped=True)
+    detail = strict_json.canonical(dict(entry.detail), escaped=True)
     subject = entry.subject.encode("utf-8", "replace").decode().replace("\0", "")[:LONGEST_SUBJECT]
     row = Record(head.seq + 1, now, entry.actor, entry.event.value, subject, detail, key.id, head.hash, "")
     return replace(row, hash=seal(key, row))
