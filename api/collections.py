@@ -120,7 +120,7 @@ def _add_removal(router: APIRouter, collection: AnyCollection, registry: Registr
     @router.delete("/{record_id}", status_code=204, response_model=None, responses=NO_SUCH | WAITS, **about)
     def remove_record(request: Request, who: Caller, record_id: UUID, key: Key = None) -> Response | None:
         """Delete a record for good."""
-        if key is None:  # sent again, it is gone already
+        if not _came_before(request, who, key):  # sent again, it is gone already
             _must_be_there(collection, who, record_id)
         given = None if collection.removes is None else collection.removal_of(record_id)
         job = _waiting(request, registry, who, collection.removes, given, key)
@@ -192,6 +192,13 @@ def _result_of(job: Job) -> Any:
 
 def _of_job(job: Job) -> Response:
     return Response(job.as_json(), 202, {"location": f"/jobs/{job.id}"}, "application/json")
+
+
+def _came_before(request: Request, who: Identity, key: str | None) -> bool:
+    if key is None:
+        return False
+    with services_of(request).db.read() as conn:
+        return jobs.is_key_known(conn, who.user_id, key)
 
 
 def _must_be_there(collection: AnyCollection, who: Identity, record_id: UUID) -> None:

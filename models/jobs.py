@@ -309,6 +309,12 @@ def get(conn: sa.Connection, user_id: UUID, job_id: UUID) -> Job | None:
 _GET = _SELECT.where(jobs.c.id == sa.bindparam("job"), jobs.c.user_id == sa.bindparam("user"))
 
 
+def is_key_known(conn: sa.Connection, user_id: UUID, key: str) -> bool:
+    """Whether a job of the user's came under this idempotency key."""
+    query = sa.select(jobs.c.id).where(jobs.c.user_id == user_id, jobs.c.idempotency_key == key)
+    return conn.execute(query).first() is not None
+
+
 def changed_since(conn: sa.Connection, user_id: UUID, rev: int, limit: int = 200) -> list[Job]:
     """The user's jobs that changed after the revision, in the order of their last change."""
     rows = conn.execute(_CHANGED, {"user": user_id, "rev": rev, "limit": limit})

@@ -208,6 +208,8 @@ def test_a_record_that_is_named_by_a_key_is_asked_for_once(served: Served, alice
     first, again = (agent.post("/general/notes", json=NOTE, headers=key) for _ in range(2))
     assert (first.status_code, again.json()["id"]) == (202, first.json()["id"])
     assert agent.post("/general/notes", json={"text": "another"}, headers=key).status_code == 422
+    unknown = agent.delete(f"/general/notes/{new_id()}", headers={"idempotency-key": "k2"})
+    assert unknown.status_code == 404
 
 
 def test_an_agent_ends_its_own_jobs_only(served: Served, alice: User, agent: httpx.Client) -> None:

@@ -137,6 +137,10 @@ def bodies(job: Mapping[str, Any] | None) -> dict[str, Any]:
 
 #: By action whose input holds ids: what else it needs. What it does with another user's id is tried without a worker.
 INPUTS: dict[str, dict[str, Any]] = {
+    "email.change_watch": {"instructions": "B was here"},
+    "email.remove_watch": {},
+    "general.change_note": {"text": "B was here"},
+    "general.change_todo": {"title": "B was here"},
     "general.complete_todo": {},
     "general.list_notes": {},
     "general.list_todos": {},
