@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, Field, StringConstraints
@@ -267,3 +267,51 @@ def test_chance_moves_a_wait_by_its_share_in_both_directions():
 def test_a_retry_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(ValueError, match="attempts >= 1"):
         Retry(**wrong)
+
+
+# --- own records
+
+
+def taken_back(given: OwnNote, ctx: Context) -> OwnNote:
+    """Take it back."""
+    return given
+
+
+class OwnNote(Model):
+    text: str = Field("", description="Some text.")
+
+
+TAKES_BACK = action("demo.take_back", effect=Effect.DESTROY, repeatable=True)(taken_back)
+RIGHT_OWN = {
+    "effect": Effect.WRITE, "repeatable": True, "own_records": True,
+    "undo": Undo(TAKES_BACK, lambda given, made: given),
+}  # fmt: skip
+
+
+def test_a_right_declaration_of_own_records_stands() -> None:
+    assert action("demo.keep", **RIGHT_OWN)(taken_back).own_records
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule"),
+    [
+        ({"undo": None}, "can be taken back"),
+        ({"effect": Effect.DESTROY}, "own_records is said of a WRITE"),
+        ({"effect": Effect.DRAFT, "repeatable": None, "undo": None}, "own_records is said of a WRITE"),
+        ({"outside": True}, "has no connects, requires"),
+        ({"requires": (Settings,)}, "has no connects, requires"),
+        ({"provider": "elsewhere"}, "has no provider"),
+    ],
+)
+def test_a_wrong_declaration_of_own_records_names_its_rule(wrong: dict[str, Any], rule: str) -> None:
+    with pytest.raises(DeclarationError, match=rule):
+        action("demo.keep", **RIGHT_OWN | wrong)(taken_back)
+
+
+def test_what_says_own_records_and_names_the_network_fails_at_import() -> None:
+    def fetch(given: OwnNote, ctx: Context) -> OwnNote:
+        """Fetch it."""
+        return OwnNote(text=str(ctx.http))
+
+    with pytest.raises(DeclarationError, match="reaches for none of"):
+        action("demo.keep", **RIGHT_OWN)(fetch)
