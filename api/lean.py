@@ -34,6 +34,9 @@ FORESEEN: tuple[type[Exception], ...] = (
 )  # fmt: skip
 
 
+VARIES = (b"vary", b"Origin")
+
+
 @dataclass(slots=True)
 class Asked:
     """A request with what a hot route looks at.
@@ -104,6 +107,8 @@ class HotPaths:
             response = unexpected(scope)
         request.services.metrics.responded(route.path, response.status_code)
         headers = [*response.raw_headers, *PROTECTION_OF_DATA]
+        if request.services.settings().cors_origins:  # another origin's answer has headers that this one lacks
+            headers.append(VARIES)
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": response.body})
 
@@ -111,7 +116,7 @@ class HotPaths:
 def _is_plain(request: Asked) -> bool:
     """Whether nothing that the layers of the application look at concerns this request."""
     settings = request.services.settings()
-    if settings.cors_origins or b"transfer-encoding" in request.headers:
+    if b"transfer-encoding" in request.headers or (settings.cors_origins and b"origin" in request.headers):
         return False
     return int(request.headers.get(b"content-length", 0)) <= settings.max_body_bytes
 

@@ -19,6 +19,7 @@ import pytest
 from pydantic import Field, SecretStr
 from served import Served, private_redis, serving, wait_until
 
+from api import lean
 from llmcoder import Context, Effect, Model, Settings, User, action
 from models.db import Database
 from models.tables import jobs
@@ -54,10 +55,14 @@ def open_vault(given: Question, ctx: Context) -> Found:
     return Found()
 
 
-@pytest.fixture(params=["", "https://friend.example"], ids=["short", "ordinary"])
-def served(db: Database, redis_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Served]:
-    """The short way of hot routes, and the ordinary one that every request takes where browser pages may call."""
-    with serving(db, redis_url, tmp_path, more_actions=(look_up, open_vault), CORS_ORIGINS=request.param) as served:
+@pytest.fixture(params=["short", "ordinary"])
+def served(
+    db: Database, redis_url: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Served]:
+    """The short way of hot routes, and the ordinary one, which a page of another origin takes."""
+    if request.param == "ordinary":
+        monkeypatch.setattr(lean, "_is_plain", lambda _request: False)
+    with serving(db, redis_url, tmp_path, more_actions=(look_up, open_vault)) as served:
         yield served
 
 
