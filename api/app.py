@@ -25,6 +25,7 @@ from api import (
     jobs,
     macros,
     metrics,
+    pages,
     preferences,
     problems,
     schedules,
@@ -78,8 +79,9 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
         lean,
         title="LLMCoder",
         description=DESCRIPTION,
-        version="0.1.0",
+        version=pages.VERSION,
         lifespan=_lifespan(own, known, counted),
+        docs_url=None,
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
@@ -106,6 +108,7 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
         health.router,
         metrics.router,
         ws.router,
+        pages.router,
     ):
         app.include_router(router)
     app.router.routes.append(Mount("/legacy", Lazy(known)))

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import PROTECTION_OF_PROBLEMS, BodyLimit
+from api.problems import PROTECTION_OF_PROBLEMS, BodyLimit, problem
 
 if TYPE_CHECKING:
     from api.metrics import Metrics
@@ -22,14 +23,13 @@ if TYPE_CHECKING:
 PROTECTION_OF_DATA = tuple((name.encode(), value.encode()) for name, value in PROTECTION_OF_PROBLEMS.items())
 #: Nothing that we answer is a page, but for the documentation.
 *PROTECTION, NO_PAGE, NO_STORE = PROTECTION_OF_DATA
-#: The documentation's scripts and its own few lines inside the page; it may call this service and nothing else.
+#: The pages load files of this service, call it, and nothing else; no script stands in a page (see `api.pages`).
 PAGE = (
     b"content-security-policy",
-    b"default-src 'none'; script-src https://cdn.jsdelivr.net 'unsafe-inline'; style-src https://cdn.jsdelivr.net "
-    b"'unsafe-inline'; img-src https://fastapi.tiangolo.com data:; connect-src 'self'; base-uri 'none'; "
-    b"form-action 'none'; frame-ancestors 'none'",
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 )
-PAGES = ("/docs", "/docs/oauth2-redirect")
+PAGES = ("/", "/docs")
 #: Doors that read a body before they know whose it is. An address, a password and a token are small; reading is work.
 OPEN_TO_ALL = "/auth/"
 LARGEST_FROM_STRANGERS_BYTES = 16_384
@@ -89,9 +89,22 @@ class Cors:
         await self._cors(scope, receive, send)
 
     def _with(self, origins: tuple[str, ...]) -> ASGIApp:
-        return CORSMiddleware(
+        return Preflights(
             self._app, allow_origins=origins, allow_methods=TRIED, allow_headers=["*"], expose_headers=EXPOSED
         )
+
+
+class Preflights(CORSMiddleware):
+    """Starlette's, which refuses with plain text."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        answer = super().preflight_response(request_headers)
+        if answer.status_code < 400:
+            return answer
+        detail = "Pages of this origin may not send that here; CORS_ORIGINS lists those that may."
+        refusal = problem(answer.status_code, "cors-refused", "Not for pages of this origin", detail)
+        refusal.headers.update(PROTECTION_OF_PROBLEMS | {"vary": answer.headers["vary"]})
+        return refusal
 
 
 class Limited:

@@ -20,7 +20,9 @@ from models.machine import State
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 ESCAPES = "\x1b[31mred\x1b]0;title\x07\x9b31m\x1b[2J\r\x08"
-PAGES = {"/docs", "/docs/oauth2-redirect"}
+PAGES = {"/", "/docs"}
+#: What the pages load.
+FILES = {f"/docs/{name}" for name in ("start.js", "page.css", "swagger-ui-bundle.js", "swagger-ui.css", "favicon.png")}
 #: A provider sends browsers back to the callback; without its secret it says that the attempt is unknown.
 OPEN_TO_STRANGERS = {"/openapi.json", "/metrics", "/health/live", "/health/ready", "/connections/oauth/callback"}
 
@@ -81,7 +83,7 @@ def test_a_stranger_sees_figures_and_documentation_and_nothing_else(served: Serv
                 is_harmless(answer)
                 if answer.status_code not in (401, 403):
                     seen.add(door.path)
-    assert seen == OPEN_TO_STRANGERS | PAGES
+    assert seen == OPEN_TO_STRANGERS | PAGES | FILES
 
 
 def test_everything_listens_on_loopback_unless_somebody_says_otherwise() -> None:

@@ -49,7 +49,9 @@ MACRO = {"name": CANARY, "steps": [{"id": "say", "action": "test.echo", "with": 
 
 #: Answers anybody, and knows nobody's objects.
 PUBLIC = {
-    "GET /openapi.json", "GET /docs", "GET /docs/oauth2-redirect", "GET /health/live", "GET /health/ready",
+    "GET /openapi.json", "GET /", "GET /docs", "GET /docs/start.js", "GET /docs/page.css",
+    "GET /docs/swagger-ui-bundle.js", "GET /docs/swagger-ui.css", "GET /docs/favicon.png",
+    "GET /health/live", "GET /health/ready",
     "GET /metrics", "POST /auth/register", "POST /auth/login", "POST /auth/refresh", "MOUNT /legacy",
     "POST /hooks/{hook_id}",  # knows its caller by a signature
     "POST /macros/runs/{run_id}/{step}/{secret}",  # by the end of its address
