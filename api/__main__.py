@@ -18,6 +18,7 @@ from api.wire import Connection, Socket, most_connections
 from llmcoder.config import config
 from llmcoder.config_file import ConfigError
 from llmcoder.log import set_up_logging
+from llmcoder.private import keep_private
 from llmcoder.settings import EngineSettings
 from models import vault
 
@@ -62,6 +63,7 @@ def cut_off_who_takes_nothing(listening: socket.socket) -> None:
 
 
 def main() -> None:
+    keep_private()
     try:
         set_up_logging()
         settings = config().get(EngineSettings)

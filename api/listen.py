@@ -19,6 +19,7 @@ from llmcoder.config import Config, config
 from llmcoder.errors import ActionError
 from llmcoder.listener import Listener, Listening
 from llmcoder.log import set_up_logging
+from llmcoder.private import keep_private
 from llmcoder.registry import Registry, listeners, registry
 from llmcoder.settings import EngineSettings, Settings
 from llmcoder.vital import vital
@@ -116,6 +117,7 @@ class Kept:
 
 
 def main() -> None:
+    keep_private()
     set_up_logging()
     own, known = config(), registry()
     own.register(*known.settings())

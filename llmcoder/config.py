@@ -31,6 +31,7 @@ from llmcoder.config_file import (
     write_values,
 )
 from llmcoder.errors import BadInput, Refused
+from llmcoder.private import shut_out_others
 from llmcoder.settings import EngineSettings, InvalidSettings, ReservedSettings, Settings, unset
 
 S = TypeVar("S", bound=Settings)
@@ -70,9 +71,11 @@ class Config:
         path: The file, `config.json` in the data folder.
     """
 
-    def __init__(self, folder: Path, environ: Mapping[str, str], env_file: Path) -> None:
+    def __init__(self, folder: Path, environ: Mapping[str, str], env_file: Path, *, looks_only: bool) -> None:
         """Call `Config.open` instead: it finds the folder and the `.env` file."""
         self.path = folder / "config.json"
+        self._env_file = env_file
+        self._looks_only = looks_only
         self._environ = {name: value for name, value in environ.items() if not unset(value)}
         self._kinds: dict[type[Settings], None] = {ReservedSettings: None, EngineSettings: None}
         self._problem: str | None = None
@@ -80,16 +83,21 @@ class Config:
         self._look_at = time.monotonic() + LOOK_EVERY_S
         self._new_lock()
         os.register_at_fork(after_in_child=self._new_lock)  # a forked pool must not inherit a lock some thread holds
-        prepare_folder(folder)
-        if env_file.is_file():
-            self._take_in(env_file)
+        if not looks_only:
+            self._make_ready()
         self._stamp = Stamp.of(self.path)
-        values = read_values(self.path) or {}
-        self._loaded = _Loaded(1, values, self._usable(values, self._kinds, self.path))
+        values = self.in_file() or {}
+        self._loaded = _Loaded(1, values, self._usable(values, self._kinds, self.source))
 
     @classmethod
-    def open(cls, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Config:
+    def open(
+        cls, environ: Mapping[str, str] | None = None, cwd: Path | None = None, *, looks_only: bool = False
+    ) -> Config:
         """Find the data folder (DATA_DIR, else `data`) and, at the first start, take in ENV_FILE (else `.env`).
+
+        Args:
+            looks_only: Make no folder and no file, and let `.env` count as it stands where there is no config.json,
+                until `begin` or `patch` is called.
 
         Raises:
             ConfigError: The folder cannot be written, or `.env` or config.json cannot be used. Nothing was lost.
@@ -98,7 +106,25 @@ class Config:
         start = (cwd or Path.cwd()).absolute()
         folder = start / Path(environ.get("DATA_DIR", "").strip() or "data").expanduser()
         env_file = start / Path(environ.get("ENV_FILE", "").strip() or ".env").expanduser()
-        return cls(folder, environ, env_file)
+        return cls(folder, environ, env_file, looks_only=looks_only)
+
+    def begin(self) -> None:
+        """Make ready what the engine needs, for one that only looked so far: the folder, and config.json of `.env`.
+
+        Raises:
+            ConfigError: As `open`.
+        """
+        if self._looks_only:
+            self._make_ready()
+            self._looks_only = False
+            with self._lock:
+                self._look()
+
+    @property
+    def source(self) -> Path:
+        """The file whose values are in force: config.json, or a `.env` that nothing has made one of yet."""
+        is_env = self._looks_only and not self.path.exists() and self._env_file.is_file()
+        return self._env_file if is_env else self.path
 
     @property
     def version(self) -> int:
@@ -150,6 +176,8 @@ class Config:
             Transient: Another process held the file for too long; nothing was changed.
             ConfigError: The file cannot be written.
         """
+        self._refuse_names(changes, self._loaded.file)
+        self.begin()
         with exclusive(self.path):
             before = self._to_build_on()
             self._refuse_names(changes, before)
@@ -165,6 +193,24 @@ class Config:
         with self._lock:
             self._look()
         return sorted(name for name in changes if before.get(name) != after.get(name))
+
+    def _make_ready(self) -> None:
+        prepare_folder(self.path.parent)
+        shut_out_others(self.path.parent)
+        if self._env_file.is_file():
+            self._take_in(self._env_file)
+
+    def in_file(self) -> Values | None:
+        """What stands in the file whose values are in force, as it is this moment; None when there is none.
+
+        Raises:
+            ConfigError: It cannot be read.
+        """
+        if self.source == self.path:
+            return read_values(self.path, shut=not self._looks_only)
+        values = read_env(self._env_file)
+        self._leave_out_own_place(values)
+        return values
 
     def _to_build_on(self) -> Values:
         """The file's values as they are this moment, for a caller who holds the lock file."""
@@ -238,17 +284,22 @@ class Config:
                 log.warning("%s is ignored: %s exists and wins. Delete the former.", env_file, self.path)
                 return
             values = read_env(env_file)
-            if self._is_own_place(values.get("DATA_DIR"), env_file.parent):
-                del values["DATA_DIR"]  # the environment says the same, and must go on saying it
+            self._leave_out_own_place(values)
             self._usable(values, self._kinds, env_file)
             write_values(self.path, values)
             if read_values(self.path) != values:
                 raise ConfigError(f"{self.path} reads differently from what was written; {env_file} was kept.")
-            log.info("%s became %s with %d settings.", env_file, self.path, len(values))
             try:
                 env_file.unlink()
             except OSError as error:
                 log.warning("%s could not be deleted (%s) and still holds secrets.", env_file, error.strerror)
+            # A warning, though nothing is wrong: somebody's file is gone, and only warnings reach every terminal.
+            log.warning("%s became %s with %d settings, and was deleted.", env_file, self.path, len(values))
+
+    def _leave_out_own_place(self, values: Values) -> None:
+        """The environment says the same, and must go on saying it."""
+        if self._is_own_place(values.get("DATA_DIR"), self._env_file.parent):
+            del values["DATA_DIR"]
 
     def _is_own_place(self, named: JsonValue, start: Path) -> bool:
         return isinstance(named, str) and (start / Path(named).expanduser()).resolve() == self.path.parent.resolve()
@@ -269,7 +320,7 @@ class Config:
             return
         self._stamp = stamp
         try:
-            self._take_over(read_values(self.path))
+            self._take_over(self.in_file())
         except ConfigError as error:
             if error.detail != self._problem:
                 log.warning("The last good settings stay in force. %s", error.detail)
@@ -305,6 +356,7 @@ class Config:
 
 
 _process_config: Config | None = None
+_looks_only = False
 _opening = threading.Lock()
 
 
@@ -317,8 +369,14 @@ def config() -> Config:
     global _process_config
     with _opening:
         if _process_config is None:
-            _process_config = Config.open()
+            _process_config = Config.open(looks_only=_looks_only)
         return _process_config
+
+
+def only_look() -> None:
+    """Let the configuration of this process change no file by being opened; whoever starts an engine calls `begin`."""
+    global _looks_only
+    _looks_only = True
 
 
 @contextmanager

@@ -66,13 +66,17 @@ def _leading_blanks(text: str) -> str:
     return text[: len(text) - len(text.lstrip())]
 
 
-def read_values(path: Path) -> Values | None:
+def read_values(path: Path, *, shut: bool = True) -> Values | None:
     """The values of a config.json, None when there is no such file.
+
+    Args:
+        shut: Make it readable by its owner alone.
 
     Raises:
         ConfigError: It is not one JSON object, or names a setting twice.
     """
-    _shut_out_others(path)
+    if shut:
+        _shut_out_others(path)
     text = _text(path)
     if text is None:
         return None

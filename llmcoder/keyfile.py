@@ -10,6 +10,15 @@ from pathlib import Path
 KEY_BYTES = 32
 
 
+def read(path: Path) -> bytes | None:
+    """What the file holds; None when there is none.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    return path.read_bytes() if path.exists() else None
+
+
 def read_or_make(path: Path) -> bytes:
     """What the file holds, made if there is none. Processes that start at the same moment agree on one.
 
@@ -38,6 +47,7 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def _make(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Complete before it has its name: nobody reads half a key. Linked and not renamed: nobody's key is replaced.
     draft = _draft(path, secrets.token_bytes(KEY_BYTES))
     try:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 
 from llmcoder.config import config
+from llmcoder.private import keep_private
 from llmcoder.settings import EngineSettings
 from models.migrate import upgrade
 
 if sys.argv[1:] != ["upgrade"]:
     raise SystemExit("usage: python -m models upgrade")
+keep_private()
 upgrade(config().get(EngineSettings).database_url)

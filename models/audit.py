@@ -200,18 +200,23 @@ def seal(key: Key, row: Record) -> str:
     return hmac.digest(key.secret, strict_json.write_bytes(said), "sha256").hex()
 
 
-def keys(folder: Path) -> tuple[Key, ...]:
-    """The keys of a data folder, made if there is none: the first seals, every one verifies.
+def keys(folder: Path, *, make: bool = True) -> tuple[Key, ...]:
+    """The keys of a data folder: the first seals, every one verifies.
 
     A machine with a data folder of its own has a key of its own. To verify what it wrote, append its `audit.key` to
     the one of the machine that verifies.
+
+    Args:
+        make: Make one if there is none.
 
     Raises:
         AuditError: The file holds no keys.
         OSError: It cannot be read or made.
     """
     path = folder / "audit.key"
-    held = keyfile.read_or_make(path)
+    held = keyfile.read_or_make(path) if make else keyfile.read(path)
+    if held is None:
+        return ()
     if not held or len(held) % KEY_BYTES:
         raise AuditError(f"{path} does not hold keys of {KEY_BYTES} bytes. Put it back from a backup.")
     return tuple(Key.of(held[at : at + KEY_BYTES]) for at in range(0, len(held), KEY_BYTES))

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -193,6 +194,14 @@ class Database:
                 "cache_size=-16000",
             ):
                 connection.execute(f"PRAGMA {pragma}")
+
+        path = self.url.database
+
+        @sa.event.listens_for(engine, "do_connect")
+        def refuse_to_make(*_: object) -> None:
+            # SQLite would make an empty file of whoever only wants to look, or writes while a disk is not mounted.
+            if path and path != ":memory:" and not Path(path).exists():
+                raise dbapi.OperationalError(f"there is no database {path}")
 
         if begin is not None:
 

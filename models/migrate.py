@@ -14,6 +14,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
+
+from llmcoder.private import shut
 from models.db import Database
 
 if TYPE_CHECKING:
@@ -28,7 +31,18 @@ def upgrade(url: str) -> None:
     """Run every migration that is missing; safe to call from several processes at once."""
     from alembic import command
 
+    _make_file(sa.make_url(url))
     command.upgrade(alembic_config(url), "heads")
+
+
+def _make_file(url: sa.URL) -> None:
+    """Make the file of a SQLite database that is not there yet, and have it, and what stands beside it, ours alone."""
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        return
+    path = Path(url.database)
+    path.touch(mode=0o600)
+    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+        shut(path.with_name(name))
 
 
 def is_current(db: Database) -> bool:

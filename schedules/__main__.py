@@ -15,6 +15,7 @@ import structlog
 
 from llmcoder.config import config
 from llmcoder.log import set_up_logging
+from llmcoder.private import keep_private
 from llmcoder.registry import registry, triggers
 from llmcoder.settings import EngineSettings
 from models import vault
@@ -54,6 +55,7 @@ def main() -> None:
     from apscheduler.executors.pool import ThreadPoolExecutor
     from apscheduler.schedulers.background import BackgroundScheduler
 
+    keep_private()
     set_up_logging()
     config().register(*registry().settings())
     vault.refuse_wrong_keys()

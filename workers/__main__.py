@@ -12,6 +12,7 @@ import structlog
 from llmcoder.action import Queue
 from llmcoder.config import config
 from llmcoder.log import set_up_logging
+from llmcoder.private import keep_private
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
 from models import vault
@@ -25,6 +26,7 @@ log = structlog.get_logger(__name__)
 def main(arguments: list[str]) -> None:
     if arguments not in (["io"], ["heavy"]):
         raise SystemExit("usage: python -m workers io|heavy")
+    keep_private()
     set_up_logging()
     _say_once_that_this_is_root()
     config().register(*registry().settings())

@@ -12,7 +12,7 @@ from pathlib import Path
 from api.backup.archive import DATABASE, BackupError, Manifest, part_of, write
 from llmcoder import strict_json
 from llmcoder.config import Config
-from llmcoder.config_file import Values, read_values
+from llmcoder.config_file import Values
 from llmcoder.settings import EngineSettings
 from models.audit import AuditError, Entry, Event, append, keys
 from models.db import TRANSIENT_ERRORS, Database
@@ -80,7 +80,7 @@ def make(config: Config, db: Database, to: Path, *, with_secrets: bool) -> Made:
 
 def _kept(config: Config, folder: Path, *, with_secrets: bool) -> Iterator[tuple[str, Path]]:
     """The files of the data folder that cannot be made again, by name."""
-    values = read_values(config.path)
+    values = config.in_file()
     if values is not None:
         copy = folder / CONFIG
         shown = values if with_secrets else _without_secrets(config, values)

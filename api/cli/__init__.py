@@ -1,7 +1,9 @@
 """The `llmcoder` command: the door of whoever operates this machine.
 
 It speaks to the database itself, so it works while the API is down; what it may do is decided by who may read the data
-folder. Somebody waits for `llmcoder --help`, so what is heavy is imported inside the commands.
+folder. A command that only shows changes no file: what starts an engine or changes a setting calls `Config.begin` or
+`Config.patch`, which make config.json of `.env`. Somebody waits for `llmcoder --help`, so what is heavy is imported
+inside the commands.
 """
 
 from __future__ import annotations
@@ -57,6 +59,11 @@ app.command()(backup.restore)
 
 def main() -> None:
     """Run the command line; an error that somebody can remedy is one line on standard error."""
+    from llmcoder.config import only_look
+    from llmcoder.private import keep_private
+
+    keep_private()
+    only_look()
     try:
         app()
     except Exception as error:  # the end of the process: what is no known kind of error goes on as it was

@@ -67,7 +67,7 @@ def verify(
     from models.db import database
 
     expected = None if head is None else _head(head)
-    known = audit.keys(config().get(EngineSettings).data_dir)
+    known = audit.keys(config().get(EngineSettings).data_dir, make=False)
     with closing(database()) as db, db.read() as conn:
         verdict = audit.verify(conn, known, expected)
     if output is Output.JSON:

@@ -53,8 +53,10 @@ def restore(
     from api.cli.engine import whole_config
     from llmcoder.registry import registry
 
+    config = whole_config()
+    config.begin()
     with _disk(path):
-        done = restore(whole_config(), registry(), path.expanduser(), Wishes(force, nothing_ran_since))
+        done = restore(config, registry(), path.expanduser(), Wishes(force, nothing_ran_since))
     made_at = f"{done.manifest.created_at:%Y-%m-%d %H:%M:%S} UTC"
     typer.echo(f"Restored the backup of {made_at}. Everybody logs in again.")
     settled = done.settled

@@ -73,23 +73,21 @@ def check() -> None:
     found = whole_config()  # what cannot be used is an error by itself
     unknown = unknown_names(found)
     for name, hint in unknown.items():
-        say(f"{found.path}: nothing reads {name}.{hint}")
+        say(f"{found.source}: nothing reads {name}.{hint}")
     for kind in registry().settings():
         missing = found.get(kind).missing()
         typer.echo(f"{kind.title}: " + (f"not configured, needs {', '.join(missing)}" if missing else "configured"))
     if unknown:
         raise typer.Exit(ExitCode.FAILED)
-    typer.echo(f"{found.path}: every value can be used.")
+    typer.echo(f"{found.source}: every value can be used.")
 
 
 def unknown_names(found: Config) -> dict[str, str]:
     """Names in config.json that nothing reads, each with a hint at what was meant, or an empty one."""
     from difflib import get_close_matches
 
-    from llmcoder.config_file import read_values
-
     known = [view.name for view in found.describe()]
-    unknown = sorted((read_values(found.path) or {}).keys() - set(known))
+    unknown = sorted((found.in_file() or {}).keys() - set(known))
     near = {name: get_close_matches(name.upper(), known, n=1) for name in unknown}
     return {name: f" Did you mean {names[0]}?" if names else "" for name, names in near.items()}
 

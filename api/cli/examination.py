@@ -1,6 +1,6 @@
 """Every part of the engine looked at from outside, as it is this moment.
 
-Nothing is changed, but for what opening the configuration does: it makes the data folder and takes `.env` in.
+Nothing is changed: the data folder is not made, and a `.env` stays what it is.
 The order is that of the causes: what is said first is to be mended first.
 """
 
@@ -84,19 +84,28 @@ def configuration(config: Config) -> Iterator[Finding]:
     if config.problems:
         yield broken("configuration", config.problems)
     for name, hint in unknown_names(config).items():
-        yield note("configuration", f"nothing reads {name} in {config.path}.{hint}", f"`llmcoder config unset {name}`")
+        yield note(
+            "configuration", f"nothing reads {name} in {config.source}.{hint}", f"`llmcoder config unset {name}`"
+        )
     env_file = Path(os.environ.get("ENV_FILE") or ".env")
-    if env_file.exists():
+    if config.source != config.path:
+        yield note("configuration", f"{env_file} counts so far", "The first start makes config.json of it.")
+    elif env_file.exists():
         yield note(
             "configuration", f"{env_file} is ignored, since {config.path} exists.", "Delete it; it holds secrets."
         )
     if not config.problems:
-        yield fine("configuration", str(config.path) if config.path.exists() else f"no {config.path}: defaults")
+        yield fine("configuration", str(config.source) if config.source.exists() else f"no {config.path}: defaults")
 
 
 def folder(data_dir: Path) -> Iterator[Finding]:
-    """That it can be written was found out when the configuration was opened."""
     data_dir = data_dir.absolute()
+    if not data_dir.exists():
+        yield note("data folder", f"{data_dir} is not there yet", START)
+        return
+    if not os.access(data_dir, os.R_OK | os.W_OK | os.X_OK):
+        remedy = f"User {os.geteuid()} must be able to read and write it; or set DATA_DIR to another folder."
+        yield broken("data folder", f"{data_dir} cannot be read and written", remedy)
     status, free_bytes = data_dir.stat(), shutil.disk_usage(data_dir).free
     seen = f"{data_dir}, {free_bytes / 1e9:.1f} GB free"
     if free_bytes < LEAST_FREE_BYTES:

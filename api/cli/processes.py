@@ -45,6 +45,7 @@ def migrate() -> None:
     from llmcoder.settings import EngineSettings
     from models.migrate import upgrade
 
+    config().begin()
     upgrade(config().get(EngineSettings).database_url)
     typer.echo("The database has the newest schema.")
 

@@ -28,6 +28,9 @@ def run(watches: Mapping[str, Watch] | None = None) -> int:
     """
     import asyncio  # here, since the command line loads this module for every command
 
+    from llmcoder.private import keep_private
+
+    keep_private()
     try:
         asyncio.run(_run(watches or {}))
     except UpError as error:
@@ -65,6 +68,7 @@ def _settings() -> EngineSettings:
     from llmcoder.settings import EngineSettings
 
     try:
+        config().begin()
         return config().get(EngineSettings)
     except ConfigError as error:
         raise UpError(error.detail) from error
