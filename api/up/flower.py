@@ -15,9 +15,12 @@ from api.up.child import Child
 
 USER = "admin"
 COMMAND = [sys.executable, "-m", "celery", "--quiet", "-A", "workers.app", "flower"]
-# A save pickles all tasks while Flower answers nobody: seldom, and not too many.
-TASKS_KEPT = 20_000
+# Each takes some 4 KB, and a save pickles all of them while Flower answers nobody: seldom, and not too many. All jobs
+# stand in SQL; Flower shows the latest.
+TASKS_KEPT = 2_000
 SAVE_EVERY_MS = 60_000
+# Of each worker name Flower keeps counts by action; in containers every start brings another name.
+OFFLINE_WORKERS_KEPT_S = 86_400
 
 
 def child(data_dir: Path, host: str, port: int, password: str) -> Child:
@@ -38,6 +41,7 @@ def environment(data_dir: Path, host: str, port: int, password: str) -> dict[str
         "FLOWER_DB": str(data_dir / "flower" / "history"),
         "FLOWER_STATE_SAVE_INTERVAL": str(SAVE_EVERY_MS),
         "FLOWER_MAX_TASKS": str(TASKS_KEPT),
+        "FLOWER_PURGE_OFFLINE_WORKERS": str(OFFLINE_WORKERS_KEPT_S),
         "FLOWER_ENABLE_EVENTS": "false",  # our workers send them always, without being told every 5 s
     }
     chosen = {name: os.environ.get(name, value) for name, value in defaults.items()}
@@ -75,8 +79,10 @@ def loopback_of(host: str) -> str:
 def main() -> None:
     """Become Flower."""
     from llmcoder.config import config
+    from llmcoder.private import keep_private
     from llmcoder.settings import EngineSettings
 
+    keep_private()
     settings = config().get(EngineSettings)
     data_dir = settings.data_dir.absolute()
     make_folder(data_dir)
