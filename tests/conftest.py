@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -35,7 +36,7 @@ from models.db import Database, database
 from models.migrate import upgrade
 from models.tables import revisions, users
 
-REDIS_STARTS_WITHIN_S = 10.0
+REDIS_STARTS_WITHIN_S = 120.0
 #: TEST_POSTGRES: 1 for both stores, `only` for PostgreSQL alone.
 STORES = {"1": ("sqlite", "postgresql"), "only": ("postgresql",)}.get(os.environ.get("TEST_POSTGRES", ""), ("sqlite",))
 
@@ -59,6 +60,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _starts_its_own(item: pytest.Item) -> bool:
     """Acceptance and crash tests start databases of their own."""
     return bool({"acceptance", "crash"} & set(item.path.parts))
+
+
+#: What a shell has its background jobs ignore, or nohup, and what then everything ignores that tests start.
+IGNORED_IN_THE_BACKGROUND = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD)
+
+
+def pytest_configure() -> None:
+    """Give the processes that tests start what they would have at a desk, wherever the tests are run from.
+
+    A signal with a handler is not ignored by a program that is started; one that is ignored stays so. The handler does
+    nothing, so the tests themselves go on ignoring it, as whoever started them under nohup wants.
+    """
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+    for number in IGNORED_IN_THE_BACKGROUND:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, _do_nothing)
+    os.umask(0o022)
+
+
+def _do_nothing(_number: int, _frame: object) -> None:
+    pass
 
 
 def missing(reason: str) -> NoReturn:
@@ -197,7 +219,7 @@ def redis_server() -> Iterator[str]:
         yield f"unix://{socket}?db=0"
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(120)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -27,7 +27,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "correct horse battery staple"
-STARTS_WITHIN_S = 60.0
+STARTS_WITHIN_S = 180.0
 #: The policy manual of Debian's Python, and IDLE's manual that comes with Python: real pages nobody here wrote.
 LONG_PAGES = ("/usr/share/doc/python3/python-policy.html", str(Path(idlelib.__file__).parent / "help.html"))
 
@@ -142,7 +142,7 @@ def start_engine(tmp_path: Path) -> Iterator[Callable[..., Engine]]:
         engine.client.close()
         began = time.monotonic()
         engine.supervisor.send_signal(signal.SIGINT)
-        engine.supervisor.wait(30)
+        engine.supervisor.wait(120)
         assert time.monotonic() - began < 12, "Ctrl-C takes 10 s at most"
 
 

@@ -104,7 +104,7 @@ def model_server(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield url, str(folder)
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(120)
 
 
 def poll(engine: Engine, location: str, within_s: float = 30) -> dict[str, Any]:

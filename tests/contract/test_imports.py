@@ -35,7 +35,7 @@ def modules_after(code: str, data_dir: Path) -> set[str]:
     """What a new interpreter has loaded after the code."""
     environ = {**os.environ, "DATA_DIR": str(data_dir)}
     command = [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"]
-    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
 

@@ -193,4 +193,4 @@ def provider_on_loopback() -> Iterator[Provider]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(10)
+        thread.join(120)

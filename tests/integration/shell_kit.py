@@ -35,7 +35,7 @@ class Shell:
     def __call__(self, *words: str, stdin: str = "", **env: str) -> Done:
         command = [sys.executable, "-m", "api.cli", *words]
         done = subprocess.run(
-            command, cwd=ROOT, env={**self.env, **env}, input=stdin, capture_output=True, text=True, timeout=60
+            command, cwd=ROOT, env={**self.env, **env}, input=stdin, capture_output=True, text=True, timeout=120
         )
         assert "Traceback" not in done.stderr, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)

@@ -21,7 +21,7 @@ from llmcoder.settings import EngineSettings
 from models import users
 from models.db import Database
 
-STARTS_WITHIN_S = 10.0
+STARTS_WITHIN_S = 120.0
 KEY = b"k" * 32
 SOON = "2030-06-01T09:00:00Z"
 

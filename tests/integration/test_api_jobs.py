@@ -177,11 +177,11 @@ def test_a_long_poll_answers_when_the_job_has_ended(served: Served, alice: httpx
     timer = soon(lambda: served.finish(job_id))
     began = time.monotonic()
 
-    answer = alice.get(f"/jobs/{job_id}", headers={"prefer": "wait=20"})
+    answer = alice.get(f"/jobs/{job_id}", headers={"prefer": "wait=60"})
     timer.join()
 
-    assert time.monotonic() - began < 10
-    assert (answer.json()["state"], answer.headers["preference-applied"]) == ("succeeded", "wait=20")
+    assert time.monotonic() - began < 50
+    assert (answer.json()["state"], answer.headers["preference-applied"]) == ("succeeded", "wait=60")
 
 
 def test_a_long_poll_with_a_tag_answers_at_the_first_change(served: Served, alice: httpx.Client) -> None:
@@ -189,7 +189,7 @@ def test_a_long_poll_with_a_tag_answers_at_the_first_change(served: Served, alic
     tag = alice.get(f"/jobs/{job_id}").headers["etag"]
     timer = soon(lambda: served.move(job_id, State.RUNNING))
 
-    answer = alice.get(f"/jobs/{job_id}", headers={"prefer": "wait=20", "if-none-match": tag})
+    answer = alice.get(f"/jobs/{job_id}", headers={"prefer": "wait=60", "if-none-match": tag})
     timer.join()
 
     assert (answer.status_code, answer.json()["state"]) == (200, "running")
@@ -203,11 +203,11 @@ def test_a_long_poll_needs_no_wake_up(served: Served, alice: httpx.Client) -> No
     timer = soon(lambda: served.finish(job_id, wake=False))
     began = time.monotonic()
 
-    answer = alice.get(f"/jobs/{job_id}", headers={"prefer": "wait=20"})
+    answer = alice.get(f"/jobs/{job_id}", headers={"prefer": "wait=60"})
     timer.join()
 
     assert answer.json()["state"] == "succeeded"
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 50
 
 
 def test_a_hundred_long_polls_are_all_answered(served: Served, user: User, alice: httpx.Client) -> None:
@@ -217,7 +217,7 @@ def test_a_hundred_long_polls_are_all_answered(served: Served, user: User, alice
     with httpx.Client(base_url=served.url, headers=alice.headers, timeout=30, limits=limits) as many:
 
         def poll(job_id: str) -> None:
-            states.append(many.get(f"/jobs/{job_id}", headers={"prefer": "wait=20"}).json()["state"])
+            states.append(many.get(f"/jobs/{job_id}", headers={"prefer": "wait=60"}).json()["state"])
 
         threads = [threading.Thread(target=poll, args=(job_id,)) for job_id in ids]
         for thread in threads:

@@ -50,7 +50,7 @@ def socket_of(served: Served, user: User, since: int | None = None) -> Iterator[
 
 
 def read(socket: ClientConnection) -> dict[str, Any]:
-    message: dict[str, Any] = json.loads(socket.recv(timeout=20))
+    message: dict[str, Any] = json.loads(socket.recv(timeout=120))
     return message
 
 
@@ -186,7 +186,7 @@ def test_in_a_storm_nothing_is_missed_nothing_comes_twice_and_all_is_in_order(
         thread.join()
     over.set()
     for thread in watchers:
-        thread.join(30)
+        thread.join(120)
         assert not thread.is_alive(), f"a watcher never saw the last revision {[r[-1] for r in seen]}"
 
     for revs, states in zip(seen, last, strict=True):
@@ -210,7 +210,7 @@ def test_without_redis_everything_comes_a_second_later(db: Database, tmp_path: P
         job = served.submit(alice)
         assert read(socket)["job"]["id"] == job["id"]
         assert json.loads(next(events).data)["job"]["id"] == job["id"]
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60
 
 
 def test_a_hung_and_then_killed_redis_hides_nothing(db: Database, tmp_path: Path, user: User) -> None:
@@ -260,7 +260,7 @@ def closing(socket: ClientConnection) -> int:
     """The code with which the server closes, after whatever it still sends."""
     try:
         while True:
-            socket.recv(timeout=20)
+            socket.recv(timeout=120)
     except ConnectionClosed as closed:
         assert closed.rcvd is not None
         return closed.rcvd.code

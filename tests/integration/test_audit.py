@@ -317,7 +317,7 @@ def shell(db_url: str, tmp_path: Path) -> Callable[..., subprocess.CompletedProc
         own = {"DATA_DIR": str(tmp_path / "data"), "DATABASE_URL": db_url, "ENV_FILE": str(tmp_path / "none")}
         command = [sys.executable, *(("-c", script) if script else ("-m", "api.cli")), *words]
         return subprocess.run(
-            command, cwd=ROOT, env={**os.environ, **own}, input=stdin, capture_output=True, text=True, timeout=60
+            command, cwd=ROOT, env={**os.environ, **own}, input=stdin, capture_output=True, text=True, timeout=120
         )
 
     return run

@@ -109,7 +109,7 @@ class serving:  # noqa: N801 - reads as the context manager it is
 
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
-        self._thread.join(20)
+        self._thread.join(120)
         self._socket.close()
 
 

@@ -197,7 +197,7 @@ def test_a_job_that_is_let_go_is_lost_at_once(db: Database, user: User) -> None:
     assert lost(db) == []
     with db.write() as conn:
         claims.let_go(conn, "w1", [job.id], db.now())
-    assert eventually(lambda: lost(db), 5) == [job.id]
+    assert eventually(lambda: lost(db)) == [job.id]
 
 
 def test_of_eight_dispatchers_one_rescues_a_job(db: Database, user: User) -> None:

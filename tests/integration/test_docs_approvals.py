@@ -48,7 +48,7 @@ def test_the_commands_of_the_page_print_what_it_says(
     finally:
         worker.terminate()
         with suppress(subprocess.TimeoutExpired):
-            worker.wait(20)
+            worker.wait(120)
         worker.kill()
         worker.wait()
     assert done.stdout.splitlines() == said, done.stderr

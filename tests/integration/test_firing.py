@@ -262,7 +262,7 @@ def test_two_schedulers_fire_each_time_once(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
     outbox.close()
     assert {one.id: len(outcomes(db, one)) for one in some} == {one.id: 5 for one in some}
     assert len(made(db)) == 150

@@ -89,7 +89,7 @@ def test_it_runs_when_its_settings_are_there_and_anew_when_they_change(
     own.patch({"CHAT_URL": None})
     chat.ended.clear()
     one.look()
-    assert chat.ended.wait(5)
+    assert chat.ended.wait(120)
     one.look()
     assert len(chat.urls) == 2
 

@@ -133,7 +133,7 @@ def start_again(engine: Engine) -> None:
     """Kill every process, and start a scheduler."""
     for process in engine.processes:
         process.kill()
-        process.wait(10)
+        process.wait(120)
     engine.processes.clear()
     engine.start("schedules")
 

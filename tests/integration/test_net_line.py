@@ -68,7 +68,7 @@ def test_the_budget_counts_for_the_whole_conversation(listener: socket.socket) -
     began = time.monotonic()
     with other, pytest.raises(Silent):
         line.readline()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     with pytest.raises(Silent):
         line.sendall(b"late")
     line.close()

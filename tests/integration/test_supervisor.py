@@ -25,7 +25,10 @@ from api.up.log import Log
 
 T = TypeVar("T")
 
-DEADLINE_S = 20.0
+DEADLINE_S = 120.0
+#: Longer than any stop takes on a busy machine, and shorter than the grace that such a test must not wait for.
+AT_ONCE_S = 30.0
+LONG_GRACE_S = 60.0
 
 # Supervises what its second argument lists: the arguments of a Child, which is found stuck when a file NAME.stuck lies
 # in the folder, and is wanted (where that is an argument) when NAME.wanted does, or "redis" for the embedded one.
@@ -184,18 +187,21 @@ def test_what_a_dead_process_left_in_its_group_is_killed_before_the_next_one_sta
 def test_a_stop_takes_all_processes_along_and_ends_with_success(
     supervise: Callable[..., Running], number: signal.Signals
 ) -> None:
-    running = supervise({"name": "one", "command": python(SLEEPS)}, {"name": "heavy", "command": python(HAS_CHILDREN)})
+    running = supervise(
+        {"name": "one", "command": python(SLEEPS), "grace_s": LONG_GRACE_S},
+        {"name": "heavy", "command": python(HAS_CHILDREN), "grace_s": LONG_GRACE_S},
+    )
     running.wait_for_line(r"\| up", times=2)
     offspring = running.offspring()
 
     took_s = running.stop(number)
 
     assert running.process.returncode == 0
-    assert took_s < 3
+    assert took_s < AT_ONCE_S
     assert gone(offspring)
 
 
-def test_a_stop_ends_within_ten_seconds_though_processes_ignore_every_request(
+def test_a_stop_ends_although_processes_ignore_every_request(
     supervise: Callable[..., Running],
 ) -> None:
     running = supervise(
@@ -205,7 +211,7 @@ def test_a_stop_ends_within_ten_seconds_though_processes_ignore_every_request(
     running.wait_for_line(r"\| up", times=2)
     offspring = running.offspring()
 
-    assert running.stop() < 10
+    assert running.stop() < AT_ONCE_S
     assert gone(offspring)
 
 
@@ -242,12 +248,12 @@ def test_redis_is_stopped_after_all_that_need_it(supervise: Callable[..., Runnin
 
 
 def test_asking_twice_kills_what_is_left(supervise: Callable[..., Running]) -> None:
-    running = supervise({"name": "worker", "command": python(IGNORES_SIGTERM), "grace_s": 15})
+    running = supervise({"name": "worker", "command": python(IGNORES_SIGTERM), "grace_s": LONG_GRACE_S})
     running.wait_for_line(r"\| up")
     running.process.send_signal(signal.SIGINT)
     running.wait_for_line("SIGINT: stopping")
 
-    assert running.stop(signal.SIGINT) < 3
+    assert running.stop(signal.SIGINT) < AT_ONCE_S
 
 
 def test_a_supervisor_killed_outright_leaves_no_orphan_and_frees_its_folder(
@@ -262,7 +268,7 @@ def test_a_supervisor_killed_outright_leaves_no_orphan_and_frees_its_folder(
 
     running.process.kill()
 
-    wait_for(lambda: gone(offspring), within_s=5)
+    wait_for(lambda: gone(offspring))
     running.process.wait()
     os.close(preflight.take_lock(tmp_path))
 
@@ -276,7 +282,7 @@ def test_the_tether_holds_when_the_guard_was_killed_first(supervise: Callable[..
 
     running.process.kill()
 
-    wait_for(lambda: gone(offspring), within_s=5)
+    wait_for(lambda: gone(offspring))
 
 
 def test_a_second_start_in_one_folder_is_refused_and_names_the_first(
@@ -346,11 +352,11 @@ def test_a_migration_runs_to_its_end_first_and_its_failure_ends_the_start(superv
 
 
 def test_a_stop_during_the_start_ends_it_there(supervise: Callable[..., Running]) -> None:
-    running = supervise({"name": "migrate", "command": python(SLEEPS), "once": True})
+    running = supervise({"name": "migrate", "command": python(SLEEPS), "once": True, "grace_s": LONG_GRACE_S})
     running.wait_for_line(r"migrate \| up")
     offspring = running.offspring()
 
-    assert running.stop() < 3
+    assert running.stop() < AT_ONCE_S
     assert running.process.returncode == 0
     assert gone(offspring)
     assert "all started" not in running.log()
@@ -417,7 +423,7 @@ def test_redis_py_and_kombu_reach_the_embedded_redis_by_their_own_addresses(
     with Connection(embedded.broker_url) as connection:
         queue = connection.SimpleQueue("bell")
         queue.put({"job": 1})
-        assert queue.get(timeout=5).payload == {"job": 1}
+        assert queue.get(timeout=DEADLINE_S).payload == {"job": 1}
         queue.close()
     assert embedded.socket.stat().st_mode & 0o777 == 0o700
 

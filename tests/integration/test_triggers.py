@@ -88,7 +88,7 @@ def test_each_row_becomes_one_job_however_many_ask(db: Database, user: User, ask
     for thread in both:
         thread.start()
     for thread in both:
-        thread.join(60)
+        thread.join(120)
     asking().ask()
     found = made(db)
     assert len(found) == len({row.idempotency_key for row in found}) == ROWS

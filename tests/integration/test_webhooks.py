@@ -363,7 +363,7 @@ def kill_schedulers(engine: Engine) -> None:
     for process in engine.processes:
         if "schedules" in process.args:  # type: ignore[operator]
             process.kill()
-            process.wait(10)
+            process.wait(120)
 
 
 def lose_at_once(engine: Engine) -> None:

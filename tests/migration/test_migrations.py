@@ -23,7 +23,7 @@ from tests.conftest import STORES
 
 ROOT = Path(__file__).parents[2]
 UPGRADERS = 3
-ENDS_WITHIN_S = 60
+ENDS_WITHIN_S = 120
 
 
 @pytest.fixture(params=STORES)

@@ -99,8 +99,8 @@ def watched_redis(*passwords: str) -> Iterator[WatchedRedis]:
             yield made
         finally:
             process.kill()
-            process.wait(10)
-            ear.join(10)
+            process.wait(120)
+            ear.join(120)
 
 
 # --- the engine
@@ -201,7 +201,7 @@ class Running:
 
     def stop(self) -> None:
         self.supervisor.send_signal(signal.SIGINT)
-        self.supervisor.wait(30)
+        self.supervisor.wait(120)
 
     def files(self) -> list[Record]:
         """Everything below its folder."""

@@ -52,7 +52,7 @@ class Listener:
 
     def close(self) -> None:
         self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join(10)
+        self._thread.join(120)
         self._socket.close()
 
 

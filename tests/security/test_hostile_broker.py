@@ -261,4 +261,4 @@ def test_the_log_says_what_was_dropped_and_quotes_none_of_it(engine: Workers) ->
 def test_the_workers_still_end_when_they_are_told(engine: Workers) -> None:
     for process in engine.processes:
         process.terminate()
-    assert [process.wait(25) for process in engine.processes] == [0, 0]
+    assert [process.wait(120) for process in engine.processes] == [0, 0]

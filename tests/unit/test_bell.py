@@ -100,7 +100,7 @@ def test_a_celery_task_consumes_what_a_bell_rings(app: Celery, redis_url: str, k
         bell.ring(rings)
         assert bell.out("io") == 20
         with start_worker(app, perform_ping_check=False, pool="solo", shutdown_timeout=10):
-            assert all_there.wait(10)
+            assert all_there.wait(120)
         assert bell.out("io") == 0
     finally:
         bell.close()

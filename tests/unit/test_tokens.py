@@ -156,7 +156,7 @@ def test_processes_that_start_together_agree_on_one_key(tmp_path: Path) -> None:
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    assert len({process.communicate(timeout=30)[0] for process in started}) == 1
+    assert len({process.communicate(timeout=120)[0] for process in started}) == 1
 
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

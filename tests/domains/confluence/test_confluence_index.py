@@ -139,7 +139,7 @@ def test_two_jobs_on_one_space_at_once_do_no_harm(user: User, wiki: MemoryWiki) 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     assert len(results) == 2
     assert kept() == sorted(wiki.contents)
     assert [sums(done)["removed"] for done in results] == [0, 0]

@@ -63,7 +63,7 @@ def kill_three_times(engine: Engine, confluence: Confluence, job_id: UUID) -> No
         worker = engine.start_worker()
         eventually(lambda kill=kill: sum(confluence.fetched.values()) >= kill * PAGES / (KILLS + 1))
         worker.send_signal(signal.SIGKILL)
-        worker.wait(10)
+        worker.wait(120)
         assert not engine.job(job_id).ended
 
 

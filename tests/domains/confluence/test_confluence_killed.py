@@ -41,7 +41,7 @@ def test_a_page_and_a_section_that_were_made_before_the_worker_was_killed_are_th
     eventually(lambda: confluence.titled("New") and len(kept.versions) == 2, what="Confluence has done both")
     assert not engine.job(new).ended
     worker.kill()
-    worker.wait(10)
+    worker.wait(120)
     engine.start_worker()
     made, added = (engine.until(job_id, State.SUCCEEDED, State.FAILED, State.UNCERTAIN) for job_id in (new, section))
 

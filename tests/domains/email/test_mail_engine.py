@@ -102,10 +102,10 @@ def test_an_agents_reply_waits_for_a_person_and_goes_out_once_though_the_worker_
     assert mail_server.sent(own_id(reply, address)) == []
     [pending] = alice.get("/approvals").json()["items"]
     worker.kill()
-    worker.wait(10)
+    worker.wait(120)
     assert alice.post(f"/jobs/{reply['id']}/approve", json={"sha256": pending["sha256"]}).status_code == 202
     worker = engine.start("workers", "io", LLMCODER_FAULTS="worker.after_effect=kill")
-    assert worker.wait(60) != 0, "it died after the mail was out, before it could say so"
+    assert worker.wait(120) != 0, "it died after the mail was out, before it could say so"
     assert len(mail_server.sent(own_id(reply, address))) == 1
     engine.start_worker()
     engine.until(UUID(reply["id"]), State.SUCCEEDED, within_s=60)
@@ -132,7 +132,7 @@ def test_new_mail_is_sorted_though_the_worker_dies_and_labelled_once_somebody_ag
     alice.patch(path, json={"enabled": True})
     eventually(lambda: any(seen.path == CHAT for seen in model.seen), 60, "a worker asks the model")
     worker.kill()
-    worker.wait(10)
+    worker.wait(120)
     engine.start_worker()
     asked = eventually(lambda: alice.get("/approvals").json()["items"], 60, "labels wait for approval")
 

@@ -238,7 +238,7 @@ def test_schedulers_that_ask_at_once_begin_each_look_once(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
     asking.ask()
     assert len(made(db)) == MOST_WATCHES
 

