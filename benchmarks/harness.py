@@ -30,7 +30,7 @@ from models.migrate import upgrade
 from workers.broker import EPOCH_KEY, PREFIX
 
 ROOT = Path(__file__).parent.parent
-STARTS_WITHIN_S = 30.0
+STARTS_WITHIN_S = 180.0
 ENDS_WITHIN_S = 15.0
 MOST_CONTESTANTS = 100
 PYTHON = sys.executable

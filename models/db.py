@@ -31,6 +31,8 @@ __all__ = ["TRANSIENT_ERRORS", "Database", "UnsafeDatabase", "database", "is_ful
 SAFE_SQLITE = (3, 51, 3)
 BACKPORTED_SQLITE = ((3, 50, 7), (3, 44, 6))
 BUSY_TIMEOUT_S = 30
+#: What an error says where the file of a SQLite database is not there.
+NO_FILE = "there is no database"
 CLOCK_CHECK_S = 10.0
 CLOCK_STEP_S = 1.0  # further off than this, the clock was set, and not corrected little by little
 #: A server that vanished without a word would otherwise hold its caller for hours: the kernel's own patience.
@@ -65,6 +67,12 @@ class Database:
     @property
     def is_sqlite(self) -> bool:
         return self.url.get_backend_name() == "sqlite"
+
+    @property
+    def is_there(self) -> bool:
+        """False of a SQLite database that nobody has made yet; nobody but an upgrade does."""
+        path = self.url.database
+        return not self.is_sqlite or not path or path == ":memory:" or Path(path).exists()
 
     @contextmanager
     def write(self, *, durable: bool = True) -> Iterator[sa.Connection]:
@@ -195,13 +203,11 @@ class Database:
             ):
                 connection.execute(f"PRAGMA {pragma}")
 
-        path = self.url.database
-
         @sa.event.listens_for(engine, "do_connect")
         def refuse_to_make(*_: object) -> None:
             # SQLite would make an empty file of whoever only wants to look, or writes while a disk is not mounted.
-            if path and path != ":memory:" and not Path(path).exists():
-                raise dbapi.OperationalError(f"there is no database {path}")
+            if not self.is_there:
+                raise dbapi.OperationalError(f"{NO_FILE} {self.url.database}")
 
         if begin is not None:
 

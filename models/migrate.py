@@ -31,11 +31,10 @@ def upgrade(url: str) -> None:
     """Run every migration that is missing; safe to call from several processes at once."""
     from alembic import command
 
-    _make_file(sa.make_url(url))
     command.upgrade(alembic_config(url), "heads")
 
 
-def _make_file(url: sa.URL) -> None:
+def make_file(url: sa.URL) -> None:
     """Make the file of a SQLite database that is not there yet, and have it, and what stands beside it, ours alone."""
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
         return
@@ -50,6 +49,8 @@ def is_current(db: Database) -> bool:
     from alembic.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
+    if not db.is_there:
+        return False
     script = ScriptDirectory.from_config(alembic_config(db.url.render_as_string(hide_password=False)))
     with db.read() as conn:
         applied = set(MigrationContext.configure(conn).get_current_heads())
@@ -67,6 +68,8 @@ def applied(db: Database) -> list[str]:
     """The newest migrations that the database has; empty when it has no tables."""
     from alembic.migration import MigrationContext
 
+    if not db.is_there:
+        return []
     with db.read() as conn:
         return sorted(MigrationContext.configure(conn).get_current_heads())
 

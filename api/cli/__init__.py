@@ -35,6 +35,17 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def before_every_command() -> None:
+    from llmcoder.config import only_look
+    from llmcoder.private import keep_private
+
+    keep_private()
+    only_look()
+
+
 app.command()(processes.up)
 app.command()(processes.api)
 app.command()(processes.worker)
@@ -59,11 +70,6 @@ app.command()(backup.restore)
 
 def main() -> None:
     """Run the command line; an error that somebody can remedy is one line on standard error."""
-    from llmcoder.config import only_look
-    from llmcoder.private import keep_private
-
-    keep_private()
-    only_look()
     try:
         app()
     except Exception as error:  # the end of the process: what is no known kind of error goes on as it was

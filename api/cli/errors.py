@@ -10,7 +10,7 @@ from api.cli.options import ExitCode
 from llmcoder.config_file import ConfigError
 from llmcoder.errors import ActionError, DeclarationError, Transient
 from models.audit import AuditError
-from models.db import TRANSIENT_ERRORS, UnsafeDatabase
+from models.db import NO_FILE, TRANSIENT_ERRORS, UnsafeDatabase
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ def explained(error: Exception) -> Explained | None:
 def of_database(error: Exception) -> str:
     """What is wrong with the database and what to do; the driver's words hold no password and no parameters."""
     said = " ".join(str(getattr(error, "orig", None) or error).split())
+    if NO_FILE in said:
+        return f"The database cannot be used: {said} yet. Run `llmcoder migrate`, or start the engine: `llmcoder up`."
     if "no such table" in said or "no such column" in said or ("relation" in said and "does not exist" in said):
         return "The database has no tables yet, or older ones: run `llmcoder migrate`."
     return f"The database cannot be used: {said}. Look at DATABASE_URL (`llmcoder config show`) and at its server."

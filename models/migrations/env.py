@@ -6,12 +6,13 @@ import sqlalchemy as sa
 from alembic import context
 
 from models.db import Database
-from models.migrate import is_declared, load_domain_tables
+from models.migrate import is_declared, load_domain_tables, make_file
 from models.tables import metadata
 
 UPGRADE_LOCK = 0x11C0DE  # any constant; concurrent upgrades on PostgreSQL wait for each other on it
 
 load_domain_tables()
+make_file(sa.make_url(context.config.attributes["url"]))
 db = Database(context.config.attributes["url"], pool_size=1)
 with db.write() as conn:  # on SQLite this is BEGIN IMMEDIATE, so a second upgrader waits
     if not db.is_sqlite:

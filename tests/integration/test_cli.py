@@ -74,7 +74,7 @@ def worker(shell: Shell, db: Database) -> Iterator[subprocess.Popen[bytes]]:
             return bool(workers_seen(conn, db.now() - timedelta(seconds=30)))
 
     try:
-        wait_until(seen, 30, "the worker")
+        wait_until(seen, 120, "the worker")
         yield process
     finally:
         process.terminate()
@@ -557,7 +557,7 @@ def test_a_run_that_takes_too_long_goes_on_until_it_is_cancelled(shell: Shell, u
             job = get(conn, user.id, job_id)
         return job is not None and job.state == "cancelled"
 
-    wait_until(cancelled, 10, "the running job to be cancelled")
+    wait_until(cancelled, 120, "the running job to be cancelled")
 
 
 @pytest.mark.usefixtures("worker")
