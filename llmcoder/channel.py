@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from llmcoder.context import User
-from llmcoder.errors import DeclarationError
+import structlog
 
+from llmcoder.context import User
+from llmcoder.errors import ActionError, DeclarationError
+from llmcoder.trigger import Due
+
+log = structlog.get_logger(__name__)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -52,3 +56,29 @@ class Channel:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise DeclarationError(f"{self.name}: a channel's name is one word in lower case")
+
+
+def over(name: str, known: Mapping[str, Channel], to: User, message: Message, of: Due) -> Due:
+    """The job that tells a user something over one of the channels that they chose.
+
+    Where that cannot be, the job says why; the user's other channels do not suffer from it.
+
+    Args:
+        known: The installed channels.
+        of: Whose row it is, and its key without the channel.
+    """
+    due = replace(of, key=f"{of.key} {name}", to_self=True)
+    channel = known.get(name)
+    if channel is None:
+        there = ", ".join(sorted(known)) or "none"
+        return replace(
+            due, action=f"{name}.notify", given={}, refusal=f"There is no channel {name!r}; there is {there}."
+        )
+    try:
+        return replace(due, action=channel.action, given=channel.given(to, message))
+    except ActionError as error:
+        return replace(due, action=channel.action, given={}, refusal=error.detail)
+    except Exception as error:  # a defect of the channel
+        log.exception("a channel made no input of a message", channel=name)
+        broke = f"The channel {name!r} broke with {type(error).__name__}."
+        return replace(due, action=channel.action, given={}, refusal=broke)

@@ -458,6 +458,19 @@ def resolve(
     return apply(conn, [move], now)[0]
 
 
+def add_note(conn: sa.Connection, user_id: UUID, ids: Sequence[UUID], note: str) -> None:
+    """Say something about ended jobs of a user, and about the runs whose steps they are; it comes with a revision."""
+    own = sa.and_(jobs.c.id.in_(ids), jobs.c.user_id == user_id)
+    parents = conn.execute(sa.select(jobs.c.parent_id).where(own, jobs.c.parent_id.is_not(None))).scalars()
+    about = sorted({*ids, *parents})
+    lock(conn, about)
+    rev = take_revisions(conn, {user_id: len(about)})[user_id]
+    said = sa.case((jobs.c.note.is_(None), note), else_=jobs.c.note + "\n" + note)
+    for number, job_id in enumerate(about, 1):
+        mine = sa.and_(jobs.c.id == job_id, jobs.c.user_id == user_id)
+        conn.execute(sa.update(jobs).where(mine).values(note=said, rev=rev + number))
+
+
 def approved_sha256(conn: sa.Connection, job_id: UUID) -> str | None:
     """Of the input that somebody approved for this job."""
     found: str | None = conn.execute(sa.select(jobs.c.approved_sha256).where(jobs.c.id == job_id)).scalar()

@@ -8,11 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from llmcoder.channel import Message
+from llmcoder.channel import Message, over
 from llmcoder.context import User
 from llmcoder.registry import channels
 from llmcoder.trigger import Due, Trigger
-from models import preferences
+from models import jobs, preferences
 from models.due_rows import each_alone
 from models.tables import users
 from tasks.digest.tables import digests
@@ -44,18 +44,15 @@ def _sent(conn: sa.Connection, row: Any, now: datetime) -> list[Due]:
     conn.execute(sa.delete(digests).where(own.user_id == row.user_id, own.sent_at < now - KEPT))
     email = conn.execute(sa.select(users.c.email).where(users.c.id == row.user_id)).scalar_one()
     message = Message(row.title, row.text, row.html)
-    wanted: list[Due] = []
-    for name in preferences.load(conn, row.user_id).notify:
-        if (channel := channels().get(name)) is not None:
-            given = channel.given(User(id=row.user_id, email=email), message)
-            due = Due(row.user_id, channel.action, given, f"{row.id} {name}", row.id, (row.id,), to_self=True)
-            wanted.append(due)
-    return wanted
+    to, of = User(id=row.user_id, email=email), Due(row.user_id, "", {}, str(row.id), row.id, (row.id,))
+    return [over(name, channels(), to, message, of) for name in preferences.load(conn, row.user_id).notify]
 
 
 def refused(conn: sa.Connection, due: Due, why: str, _now: datetime) -> None:
-    """It could not be sent over a channel; the job of the digest shows it all the same."""
-    conn.execute(sa.update(digests).where(own.id == due.row_id).values(note=f"{due.action}: {why}"[:1_000]))
+    """It could not be sent over a channel: the job that wrote the digest and the run that it belongs to say so."""
+    note = f"Not sent by {due.action}: {why}"[:1_000]
+    conn.execute(sa.update(digests).where(own.id == due.row_id).values(note=note))
+    jobs.add_note(conn, due.user_id, [due.row_id], note)
 
 
 WRITTEN = Trigger("digest.written", any_due=any_due, take=take, refused=refused)

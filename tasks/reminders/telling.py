@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from llmcoder.channel import Message
+from llmcoder.channel import Message, over
 from llmcoder.context import User
 from llmcoder.registry import channels
 from llmcoder.trigger import Due, Trigger
@@ -61,16 +61,6 @@ def _jobs(conn: sa.Connection, row: Any, now: datetime) -> list[Due]:
     wanted = [Due(row.user_id, TELL, given, key, row.id, tainted=row.taint is not None)]
     email = conn.execute(sa.select(users.c.email).where(users.c.id == row.user_id)).scalar_one()
     message = Message(title=f"Reminder: {' '.join(row.text.split())[:LONGEST_TITLE]}", text=row.text)
-    known = channels()
-    for name in preferences.load(conn, row.user_id).notify:
-        if (channel := known.get(name)) is None:
-            store.put(
-                conn, row.id, {"note": f"There is no channel {name!r}; there is {', '.join(known)}."}, row.next_at
-            )
-            continue
-        sent = channel.given(User(id=row.user_id, email=email), message)
-        due = Due(
-            row.user_id, channel.action, sent, f"{key} {name}", row.id, to_self=True, tainted=row.taint is not None
-        )
-        wanted.append(due)
-    return wanted
+    to = User(id=row.user_id, email=email)
+    chosen = preferences.load(conn, row.user_id).notify
+    return [*wanted, *(over(name, channels(), to, message, wanted[0]) for name in chosen)]

@@ -167,7 +167,10 @@ def test_a_channel_without_an_account_is_named_and_the_push_tells_it_all_the_sam
     act(actions.create, {"text": "call", "when": "in 20 minutes"}, ctx())
     clock.now += timedelta(minutes=21)
     assert ask() == 1
-    assert [job.action for job in made(db)] == ["reminders.tell"]
+    told, untold = made(db)
+    assert (told.action, told.state) == ("reminders.tell", "queued")
+    assert (untold.action, untold.state) == ("email.send", "failed"), "who looks for what went wrong finds it"
+    assert "account" in json.loads(untold.error)["detail"]
     (shown,) = act(actions.list_reminders, {}, ctx()).items
     assert shown.note.startswith("email.send: ")
 
