@@ -9,7 +9,6 @@ import typer
 
 from api.cli.options import Output, OutputOption
 from api.cli.output import show_json, show_table
-from llmcoder import strict_json
 
 if TYPE_CHECKING:
     from llmcoder.registry import AnyAction
@@ -79,10 +78,14 @@ def command_line(action: AnyAction) -> str:
 
 def _written(value: object) -> str:
     """A value as `key=value` takes it."""
+    from llmcoder import strict_json
+
     if not isinstance(value, str):
         return strict_json.one_line(value)
     return f"@{value}" if value.startswith("@") else value
 
 
 def _indented(schema: dict[str, Any]) -> str:
+    from llmcoder import strict_json
+
     return strict_json.pretty(schema)

@@ -10,7 +10,6 @@ import typer
 
 from api.cli.options import ExitCode, Output, OutputOption, UserOption
 from api.cli.output import local, say, show_json, show_table
-from llmcoder import strict_json
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -120,7 +119,7 @@ def _waiting(job_id: UUID, user: str | None) -> tuple[Pending, dict[str, Any]]:
 
 
 def _checked(job: Job, edited: str) -> str:
-
+    from llmcoder import strict_json
     from llmcoder.arguments import checked
     from llmcoder.errors import BadInput
     from llmcoder.registry import registry
@@ -145,6 +144,7 @@ def _why(about: Mapping[str, Any]) -> str:
 
 
 def _show(one: Pending, about: Mapping[str, Any], instead: str | None) -> None:
+    from llmcoder import strict_json
 
     job = one.job
     lines = {

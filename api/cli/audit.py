@@ -9,7 +9,6 @@ import typer
 
 from api.cli.options import ExitCode, Output, OutputOption
 from api.cli.output import local, say, show_json, show_table
-from llmcoder import strict_json
 
 if TYPE_CHECKING:
     from models.audit import Event, Head, Record
@@ -102,6 +101,7 @@ def _head(text: str) -> Head:
 
 
 def _shown(row: Record, names: dict[Any, str]) -> dict[str, Any]:
+    from llmcoder import strict_json
 
     actor = "" if row.actor_id is None else names.get(row.actor_id, str(row.actor_id))
     return {

@@ -10,7 +10,6 @@ import typer
 
 from api.cli.options import ExitCode, Output, OutputOption
 from api.cli.output import say, show_json, show_table
-from llmcoder import strict_json
 
 if TYPE_CHECKING:
     from llmcoder.config import Config, SettingView
@@ -93,6 +92,7 @@ def unknown_names(found: Config) -> dict[str, str]:
 
 
 def _value(view: SettingView) -> str:
+    from llmcoder import strict_json
 
     if view.secret:
         return "set" if view.set else "not set"

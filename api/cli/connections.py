@@ -12,7 +12,6 @@ import typer
 
 from api.cli.options import ExitCode, Output, OutputOption, UserOption
 from api.cli.output import local, say, show_json, show_table
-from llmcoder import strict_json
 
 if TYPE_CHECKING:
     from llmcoder.registry import AnyKind
@@ -263,6 +262,7 @@ def _row(one: Stored, email: str) -> tuple[str, ...]:
 
 
 def _as_json(one: Stored, email: str) -> dict[str, Any]:
+    from llmcoder import strict_json
 
     names = ("id", "provider", "account", "state", "error", "expires_at", "checked_at", "created_at", "updated_at")
     about = {name: getattr(one, name) for name in names}

@@ -10,7 +10,6 @@ import typer
 
 from api.cli.options import ExitCode, Output, OutputOption, UserOption
 from api.cli.output import local, say, show_json, show_table
-from llmcoder import strict_json
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,6 +36,7 @@ def list_(
     from contextlib import closing
 
     from api.cli import accounts
+    from llmcoder import strict_json
     from models.db import database
     from models.jobs import Filter, listed
 
@@ -57,6 +57,7 @@ def show(job_id: JobId, user: UserOption = None, output: OutputOption = Output.T
     from contextlib import closing
 
     from api.cli import accounts
+    from llmcoder import strict_json
     from models.db import database
 
     with closing(database()) as db, db.read() as conn:
@@ -119,9 +120,9 @@ def resolve(
 @app.command()
 def undo(job_id: JobId, user: UserOption = None, output: OutputOption = Output.TEXT) -> None:
     """Take back what a job did, by a job of its own; asking again finds the first one."""
-
     from api.cli.changing import change
     from api.cli.screen import standing_in_words
+    from llmcoder import strict_json
     from llmcoder.registry import registry
     from models.approvals import Origin
     from workers import commands
@@ -161,6 +162,7 @@ def _states(names: list[str]) -> tuple[State, ...]:
 
 
 def _explain(job: Job) -> None:
+    from llmcoder import strict_json
 
     lines = {
         "id": str(job.id),
@@ -188,6 +190,7 @@ def _explain(job: Job) -> None:
 
 def _origin(job: Job) -> dict[str, str]:
     """Where the job came from, and what came of it besides its result."""
+    from llmcoder import strict_json
 
     return {
         "origin": "" if job.origin == "person" else job.origin,
@@ -215,6 +218,7 @@ def _took(job: Job) -> str:
 
 
 def _why(job: Job) -> str:
+    from llmcoder import strict_json
 
     error = strict_json.read_lenient(job.error) if job.error else {}
     return " ".join(str(error.get("detail") or error.get("title") or "").split())

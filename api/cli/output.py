@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from llmcoder import strict_json
-
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -37,6 +35,7 @@ def show_json(value: Any) -> None:
 
     Characters that show nothing or turn the order of others about are escaped: what a person approves is what they see.
     """
+    from llmcoder import strict_json
 
     options = strict_json.INDENTED | strict_json.LINE_AT_THE_END | strict_json.UTC_Z
     text = strict_json.write_bytes(value, option=options).decode()

@@ -12,7 +12,6 @@ import typer
 
 from api.cli.options import ExitCode, Output, OutputOption, UserOption
 from api.cli.output import say, show_json
-from llmcoder import strict_json
 
 if TYPE_CHECKING:
     from api.cli.follow import Ear
@@ -112,6 +111,7 @@ def wait_for(db: Database, ear: Ear, job: Job, timeout_s: float | None) -> Job:
 
 def show_ended(job: Job, output: Output) -> None:
     """A result on standard output; how the job ended as a remark."""
+    from llmcoder import strict_json
 
     if output is Output.JSON:
         return show_json(strict_json.Fragment(job.as_json()))
@@ -121,6 +121,7 @@ def show_ended(job: Job, output: Output) -> None:
 
 
 def _ending(job: Job) -> str:
+    from llmcoder import strict_json
 
     error = strict_json.read_lenient(job.error) if job.error else {}
     said = error.get("detail") or error.get("title") or job.note
@@ -130,8 +131,8 @@ def _ending(job: Job) -> str:
 
 
 def _show_accepted(job: Job, output: Output) -> None:
-
     from api.cli.screen import standing_in_words
+    from llmcoder import strict_json
 
     if output is Output.JSON:
         return show_json(strict_json.Fragment(job.as_json()))
@@ -140,7 +141,7 @@ def _show_accepted(job: Job, output: Output) -> None:
 
 
 def _object_in(file: str | None) -> dict[str, Any]:
-
+    from llmcoder import strict_json
     from llmcoder.errors import BadInput
 
     if file is None:
