@@ -261,9 +261,10 @@ class Progress:
     def _may_begin(self, step: Step) -> bool:
         if self.failed is not None:
             return True  # to be skipped
-        if step.id in self._fallbacks and not all(self._settled(one.id) for one in self._owners(step)):
+        owners = {one.id for one in self._owners(step)}
+        if not all(self._settled(name) for name in owners):
             return False
-        return all(self._over(name) for name in self.macro.needs(step))
+        return all(self._over(name) for name in self.macro.needs(step) - owners)  # theirs are over when this one is
 
     def _over(self, step: str) -> bool:
         """Whether a step has come to something, and where it failed, its fallback too."""
