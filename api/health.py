@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +18,9 @@ from starlette.responses import JSONResponse, Response
 from api.bodies import Router
 from llmcoder.errors import Transient
 from llmcoder.model import Model
+from models import duties
 from models.claims import workers_seen
-from models.db import TRANSIENT_ERRORS, Database
+from models.db import TRANSIENT_ERRORS, Database, is_read_only
 from models.tables import jobs
 from workers.bell import connect_bell
 from workers.broker import QUEUES
@@ -45,7 +47,7 @@ class Readiness(Model):
     """Whether jobs are accepted, carried and run."""
 
     status: Literal["ok", "failed"]
-    checks: dict[str, Check] = Field(description="Each part by its name: database, broker, worker.")
+    checks: dict[str, Check] = Field(description="Each part by its name: database, broker, worker, duties.")
 
 
 class Health:
@@ -58,7 +60,9 @@ class Health:
             "database": self._database,
             "broker": self._broker,
             "worker": self._worker,
+            "duties": self._duties,
         }
+        self._since = time.monotonic()
         self._threads = ThreadPoolExecutor(len(self._parts), "health")
         self._looking: dict[str, asyncio.Future[Check]] = {}
         self._seen: dict[str, tuple[Check, float]] = {}
@@ -92,10 +96,13 @@ class Health:
         try:
             with self._db.read() as conn:
                 conn.execute(sa.select(jobs.c.id).limit(1)).first()
+                read_only = is_read_only(conn)
         except TRANSIENT_ERRORS as error:
             return Check(status="failed", detail=f"It cannot be read ({type(error).__name__}).")
-        except sa.exc.ProgrammingError:  # PostgreSQL without our tables; SQLite calls that an OperationalError
+        except sa.exc.ProgrammingError:
             return Check(status="failed", detail="It has no tables. Run `llmcoder migrate`.")
+        if read_only:
+            return Check(status="failed", detail="It takes no writes, and no jobs are accepted until it does again.")
         return Check(status="ok", detail="It answers.")
 
     def _broker(self) -> Check:
@@ -113,7 +120,24 @@ class Health:
             return Check(status="failed", detail="Unknown, since the database cannot be read.")
         if not seen:
             return Check(status="failed", detail="None was seen in the last 30 s. Jobs wait until one is started.")
+        if troubled := [f"{row.name}: {row.trouble}" for row in seen if row.trouble]:
+            return Check(status="failed", detail=f"{'; '.join(troubled)}.")
         return Check(status="ok", detail=f"Seen in the last 30 s: {_listed(Counter(row.queue for row in seen))}.")
+
+    def _duties(self) -> Check:
+        """What the schedulers are there for: each duty has got something done within the last minute."""
+        try:
+            with self._db.read() as conn:
+                known = duties.read(conn)
+        except (*TRANSIENT_ERRORS, sa.exc.ProgrammingError):
+            return Check(status="failed", detail="Unknown, since the database cannot be read.")
+        if not known:
+            late = time.monotonic() - self._since > duties.LATE_AFTER.total_seconds()
+            return Check(status="failed" if late else "ok", detail="No scheduler has reported yet.")
+        now = self._db.now()
+        if troubled := [duty.trouble(now) for duty in known if duty.late(now)]:
+            return Check(status="failed", detail=f"{'; '.join(troubled)}.")
+        return Check(status="ok", detail=f"All {len(known)} of the scheduler are done in time.")
 
 
 def _listed(counts: dict[str, int]) -> str:
@@ -131,7 +155,7 @@ NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": Readiness, "descrip
 
 @router.get("/ready", response_model=Readiness, responses=NOT_READY)
 async def ready(request: Request) -> Response:
-    """Whether the database and the broker answer and a worker was seen in the last 30 seconds."""
+    """Whether all is well: the database and the broker answer, a worker was seen, and every duty is done in time."""
     services: Services = request.app.state.services
     checks = await services.health.report()
     well = all(check.status == "ok" for check in checks.values())

@@ -17,6 +17,8 @@ from starlette.responses import Response
 
 from api.bodies import Router
 from api.job_view import problems
+from models.duties import DutyState
+from models.duties import read as read_duties
 from models.jobs import waiting_counts
 from models.tallies import Key
 from models.tallies import read as read_tallies
@@ -53,6 +55,7 @@ class Metrics:
         self._asked_at = float("-inf")
         self.tallies: Mapping[Key, float] = {}
         self.waiting: Mapping[tuple[str, str], int] = {}
+        self.duties: Mapping[str, tuple[float, int]] = {}
 
     def submitted(self, action: str, door: str) -> None:
         self._submits_of(action, door).inc()
@@ -67,13 +70,15 @@ class Metrics:
         """Everything, in Prometheus's text format."""
         async with self._lock:
             if time.monotonic() - self._asked_at > GOOD_FOR_S:
-                self.tallies, self.waiting = await services.sql.read(_ask)
+                self.tallies, self.waiting, known = await services.sql.read(_ask)
+                now = await services.sql.run(services.db.now)
+                self.duties = {duty.name: (duty.idle(now).total_seconds(), duty.failures) for duty in known}
                 self._asked_at = time.monotonic()
         return generate_latest(self._own)
 
 
-def _ask(conn: sa.Connection) -> tuple[Mapping[Key, float], Mapping[tuple[str, str], int]]:
-    return read_tallies(conn), waiting_counts(conn)
+def _ask(conn: sa.Connection) -> tuple[Mapping[Key, float], Mapping[tuple[str, str], int], list[DutyState]]:
+    return read_tallies(conn), waiting_counts(conn), read_duties(conn)
 
 
 class _FromSql:
@@ -98,8 +103,18 @@ class _FromSql:
             if name == RESCUED:
                 rescued.add_metric(labels, value)
         yield rescued
+        yield from self._duties()
         yield _histogram(tallies, QUEUE_TO_START, "Seconds from due to claimed.", ["action"])
         yield _histogram(tallies, RUN, "Seconds an attempt ran.", ["action", "outcome"])
+
+    def _duties(self) -> Iterator[Metric]:
+        about = "Seconds beyond its period for which a scheduler's duty got nothing done."
+        idle = GaugeMetricFamily("llmcoder_duty_idle_seconds", about, labels=["duty"])
+        failed = CounterMetricFamily("llmcoder_duty_failures", "Failures of a scheduler's duty.", labels=["duty"])
+        for name, (idle_s, failures) in sorted(self._metrics.duties.items()):
+            idle.add_metric([name], idle_s)
+            failed.add_metric([name], failures)
+        yield from (idle, failed)
 
 
 def _histogram(tallies: Mapping[Key, float], name: str, about: str, labels: list[str]) -> Metric:

@@ -270,6 +270,14 @@ def writing(what: str) -> Iterator[sa.Connection]:
         raise Transient(f"The {what} were not changed: the database is busy or away.") from error
 
 
+def is_read_only(conn: sa.Connection) -> bool:
+    """Whether the database can be read and takes no writes: a standby, or a file that somebody protected."""
+    if conn.dialect.name == "postgresql":
+        return bool(conn.execute(sa.text("SHOW transaction_read_only")).scalar_one() == "on")
+    file = conn.engine.url.database
+    return bool(file) and file != ":memory:" and not os.access(str(file), os.W_OK)
+
+
 def safe_sqlite() -> Any:
     """A SQLite driver whose library can be trusted with several processes in WAL mode.
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,15 @@ from llmcoder.registry import registry, triggers
 from llmcoder.settings import EngineSettings
 from models import vault
 from models.db import CLOCK_STEP_S, TRANSIENT_ERRORS, Database
+from schedules.asking import MOST_ABANDONED, Asked
 from schedules.dispatcher import Dispatcher
 from schedules.firing import Firing
+from schedules.reporting import Reporting
 from schedules.retention import Retention
 from schedules.triggers import Asking
 from schedules.webhooks import Sending
 from workers.bell import connect_bell
+from workers.duties import Duties
 from workers.macros import Macros
 from workers.outbox import Outbox
 
@@ -48,7 +52,9 @@ ADVANCE_EVERY_S = 0.25
 MAKE_MESSAGES_EVERY_S = 1.0
 SEND_EVERY_S = 0.5
 PRUNE_EVERY_S = 600.0
+REPORT_EVERY_S = 5.0
 LOOK_AT_CLOCK_EVERY_S = 1.0
+TRIGGERS = "triggers"
 
 
 def main() -> None:
@@ -68,12 +74,9 @@ def main() -> None:
     firing = Firing(db, outbox, registry())
     macros = Macros(db, outbox, registry())
     sending = Sending(db, outbox, lambda: guarded(config().get(EngineSettings)))
-    clock = BackgroundScheduler(
-        executors={"default": ThreadPoolExecutor(4)},
-        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
-        timezone="UTC",
-    )
-    for duty, every_s in (
+    duties = Duties()
+    reporting = Reporting(db, duties)
+    periods: list[tuple[Callable[[], int], float]] = [
         (dispatcher.promote, PROMOTE_EVERY_S),
         (dispatcher.ring, RING_EVERY_S),
         (dispatcher.rescue, RESCUE_EVERY_S),
@@ -86,11 +89,29 @@ def main() -> None:
         (sending.send, SEND_EVERY_S),
         (retention.prune, PRUNE_EVERY_S),
         (dispatcher.count, COUNT_EVERY_S),
-    ):
-        clock.add_job(steady(duty), "interval", seconds=every_s, id=duty.__name__)
-    for trigger in triggers():  # each on its own, so that one with a defect stops no other
-        asking = Asking(db, outbox, registry(), trigger)
-        clock.add_job(steady(asking.ask), "interval", seconds=trigger.every_s, id=f"ask {trigger.name}")
+        (reporting.report, REPORT_EVERY_S),
+    ]
+    known_triggers = triggers()
+    clock = BackgroundScheduler(
+        # A thread for each, so that no duty waits for another, however long that hangs, and none for a trigger.
+        executors={
+            "default": ThreadPoolExecutor(len(periods)),
+            TRIGGERS: ThreadPoolExecutor(max(1, len(known_triggers))),
+        },
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        timezone="UTC",
+    )
+    for duty, every_s in periods:
+        name = duty.__name__
+        duties.add(name, every_s)
+        trouble = dispatcher.trouble if name == "ring" else None
+        clock.add_job(steady(duty, duties, trouble), "interval", seconds=every_s, id=name)
+    # What domains do has a database pool of its own, too: one that hangs keeps a connection of it.
+    triggers_db = Database(settings.database_url, pool_size=max(4, len(known_triggers) * (MOST_ABANDONED + 1)))
+    for trigger in known_triggers:
+        asked = Asked(f"ask {trigger.name}", partial(Asking, triggers_db, outbox, registry(), trigger), duties)
+        duties.add(asked.name, trigger.every_s)
+        clock.add_job(asked.look, "interval", seconds=trigger.every_s, id=asked.name, executor=TRIGGERS)
     # A tick that finds the one before still at work is left out, which is no news; what breaks is said elsewhere.
     logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
     clock.start()
@@ -100,6 +121,7 @@ def main() -> None:
     steady(dispatcher.count)()
     dispatcher.close()
     outbox.close()
+    triggers_db.close()
     db.close()
 
 
@@ -110,20 +132,32 @@ def guarded(settings: EngineSettings) -> GuardedClient:
     return GuardedClient(allow=settings.fetch_allow)
 
 
-def steady(duty: Callable[[], int]) -> Callable[[], None]:
-    """A tick that outlives an absent database: it says so once, and works again when the database is back."""
-    away = False
+def steady(
+    duty: Callable[[], int], duties: Duties | None = None, trouble: Callable[[], str | None] | None = None
+) -> Callable[[], None]:
+    """A tick that outlives whatever its duty meets: it says so once, and works again when that has passed.
+
+    Args:
+        trouble: What kept it from being done although it raised nothing; None where nothing did.
+    """
+    name = duty.__name__
+    own = duties or Duties()
 
     def tick() -> None:
-        nonlocal away
         try:
             duty()
         except TRANSIENT_ERRORS as error:
-            if not away:
-                log.warning("the database is away", duty=duty.__name__, error=type(error).__name__)
-            away = True
+            if own.badly(name, error):
+                log.warning("the database is away", duty=name, error=type(error).__name__)
+        except Exception as error:
+            if own.badly(name, error):
+                log.exception("a duty broke; it is tried again", duty=name)
         else:
-            away = False
+            why = trouble() if trouble is not None else None
+            if why is not None:
+                own.badly(name, why)
+            elif own.well(name):
+                log.info("a duty is done again", duty=name)
 
     return tick
 

@@ -8,7 +8,7 @@ looks and only then opens a writing transaction, so that idle copies cost nobody
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -21,9 +21,9 @@ from llmcoder.ids import new_id
 from llmcoder.registry import Registry, registry
 from llmcoder.settings import EngineSettings
 from models import approvals, connections
-from models.claims import any_due, any_lost, any_to_ring, forget_rings, lost, promote_due, to_ring
-from models.db import Database
-from models.machine import apply
+from models.claims import Lost, any_due, any_lost, any_to_ring, forget_rings, lost, promote_due, to_ring
+from models.db import TRANSIENT_ERRORS, Database
+from models.machine import Moved, apply
 from workers import metrics
 from workers.accounts import Accounts
 from workers.bell import Bell, Ring, window_of
@@ -54,6 +54,7 @@ class Dispatcher:
         self._outbox = outbox
         self._settings = settings
         self._broker_away = False
+        self._broker_trouble = ""
         self._registry = known or registry()
         self._accounts = Accounts(db, outbox, self._registry)
         self._connecting = self._registry.connecting()
@@ -81,9 +82,14 @@ class Dispatcher:
             if not self._broker_away:
                 log.warning("the broker is away; due jobs wait in SQL", detail=error.detail)
             self._broker_away = True
+            self._broker_trouble = error.detail
             return 0
         self._broker_away = False
         return rung
+
+    def trouble(self) -> str | None:
+        """Why the last round rang for nobody."""
+        return self._broker_trouble if self._broker_away else None
 
     def rescue(self) -> int:
         """Decide about running jobs whose lease ran out; returns how many."""
@@ -93,13 +99,26 @@ class Dispatcher:
         with self._db.write() as conn:
             found = lost(conn, now, BATCH)
             faults.reach("dispatcher.before_rescue")
-            moved = apply(conn, [lost_to_nobody(one, self._registry.get(one.action), now) for one in found], now)
-        done = [one for one in moved if one is not None]
+            done = self._take_from_workers(conn, found, now)
         self._outbox.wake_moved(done)
         for one in done:
             log.warning("a lease ran out; the job was taken from its worker", job=str(one.job_id), now=one.state.value)
             metrics.rescued(one.state.value)
         return len(done)
+
+    def _take_from_workers(self, conn: sa.Connection, found: Sequence[Lost], now: datetime) -> list[Moved]:
+        """All at once; where that breaks each alone, so that one of them keeps no other from being rescued."""
+        try:
+            with conn.begin_nested():
+                moves = [lost_to_nobody(one, self._registry.get(one.action), now) for one in found]
+                return [one for one in apply(conn, moves, now) if one is not None]
+        except TRANSIENT_ERRORS:
+            raise
+        except Exception:
+            if len(found) == 1:
+                log.exception("a lost job could not be rescued", job=str(found[0].id))
+                return []
+        return [done for one in found for done in self._take_from_workers(conn, [one], now)]
 
     def expire(self) -> int:
         """Cancel what nobody approved in time; returns how many."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID
 
@@ -18,8 +19,8 @@ from llmcoder.registry import Registry
 from llmcoder.trigger import Due, Trigger
 from models import jobs, taint
 from models.approvals import Origin
-from models.db import Database
-from models.jobs import NewJob
+from models.db import TRANSIENT_ERRORS, Database
+from models.jobs import Accepted, NewJob
 from models.machine import Move, State, apply
 from models.problems import problem_of
 from workers.admission import Wish, admit
@@ -31,6 +32,10 @@ log = structlog.get_logger(__name__)
 BATCH = 100
 #: So that a trigger whose rows stay due for ever does not keep its thread.
 MOST_BATCHES = 50
+
+
+class Abandoned(Exception):
+    """The trigger took longer than it may; what it did is not kept, and another thread asks it."""
 
 
 class Asking:
@@ -45,6 +50,19 @@ class Asking:
         self._outbox = outbox
         self._registry = known
         self._trigger = trigger
+        self._conn: sa.Connection | None = None  # on which the domain's code is at work
+        self._abandoned = False
+
+    @property
+    def is_abandoned(self) -> bool:
+        return self._abandoned
+
+    def abandon(self) -> None:
+        """From another thread: nothing of what hangs is committed any more, and the locks that it holds are free."""
+        self._abandoned = True
+        conn = self._conn
+        if conn is not None:
+            cut_off(self._db, conn)
 
     def ask(self) -> int:
         """Make jobs of what is due, a batch at a time; returns how many."""
@@ -57,52 +75,112 @@ class Asking:
         return total
 
     def _is_due(self) -> bool:
-        with self._db.read() as conn:
+        with self._db.read() as conn, self._open(conn):
             return self._trigger.any_due(conn, self._db.now())
+
+    @contextmanager
+    def _open(self, conn: sa.Connection) -> Iterator[None]:
+        """While the domain's code is at work, which may never come back."""
+        self._conn = conn
+        try:
+            yield
+        finally:
+            self._conn = None
+            if self._abandoned:
+                conn.invalidate()
+        if self._abandoned:
+            raise Abandoned(self._trigger.name)
 
     def _batch(self) -> int | None:
         now = self._db.now()
-        with self._db.write() as conn:
+        with self._db.write() as conn, self._open(conn):
             due = self._trigger.take(conn, now, BATCH)
             failures: dict[UUID, dict[str, str]] = {}
-            new = [job for one in due if (job := self._job(conn, one, failures, now)) is not None]
-            rung = [job.due_at is None and job.id not in failures and self._outbox.reserve(job.queue) for job in new]
-            accepted = jobs.insert(conn, new, now, rung=rung) if new else []
+            new = [(one, job) for one in due if (job := self._job(conn, one, failures, now)) is not None]
+            accepted = self._insert(conn, new, failures, now)
             apply(conn, [_failing(job_id, problem) for job_id, problem in failures.items()], now)
-        fresh = [(one.job, bell) for one, bell in zip(accepted, rung, strict=True) if not one.replayed]
+        fresh = [(one.job, bell) for one, bell in accepted if not one.replayed]
         self._outbox.ring(
             Ring(job.id, job.attempt, job.action, job.queue) for job, bell in fresh if bell and job.state == "queued"
         )
         self._outbox.wake((job.user_id, job.id) for job, _ in fresh)
         return sum(job.id not in failures for job, _ in fresh) if due else None
 
-    def _job(self, conn: sa.Connection, due: Due, failures: dict[UUID, dict[str, str]], now: datetime) -> NewJob | None:
-        """The job; one that tells its user something and cannot be made becomes one of the `failures`."""
+    def _insert(
+        self,
+        conn: sa.Connection,
+        new: Sequence[tuple[Due, NewJob]],
+        failures: dict[UUID, dict[str, str]],
+        now: datetime,
+    ) -> list[tuple[Accepted, bool]]:
+        """All at once; where that fails each alone, so that one row's job keeps no other's from being made."""
+        if not new:
+            return []
+        rung = [job.due_at is None and job.id not in failures and self._outbox.reserve(job.queue) for _, job in new]
         try:
-            if due.refusal is not None:
-                raise Refused(due.refusal)
-            wish = Wish(
-                due.user_id,
-                self._registry.find(due.action),
-                strict_json.write(due.given),
-                origin=Origin.SCHEDULE,
-                sources=due.sources,
-                key=self._trigger.job_key(due.key),
-                to_self=due.to_self,
-                tainted=due.tainted,
-            )
-            return admit(conn, wish, self._registry, config().get, now)
-        except sa.exc.SQLAlchemyError:
-            raise  # the transaction is lost with it
-        except Exception as error:  # noqa: BLE001  this row's fault, and no other's
-            problem = error.as_problem() if isinstance(error, ActionError) else problem_of(error)
-        log.info("a trigger's job was refused", trigger=self._trigger.name, row=str(due.row_id), why=problem["type"])
-        self._trigger.refused(conn, due, problem["detail"], now)
-        if not due.to_self:
+            with conn.begin_nested():
+                made = jobs.insert(conn, [job for _, job in new], now, rung=rung)
+            return list(zip(made, rung, strict=True))
+        except TRANSIENT_ERRORS:
+            raise
+        except Exception as error:  # noqa: BLE001  told with its trace where it is alone
+            if len(new) == 1:
+                due, job = new[0]
+                failures.pop(job.id, None)
+                self._refuse(conn, due, error, now)
+                return []
+        return [done for one in new for done in self._insert(conn, [one], failures, now)]
+
+    def _job(self, conn: sa.Connection, due: Due, failures: dict[UUID, dict[str, str]], now: datetime) -> NewJob | None:
+        """The job; one that tells its user something and cannot be made becomes one of the `failures`.
+
+        Whatever a row raises is this row's fault, and no other's.
+        """
+        try:
+            with conn.begin_nested():
+                return self._wanted(conn, due, now)
+        except TRANSIENT_ERRORS:
+            raise
+        except Exception as error:  # noqa: BLE001  told, with its trace where it is a defect
+            problem = self._refuse(conn, due, error, now)
+        try:
+            job = _untold(due, self._trigger.job_key(due.key), self._registry) if due.to_self else None
+        except Exception:
+            log.exception("a trigger's row cannot even be shown", trigger=self._trigger.name, row=str(due.row_id))
             return None
-        job = _untold(due, self._trigger.job_key(due.key), self._registry)
-        failures[job.id] = problem
+        if job is not None:
+            failures[job.id] = problem
         return job
+
+    def _wanted(self, conn: sa.Connection, due: Due, now: datetime) -> NewJob:
+        if due.refusal is not None:
+            raise Refused(due.refusal)
+        wish = Wish(
+            due.user_id,
+            self._registry.find(due.action),
+            strict_json.write(due.given),
+            origin=Origin.SCHEDULE,
+            sources=due.sources,
+            key=self._trigger.job_key(due.key),
+            to_self=due.to_self,
+            tainted=due.tainted,
+        )
+        return admit(conn, wish, self._registry, config().get, now)
+
+    def _refuse(self, conn: sa.Connection, due: Due, error: Exception, now: datetime) -> dict[str, str]:
+        """Let the domain write down why; returns the problem."""
+        expected = isinstance(error, ActionError)
+        problem = error.as_problem() if isinstance(error, ActionError) else problem_of(error)
+        row = {"trigger": self._trigger.name, "row": str(due.row_id), "why": problem["type"]}
+        log.info("a trigger's job was refused", **row, exc_info=None if expected else error)
+        try:
+            with conn.begin_nested():
+                self._trigger.refused(conn, due, problem["detail"], now)
+        except TRANSIENT_ERRORS:
+            raise
+        except Exception:
+            log.exception("a trigger could not write down a refusal", **row)
+        return problem
 
 
 def _untold(due: Due, key: str, known: Registry) -> NewJob:
@@ -126,3 +204,21 @@ def _untold(due: Due, key: str, known: Registry) -> NewJob:
 
 def _failing(job_id: UUID, problem: Mapping[str, str]) -> Move:
     return Move(job_id, State.FAILED, only_from=frozenset({State.QUEUED}), values={"error": strict_json.write(problem)})
+
+
+def cut_off(db: Database, conn: sa.Connection) -> None:
+    """End the transaction of a thread that does not come back, and keep it from writing should it come back.
+
+    Raises:
+        sqlalchemy.exc.OperationalError: The database is away, and the transaction with it.
+    """
+    driver = conn.connection.dbapi_connection
+    assert driver is not None
+    if not db.is_sqlite:
+        with db.read() as other:
+            other.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": driver.info.backend_pid})
+        return
+    driver.interrupt()
+    if driver.in_transaction:
+        driver.execute("ROLLBACK")
+    driver.execute("PRAGMA query_only = ON")

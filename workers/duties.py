@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 #: Without any success for so long, a duty is called late.
 LATE_AFTER_S = 60.0
@@ -20,6 +20,7 @@ class Duty:
     """One loop.
 
     Attributes:
+        since: When it was taken on.
         every_s: How often it should get something done; None for one that only works when it is asked to.
         succeeded_at: Monotonic, as all instants here; None before the first time.
         failing_since: The first failure after the last success.
@@ -27,7 +28,7 @@ class Duty:
     """
 
     every_s: float | None
-    since: float = field(default_factory=time.monotonic)
+    since: float = 0.0
     succeeded_at: float | None = None
     failing_since: float | None = None
     failed_at: float | None = None
@@ -50,7 +51,7 @@ class Duties:
 
     def add(self, name: str, every_s: float | None = None) -> None:
         with self._lock:
-            self._duties.setdefault(name, Duty(every_s))
+            self._duties.setdefault(name, Duty(every_s, time.monotonic()))
 
     def well(self, name: str) -> bool:
         """It did what it is there for; True when it had failed before."""

@@ -33,6 +33,7 @@ from llmcoder.errors import DeclarationError
 from llmcoder.keyfile import KEY_BYTES
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
+from models import duties
 from models.claims import any_due, any_lost, workers_seen
 from models.db import TRANSIENT_ERRORS, Database, UnsafeDatabase, safe_sqlite
 from models.migrate import is_current
@@ -233,6 +234,7 @@ def _database(db: Database, where: str, settings: EngineSettings) -> Iterator[Fi
     with db.read() as conn:
         yield from workers(conn, now)
         yield scheduler(conn, now, settings)
+        yield from duties_of(conn, now)
 
 
 def workers(conn: sa.Connection, now: datetime) -> Iterator[Finding]:
@@ -269,6 +271,16 @@ def scheduler(conn: sa.Connection, now: datetime, settings: EngineSettings) -> F
     if conn.execute(never_rung.limit(1)).first() is not None:
         return note("scheduler", "jobs wait without a doorbell", "Nothing, while the workers are busy; else: " + remedy)
     return fine("scheduler", "nothing is overdue")
+
+
+def duties_of(conn: sa.Connection, now: datetime) -> Iterator[Finding]:
+    """What the schedulers get nothing done of, and why."""
+    known = duties.read(conn)
+    late = [duty for duty in known if duty.late(now)]
+    for duty in late:
+        yield broken("duties", duty.trouble(now), "The scheduler's log has the reason; restarting it is safe.")
+    if known and not late:
+        yield fine("duties", f"all {len(known)} of the scheduler are done in time")
 
 
 def _marked(broker_url: str) -> bool | None:

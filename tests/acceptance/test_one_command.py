@@ -158,3 +158,25 @@ async def tokens_of(engine: Engine) -> list[str]:
                 assert message["job"]["state"] == "succeeded", message
                 return pieces
     raise AssertionError("the socket ended without the job")
+
+
+#: What is no news: the host, by its user and its kernel, and that Flower asks before workers that start can answer.
+EXPECTED = ("running as root", "overcommit", "inspector:")
+
+
+def test_a_start_of_everything_warns_of_nothing(start_engine: Callable[..., Engine]) -> None:
+    """Flower's call for heartbeats, when it begins to listen, was an error in the log of every start."""
+    engine = start_engine()
+    url = f"http://127.0.0.1:{engine.flower_port}"
+    auth = ("admin", (engine.data_dir / "flower_password").read_text().strip())
+    with httpx.Client(base_url=url, auth=auth, timeout=10) as flower:
+        heard = lambda: len(flower.get("/workers", params={"json": "1"}).json()["data"]) >= 2  # noqa: E731
+        wait_until(heard, 60, "Flower to hear of both workers")
+    engine.client.post("/test/echo", json={"text": "a"}, headers={"Prefer": "wait=20"}).raise_for_status()
+    assert [line for line in engine.log().splitlines() if is_worry(line)] == []
+
+
+def is_worry(line: str) -> bool:
+    """As structlog, logging and Flower write what is one."""
+    levels = ("[warning", "[error", "[critical", "WARNING", "ERROR", "CRITICAL", "[W ", "[E ", "Traceback", "pidbox")
+    return any(level in line for level in levels) and not any(known in line for known in EXPECTED)

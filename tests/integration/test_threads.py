@@ -265,6 +265,29 @@ def listener(db: Database, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     kept.end()
 
 
+def trigger(db: Database, user: User) -> None:
+    from schedules.asking import Asked
+    from workers.duties import Duties
+
+    runs = threading.Semaphore(0)
+
+    class Broken:
+        is_abandoned = False
+
+        def ask(self) -> int:
+            runs.release()
+            raise SystemExit(3)
+
+    duties = Duties()
+    asked = Asked("ask test.broken", cast("Any", Broken), duties)
+    for _ in range(3):
+        asked.look()
+        assert runs.acquire(timeout=10)
+        assert asked._run is not None
+        asked._run.thread.join(10)
+    assert duties.all()["ask test.broken"].failures == 3
+
+
 #: Where a vital thread is made, under which name, and what plants a fault in its items; those that have none, since
 #: they do one thing and end their process by it, have the fault in that.
 VITAL: list[tuple[str, str, Plant | None]] = [
@@ -276,6 +299,7 @@ VITAL: list[tuple[str, str, Plant | None]] = [
     ("workers/outbox.py", "'outbox'", outbox),
     ("workers/events.py", "'events'", events),
     ("api/listen.py", "self.listener.name", listener),
+    ("schedules/asking.py", "self.name", trigger),
     ("workers/runtime.py", "'give-back'", None),
     ("workers/runtime.py", "'leave'", None),
 ]
