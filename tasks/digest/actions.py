@@ -23,12 +23,18 @@ from models import preferences
 from models.db import database, writing
 from models.macros import store
 from models.macros.document import Macro
+from models.tables import jobs
 from tasks.digest.tables import digests
 from tasks.digest.writing import Gathered, as_html, as_text
 
 PROMPTS = Prompts(Path(__file__).parent / "prompts")
 Kind = Literal["daily", "weekly"]
 SPANS: dict[str, timedelta] = {"daily": timedelta(days=1), "weekly": timedelta(days=7)}
+#: After a longer time without any, a digest is no digest.
+LONGEST = {"daily": timedelta(days=7), "weekly": timedelta(days=28)}
+#: What ended as the digest before was gathered may have been committed after it.
+OVERLAP = timedelta(minutes=1)
+LOOKED_BACK = 20
 MOST_TOKENS = 400
 PART_WITHIN_S = 300
 
@@ -122,10 +128,29 @@ def _begin(kind: Kind, wish: Wish, ctx: Context) -> Suspended:
     now = database().now()
     with writing("digests") as conn:
         zone = preferences.load(conn, ctx.user.id).timezone
-        span = Span(now - SPANS[kind], now, now + SPANS[kind], ZoneInfo(zone))
+        span = Span(_since(conn, kind, wish, ctx, now), now, now + SPANS[kind], ZoneInfo(zone))
         macro = document(kind, [known[name] for name in wish.parts or known], span, prose=wish.prose)
         store.begin(conn, ctx.job_id, ctx.user.id, macro, {}, store.RUN, None, now)
     return Suspended("The parts of the digest are gathered by jobs of their own.")
+
+
+def _since(conn: sa.Connection, kind: Kind, wish: Wish, ctx: Context, now: datetime) -> datetime:
+    """Where the digest before this one ended, if that is longer ago than usual: nothing falls between the two.
+
+    A clock that is moved makes a day longer, a busy or stopped engine a digest later.
+    """
+    usual = now - SPANS[kind]
+    written, run = jobs.alias(), jobs.alias()
+    query = (
+        sa.select(run.c.created_at, run.c.input)
+        .join(written, written.c.parent_id == run.c.id)
+        .join(digests, digests.c.id == written.c.id)
+        .where(digests.c.user_id == ctx.user.id, run.c.action == f"digest.{kind}", run.c.id != ctx.job_id)
+        .order_by(digests.c.id.desc())
+        .limit(LOOKED_BACK)
+    )
+    like = [row.created_at for row in conn.execute(query) if Wish.model_validate_json(row.input).parts == wish.parts]
+    return max(min([usual, *(at - OVERLAP for at in like[:1])]), now - LONGEST[kind])
 
 
 def document(kind: Kind, parts: list[Part], span: Span, *, prose: bool) -> Macro:

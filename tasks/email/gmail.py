@@ -36,6 +36,9 @@ DRAFTS_LOOKED_AT = 10
 EARLIER = timedelta(hours=1)
 #: History pages that hold nothing of the label, which Gmail gives where much else happened.
 EMPTY_PAGES = 50
+HISTORY_PAGE = 500
+FORGOTTEN = "Gmail's history does not go back that far any more; what came in between is in the mailbox."
+TOO_MUCH = "Too much else happened in the mailbox to find what came in; it is in the mailbox."
 NEW = {"historyTypes": ["messageAdded"]}
 
 
@@ -299,9 +302,9 @@ class GmailMailbox(Mailbox):
             raise BadInput("This is no place in Gmail's history.")
         place = self._known_label(label or INBOX)
         try:
-            records, end = self._history(cursor, place, limit)
-        except NotFound:
-            gap = "Gmail's history does not go back that far any more; what came in between is in the mailbox."
+            records, end = self._history(cursor, place)
+        except NotFound as error:
+            gap = TOO_MUCH if error.detail == TOO_MUCH else FORGOTTEN
             return Arrivals((), str(self._profile()["historyId"]), gap)
         ids: dict[str, None] = {}
         for at, record in enumerate(records, 1):
@@ -311,20 +314,25 @@ class GmailMailbox(Mailbox):
                 return Arrivals(tuple(ids), str(record["id"]), more=True)
         return Arrivals(tuple(ids), end or str(records[-1]["id"]), more=end is None)
 
-    def _history(self, start: str, label: str | None, limit: int) -> tuple[list[dict[str, Any]], str | None]:
-        """Records after a place, and the place at their end; None when there are more."""
-        wanted: dict[str, Any] = {"userId": ME, "startHistoryId": start, "maxResults": min(max(limit, 1), 500), **NEW}
+    def _history(self, start: str, label: str | None) -> tuple[list[dict[str, Any]], str | None]:
+        """Records after a place, and the place at their end; None when there are more.
+
+        Raises:
+            NotFound: The history has forgotten the place, or nothing but other things for too long.
+        """
+        wanted: dict[str, Any] = {"userId": ME, "startHistoryId": start, "maxResults": HISTORY_PAGE, **NEW}
         if label is not None:
             wanted["labelId"] = label
-        page: dict[str, Any] = {}
+        page = self._client.ask(self._users.history().list(**wanted))
+        end = str(page.get("historyId") or start)  # of the first page: what comes while others are read is not on them
         for _ in range(EMPTY_PAGES):
-            page = self._client.ask(self._users.history().list(**wanted))
             if page.get("history") or "nextPageToken" not in page:
                 break
-            wanted["pageToken"] = page["nextPageToken"]
-        records = list(page.get("history", ()))
-        more = bool(records) and "nextPageToken" in page
-        return records, None if more else str(page.get("historyId") or start)
+            page = self._client.ask(self._users.history().list(**wanted, pageToken=page["nextPageToken"]))
+        records, more = list(page.get("history", ())), "nextPageToken" in page
+        if more and not records:
+            raise NotFound(TOO_MUCH)
+        return records, None if more else end
 
 
 def _is_aside(message: Mapping[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.utils import make_msgid
 
+import gmail_server
 import pytest
 from gmail_kit import LETTER, context, letter, mailbox
 from gmail_server import ADDRESS, Gmail, gmail_on_loopback
@@ -430,3 +431,49 @@ def test_the_token_goes_to_gmail_only(gmail):
     with pytest.raises(BadInput, match="would have gone to localhost"):
         box._client.ask(request)
     assert gmail.seen == [] and ctx.pauses == []
+
+
+@pytest.fixture
+def beside(monkeypatch):
+    """`beside(n, happens)`: something happens in the mailbox after the nth page of its history was written."""
+
+    def plan(number, happens):
+        pages = 0
+        known = Gmail.list_history
+
+        def then(gmail, query, given):
+            nonlocal pages
+            page, pages = known(gmail, query, given), pages + 1
+            if pages == number:
+                happens()
+            return page
+
+        routes = [(path, then if does is known else does) for path, does in gmail_server.ROUTES]
+        monkeypatch.setattr(gmail_server, "ROUTES", routes)
+
+    return plan
+
+
+@pytest.mark.parametrize("page", [1, 2, 3])
+def test_what_comes_in_while_the_pages_of_the_history_are_read_is_not_passed_over(gmail, beside, page):
+    box = mailbox(gmail)
+    cursor = box.arrivals(None, None, 10).cursor
+    for _ in range(2 * provider.HISTORY_PAGE + 1):
+        gmail.put(b"Subject: mine\r\n\r\n", ["SENT"])
+    came = []
+    beside(page, lambda: came.append(gmail.receive("Meanwhile").id))
+    first = box.arrivals(cursor, None, 10)
+    rest = box.arrivals(first.cursor, None, 10)
+    assert came and came[0] in (*first.ids, *rest.ids)
+
+
+def test_a_history_with_too_much_else_is_a_gap_that_is_told(gmail, monkeypatch):
+    monkeypatch.setattr(provider, "EMPTY_PAGES", 1)
+    box = mailbox(gmail)
+    cursor = box.arrivals(None, None, 10).cursor
+    for _ in range(3 * provider.HISTORY_PAGE):
+        gmail.put(b"Subject: mine\r\n\r\n", ["SENT"])
+    gmail.receive("Unseen")
+    found = box.arrivals(cursor, None, 10)
+    assert (found.ids, found.more) == ((), False)
+    assert "Too much else" in found.gap
