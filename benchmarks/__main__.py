@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help=f"rounds of the whole ({ROUNDS})")
     parser.add_argument(
         "--only",
-        choices=("submit", "batches", "drain", "latency", "fairness", "confluence-search", "schedules"),
+        choices=("submit", "batches", "drain", "latency", "fairness", "confluence-search", "schedules", "macros"),
         help="one comparison; prints, writes nothing",
     )
     options = parser.parse_args()
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def measured(quick: bool, store: str | None, only: str | None, rounds: int | None) -> str:
-    from benchmarks import batches, confluence_search, drain, fairness, latency, memory, schedules, submit
+    from benchmarks import batches, confluence_search, drain, fairness, latency, macros, memory, schedules, submit
     from benchmarks.harness import bench
     from benchmarks.measure import run_interleaved
     from benchmarks.report import report
@@ -60,6 +60,7 @@ def measured(quick: bool, store: str | None, only: str | None, rounds: int | Non
             "schedules": schedules.measurement(
                 shared, many=2_000 if quick else 100_000, together=1_000 if quick else 10_000
             ),
+            "macros": macros.measurement(shared, runs=300 if quick else 2_000),
         }
         chosen = [measurement for name, measurement in measurements.items() if only in (None, name)]
         run_interleaved(chosen, rounds, say)

@@ -33,6 +33,8 @@ def runs(db: Database, configured: Config, redis_url: str, user: User) -> Iterat
 EXPRESSIONS = {
     "a function that refuses a number": "length(`1`)",
     "a function that refuses null": "starts_with(input.nothing, 'a')",
+    "a slice of step 0": "input.list[::0]",
+    "everything there is, also itself": "[][][][]",
     "an absolute value of a text": "abs(input.texts)",
     "a maximum of what cannot be compared": "max_by(input.list, &@.x)",
     "no number": "to_number('nan')",
