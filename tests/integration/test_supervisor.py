@@ -90,10 +90,10 @@ def wait_for(question: Callable[[], T], within_s: float = DEADLINE_S) -> T:
 class Running:
     """A supervisor in a process of its own."""
 
-    def __init__(self, folder: Path, *children: dict[str, Any] | str) -> None:
+    def __init__(self, folder: Path, *children: dict[str, Any] | str, under: tuple[str, ...] = ()) -> None:
         self.folder = folder
         self.process = subprocess.Popen(
-            [*python(RUNNER), str(folder), json.dumps(children)],
+            [*under, *python(RUNNER), str(folder), json.dumps(children)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -123,8 +123,8 @@ class Running:
 def supervise(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     started: list[Running] = []
 
-    def start(*children: dict[str, Any] | str) -> Running:
-        started.append(Running(tmp_path, *children))
+    def start(*children: dict[str, Any] | str, under: tuple[str, ...] = ()) -> Running:
+        started.append(Running(tmp_path, *children, under=under))
         return started[-1]
 
     yield start
@@ -198,6 +198,22 @@ def test_a_stop_takes_all_processes_along_and_ends_with_success(
 
     assert running.process.returncode == 0
     assert took_s < AT_ONCE_S
+    assert gone(offspring)
+
+
+def test_under_nohup_a_closed_terminal_stops_nothing_and_sigterm_everything(supervise: Callable[..., Running]) -> None:
+    running = supervise({"name": "one", "command": python(SLEEPS), "grace_s": LONG_GRACE_S}, under=("nohup",))
+    running.wait_for_line(r"one +\| up")
+    offspring = running.offspring()
+
+    running.process.send_signal(signal.SIGHUP)
+    for process in offspring:
+        process.send_signal(signal.SIGHUP)
+    assert running.stop() < AT_ONCE_S  # a stop by SIGHUP would have been said before
+
+    assert running.process.returncode == 0
+    assert "SIGTERM: stopping" in running.log()
+    assert "SIGHUP" not in running.log()
     assert gone(offspring)
 
 

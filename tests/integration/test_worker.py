@@ -263,16 +263,16 @@ def test_a_killed_workers_jobs_run_again_after_their_lease_unless_their_effect_m
         )
     }
     ids = {}
-    worker = engine.io()
-    nap = engine.submit(kit.take_nap, seconds=2.5)
-    engine.until(nap, S.RUNNING)
-    for action, when in cases:
+    for number, (action, when) in enumerate(cases, 1):
         worker = engine.io()
+        if number == len(cases):  # under one death only: how far it gets between several is up to the machine
+            nap = engine.submit(kit.take_nap, seconds=2.5)
+            engine.until(nap, S.RUNNING)
         ids[action, when] = engine.write(action, **{when: "kill"})
         assert worker.wait(120) == -signal.SIGKILL
     engine.io()
     again = engine.until(nap, S.SUCCEEDED, within_s=AFTER_LEASE_S)
-    assert again.attempt >= 2  # each worker that died under it was forgotten as it got further
+    assert again.attempt >= 2
     for case, (state, reason, lines) in cases.items():
         job = engine.until(ids[case], S.UNCERTAIN, S.SUCCEEDED, S.FAILED, within_s=AFTER_LEASE_S)
         assert (job.state, job.reason, engine.lines(job.id)) == (state, reason, lines)
