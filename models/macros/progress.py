@@ -479,8 +479,10 @@ class Progress:
         return None
 
     def _finish(self) -> Finish | None:
-        if not all(self._settled(step.id) for step in self.macro.steps) or self._any_under_way():
+        if self._any_under_way():
             return None
+        if open_steps := [step.id for step in self.macro.steps if not self._settled(step.id)]:
+            return Finish(error=_waits_for_itself(open_steps).as_problem(), sources=self.sources())
         if self.failed is not None:
             row = self._rows[self.failed, WHOLE]
             error = dict(row.error or {"type": "", "title": "A step failed"})
@@ -524,6 +526,11 @@ def _stops(step: Step, row: Row) -> bool:
     if row.state is not StepState.FAILED:
         return False
     return step.on_error != "continue" or (row.error or {}).get("type") == problem_type(BudgetSpent.slug)
+
+
+def _waits_for_itself(steps: list[str]) -> BadInput:
+    named = ", ".join(steps[:10])
+    return BadInput(f"Steps wait for each other in a circle, such as by a fallback that needs them: {named}.")
 
 
 def _each(row: Row) -> dict[str, Any]:

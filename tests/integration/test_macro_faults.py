@@ -263,3 +263,12 @@ def test_a_run_that_returned_more_than_one_may_ends_with_the_reason(runs: Runs, 
     run = runs.start([echo("a", "x" * 40_000), echo("b", "${{ steps.a.result.text }}"), echo("c", needs=["b"])])
     runs.settle(run)
     assert "MACRO_MAX_BYTES" in runs.error_of(run)["detail"]
+
+
+def test_steps_that_wait_for_each_other_in_a_circle_fail_the_run(runs: Runs) -> None:
+    """A fallback that needs what waits for it."""
+    broken = echo("a", "${{ abs(input.text) }}", on_error={"fallback": "b"})
+    steps = [broken, echo("x", needs=["a"]), echo("b", needs=["x"])]
+    run = runs.start(steps, {"text": "a"}, input={"text": {}})
+    runs.settle(run)
+    assert "in a circle" in runs.error_of(run)["detail"] and "x, b" in runs.error_of(run)["detail"]
