@@ -135,7 +135,7 @@ def _by_post(action: AnyAction) -> LeanRoute:
 def _by_get(action: AnyAction) -> LeanRoute:
     given: Any = Annotated[action.input, Query()]
 
-    async def documented(query: given, who: Caller, prefer: Preference = None) -> Any: ...
+    async def documented(query: given, who: Caller, key: Key = None, prefer: Preference = None) -> Any: ...
 
     async def answer(request: Asked) -> Response:
         services, who = await _caller(request)

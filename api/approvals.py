@@ -48,7 +48,7 @@ class Link(BaseModel):
     sources: list[UUID] = Field(description="The jobs whose results its input was made of.")
 
 
-class Reason(BaseModel):
+class ApprovalReason(BaseModel):
     """Why it waits."""
 
     kind: Why
@@ -61,7 +61,7 @@ class Approval(BaseModel):
     job: JobView
     sha256: str = Field(description="Of the input: its JSON with sorted keys and without spaces. Approving names it.")
     owner: str = Field(description="Whose job it is, by email address.")
-    why: list[Reason]
+    why: list[ApprovalReason]
     chain: list[Link] = Field(description="The jobs that its input was made of, nearest first.")
 
 

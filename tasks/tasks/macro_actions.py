@@ -41,7 +41,7 @@ class MacroResult(Model):
     model_config = Model.model_config | {"extra": "allow"}
 
 
-class Question(Model):
+class PersonQuestion(Model):
     """What a person is asked."""
 
     question: str = Field(min_length=1, max_length=10_000, description="What is to be approved.", examples=["Send it?"])
@@ -78,7 +78,7 @@ def start_macro(start: MacroStart, ctx: Context) -> MacroResult:
 
 
 @action("tasks.ask_person", effect=Effect.WRITE, repeatable=True, timeout_s=10)
-def ask_person(_question: Question, ctx: Context) -> Passed:
+def ask_person(_question: PersonQuestion, ctx: Context) -> Passed:
     """Wait for a person's approval; what a macro's step waits with."""
     ctx.armed()
     return Passed()

@@ -1,0 +1,103 @@
+"""What generators of clients make of the OpenAPI document: each schema is one class, each header has its name."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.app import create_app
+from api.document import describe
+from api.lean import LeanRoute
+from llmcoder.config import Config
+from llmcoder.registry import registry
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("app")
+    return create_app(Config.open({"DATA_DIR": str(folder / "data")}, cwd=folder))
+
+
+@pytest.fixture(scope="module")
+def document(app: Any) -> dict[str, Any]:
+    found: dict[str, Any] = app.openapi()
+    return found
+
+
+def test_every_schema_has_a_name_of_its_own(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    assert [name for name in schemas if "__" in name] == [], "two classes share a name, so FastAPI wrote their modules"
+    for names in (list(schemas), [schema.get("title", name) for name, schema in schemas.items()]):
+        classes = Counter(re.sub(r"\W|_", "", name).lower() for name in names)
+        assert [name for name, count in classes.items() if count > 1] == []
+
+
+def test_the_schemas_of_a_plug_in_that_are_called_as_ours_are_told_apart() -> None:
+    class App:
+        openapi_schema: dict[str, Any] | None = None
+
+        def openapi(self) -> dict[str, Any]:
+            schemas = {"a__Note": {"title": "Note"}, "b__Note": {"title": "Note"}, "Job": {"title": "Job"}}
+            self.openapi_schema = {"paths": {}, "components": {"schemas": schemas}}
+            return self.openapi_schema
+
+    schemas = describe(App())()["components"]["schemas"]  # type: ignore[arg-type]
+    assert [schemas[name]["title"] for name in ("a__Note", "b__Note", "Job")] == ["a__Note", "b__Note", "Job"]
+
+
+def test_every_reference_leads_to_a_schema_and_a_job_is_one(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    found = set(references(document))
+    assert found <= {f"#/components/schemas/{name}" for name in schemas}
+    assert "#/components/schemas/JobView" in found
+    assert {"id", "state", "action"} <= schemas["JobView"]["properties"].keys()
+
+
+def references(part: Any) -> Iterator[str]:
+    if isinstance(part, dict):
+        if isinstance(part.get("$ref"), str):
+            yield part["$ref"]
+        for one in part.values():
+            yield from references(one)
+    elif isinstance(part, list):
+        for one in part:
+            yield from references(one)
+
+
+def test_operations_have_ids_of_their_own(document: dict[str, Any]) -> None:
+    ids = Counter(
+        operation["operationId"] for operations in document["paths"].values() for operation in operations.values()
+    )
+    assert [name for name, count in ids.items() if count > 1] == []
+
+
+def documented(operation: dict[str, Any]) -> set[str]:
+    return {given["name"].lower() for given in operation.get("parameters", ()) if given["in"] == "header"}
+
+
+def test_every_door_of_an_action_documents_the_headers_that_all_of_them_honour(
+    app: Any, document: dict[str, Any]
+) -> None:
+    routes = [route for route in app.router.routes if isinstance(route, LeanRoute)]
+    reads = [action for action in registry().values() if action.effect.value == "read"]
+    assert len([route for route in routes if "GET" in (route.methods or ())]) == len(reads) > 0
+    for route in routes:
+        for method in route.methods or ():
+            operation = document["paths"][route.path][method.lower()]
+            assert documented(operation) == {"idempotency-key", "prefer"}, (method, route.path)
+
+
+def test_nothing_of_ours_reads_headers_past_the_framework() -> None:
+    """Else `tests/security/test_documented_headers.py` could not see it."""
+    root = Path(__file__).resolve().parents[2]
+    names = {
+        name.decode() if isinstance(name, bytes) else name
+        for file in (root / "api").rglob("*.py")
+        for name in re.findall(r"\.header\(b\"([\w-]+)\"\)", file.read_text())
+    }
+    assert names == {"authorization", "idempotency-key", "prefer"}
