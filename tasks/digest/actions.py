@@ -149,7 +149,8 @@ def _since(conn: sa.Connection, kind: Kind, wish: Wish, ctx: Context, now: datet
         .order_by(digests.c.id.desc())
         .limit(LOOKED_BACK)
     )
-    like = [row.created_at for row in conn.execute(query) if Wish.model_validate_json(row.input).parts == wish.parts]
+    rows = conn.execute(query).all()
+    like: list[datetime] = [row.created_at for row in rows if Wish.model_validate_json(row.input).parts == wish.parts]
     return max(min([usual, *(at - OVERLAP for at in like[:1])]), now - LONGEST[kind])
 
 
