@@ -24,6 +24,9 @@ from workers.broker import EPOCH_KEY, PREFIX, QUEUES
 
 HOUR_S = 3_600
 RESTORED_WITHIN_S = 30.0
+FROZEN_LOOK_S = 0.1
+#: In which one that was woken has its chance to send what it had armed.
+AWAKE_S = 3.0
 #: What another fault may have taken away from the one that is just doing something.
 AWAY = (redis.RedisError, sa.exc.DBAPIError, OSError)
 #: Keys by which Redis carries doorbells, whether they exist just now or not.
@@ -209,9 +212,13 @@ def worker_frozen(scene: Scene) -> Iterator[int]:
 
 
 def worker_woken(scene: Scene) -> Iterator[int]:
-    """Workers freeze by themselves, at the planted point; each goes on when others have decided about its jobs."""
+    """Workers freeze by themselves, at the planted point; each goes on when others have decided about its jobs.
+
+    In the end all are replaced by workers without the fault: nobody would wake one that froze later.
+    """
     wakes_at: dict[int, float] = {}
-    while not scene.over.wait(0.1) or wakes_at:
+    while not scene.over.is_set() or wakes_at:
+        time.sleep(FROZEN_LOOK_S)
         now = time.monotonic()
         for part in scene.cluster.named("io"):
             if part.is_stopped and part.pid not in wakes_at:
@@ -221,6 +228,10 @@ def worker_woken(scene: Scene) -> Iterator[int]:
             del wakes_at[pid]
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
+    time.sleep(AWAKE_S)
+    scene.cluster.pull_up()
+    for part in scene.cluster.named("io"):
+        scene.cluster.restart(part)
 
 
 def dispatcher_killed(scene: Scene) -> Iterator[int]:
