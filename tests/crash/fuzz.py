@@ -43,7 +43,7 @@ PAGE = ROOT / "docs" / "fuzz.md"
 CASES, CASES_PER_S, AT_ONCE = 10_000, 40.0, 4
 QUIET_S = 30.0
 ANSWERED_WITHIN_S = 30.0
-ENDED_WITHIN_S = 180.0
+ENDED_WITHIN_S = 600.0
 #: What the other user may notice at most, in 95 of 100 cases; without a bound on turns and values it was minutes.
 USUAL_WITHIN_S = 5.0
 #: Of any process; without a bound on values they took up to 21 GB.
