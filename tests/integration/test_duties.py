@@ -103,7 +103,9 @@ def test_a_trigger_that_hangs_is_abandoned_lets_go_what_it_holds_and_adds_up_to_
         assert set(conn.execute(sa.select(login_attempts.c.subject)).scalars()) == {"another"}
     hanging._in_transaction = True
     hanging.looked.look()  # asked again, now that there is room
-    eventually(lambda: hanging.wrote, what="it is asked, and comes to its end")
+    eventually(lambda: hanging.wrote, what="it is asked")
+    assert hanging.looked._run is not None
+    hanging.looked._run.thread.join(SOON_S)
 
 
 def test_hanging_triggers_hold_up_neither_duties_nor_other_triggers(
