@@ -33,6 +33,7 @@ BACKPORTED_SQLITE = ((3, 50, 7), (3, 44, 6))
 BUSY_TIMEOUT_S = 30
 #: What an error says where the file of a SQLite database is not there.
 NO_FILE = "there is no database"
+SQLITE_CANTOPEN = 14
 CLOCK_CHECK_S = 10.0
 CLOCK_STEP_S = 1.0  # further off than this, the clock was set, and not corrected little by little
 #: A server that vanished without a word would otherwise hold its caller for hours: the kernel's own patience.
@@ -207,7 +208,9 @@ class Database:
         def refuse_to_make(*_: object) -> None:
             # SQLite would make an empty file of whoever only wants to look, or writes while a disk is not mounted.
             if not self.is_there:
-                raise dbapi.OperationalError(f"{NO_FILE} {self.url.database}")
+                missing = dbapi.OperationalError(f"{NO_FILE} {self.url.database}")
+                missing.sqlite_errorcode = SQLITE_CANTOPEN  # errors are sorted by their codes: this one passes
+                raise missing
 
         if begin is not None:
 

@@ -272,8 +272,8 @@ def test_a_password_of_no_use_is_refused_with_the_rule_and_without_itself(bare: 
     body = b'{"email": "a@example.org", "password": "%s"}' % password.encode("ascii", "backslashreplace")
     answer = bare.post("/auth/register", content=body, headers={"content-type": "application/json"})
     assert (answer.status_code, slug(answer)) == (422, "bad-input")
-    assert answer.json()["errors"][0]["loc"] == ["body", "password"]
-    if password.isascii():
+    if password.isascii():  # half a character is refused before anybody looks at fields
+        assert answer.json()["errors"][0]["loc"] == ["body", "password"]
         assert "10 to 256 characters" in answer.json()["errors"][0]["msg"]
         assert not password or password not in answer.text
 
