@@ -68,14 +68,14 @@ def broker(engine: Carried) -> Iterator[redis.Redis]:
 
 def put_text(client: redis.Redis, *keys: str) -> None:
     for key in keys:
-        client.delete(key)
         client.set(key, "x")
 
 
 def put_list(client: redis.Redis, *keys: str) -> None:
-    for key in keys:
-        client.delete(key)
-        client.rpush(key, "x")
+    with client.pipeline() as both:  # at once, or a worker declares it in between
+        for key in keys:
+            both.delete(key).rpush(key, "x")
+        both.execute()
 
 
 def every_key(client: redis.Redis, *_: str) -> None:
