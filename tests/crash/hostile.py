@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 JSON, YAML, FORM = "application/json", "application/yaml", "application/x-www-form-urlencoded"
 SELF_STARTING = "Starts itself"
+#: Weight among the actions of a step. Seldom: each makes as many runs as the budget of one root allows.
+STARTS_ITSELF = 0.15
 
 #: Numbers that are none, or that one of the readers along the way does not take.
 NUMBERS = (
@@ -153,7 +155,7 @@ class Hostile:
     def _step(self, number: int) -> str:
         rng = self._rng
         name = rng.choice((f"s{number}", f"s{number}", f"s{number}", "first", "s0"))
-        action = rng.choices(ACTIONS, (30, 25, 10, 4, 10, 2, 1))[0]
+        action = rng.choices(ACTIONS, (30, 25, 10, STARTS_ITSELF, 10, 2, 1))[0]
         fields = [f'"id": "{name}"', f'"action": "{action}"', f'"with": {self._given(action)}']
         if rng.random() < 0.35:
             fields.append(f'"if": {self.template()}')
@@ -202,7 +204,7 @@ class Hostile:
 
     def _macro(self) -> Case:
         rng = self._rng
-        if rng.random() < 0.01:
+        if rng.random() < 0.001:
             return Case(MACRO, json.dumps({"action": "tasks.start_macro", "input": {"macro": SELF_STARTING}}))
         items = self.value(3) if rng.random() < 0.2 else "[1, 2, 3]"
         given = f'{{"document": {self._document()}, "input": {{"items": {items}}}}}'
