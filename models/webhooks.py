@@ -16,7 +16,9 @@ import sqlalchemy as sa
 
 from llmcoder import strict_json
 from llmcoder.ids import new_id
-from models import batch, signing
+from models import audit, batch, signing
+from models.audit import Entry, Event
+from models.due_rows import each_alone
 from models.jobs import Job, changes
 from models.machine import Reason, State
 from models.signing import Secret
@@ -172,14 +174,29 @@ def make_messages(conn: sa.Connection, now: datetime, webhooks_at_once: int, cha
     ids = list(conn.execute(_behind(webhooks_at_once)).scalars())
     query = sa.select(*COLUMNS).where(webhooks.c.id.in_(ids)).order_by(webhooks.c.id)
     found = [Webhook(*row) for row in conn.execute(query.with_for_update(skip_locked=True))]
-    for webhook in found:
-        changed = changes(conn, webhook.user_id, webhook.rev, changes_at_once)
-        new = [(event, job) for job in changed.jobs if (event := event_of(job)) and webhook.wants(event, job.action)]
-        if new:
-            rows = [_message(webhook, event, job, now) for event, job in new]
-            batch.insert_new(conn, webhook_deliveries, rows)
-        change(conn, webhook.id, {"rev": changed.rev})
+
+    def make(webhook: Webhook) -> tuple[()]:
+        _make_messages_of(conn, webhook, changes_at_once, now)
+        return ()
+
+    each_alone(conn, found, make, lambda webhook, why: _set_aside(conn, webhook.id, why, now))
     return len(found)
+
+
+def _make_messages_of(conn: sa.Connection, webhook: Webhook, changes_at_once: int, now: datetime) -> None:
+    changed = changes(conn, webhook.user_id, webhook.rev, changes_at_once)
+    new = [(event, job) for job in changed.jobs if (event := event_of(job)) and webhook.wants(event, job.action)]
+    if new:
+        rows = [_message(webhook, event, job, now) for event, job in new]
+        batch.insert_new(conn, webhook_deliveries, rows)
+    change(conn, webhook.id, {"rev": changed.rev})
+
+
+def _set_aside(conn: sa.Connection, webhook_id: UUID, why: str, now: datetime) -> None:
+    """One that cannot be served stops no other: its owner sees why, and what it has not told is told once it is on."""
+    set_aside = sa.update(webhooks).where(webhooks.c.id == webhook_id).returning(webhooks.c.user_id)
+    user_id = conn.execute(set_aside.values(enabled=False, note=f"Disabled: {why}")).scalar_one()
+    audit.append(conn, [Entry(Event.WEBHOOK_DISABLED, str(webhook_id), user_id)], now)
 
 
 def event_of(job: Job) -> str | None:
@@ -259,12 +276,17 @@ def take(
         busy: By webhook: how many of its messages the caller has under way.
         for_s: How long they are the caller's; then they are due again.
     """
-    taken: list[Taken] = []
-    for webhook_id in list(conn.execute(_sendable(now, limit + len(busy))).scalars()):
-        room = min(each - busy.get(webhook_id, 0), limit - len(taken))
-        if room > 0:
-            taken += take_of(conn, webhook_id, now, room, for_s)
-    return taken
+    left = limit
+
+    def take_some(webhook_id: UUID) -> list[Taken]:
+        nonlocal left
+        room = min(each - busy.get(webhook_id, 0), left)
+        taken = take_of(conn, webhook_id, now, room, for_s) if room > 0 else []
+        left -= len(taken)
+        return taken
+
+    ids = list(conn.execute(_sendable(now, limit + len(busy))).scalars())
+    return each_alone(conn, ids, take_some, lambda webhook_id, why: _set_aside(conn, webhook_id, why, now))
 
 
 def take_of(conn: sa.Connection, webhook_id: UUID, now: datetime, room: int, for_s: float) -> list[Taken]:

@@ -13,6 +13,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -27,7 +28,7 @@ from llmcoder.net import GuardedClient
 from llmcoder.registry import Registry, discover
 from models.db import Database
 from models.machine import State
-from models.tables import webhook_deliveries
+from models.tables import jobs, webhook_deliveries
 from models.tables import webhooks as table
 from models.webhooks import Webhook
 from schedules.webhooks import WAITS_S, Sending
@@ -242,6 +243,38 @@ def test_a_message_is_given_up_after_more_than_a_day_and_the_webhook_after_days(
     assert alice.patch(f"/webhooks/{webhook['id']}", json={"enabled": True}).json()["note"] is None
     sender.tick()
     assert late in [body["data"]["id"] for body in receiver.bodies()], "what changed meanwhile is told"
+
+
+def test_a_webhook_that_cannot_be_served_says_why_and_stops_no_other(
+    alice: httpx.Client, receiver: Receiver, sender: Sender, db: Database, user: User
+) -> None:
+    unreadable, silent = add(alice, receiver, name="no secret"), add(alice, receiver, name="fine")
+    with db.write() as conn:
+        of_one = sa.update(table).where(table.c.id == UUID(unreadable["id"]))
+        conn.execute(of_one.values(secret=b"no seal of ours"))
+    told = done_job(db, user)
+    sender.tick()
+    assert [body["data"]["id"] for body in receiver.bodies()] == [told]
+    shown = alice.get(f"/webhooks/{unreadable['id']}").json()
+    assert not shown["enabled"] and shown["note"].startswith("Disabled: ")
+    assert alice.get(f"/webhooks/{silent['id']}").json()["enabled"]
+
+
+def test_a_change_that_cannot_be_told_keeps_no_other_user_s_from_being_told(
+    alice: httpx.Client, receiver: Receiver, sender: Sender, db: Database, user: User, served: Served,
+    new_user: Callable[[str], User],
+) -> None:  # fmt: skip
+    other = new_user("bob@example.org")
+    with served.client(other) as bob:
+        broken = add(bob, receiver)
+        add(alice, receiver)
+        odd = done_job(db, other)
+        with db.write() as conn:
+            conn.execute(sa.update(jobs).where(jobs.c.id == UUID(odd)).values(error="{ no JSON"))
+        told = done_job(db, user)
+        sender.tick()
+        assert [body["data"]["id"] for body in receiver.bodies()] == [told]
+        assert bob.get(f"/webhooks/{broken['id']}").json()["note"].startswith("Disabled: ")
 
 
 def test_who_wants_no_more_says_410(
