@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 #: Steps and items that one look begins; the rest is for the run's next turn.
 PORTION = 50
 #: A look that has taken so long leaves the rest for the run's next turn, too.
-LOOK_S = 1.0
+LOOK_S = 0.25
 #: So long one tick goes on; endings of steps are noticed so often meanwhile.
 SLICE_S, NOTICE_EVERY_S = 2.0, 0.2
 #: How long a run rests after each look that broke; the one after the last ends it.
