@@ -132,6 +132,11 @@ def of_input(tainted: bool, origin: str) -> Taint | None:
     return Taint.OUTSIDE if tainted else of_origin(origin)
 
 
+def of_error(tainted: bool, origin: str, result_taint: str | None) -> Taint | None:
+    """Whose words the error of a job holds: an error may quote its input, and whoever the job had called."""
+    return worse(of_input(tainted, origin), result_taint)
+
+
 def merged(one: Iterable[UUID], other: Iterable[UUID]) -> tuple[UUID, ...]:
     """Both, each id once, up to the most that are kept."""
     return tuple(dict.fromkeys([*one, *other]))[:MOST_SOURCES]

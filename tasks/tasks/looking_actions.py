@@ -11,6 +11,7 @@ from pydantic import Field
 
 from llmcoder import Context, Effect, Model, action, strict_json
 from llmcoder.instants import WrittenInstant
+from models import taint
 from models.db import database, reading
 from models.machine import Reason, State
 from models.tables import jobs, schedules
@@ -22,6 +23,9 @@ FOR_A_PERSON = {
     Reason.RECONNECT: "Its account must be connected again.",
     Reason.UNCERTAIN_STEP: "A step's effect may have happened; resolve it, and the run goes on.",
 }
+
+#: What tells whose words a job's error holds.
+OF_WORDS = (jobs.c.tainted, jobs.c.origin, jobs.c.result_taint)
 
 
 class Since(Model):
@@ -79,7 +83,7 @@ def list_troubles(wanted: Since, ctx: Context) -> Troubles:
     waits = sa.and_(own.state == State.WAITING, own.reason.in_(FOR_A_PERSON))
     doubtful = sa.and_(own.state == State.UNCERTAIN, own.finished_at >= since)
     query = (
-        sa.select(own.id, own.action, own.state, own.reason, own.error, own.finished_at, own.result_taint)
+        sa.select(own.id, own.action, own.state, own.reason, own.error, own.finished_at, *OF_WORDS)
         .where(own.user_id == ctx.user.id, sa.or_(sa.and_(own.parent_id.is_(None), ended), waits, doubtful))
         .order_by(own.id.desc())
         .limit(wanted.limit)
@@ -88,7 +92,7 @@ def list_troubles(wanted: Since, ctx: Context) -> Troubles:
         rows = conn.execute(query).all()
     for row in rows:
         if row.error is not None:
-            ctx.trail.read(row.result_taint, [row.id])  # an error may quote whoever the job had called
+            ctx.trail.read(taint.of_error(row.tainted, row.origin, row.result_taint), [row.id])
     return Troubles(
         items=[
             Trouble(id=row.id, action=row.action, state=row.state, why=_why(row), changed_at=row.finished_at)

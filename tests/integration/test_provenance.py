@@ -298,6 +298,45 @@ def test_a_write_that_is_made_of_or_steered_by_a_strangers_words_waits(engine: I
     assert posted(engine) == TAINTED
 
 
+def failed(origin: Origin, *, tainted: bool) -> Callable[[Inline], object]:
+    return lambda engine: engine.done("test.fail_with", {"text": WORDS, "calls_out": False}, origin, tainted=tainted)
+
+
+def failing(*steps: dict[str, Any], **more: Any) -> Callable[[Inline], object]:
+    return lambda engine: engine.macro(*steps, **more)
+
+
+#: Jobs that call nobody themselves, and whose errors quote what they were given.
+TROUBLES: dict[str, Callable[[Inline], object]] = {
+    "a job of a call": failed(Origin.WEBHOOK, tainted=True),
+    "a job of what others wrote": failed(Origin.PERSON, tainted=True),
+    "a job of an agent": failed(Origin.AGENT, tainted=False),
+    "an input that cannot be computed": failing(
+        fetch(), step("bad", "test.echo", {"text": "${{ abs(steps.fetch.result.text) }}"})
+    ),
+    "an input that the action does not take": failing(
+        fetch(), step("bad", "general.complete_todo", {"todo_id": "${{ steps.fetch.result.text }}"})
+    ),
+    "a condition": failing(fetch(), step("bad", "test.echo", **{"if": "${{ abs(steps.fetch.result.text) }}"})),
+    "a list that is none": failing(fetch(), step("bad", "test.echo", foreach="${{ steps.fetch.result.text }}")),
+    "an instant that is none": failing(fetch(), {"id": "bad", "wait_for": {"until": "${{ steps.fetch.result.text }}"}}),
+    "an output": failing(fetch(), output={"it": "${{ abs(steps.fetch.result.text) }}"}),
+    "a macro of a macro": failing(
+        fetch(), step("bad", "tasks.start_macro", {"macro": "${{ steps.fetch.result.text }}"})
+    ),
+    "a macro that an agent started": lambda engine: engine.macro(
+        step("bad", "test.fail_with", {"text": WORDS, "calls_out": False}), origin=Origin.AGENT
+    ),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_trouble_says_whose_words_it_quotes_although_it_called_nobody(engine: Inline, trouble: str) -> None:
+    TROUBLES[trouble](engine)
+    engine.macro(*STEERED["troubles"])
+    assert posted(engine) == TAINTED
+
+
 OWN: dict[str, list[dict[str, Any]]] = {
     "after a read, not of it": [fetch(), post(needs=["fetch"])],
     "beside it": [fetch(), post()],
