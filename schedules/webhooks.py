@@ -1,14 +1,16 @@
 """Sends the webhooks that go out, by the Standard Webhooks scheme. Any number of schedulers may.
 
-Each process has some threads that send, and takes as many messages as it has threads free: two of one webhook at most,
-so that a receiver that hangs holds up its own messages and no others.
+Each process has some threads that send, and takes as many messages as it has threads free, by turns between users: a
+few of one user at most and two of one webhook, so that receivers that hang hold up their own user's messages and no
+others.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -36,9 +38,10 @@ WAITS_S = (5, 60, 300, 1_800, 7_200, 18_000, 36_000, 36_000)
 #: A webhook that has only failed for so long is disabled.
 DISABLED_AFTER = timedelta(days=3)
 LONGEST_REST_S = 600
-SENDERS, OF_EACH = 8, 2
-#: Of one webhook before others have their turn at a thread.
-IN_A_ROW = 50
+#: Threads; of those for one user's messages, so that no user's receivers keep them all; and for one webhook's.
+SENDERS, OF_USER, OF_EACH = 16, 4, 2
+#: Of one webhook before others have their turn at a thread, and for how long.
+IN_A_ROW, IN_A_ROW_S = 50, 2.0
 ANSWER_WITHIN_S = 15.0
 #: Whoever took a message and has not said how it went by then has died with it.
 LOST_AFTER_S = 60.0
@@ -78,6 +81,9 @@ class Sending:
         self._http = http
         self._pool = ThreadPoolExecutor(SENDERS, "webhook")
         self._busy: Counter[UUID] = Counter()
+        self._busy_users: Counter[UUID] = Counter()
+        self._last_user: UUID | None = None
+        self._last_made: UUID | None = None
         self._ending = False
         self._lock = threading.Lock()
 
@@ -85,27 +91,44 @@ class Sending:
         """Make messages of what changed; returns how many webhooks had something."""
         total = 0
         while self._is_there(webhooks.any_behind):
+            at_once = WEBHOOKS_AT_ONCE, CHANGES_AT_ONCE
             with self._db.write() as conn:
-                done = webhooks.make_messages(conn, self._db.now(), WEBHOOKS_AT_ONCE, CHANGES_AT_ONCE)
+                done = webhooks.make_messages(conn, self._db.now(), *at_once, self._last_made)
             if not done:
                 break  # another scheduler has them
-            total += done
+            self._last_made = done[-1]
+            total += len(done)
         return total
 
     def send(self) -> int:
         """Hand the senders as many messages as they have time for; returns how many."""
         with self._lock:
-            busy = dict(self._busy)
+            busy, of_users = dict(self._busy), dict(self._busy_users)
         room = SENDERS - sum(busy.values())
-        if room <= 0 or not self._is_there(webhooks.any_to_send):
+        users = self._turns(of_users) if room > 0 else []
+        if not users:
             return 0
+        taken: list[Taken] = []
         with self._db.write() as conn:
-            taken = webhooks.take(conn, self._db.now(), busy, OF_EACH, room, LOST_AFTER_S)
+            for user_id in users[:room]:
+                share = max(1, room // len(users))
+                limit = min(share, OF_USER - of_users.get(user_id, 0), room - len(taken))
+                taken += webhooks.take(conn, user_id, self._db.now(), busy, OF_EACH, limit, LOST_AFTER_S)
+                self._last_user = user_id
         for one in taken:
             with self._lock:
                 self._busy[one.webhook.id] += 1
+                self._busy_users[one.webhook.user_id] += 1
             self._pool.submit(self._send_one, one)
         return len(taken)
+
+    def _turns(self, of_users: Mapping[UUID, int]) -> list[UUID]:
+        """Users who have something to send: those with the fewest under way, and after the one of the last turn."""
+        full = {user_id for user_id, number in of_users.items() if number >= OF_USER}
+        with self._db.read() as conn:
+            users = webhooks.users_to_send(conn, self._db.now(), full)
+        last = self._last_user
+        return sorted(users, key=lambda one: (of_users.get(one, 0), last is not None and one <= last))
 
     def close(self) -> None:
         """Wait for what is under way; what nobody began is sent by another, or later."""
@@ -115,11 +138,13 @@ class Sending:
     def _send_one(self, taken: Taken) -> None:
         """Send a message, and others of its webhook as long as it takes them well."""
         one = taken
+        ends_at = time.monotonic() + IN_A_ROW_S
         try:
             for left in reversed(range(IN_A_ROW)):
                 outcome = self._try(one)
                 faults.reach("webhooks.after_send")
-                following = self._write_down(one, outcome, go_on=left > 0 and not self._ending)
+                go_on = left > 0 and not self._ending and time.monotonic() < ends_at
+                following = self._write_down(one, outcome, go_on=go_on)
                 if following is None:
                     break
                 one = following
@@ -130,7 +155,9 @@ class Sending:
         finally:
             with self._lock:
                 self._busy[taken.webhook.id] -= 1
+                self._busy_users[taken.webhook.user_id] -= 1
                 self._busy += Counter()  # forgets those at zero
+                self._busy_users += Counter()
 
     def _try(self, taken: Taken) -> Outcome:
         from llmcoder.net import Limits

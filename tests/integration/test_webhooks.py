@@ -26,12 +26,13 @@ from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.net import GuardedClient
 from llmcoder.registry import Registry, discover
+from models import webhooks as rows_of
 from models.db import Database
 from models.machine import State
 from models.tables import jobs, webhook_deliveries
 from models.tables import webhooks as table
 from models.webhooks import Webhook
-from schedules.webhooks import WAITS_S, Sending
+from schedules.webhooks import OF_USER, SENDERS, WAITS_S, Sending
 from workers import webhooks as rules
 from workers.outbox import Outbox
 
@@ -307,6 +308,84 @@ def test_a_receiver_that_hangs_holds_up_nobody_else(
     eventually(lambda: [one["state"] for one in deliveries(alice, quick)] == ["delivered"], what="the other's")
     assert Counter(one["state"] for one in deliveries(alice, slow)) == {"pending": 6}
     receiver.go_on.set()
+
+
+def test_receivers_of_one_user_that_hang_hold_up_nobody_else(
+    alice: httpx.Client, served: Served, receiver: Receiver, sender: Sender, db: Database, user: User,
+    new_user: Callable[[str], User],
+) -> None:  # fmt: skip
+    """However many addresses somebody has, and however slowly each of them answers."""
+    receiver.answer = lambda _number: 0  # hang
+    for _ in range(2 * SENDERS):
+        add(alice, receiver)
+    done_job(db, user)
+    done_job(db, user)
+    sender.sending.make_messages()
+    while sender.sending.send():
+        continue
+    eventually(partial(has_heard, receiver, OF_USER), what="calls hang")
+    receiver.answer = lambda _number: 200
+    bob = new_user("bob@example.org")
+    with served.client(bob) as client:
+        webhook = add(client, receiver)
+        done_job(db, bob)
+        sender.sending.make_messages()
+        assert sender.sending.send() == 1, "and no more of hers, who has her share of the senders"
+        eventually(lambda: [one["state"] for one in deliveries(client, webhook)] == ["delivered"], what="the other's")
+    assert sender.sending.send() == 0
+    receiver.go_on.set()
+
+
+def test_users_take_turns_at_senders_and_slow_ones_give_them_back(
+    alice: httpx.Client, served: Served, receiver: Receiver, sender: Sender, db: Database, user: User,
+    new_user: Callable[[str], User], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("schedules.webhooks.SENDERS", 1)
+    monkeypatch.setattr("schedules.webhooks.IN_A_ROW_S", 0)
+    bob = new_user("bob@example.org")
+    add(alice, receiver)
+    with served.client(bob) as client:
+        add(client, receiver)
+    for who in (user, user, user, bob):
+        done_job(db, who)
+    sender.tick()
+    kinds = {str(user.id): "alice", str(bob.id): "bob"}
+    with db.read() as conn:
+        owners = {str(one.id): kinds[str(one.user_id)] for one in conn.execute(sa.select(table.c.id, table.c.user_id))}
+        query = sa.select(webhook_deliveries.c.id, webhook_deliveries.c.webhook_id)
+        sent = {str(one.id): owners[str(one.webhook_id)] for one in conn.execute(query)}
+    assert [sent[one] for one in receiver.ids] == ["alice", "bob", "alice", "alice"]
+
+
+def test_webhooks_take_turns_at_what_changed(
+    alice: httpx.Client, served: Served, receiver: Receiver, db: Database, user: User, new_user: Callable[[str], User]
+) -> None:
+    """One user's webhooks that are behind again whenever somebody looks keep nobody's messages from being made."""
+    for _ in range(3):
+        add(alice, receiver)
+    bob = new_user("bob@example.org")
+    with served.client(bob) as client:
+        theirs = add(client, receiver)["id"]
+    done_job(db, bob)
+    after, seen = None, set[str]()
+    for _ in range(2):
+        done_job(db, user)
+        with db.write() as conn:
+            looked_at = rows_of.make_messages(conn, db.now(), 2, 10, after)
+        after = looked_at[-1]
+        seen |= {str(one) for one in looked_at}
+    assert theirs in seen
+
+
+def test_messages_of_one_turn_are_limited(
+    alice: httpx.Client, receiver: Receiver, db: Database, user: User
+) -> None:  # fmt: skip
+    for _ in range(4):
+        add(alice, receiver)
+    for _ in range(3):
+        done_job(db, user)
+    with db.write() as conn:
+        assert len(rows_of.make_messages(conn, db.now(), 50, 3)) == 1, "the next would be too many"
 
 
 def test_a_redirect_and_a_private_address_are_not_followed(
