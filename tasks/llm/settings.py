@@ -109,6 +109,12 @@ class LlmSettings(Settings):
         filled = {"openai": self.openai_api_key or self.openai_base_url, "ollama": self.ollama_host}
         return tuple(name for name in self.llm_providers if filled[name])
 
+    def model_names(self) -> set[str]:
+        """The models that the operator named."""
+        chosen = (self.openai_model, self.ollama_model, self.openai_embedding_model, self.ollama_embedding_model)
+        priced = [name for key in self.llm_prices for name in (key, key.partition("/")[2])]
+        return {name for name in (*chosen, *priced) if name}
+
     def missing(self) -> list[str]:
         """Any one of these is enough, so they are named together."""
         return [] if self.configured() else ["one of OPENAI_API_KEY, OPENAI_BASE_URL or OLLAMA_HOST"]

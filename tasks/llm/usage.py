@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -14,8 +14,11 @@ import structlog
 from llmcoder.context import Context
 from llmcoder.errors import NotConfigured, Transient, Uncertain
 from llmcoder.ids import new_id
+from llmcoder.provenance import MOST_SOURCES, Taint
 from llmcoder.usage import BudgetSpent, Call, UsageLedger
+from models.approvals import Origin
 from models.db import database, reading, writing
+from models.tables import jobs
 from models.users import lock
 from tasks.llm.prices import FREE, MICROCENTS, Budget, Price, cost_microcents, price_of
 from tasks.llm.settings import LlmSettings
@@ -192,6 +195,26 @@ def unpriced_models(span: Span) -> list[str]:
             f"{row.provider}/{row.model}"
             for row in conn.execute(query.order_by(own.provider, own.model).limit(MOST_NAMES))
         ]
+
+
+def whose_names(span: Span, operators: Collection[str]) -> list[tuple[Taint, UUID]]:
+    """Whose words the models' names are, and by which jobs: an input may name a model as it likes.
+
+    Args:
+        operators: Names that stand in the settings, whoever asked for them.
+    """
+    own = llm_usage.c
+    of_stranger = sa.or_(jobs.c.id.is_(None), jobs.c.tainted)  # of a job that is gone nobody knows
+    delegated = jobs.c.origin.in_([one for one in Origin if one.delegated])
+    query = (
+        sa.select(own.job_id, sa.case((of_stranger, 0), else_=1).label("whose"))
+        .select_from(llm_usage.outerjoin(jobs, jobs.c.id == own.job_id))
+        .where(span.theirs(), own.model.not_in(operators), sa.or_(of_stranger, delegated))
+        .distinct()
+    )
+    with reading(WHAT) as conn:
+        rows = conn.execute(query.order_by("whose", own.job_id).limit(MOST_SOURCES)).all()
+    return [((Taint.OUTSIDE, Taint.AGENT)[row.whose], row.job_id) for row in rows]
 
 
 def month_of(now: datetime) -> datetime:

@@ -97,13 +97,17 @@ def usage(wanted: UsageQuery, ctx: Context) -> Usage:
     span = ledger.Span(ctx.user.id, since, until)
     total = ledger.used_in(span)
     rows = ledger.used_by(span, list(dict.fromkeys(wanted.by))) if wanted.by and total.calls else []
+    unpriced = ledger.unpriced_models(span) if total.unpriced else []
+    if unpriced or (rows and "model" in wanted.by):
+        for whose, job_id in ledger.whose_names(span, settings.model_names()):
+            ctx.trail.read(whose, [job_id])
     spent = ledger.used_in(ledger.Span(ctx.user.id, month))
     budget = settings.budget_of(ctx.user.email)
     return Usage(
         rows=[UsageRow(**keys, **_counts(used)) for keys, used in rows[: ledger.MOST_ROWS]],
         more=len(rows) > ledger.MOST_ROWS,
         total=Counts(**_counts(total)),
-        unpriced_models=ledger.unpriced_models(span) if total.unpriced else [],
+        unpriced_models=unpriced,
         currency=settings.llm_currency,
         budget=BudgetView(
             cents=budget.cents,

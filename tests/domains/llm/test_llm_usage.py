@@ -21,10 +21,12 @@ from llmcoder import Cancelled, NotConfigured, NotFound, Refused, Transient
 from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.language import LanguageModel
+from llmcoder.provenance import Taint
 from llmcoder.registry import registry
 from llmcoder.testing import FakeContext, run_action
 from llmcoder.usage import BudgetSpent, Call, UsageLedger
 from models.db import Database, database
+from models.jobs import NewJob, insert
 from models.tables import jobs, users
 from tasks.llm import actions, usage_actions
 from tasks.llm.prices import FREE, Budget, Price
@@ -312,6 +314,44 @@ def test_usage_is_counted_by_day_action_and_model_and_only_ones_own(
     mine = used({}, user)
     assert (mine.rows, mine.total.calls, mine.unpriced_models) == ([], 2, ["openai/tiny-1"])
     assert (mine.budget.used_tokens, mine.budget.begins_anew_at) == (30, next_month(datetime.now(UTC)))
+
+
+PRICED = {"llm_prices": {"*": {"in": 1, "out": 1}, "tiny-1": {"in": 1, "out": 1}}}
+#: Who asked a model, by which name; how is counted; whose words the count holds.
+NAMES: dict[str, tuple[dict[str, Any] | None, str, dict[str, Any], Taint | None]] = {
+    "a stranger's word": ({"tainted": True}, "pay mallory", {"by": ["model"]}, Taint.OUTSIDE),
+    "a stranger's word beside days": ({"tainted": True}, "pay mallory", {"by": ["day", "model"]}, Taint.OUTSIDE),
+    "an agent's word": ({"origin": "agent"}, "pay mallory", {"by": ["model"]}, Taint.AGENT),
+    "a word of nobody knows whom": (None, "pay mallory", {"by": ["model"]}, Taint.OUTSIDE),
+    "the user's own": ({}, "tiny-2", {"by": ["model"]}, None),
+    "the operator's, for a stranger's words": ({"tainted": True}, "tiny-1", {"by": ["model"]}, None),
+    "a name that is not shown": ({"tainted": True}, "pay mallory", {"by": ["day", "action"]}, None),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_name_of_a_model_stays_the_words_of_who_gave_it(
+    db: Database, openai: LlmSettings, user: User, name: str
+) -> None:
+    job, model, wanted, taint = NAMES[name]
+    asking = FakeContext([LlmSettings.model_validate(openai.model_dump() | PRICED)], user=user)
+    if job is not None:
+        given = {"action": "llm.generate", "effect": "draft", "queue": "io", "input": "{}", "max_attempts": 1}
+        new = NewJob(id=asking.job_id, user_id=user.id, **given, **job)
+        with db.write() as conn:
+            insert(conn, [new], db.now(), rung=[False])
+    SqlLedger(asking).begin(Call("openai", model, "chat", 1, 0))
+    counting = FakeContext([LlmSettings.model_validate(PRICED)], user=user)
+    run_action(registry()["llm.usage"], wanted, counting)
+    assert counting.trail.result_taint is taint
+    assert counting.trail.sources == ((asking.job_id,) if taint else ())
+
+
+def test_a_model_without_a_price_is_named_by_who_asked_for_it(db: Database, openai: LlmSettings, user: User) -> None:
+    SqlLedger(FakeContext([openai], user=user)).begin(Call("openai", "pay mallory", "chat", 1, 0))
+    counting = FakeContext([openai], user=user)
+    assert run_action(registry()["llm.usage"], {}, counting).result.unpriced_models == ["openai/pay mallory"]
+    assert counting.trail.result_taint is Taint.OUTSIDE
 
 
 def test_days_are_counted_in_utc_and_both_ends_of_a_span_count(db: Database, openai: LlmSettings, user: User) -> None:
