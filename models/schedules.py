@@ -26,6 +26,8 @@ from models.machine import ENDED, Move, Moved, Reason, State, apply, lock
 from models.tables import OPEN, jobs, schedule_runs, schedules
 
 _MOMENT = timedelta(microseconds=1)
+#: Due schedules among which users take turns at a time.
+LOOKED_THROUGH = 2_000
 ASKED_AT_ONCE = 1_000  # two parameters each; a statement takes some ten thousand
 
 
@@ -203,18 +205,29 @@ def any_due(conn: sa.Connection, now: datetime) -> bool:
     return conn.execute(query.limit(1)).first() is not None
 
 
-def due_ids(conn: sa.Connection, now: datetime, limit: int) -> list[UUID]:
-    """Schedules that are due, those first that have been longest."""
-    query = sa.select(schedules.c.id).where(schedules.c.next_fire_at <= now).order_by(schedules.c.next_fire_at)
-    return list(conn.execute(query.limit(limit)).scalars())
+def due_ids(conn: sa.Connection, now: datetime, limit: int, full: Collection[UUID] = ()) -> list[UUID]:
+    """Schedules that are due, by turns: of each user the one that has been longest, then of each the next.
+
+    Args:
+        full: Users whose turn it is not.
+    """
+    own = schedules.c
+    wanted = sa.select(own.id, own.user_id, own.next_fire_at).where(own.next_fire_at <= now)
+    if full:
+        wanted = wanted.where(own.user_id.not_in(full))
+    longest = wanted.order_by(own.next_fire_at).limit(LOOKED_THROUGH).subquery().c
+    turn = sa.func.row_number().over(partition_by=longest.user_id, order_by=longest.next_fire_at)
+    return list(conn.execute(sa.select(longest.id).order_by(turn, longest.next_fire_at).limit(limit)).scalars())
 
 
-def due(conn: sa.Connection, now: datetime, limit: int, only: UUID | None = None) -> list[Schedule]:
-    """Schedules that are due, locked; those that another scheduler has are passed over."""
-    query = sa.select(*COLUMNS).where(schedules.c.next_fire_at <= now).order_by(schedules.c.next_fire_at).limit(limit)
-    if only is not None:
-        query = query.where(schedules.c.id == only)
-    return [Schedule(*row) for row in conn.execute(query.with_for_update(skip_locked=True))]
+def due(
+    conn: sa.Connection, now: datetime, limit: int, only: UUID | None = None, full: Collection[UUID] = ()
+) -> list[Schedule]:
+    """Schedules that are due, locked; those that another scheduler has are passed over. See `due_ids`."""
+    ids = due_ids(conn, now, limit, full) if only is None else [only]
+    query = sa.select(*COLUMNS).where(schedules.c.id.in_(ids), schedules.c.next_fire_at <= now)
+    found = [Schedule(*row) for row in conn.execute(query.with_for_update(skip_locked=True))]
+    return sorted(found, key=lambda one: ids.index(one.id))
 
 
 def fired_already(conn: sa.Connection, times: Sequence[tuple[UUID, datetime]]) -> set[tuple[UUID, datetime]]:
@@ -240,6 +253,13 @@ def advance(conn: sa.Connection, moved: Mapping[UUID, Mapping[str, Any]]) -> Non
         by_columns.setdefault(tuple(sorted(values)), []).append({"id": schedule_id, **dict(sorted(values.items()))})
     for rows in by_columns.values():
         batch.update(conn, schedules, rows)
+
+
+def under_way(conn: sa.Connection, ids: Collection[UUID]) -> dict[UUID, tuple[int, int]]:
+    """How many jobs of each schedule have not ended, and how many of them wait for the one before them."""
+    follows = sa.func.sum(sa.case((jobs.c.reason == Reason.PREVIOUS, 1), else_=0))
+    query = sa.select(jobs.c.schedule_id, sa.func.count(), follows).where(jobs.c.schedule_id.in_(ids), _is_open(jobs))
+    return {row[0]: (row[1], row[2]) for row in conn.execute(query.group_by(jobs.c.schedule_id))}
 
 
 def open_jobs(conn: sa.Connection, ids: Collection[UUID]) -> dict[UUID, list[Job]]:

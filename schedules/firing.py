@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
@@ -14,12 +16,14 @@ from llmcoder.registry import Registry
 from models import schedules
 from models.db import TRANSIENT_ERRORS, Database
 from models.problems import problem_of
-from workers.firing import Batch, set_aside
+from workers.firing import MOST_OF_USER, Batch, set_aside
 from workers.outbox import Outbox
 
 log = structlog.get_logger(__name__)
 
 BATCH = 100
+#: So long one tick goes on; what is due yet is for the next.
+SLICE_S = 2.0
 
 
 class Firing:
@@ -33,14 +37,17 @@ class Firing:
         self._db = db
         self._outbox = outbox
         self._registry = known
+        self._fired: Counter[UUID] = Counter()
 
     def fire(self) -> int:
-        """Fire what is due; returns how many jobs were submitted."""
+        """Fire what is due, of each user so much as a tick may; returns how many jobs were submitted."""
         total = 0
-        while self._is_there(schedules.any_due):
+        ends_at = time.monotonic() + SLICE_S
+        self._fired.clear()
+        while time.monotonic() < ends_at and self._is_there(schedules.any_due):
             done = self._fire_together()
             if done is None:
-                break  # another scheduler has them
+                break  # another scheduler has them, or it is for the next tick
             total += done
         return total
 
@@ -54,18 +61,20 @@ class Firing:
         return len(moved)
 
     def _fire_together(self) -> int | None:
+        before = self._fired.copy()
         try:
             return self._fire_batch()
         except TRANSIENT_ERRORS:
             raise
         except Exception:
             log.exception("schedules could not be fired together; each is now fired alone")
+            self._fired = before
             return self._fire_alone()
 
     def _fire_alone(self) -> int | None:
         """Find the one that could not be fired: it is paused with the reason, and the others fire."""
         with self._db.read() as conn:
-            ids = schedules.due_ids(conn, self._db.now(), BATCH)
+            ids = schedules.due_ids(conn, self._db.now(), BATCH, self._full())
         total = 0
         for schedule_id in ids:
             try:
@@ -80,16 +89,20 @@ class Firing:
     def _fire_batch(self, only: UUID | None = None) -> int | None:
         now = self._db.now()
         with self._db.write() as conn:
-            due = schedules.due(conn, now, BATCH, only)
+            due = schedules.due(conn, now, BATCH, only, self._full())
             if not due:
                 return None
             batch = Batch(conn, self._registry, now)
-            batch.take(due)
+            batch.take(due, self._fired)
             faults.reach("schedules.before_commit")
             made = batch.finish(self._outbox.reserve)
         self._outbox.ring(made.rings)
         self._outbox.wake(made.changed)
         return made.submitted
+
+    def _full(self) -> list[UUID]:
+        """Users of whom enough was fired in this tick."""
+        return [user_id for user_id, number in self._fired.items() if number >= MOST_OF_USER]
 
     def _is_there(self, question: Callable[[sa.Connection, datetime], bool]) -> bool:
         with self._db.read() as conn:

@@ -6,6 +6,7 @@ What was due while nobody was there to fire is caught up as the schedule says.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,8 +22,7 @@ from llmcoder.recurrence import Recurrence
 from llmcoder.registry import Registry
 from models import jobs, schedules
 from models.approvals import Origin
-from models.jobs import Job, NewJob
-from models.machine import Reason
+from models.jobs import NewJob
 from models.problems import problem_of
 from models.schedules import CatchUp, MadeBy, Outcome, Overlap, Run, Schedule
 from workers.admission import Wish, admit
@@ -32,6 +32,11 @@ from workers.bell import Ring
 PUNCTUAL = timedelta(seconds=60)
 #: Fire times of one schedule that are taken at once; the rest follow at once in the next batch.
 MOST_AT_ONCE = 500
+#: Fire times of one user, whatever becomes of them, in one tick of the clock: of a thousand schedules that fire each
+#: second nobody's else may be late.
+MOST_OF_USER = 25
+#: Jobs of a schedule that wait one after the other.
+MOST_FOLLOWING = 1_000
 LONGEST_NOTE_CHARS = 500
 
 
@@ -56,20 +61,30 @@ class Batch:
         self._advances: dict[UUID, dict[str, Any]] = {}
         self._made = Made()
 
-    def take(self, due: Sequence[Schedule]) -> None:
-        """Decide about everything that is due of the schedules."""
+    def take(self, due: Sequence[Schedule], fired: Counter[UUID] | None = None) -> None:
+        """Decide about everything that is due of the schedules.
+
+        Args:
+            fired: By user: fire times of this tick, to which these are added; who has no more stays due.
+        """
+        fired = Counter() if fired is None else fired
         failing = schedules.failed_last(self._conn, [schedule.id for schedule in due])
         plans: list[tuple[Schedule, Plan]] = []
         for schedule in due:
+            left = MOST_OF_USER - fired[schedule.user_id]
+            if left <= 0:
+                continue
+            fired[schedule.user_id] += 1
             if schedule.id in failing and (why := self._too_many_failures(schedule)) is not None:
                 self._advances[schedule.id] = _paused(why, self._now)
                 continue
             try:
-                planned = plan(schedule, schedule.recurrence(), self._now)
+                planned = plan(schedule, schedule.recurrence(), self._now, left)
             except Exception as error:  # noqa: BLE001  the zone or expression is no longer understood, in whatever way
                 why = f"{type(error).__name__}: {error}"[:LONGEST_NOTE_CHARS]
                 self._advances[schedule.id] = _paused(f"It cannot be understood any more: {why}", self._now)
                 continue
+            fired[schedule.user_id] += max(0, len(planned.fires) - 1)
             plans.append((schedule, planned))
         self._fire([(schedule, planned.fires) for schedule, planned in plans], MadeBy.CLOCK)
         for schedule, planned in plans:
@@ -100,9 +115,10 @@ class Batch:
 
     def _fire(self, wanted: Sequence[tuple[Schedule, Sequence[datetime]]], made_by: MadeBy) -> None:
         done = schedules.fired_already(self._conn, [(one.id, fire_at) for one, fires in wanted for fire_at in fires])
-        under_way = schedules.open_jobs(self._conn, [one.id for one, fires in wanted if fires])
+        ids = [one.id for one, fires in wanted if fires and one.overlap != Overlap.ALLOW]
+        under_way = schedules.under_way(self._conn, ids)
         for schedule, fires in wanted:
-            lane = Lane(self._conn, schedule, under_way.get(schedule.id, []), self._now)
+            lane = Lane(self._conn, schedule, under_way.get(schedule.id, (0, 0)), self._now)
             for fire_at in fires:
                 if (schedule.id, fire_at) not in done:
                     self._fire_one(schedule, fire_at, lane, made_by)
@@ -158,13 +174,13 @@ class Batch:
 class Lane:
     """What of a schedule is under way, and whether one more job may join."""
 
-    def __init__(self, conn: sa.Connection, schedule: Schedule, under_way: list[Job], now: datetime) -> None:
+    def __init__(self, conn: sa.Connection, schedule: Schedule, under_way: tuple[int, int], now: datetime) -> None:
         self._conn = conn
         self._now = now
+        self._schedule_id = schedule.id
         self._overlap = Overlap(schedule.overlap)
-        self._open = under_way
-        self._under_way = len(self._open)
-        self._following = sum(job.reason == Reason.PREVIOUS for job in self._open)
+        self._under_way, self._following = under_way
+        self._cancels = self._overlap is Overlap.CANCEL_RUNNING
         self.cancelled: list[tuple[UUID, UUID]] = []
 
     def refuses(self) -> str | None:
@@ -173,11 +189,13 @@ class Lane:
             return "The job before it had not ended."
         if self._following and self._overlap is Overlap.QUEUE_ONE:
             return "A job waited already for the one before it."
+        if self._following >= MOST_FOLLOWING and self._overlap is Overlap.QUEUE:
+            return f"{self._following:,} jobs waited already, one for the other."
         return None
 
     def enter(self, job: NewJob) -> NewJob:
         """The job, told to wait where another is before it."""
-        if self._under_way and self._overlap is Overlap.CANCEL_RUNNING:
+        if self._under_way and self._cancels:
             self._cancel()
         follows = bool(self._under_way) and self._overlap is not Overlap.ALLOW
         self._under_way += 1
@@ -185,10 +203,10 @@ class Lane:
         return job.following() if follows else job
 
     def _cancel(self) -> None:
-        for job in self._open:
+        for job in schedules.open_jobs(self._conn, [self._schedule_id])[self._schedule_id]:
             jobs.request_cancel(self._conn, job, self._now)
             self.cancelled.append((job.user_id, job.id))
-        self._open = []
+        self._cancels = False
 
 
 # --- pure: which fire times
@@ -211,8 +229,8 @@ class Plan:
     why_missed: str | None = None
 
 
-def plan(schedule: Schedule, recurrence: Recurrence, now: datetime) -> Plan:
-    """Decide about all fire times from `next_fire_at` to now.
+def plan(schedule: Schedule, recurrence: Recurrence, now: datetime, most: int = MOST_AT_ONCE) -> Plan:
+    """Decide about the fire times from `next_fire_at` to now, as many at once as there may be.
 
     Those of the last minute are punctual and all fire. Of those before, the schedule's policy says which are caught
     up; none that is older than its window.
@@ -221,25 +239,25 @@ def plan(schedule: Schedule, recurrence: Recurrence, now: datetime) -> Plan:
     assert first is not None
     late_until = now - PUNCTUAL
     if first > late_until:
-        return _punctual(schedule, recurrence, first, now)
-    caught, skipped = _caught_up(schedule, recurrence, first, late_until)
-    if len(caught) >= MOST_AT_ONCE:
-        fires = tuple(caught[:MOST_AT_ONCE])
+        return _punctual(schedule, recurrence, first, now, most)
+    caught, skipped = _caught_up(schedule, recurrence, first, late_until, most)
+    if len(caught) >= most:
+        fires = tuple(caught[:most])
         return Plan(fires, schedule.next_after(fires[-1], recurrence), *_why(skipped))
     on_time = schedule.next_after(late_until, recurrence)
     if on_time is None or on_time > now:
         return Plan(tuple(caught), on_time, *_why(skipped))
-    rest = _punctual(schedule, recurrence, on_time, now)
+    rest = _punctual(schedule, recurrence, on_time, now, most - len(caught))
     return Plan((*caught, *rest.fires), rest.next_fire_at, *_why(skipped))
 
 
-def _punctual(schedule: Schedule, recurrence: Recurrence, first: datetime, now: datetime) -> Plan:
-    fires = list(islice(_from(schedule, recurrence, first, now), MOST_AT_ONCE))
+def _punctual(schedule: Schedule, recurrence: Recurrence, first: datetime, now: datetime, most: int) -> Plan:
+    fires = list(islice(_from(schedule, recurrence, first, now), most))
     return Plan(tuple(fires), schedule.next_after(fires[-1], recurrence))
 
 
 def _caught_up(
-    schedule: Schedule, recurrence: Recurrence, first: datetime, late_until: datetime
+    schedule: Schedule, recurrence: Recurrence, first: datetime, late_until: datetime, most: int
 ) -> tuple[list[datetime], tuple[datetime, datetime] | None]:
     """The late fire times that fire all the same, and the first and last of those that do not."""
     last = _last(schedule, recurrence, first, late_until)
@@ -251,7 +269,7 @@ def _caught_up(
         return [last], None
     begin = first if first >= oldest else schedule.next_after(oldest, recurrence)
     assert begin is not None
-    caught = list(islice(_from(schedule, recurrence, begin, late_until), MOST_AT_ONCE))
+    caught = list(islice(_from(schedule, recurrence, begin, late_until), most))
     return caught, (first, oldest) if begin > first else None
 
 

@@ -15,14 +15,15 @@ from llmcoder.config import Config
 from llmcoder.context import User
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, discover
+from models import jobs as jobs_room
 from models import schedules
 from models.db import Database
 from models.machine import Reason, State
 from models.schedules import Schedule
 from models.tables import jobs, schedule_runs
 from models.tables import schedules as table
-from schedules.firing import Firing
-from workers.firing import jittered, plan
+from schedules.firing import BATCH, Firing
+from workers.firing import MOST_OF_USER, jittered, plan
 from workers.outbox import Outbox
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -133,7 +134,8 @@ def test_a_host_that_slept_catches_up_as_each_policy_says(
     with db.write() as conn:
         schedules.change(conn, one.id, {"next_fire_at": START + 7 * HOUR})
     clock.now = START + 10 * HOUR + timedelta(minutes=1)  # it fired last at seven, and slept for three hours
-    firing.fire()
+    while firing.fire():
+        continue
     with db.read() as conn:
         runs = [run for run, _ in schedules.runs(conn, one.id, None, 200)]
     submitted = sorted(run.fire_at.strftime("%H:%M") for run in runs if run.outcome == "submitted")
@@ -155,8 +157,53 @@ def test_many_late_ones_are_caught_up_in_several_batches_and_none_is_lost(
 ) -> None:
     one = added(every_s=1, catch_up="all")
     clock.now = START + timedelta(seconds=1_300)
-    assert firing.fire() == 1_300
+    ticks = [firing.fire() for _ in range(1_300 // MOST_OF_USER)]
+    assert set(ticks) == {MOST_OF_USER} and firing.fire() == 0
     assert len({at for at, _ in outcomes(db, one)}) == 1_300
+
+
+def test_one_user_s_many_schedules_make_nobody_else_s_late(
+    db: Database, clock: Clock, firing: Firing, added: Callable[..., Schedule], new_user: Callable[[str], User]
+) -> None:
+    """A thousand that fire each second are more than a small machine submits: 800 jobs a second stopped everybody."""
+    many = [added(every_s=1) for _ in range(2 * BATCH)]
+    bob = new_user("bob@example.org")
+    other = added(user_id=bob.id, every_s=5)
+    clock.now += timedelta(seconds=5)
+    assert firing.fire() == MOST_OF_USER + 1
+    assert [outcome for _, outcome in outcomes(db, other)] == ["submitted"]
+    while firing.fire():
+        continue
+    assert {len(outcomes(db, one)) for one in many} == {5}, "the rest of hers comes later, and nothing is lost"
+
+
+def test_one_of_many_that_cannot_be_fired_is_found_by_turns(
+    db: Database, clock: Clock, firing: Firing, added: Callable[..., Schedule], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [added(every_s=60) for _ in range(MOST_OF_USER + 5)]
+    clock.now += timedelta(seconds=60)
+    broken, insert = many[3], jobs_room.insert
+
+    def insert_sound(conn: sa.Connection, new: list[Any], *args: Any, **more: Any) -> Any:
+        if any(job.schedule_id == broken.id for job in new):
+            raise ValueError("it cannot be kept")
+        return insert(conn, new, *args, **more)
+
+    monkeypatch.setattr(jobs_room, "insert", insert_sound)
+    for _ in range(3):
+        firing.fire()
+    assert not there(db, broken).enabled and "ValueError" in there(db, broken).note
+    assert [len(outcomes(db, one)) for one in many if one is not broken] == [1] * (len(many) - 1)
+
+
+def test_a_line_of_followers_has_an_end(
+    db: Database, clock: Clock, firing: Firing, added: Callable[..., Schedule], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.firing.MOST_FOLLOWING", 2)
+    one = added(every_s=1, overlap="queue")
+    clock.now += timedelta(seconds=5)
+    firing.fire()
+    assert [outcome for _, outcome in outcomes(db, one)] == ["submitted"] * 3 + ["skipped"] * 2
 
 
 @pytest.mark.parametrize(
@@ -258,11 +305,18 @@ def test_two_schedulers_fire_each_time_once(
     outbox = Outbox(redis_url, redis_url, window=100)
     outbox.start()
     known = Registry(discover())
-    threads = [threading.Thread(target=Firing(db, outbox, known).fire) for _ in range(3)]
+
+    def tick() -> None:
+        firing = Firing(db, outbox, known)
+        for _ in range(150 // MOST_OF_USER):
+            firing.fire()
+
+    threads = [threading.Thread(target=tick) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(120)
+    tick()  # where each found the rest locked by another
     outbox.close()
     assert {one.id: len(outcomes(db, one)) for one in some} == {one.id: 5 for one in some}
     assert len(made(db)) == 150
@@ -305,8 +359,8 @@ def test_a_row_that_cannot_be_read_pauses_its_schedule_alone(
     clock.now += timedelta(seconds=61)
     due = schedules.due
 
-    def read(conn: sa.Connection, now: datetime, limit: int, only: Any = None) -> list[Schedule]:
-        found = due(conn, now, limit, only)
+    def read(conn: sa.Connection, now: datetime, limit: int, only: Any, full: Any) -> list[Schedule]:
+        found = due(conn, now, limit, only, full)
         if any(one.id == broken.id for one in found):
             raise ValueError("a corrupt row")
         return found
