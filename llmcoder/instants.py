@@ -7,10 +7,12 @@ in January 1970, so that a delayed job would run at once.
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from pydantic import AwareDatetime, BeforeValidator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
+ONE_DAY = timedelta(days=1)
 _BEGINS_WITH_A_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -20,5 +22,19 @@ def _refuse_numbers(given: object) -> object:
     return given
 
 
+def on_every_clock(at: datetime) -> datetime:
+    """The instant, if every zone has a name for it: in the first and the last days that there are, some have none.
+
+    Raises:
+        ValueError: Some have none.
+    """
+    try:
+        utc = at.astimezone(UTC)
+        min(utc - ONE_DAY, utc + ONE_DAY)
+    except OverflowError:
+        raise ValueError("must lie within the years 1 to 9999 in every zone") from None
+    return at
+
+
 #: An instant in an input.
-WrittenInstant = Annotated[AwareDatetime, BeforeValidator(_refuse_numbers)]
+WrittenInstant = Annotated[AwareDatetime, BeforeValidator(_refuse_numbers), AfterValidator(on_every_clock)]

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from llmcoder.errors import BadInput
+from llmcoder.instants import on_every_clock
 
 EXAMPLES = "tomorrow 9am, in 20 minutes, friday 17:00, 24 dec 18:00, every weekday at 18:00, every monday and friday"
 #: When something is meant whose words say the day and no time.
@@ -51,7 +52,10 @@ def understand(words: str, zone: ZoneInfo, now: datetime) -> Understood:
     every = _EVERY.match(text)
     if every is not None:
         return Understood(cron=_recurring(every, words))
-    return Understood(at=_instant(text, words, zone, now))
+    try:
+        return Understood(at=on_every_clock(_instant(text, words, zone, now)))
+    except (OverflowError, ValueError):  # also of dateparser's own reckoning
+        raise BadInput(f"{words!r} lies beyond the years that there are.") from None
 
 
 def _instant(text: str, words: str, zone: ZoneInfo, now: datetime) -> datetime:

@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from llmcoder import BadInput
+from llmcoder.instants import WrittenInstant
 from tasks.reminders.words import understand
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -74,6 +76,27 @@ def test_what_comes_again_is_understood(words: str, cron: str) -> None:
 def test_what_is_not_understood_or_past_says_so(words: str) -> None:
     with pytest.raises(BadInput, match=r"not understood|past|divides"):
         understand(words, BERLIN, NOW)
+
+
+@pytest.mark.parametrize(
+    ("words", "zone"),
+    [
+        ("0001-01-01", "Europe/Berlin"),
+        ("dec 31 9999 11pm PST", "Europe/Berlin"),
+        ("9999-12-31 23:59", "America/New_York"),
+        ("9999-12-31 23:59", "Pacific/Kiritimati"),
+        ("0001-01-01 00:00", "Pacific/Kiritimati"),
+    ],
+)
+def test_what_some_clocks_cannot_show_is_refused_with_the_reason(words: str, zone: str) -> None:
+    with pytest.raises(BadInput, match=r"beyond the years|past"):
+        understand(words, ZoneInfo(zone), NOW)
+
+
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59-12:00", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00+12:00"])
+def test_an_instant_that_some_clocks_cannot_show_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError, match="in every zone"):
+        TypeAdapter(WrittenInstant).validate_python(text)
 
 
 def test_the_clock_is_that_of_the_zone() -> None:
