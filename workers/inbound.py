@@ -176,9 +176,12 @@ def job_of(
 
 
 def _key(hook: InboundHook, delivery: str) -> str:
-    """Of a delivery: one that is too long to be kept goes by its hash, since two may begin alike."""
-    key = f"hook:{hook.id}:{delivery}"
-    return key if len(key) <= LONGEST_KEY else f"hook:{hook.id}:{hashlib.sha256(delivery.encode()).hexdigest()}"
+    """Of a delivery: one that is too long to be kept goes by its hash, since two may begin alike.
+
+    A tab stands in no key that comes over HTTP, so nobody can take a call's before it comes.
+    """
+    key = f"hook\t{hook.id}:{delivery}"
+    return key if len(key) <= LONGEST_KEY else f"hook\t{hook.id}:{hashlib.sha256(delivery.encode()).hexdigest()}"
 
 
 def remember_error(conn: sa.Connection, hook: InboundHook, error: ActionError | None, now: datetime) -> None:

@@ -21,6 +21,7 @@ from standardwebhooks import Webhook
 
 from llmcoder.context import User
 from llmcoder.ids import new_id
+from llmcoder.signatures import Scheme, verify
 from models import vault
 from models.db import Database
 from models.tables import inbound_hooks, jobs
@@ -160,6 +161,23 @@ def test_a_call_that_is_repeated_is_answered_with_the_first_job(
     assert (first.json()["repeated"], second.json()["repeated"]) == (False, True)
     assert first.json()["job_id"] == second.json()["job_id"]
     assert len(alice.get("/jobs").json()["items"]) == 1
+
+
+@pytest.mark.parametrize("between", [":", "\t"])
+@pytest.mark.parametrize("scheme", SIGNING)
+def test_nobody_takes_the_key_of_a_call_before_it_comes(
+    alice: httpx.Client, stranger: httpx.Client, scheme: str, between: str
+) -> None:
+    hook, now = add(alice, scheme), time.time()
+    signed = SCHEMES[scheme](hook["secret"], BODY, now)
+    delivery = verify(Scheme(scheme), [hook["secret"]], signed, BODY, now, 300).delivery
+    taken = {"idempotency-key": f"hook{between}{hook['id']}:{delivery}"}
+    assert alice.post("/test/echo", json={"text": "mine"}, headers=taken).status_code == (
+        202 if between == ":" else 400
+    )
+    answer = stranger.post(hook["path"], content=BODY, headers={**JSON, **signed})
+    assert (answer.status_code, answer.json().get("repeated")) == (202, False), answer.text
+    assert alice.get(f"/jobs/{answer.json()['job_id']}").json()["origin"] == "webhook"
 
 
 def test_a_token_has_nothing_to_tell_calls_apart_but_a_key(alice: httpx.Client, stranger: httpx.Client) -> None:

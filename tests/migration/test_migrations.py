@@ -188,3 +188,29 @@ def test_records_of_an_older_folder_are_their_users_own_only_where_their_job_say
     own = {name for name, one in made.items() if one in taints and taints[one] is None}
     assert own == {"typed", "by the clock"}
     assert {name for name, one in made.items() if results.get(one) == "outside"} == {"read", "failed"}
+
+
+def test_calls_of_an_older_folder_are_known_again_and_nobody_else_s_key_is_touched(empty_url, empty):
+    """A call that comes again after the upgrade is done once, as before."""
+    command.upgrade(alembic_config(empty_url), "0017_macro_roots")
+    user_id, hook_id, now = add_user(empty), uuid.uuid4(), empty.now()
+    of_call, of_person, other = f"hook:{hook_id}:a", f"hook:{hook_id}:b", "hook: mine"
+    plain = {"user_id": user_id, "action": "test.echo", "effect": "read", "queue": "io", "state": "succeeded"}
+    plain |= {"input": "{}", "attempt": 1, "max_attempts": 1, "losses": 0, "priority": 5, "rev": 1}
+    plain |= {"due_at": now, "created_at": now}
+    rows = [(of_call, "webhook"), (of_person, "person"), (other, "person")]
+    with empty.write() as conn:
+        for key, origin in rows:
+            values = plain | {"id": uuid.uuid4(), "idempotency_key": key, "origin": origin}
+            conn.execute(sa.insert(metadata.tables["jobs"]).values(values))
+        for key in (f"hook:{hook_id}:c", other):
+            spent = {"user_id": user_id, "idempotency_key": key, "job_id": uuid.uuid4(), "kept_until": now}
+            conn.execute(sa.insert(metadata.tables["spent_keys"]).values(spent))
+
+    upgrade(empty_url)
+    with empty.read() as conn:
+        kept = [
+            set(conn.execute(sa.select(metadata.tables[name].c.idempotency_key)).scalars())
+            for name in ("jobs", "spent_keys")
+        ]
+    assert kept == [{f"hook\t{hook_id}:a", of_person, other}, {f"hook\t{hook_id}:c", other}]
