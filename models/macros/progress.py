@@ -79,7 +79,7 @@ class Submit:
 class BudgetSpent(ActionError):
     """A run, with the macros within it, has done as much as one may."""
 
-    slug, title, status = "budget-spent", "The run has done as much as one may", 409
+    slug, title, status = "run-budget-spent", "The run has done as much as one may", 409
 
 
 @dataclass

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterator
 from datetime import date
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from llmcoder import strict_json
@@ -31,6 +32,8 @@ _WORDS = {
        ("off", False)) for form in (word, word.capitalize(), word.upper())},
 }  # fmt: skip
 _INTEGER = re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0[0-7_]*|[1-9][0-9_]*)")
+#: PyYAML takes them for ends of lines, and escapes them within double quotes only.
+_ODD_ENDS = frozenset("\x85\u2028\u2029")
 _FLOAT = re.compile(
     r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+][0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 )
@@ -38,15 +41,36 @@ _FLOAT = re.compile(
 
 def as_object(macro: Macro) -> dict[str, Any]:
     """The document as it was written: without what is as it would be anyway."""
-    written: dict[str, Any] = macro.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    return written
+    document: dict[str, Any] = macro.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return document
 
 
 def to_yaml(macro: Macro) -> str:
+    return written(as_object(macro))
+
+
+def written(document: Any) -> str:
+    """YAML that is read again as what it was."""
     import yaml
 
-    text: str = yaml.safe_dump(as_object(macro), sort_keys=False, allow_unicode=True, width=120)
+    text: str = yaml.dump(document, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=120)
     return text
+
+
+@cache
+def _dumper() -> Any:
+    """One that escapes the ends of lines of other systems; in single quotes they would be read again as spaces."""
+    import yaml
+
+    class Escaping(yaml.SafeDumper):
+        """Writes as people write."""
+
+    def represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+        style = '"' if not _ODD_ENDS.isdisjoint(text) else None
+        return dumper.represent_scalar(f"{_TAG}str", text, style)
+
+    Escaping.add_representer(str, represent)
+    return Escaping
 
 
 def from_yaml(text: bytes) -> Any:

@@ -68,7 +68,7 @@ def test_a_macro_that_starts_itself_does_so_only_so_often(
     with runs.db.read() as conn:
         said = [row.error or "" for row in conn.execute(sa.select(macro_steps.c.error))]
     if shape == "wide":
-        assert any("budget-spent" in text and limit in text for text in said)
+        assert any("run-budget-spent" in text and limit in text for text in said)
     else:
         assert any("at most 10 deep" in text for text in said)
     assert runs.job(run).state == (State.FAILED if how == "fail" else State.SUCCEEDED)

@@ -6,12 +6,11 @@ import time
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmcoder import BadInput, strict_json
-from models.macros.text import LARGEST_BYTES, from_yaml
+from models.macros.text import LARGEST_BYTES, from_yaml, written
 
 
 @pytest.mark.parametrize(
@@ -111,7 +110,7 @@ DOCUMENTS = st.recursive(
 @settings(max_examples=500, deadline=None)
 @given(DOCUMENTS)
 def test_what_is_exported_is_read_again_as_it_was(document: Any) -> None:
-    assert from_yaml(yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode()) == document
+    assert from_yaml(written(document).encode()) == document
 
 
 @settings(max_examples=1_000, deadline=None)

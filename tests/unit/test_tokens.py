@@ -180,12 +180,12 @@ def failed(*seconds_ago: float) -> list[datetime]:
     ],
 )
 def test_each_failure_beyond_the_free_ones_doubles_an_accounts_wait(failures: list[datetime], wait_s: float) -> None:
-    assert limits.account_wait_s(failures, NOW) == wait_s
+    assert limits.STRANGER.wait_s(failures, NOW) == wait_s
 
 
 def test_an_address_waits_until_its_thirtieth_last_failure_is_a_minute_old() -> None:
-    assert limits.address_wait_s(failed(*range(29)), NOW) == 0
-    assert limits.address_wait_s(failed(*range(30)), NOW) == 31
+    assert limits.ADDRESS.wait_s(failed(*range(29)), NOW) == 0
+    assert limits.ADDRESS.wait_s(failed(*range(30)), NOW) == 31
 
 
 def test_a_network_of_one_customer_counts_as_one_address() -> None:
