@@ -24,7 +24,12 @@ def kept(result: BaseModel, max_bytes: int, *, writes: bool) -> str:
 
     Raises:
         Refused: A read or draft brought more than that, or what is nested too deeply.
+        TypeError: It returned no model, so nobody declared what of it may be shown.
     """
+    if not isinstance(result, BaseModel):
+        if not writes:
+            raise TypeError(f"the action returned {type(result).__name__} and no model")
+        return strict_json.write({"left_out": {"detail": _NO_MODEL, "fields": []}})
     text = as_json(result)
     size = len(text) if text.isascii() else len(text.encode())
     too_deep = _is_too_deep(text)
@@ -36,8 +41,11 @@ def kept(result: BaseModel, max_bytes: int, *, writes: bool) -> str:
     return _shortened(text, f"It happened. Its result {why}.", max_bytes)
 
 
-def as_json(result: Any) -> str:
-    """Whatever an action returned, in JSON that every reader takes."""
+_NO_MODEL = "It happened. What the action returned is no result of the kind that it declares, so nothing of it is kept."
+
+
+def as_json(result: BaseModel) -> str:
+    """Whatever a result holds, in JSON that every reader takes."""
     try:
         text: str = result.model_dump_json()
     except Exception:  # noqa: BLE001  no value and no serializer of an action's may hide that its effect has happened
@@ -46,11 +54,11 @@ def as_json(result: Any) -> str:
     return strict_json.write(strict_json.read_lenient(text)) if strict_json.is_large(text.encode()) else text
 
 
-def _fields(result: Any) -> Any:
+def _fields(result: BaseModel) -> Any:
     try:
         return result.model_dump(mode="python")
-    except Exception:  # noqa: BLE001  as above; what is no model at all is shown as it is
-        return dict(result) if isinstance(result, BaseModel) else result
+    except Exception:  # noqa: BLE001  as above
+        return dict(result)
 
 
 def _too_large(size: int, max_bytes: int) -> str:

@@ -456,7 +456,10 @@ def test_no_file_tells_a_secret(world: World) -> None:
 def test_the_log_was_as_talkative_as_it_gets(world: World) -> None:
     """A log without these lines would prove nothing."""
     log = (world.engine.data_dir / "logs" / "llmcoder.log").read_text()
-    for line in ("the action broke", "unexpected error", "database unavailable", "was killed by SIGKILL", "came back"):
+    lines = ["the action broke", "unexpected error", "was killed by SIGKILL", "came back"]
+    if not world.engine.db.is_sqlite:  # which has no door to shut
+        lines.append("database unavailable")
+    for line in lines:
         assert line in log, line
 
 

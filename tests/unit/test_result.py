@@ -90,6 +90,14 @@ def test_whatever_a_write_returns_it_has_happened_and_everybody_can_read_it(name
         assert found["left_out"]["fields"] == ["deep"] and "128 levels" in found["left_out"]["detail"]
 
 
+@pytest.mark.parametrize("name", ["nothing", "no model", "a text"])
+def test_of_what_is_no_model_nothing_is_shown_since_nobody_declared_what_may_be(name: str) -> None:
+    found = strict_json.read(kept(RETURNED[name], LIMIT, writes=True))
+    assert found.keys() == {"left_out"} and "It happened" in found["left_out"]["detail"]
+    with pytest.raises(TypeError, match="no model"):
+        kept(RETURNED[name], LIMIT, writes=False)
+
+
 def test_a_read_that_brought_too_many_levels_fails_with_the_reason() -> None:
     with pytest.raises(Refused, match="nested more than 128 levels deep"):
         kept(RETURNED["levels that pydantic writes"], LIMIT, writes=False)
