@@ -121,10 +121,11 @@ def passed_over(db: Database, automation: Automation, told: Path, states: Mappin
     """
     if not _has_caught_up(db, automation):
         return [f"the webhook did not come up to the newest change within {TOLD_WITHIN_S:g} s"]
-    received = {tuple(line.split()) for line in told.read_text().splitlines()} if told.exists() else set()
     own = webhook_deliveries.c
     with db.read() as conn:
         rows = conn.execute(sa.select(own.id, own.event, own.job_id, own.state)).all()
+    # Read after the rows: what they call delivered was received before, and more may have been since.
+    received = {tuple(line.split()) for line in told.read_text().splitlines()} if told.exists() else set()
     made = {(str(row.job_id), row.event) for row in rows}
     delivered = {(str(row.id), row.event, str(row.job_id)) for row in rows if row.state == DELIVERED}
     never = [f"{one} {state}: never told" for one, state in states.items() if (one, f"job.{state}") not in made]
