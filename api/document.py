@@ -59,6 +59,8 @@ def _describe_refusals(operation: dict[str, Any]) -> None:
     refused = []
     if operation.get("requestBody"):
         refused += [400, 413, 503]
+    if any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
+        refused.append(414)
     if operation.get("security"):
         refused += [401, 503]
     for status in refused:

@@ -101,6 +101,7 @@ MEANINGS = {
     409: "Not possible as things stand; the detail says why.",
     412: "It was changed since you saw it.",
     413: "The body or the input is too large.",
+    414: "The address with its query is too long.",
     415: "The body is of a type that is not read here.",
     422: "The input is not usable; `errors` says which part and why.",
     429: "Too many at once.",

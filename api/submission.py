@@ -20,6 +20,7 @@ from models import taint
 from models.jobs import PRIORITY, Accepted
 from workers import references
 from workers.admission import PLAIN, Wish, look, new_job, refuse_unconfigured
+from workers.door import KeyReused
 from workers.submit import refuse_too_large
 
 if TYPE_CHECKING:
@@ -44,12 +45,6 @@ class InvalidKey(HttpError):
     """An Idempotency-Key that cannot be kept as it is."""
 
     slug, title, status = "invalid-idempotency-key", "The idempotency key cannot be used", 400
-
-
-class KeyReused(HttpError):
-    """The same Idempotency-Key came with another submission before; nothing was accepted."""
-
-    slug, title, status = "idempotency-key-reused", "The idempotency key belongs to another submission", 422
 
 
 class KeySpent(HttpError):

@@ -118,6 +118,12 @@ def with_results(
     return checked(action.input, references.resolve(dict(given), found)), tuple(named)
 
 
+class KeyReused(BadInput):
+    """The idempotency key came with another submission before; nothing was accepted."""
+
+    slug, title = "idempotency-key-reused", "The idempotency key belongs to another submission"
+
+
 def submit(db: Database, outbox: Outbox, registry: Registry, wish: Wish) -> Accepted:
     """Commit a job and ring for it; under a key that came before, find the first one.
 
@@ -129,7 +135,7 @@ def submit(db: Database, outbox: Outbox, registry: Registry, wish: Wish) -> Acce
         standing = look(conn, wish, registry)
     accepted = Submitter(db, outbox).submit_now([new_job(wish, standing, db.now())])[0]
     if accepted.conflict:
-        raise BadInput("The idempotency key came with another submission before. Take a new key for a new job.")
+        raise KeyReused("The idempotency key came with another submission before. Take a new key for a new job.")
     if accepted.gone:
         raise BadInput(f"The idempotency key made the job {accepted.job.id}, which is over and no longer kept.")
     return accepted

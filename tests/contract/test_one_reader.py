@@ -56,7 +56,7 @@ def test_nothing_of_ours_reads_or_writes_json_by_itself() -> None:
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     folder = tmp_path_factory.mktemp("data")
-    return create_app(Config(folder, {}, folder / ".env"), Registry(discover()))
+    return create_app(Config.open({"DATA_DIR": str(folder)}, cwd=folder), Registry(discover()))
 
 
 def _all(routes: Iterable[Any]) -> Iterator[Any]:
