@@ -32,6 +32,7 @@ from schedules.dispatcher import Dispatcher
 from schedules.firing import Firing
 from workers.bell import connect_bell
 from workers.broker import QUEUES
+from workers.firing import MOST_OF_USER
 from workers.outbox import Outbox
 
 ROWS = 256
@@ -234,9 +235,9 @@ def test_schedules_that_fire_together_cost_as_many_statements_for_many_users_as_
     firing = Firing(db, outbox, registry())
     costs = []
     for number in USERS:
-        add_schedules(db, crowd[:number], 90, "general.list_todos")
+        add_schedules(db, crowd[:number], MOST_OF_USER, "general.list_todos")
         with counted() as sent:
-            assert firing.fire() == 90
+            assert firing.fire() == MOST_OF_USER
         costs.append(len(sent))
     assert costs[1] == costs[2]
     assert costs[2] - costs[0] <= (0 if db.is_sqlite else FOR_THE_ORDER)

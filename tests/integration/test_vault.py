@@ -183,7 +183,9 @@ def test_keys_may_come_from_a_setting_for_several_machines(db: Database, user: U
 
 
 def test_a_database_without_tables_needs_no_key(tmp_path: Path) -> None:
-    vault.verify(Database(f"sqlite:///{tmp_path / 'empty.db'}"))
+    empty = tmp_path / "empty.db"
+    empty.touch()
+    vault.verify(Database(f"sqlite:///{empty}"))
 
 
 def test_two_processes_that_seal_first_agree_on_a_key(db: Database, user: User) -> None:
