@@ -117,9 +117,7 @@ class Watch:
     def look(self) -> None:
         """One round."""
         running = self._process.running()
-        looked = (
-            Moment.now()
-        )  # before the clock that the leases are written by: a freeze in between must not add to them
+        looked = Moment.now()  # before the leases' clock is asked: a freeze in between must not add to them
         now = self._db.now()
         self._write(running, looked, now)
         with self._db.read() as conn:
