@@ -27,13 +27,13 @@ def problem_of(error: BaseException, about: str = "") -> dict[str, str]:
 
 def _defect(error: BaseException) -> dict[str, str]:
     """What nobody foresaw: only its kind, since its text may quote anything. The log has where it came from."""
-    log.error("a step or run broke", kind=type(error).__name__, at=_where(error))
+    log.error("a step or run broke", kind=type(error).__name__, at=frames_of(error))
     detail = f"It broke with {type(error).__name__}. This is a defect; the scheduler's log says where."
     return {"type": problem_type("defect"), "title": "It broke", "detail": detail}
 
 
-def _where(error: BaseException) -> list[str]:
-    """The frames, not the message."""
+def frames_of(error: BaseException) -> list[str]:
+    """Where it was raised, for the log: the frames and not the message, which may quote an input."""
     frames = []
     trace = error.__traceback__
     while trace is not None:

@@ -28,6 +28,7 @@ from models import taint
 from models.claims import Claimed, Lost
 from models.db_errors import TRANSIENT_ERRORS
 from models.machine import Move, Reason, State
+from models.problems import frames_of
 from workers.attempt import Attempt, End
 from workers.context import JobContext
 from workers.decide import Facts, Verdict, after_error, after_failed_reconcile, after_loss
@@ -230,18 +231,8 @@ def _log_defect(error: BaseException, attempt: Attempt) -> None:
             action=attempt.claimed.action,
             job=str(attempt.claimed.id),
             kind=type(error).__name__,
-            at=_where(error),
+            at=frames_of(error),
         )
-
-
-def _where(error: BaseException) -> list[str]:
-    frames = []
-    trace = error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        frames.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_qualname}")
-        trace = trace.tb_next
-    return frames[-6:]
 
 
 def _facts(action: AnyAction | None, armed: bool, attempt: int, max_attempts: int, in_doubt: bool = False) -> Facts:
