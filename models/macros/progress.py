@@ -497,9 +497,11 @@ class Progress:
 
     def _output(self) -> dict[str, Any]:
         scope = self.scope()
-        if self.macro.output is not None:
-            return {name: value_of(one, scope) for name, one in self.macro.output.items()}
-        return {name: one["result"] for name, one in scope["steps"].items()}
+        if self.macro.output is None:
+            return {name: one["result"] for name, one in scope["steps"].items()}
+        output = value_of(self.macro.output, scope)  # at once: all of it has one budget
+        assert isinstance(output, dict)
+        return output
 
     def _any_under_way(self) -> bool:
         return any(row.state in (StepState.SUBMITTED, StepState.UNCERTAIN) for row in self._rows.values())

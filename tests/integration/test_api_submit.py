@@ -377,7 +377,9 @@ def test_the_openapi_document_has_every_action_whole(served: Served) -> None:
     assert post["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Nap"}
     assert {"Idempotency-Key", "Prefer"} == {parameter["name"] for parameter in post["parameters"]}
     get = document["paths"]["/test/look_up"]["get"]
-    assert {"numbers", "exact", "word", "Prefer"} == {parameter["name"] for parameter in get["parameters"]}
+    assert {"numbers", "exact", "word", "Idempotency-Key", "Prefer"} == {
+        parameter["name"] for parameter in get["parameters"]
+    }
     references = set(_references(document))
     assert references <= {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
     operations = [one["operationId"] for path in document["paths"].values() for one in path.values()]

@@ -217,6 +217,19 @@ def test_the_output_is_what_the_document_says() -> None:
     assert run.go() == Finish(result={"said": "x", "by": "Ann"})
 
 
+def test_all_of_an_output_has_one_budget() -> None:
+    heavy = "${{ input.numbers[*].[@] }}"
+    names = {f"n{number}": heavy for number in range(10)}
+    for output, fits in (({"n": heavy}, True), (names, False)):
+        run = Played(macro(echo("a"), output=output), numbers=list(range(20_000)))
+        run.go()
+        run.end("a")
+        finish = run.go()
+        assert finish is not None
+        assert (finish.error is None) is fits, finish.error
+        assert fits or "too much work" in (finish.error or {})["detail"]
+
+
 def test_a_step_whose_condition_is_not_true_is_skipped_and_so_is_what_needs_it() -> None:
     run = Played(
         macro(
