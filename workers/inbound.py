@@ -25,6 +25,7 @@ from models.audit import Entry, Event
 from models.inbound import InboundHook
 from models.jobs import NewJob
 from models.macros import expressions
+from models.macros.evaluation import Budget
 from models.schedules import ChangedMeanwhile
 from models.signing import Secret, renewed
 from workers.admission import Wish, admit
@@ -150,7 +151,7 @@ def input_of(hook: InboundHook, call: Call) -> str:
     """
     scope = {"payload": payload_of(call), "headers": dict(call.headers)}
     template = strict_json.read_lenient(hook.input)
-    return strict_json.write(expressions.value_of(template, scope, most_work=MOST_WORK))
+    return strict_json.write(expressions.value_of(template, scope, budget=Budget(MOST_WORK)))
 
 
 def job_of(

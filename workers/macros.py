@@ -28,7 +28,9 @@ from models.db import TRANSIENT_ERRORS, Database
 from models.jobs import Job, NewJob
 from models.machine import ENDED, Move, Moved, Reason, State, apply, wait_for
 from models.macros import plan, store
+from models.macros.computing import Computations
 from models.macros.document import AWAIT, LONGEST_WAIT_S, Step
+from models.macros.evaluation import Postponed
 from models.macros.progress import WHOLE, Allowance, Finish, Progress, Row, StepState, Submit
 from models.macros.store import PLAN
 from models.problems import problem_of
@@ -88,10 +90,7 @@ class Macros:
 
     def look(self, run_id: UUID) -> None:
         """Move one run on as far as it goes now."""
-        settings = config().get(EngineSettings)
-        with self._db.write() as conn:
-            made = self._look(conn, run_id, settings)
-        self._follow(made)
+        self._follow(self._moved_on(Turn(run_id=run_id), config().get(EngineSettings)))
 
     def _turns(self) -> list[UUID]:
         """Users whose turn it is, beginning after the one who had the last."""
@@ -113,31 +112,44 @@ class Macros:
 
     def _look_at_next(self, user_id: UUID, settings: EngineSettings) -> int:
         """Look at the user's next run; returns 1 where there was one. Whatever it raises, the others go on."""
-        run_id: UUID | None = None
+        turn = Turn(user_id)
         try:
-            with self._db.write() as conn:
-                run_id = store.next_due(conn, user_id, self._db.now())
-                made = None if run_id is None else self._look(conn, run_id, settings)
+            made = self._moved_on(turn, settings)
         except TRANSIENT_ERRORS as error:
-            if run_id is None:
+            if turn.run_id is None:
                 raise
-            self._put_off(run_id, error)
+            self._put_off(turn.run_id, error)
             return 1
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # also what a library's own language raises, or memory's end
-            if run_id is None:
+            if turn.run_id is None:
                 raise
-            self._broke(run_id, error)
+            self._broke(turn.run_id, error)
             return 1
         self._follow(made)
-        return int(run_id is not None)
+        return int(turn.run_id is not None)
 
-    def _look(self, conn: sa.Connection, run_id: UUID, settings: EngineSettings) -> Made | None:
-        run = store.take(conn, run_id)
+    def _moved_on(self, turn: Turn, settings: EngineSettings) -> Made | None:
+        """One look, which is repeated for what it had to compute first; None when there is nothing to look at."""
+        computations = Computations(postpones=True)
+        while True:
+            try:
+                with self._db.write() as conn:
+                    return self._look(conn, turn, settings, computations)
+            except Postponed:
+                computations.catch_up()
+
+    def _look(
+        self, conn: sa.Connection, turn: Turn, settings: EngineSettings, computations: Computations
+    ) -> Made | None:  # fmt: skip
+        if turn.run_id is None and turn.user_id is not None:
+            turn.run_id = store.next_due(conn, turn.user_id, self._db.now())
+        run = None if turn.run_id is None else store.take(conn, turn.run_id)
         if run is None:
             return None
-        made = Look(conn, run, self._registry, self._db.now(), self._outbox.reserve, settings).go()
+        run_id = run.job.id
+        made = Look(conn, run, self._registry, self._db.now(), self._outbox.reserve, settings, computations).go()
         store.looked_well(conn, run_id)
         faults.reach("macros.before_commit")
         return made
@@ -201,6 +213,14 @@ class Macros:
 
 
 @dataclass
+class Turn:
+    """A look that is due: at a run, or at the one of the user that has waited longest."""
+
+    user_id: UUID | None = None
+    run_id: UUID | None = None
+
+
+@dataclass
 class Made:
     """What follows the commit."""
 
@@ -214,8 +234,10 @@ class Look:
 
     def __init__(
         self, conn: sa.Connection, run: store.Run, registry: Registry, now: datetime, reserve: Callable[[str], bool],
-        settings: EngineSettings,
+        settings: EngineSettings, computations: Computations,
     ) -> None:  # fmt: skip
+        computations.begin()
+        self._computations = computations
         self._conn = conn
         self._run = run
         self._registry = registry
@@ -258,7 +280,7 @@ class Look:
     def _progress(self, allowance: Allowance) -> Progress:
         about = {"id": str(self._run.job.id), "webhooks": self._addresses()}
         rows = store.steps(self._conn, self._run.job.id)
-        return Progress(self._run.macro, self._run.given, rows, about, allowance)
+        return Progress(self._run.macro, self._run.given, rows, about, allowance, self._computations)
 
     def _is_tired(self) -> bool:
         return time.monotonic() - self._began_at > LOOK_S

@@ -32,20 +32,40 @@ class Exceeded(Exception):
     """It takes more than it may, or its value cannot be written; the message says which, and what to do."""
 
 
-class Budget:
-    """What all expressions of one template may take together, and the sizes of what they made."""
+class Postponed(BaseException):
+    """It takes more than may be taken at once, and is to be computed again where it may.
 
-    def __init__(self, most_work: int = MOST_WORK) -> None:
-        self._work = most_work
+    No `Exception`: what guards a step against whatever its expressions raise must let it pass.
+    """
+
+
+class Budget:
+    """What all expressions of one template may take together, and the sizes of what they made.
+
+    Args:
+        most_at_once: Work after which it is postponed, if that is less than `most_work`.
+    """
+
+    def __init__(self, most_work: int = MOST_WORK, most_at_once: int | None = None) -> None:
+        self.spent = 0
+        self._most_work = most_work
+        self._most_at_once = most_work if most_at_once is None else most_at_once
         self._chars = LARGEST_CHARS
         #: By id: the value itself, which must not go while its id is looked up here; its characters; its levels.
         self._known: dict[int, tuple[Any, int, int]] = {}
 
     def spend(self, units: int) -> None:
-        """Raises Exceeded when there is not so much left."""
-        self._work -= units
-        if self._work < 0:
+        """Count work.
+
+        Raises:
+            Exceeded: There is not so much left.
+            Postponed: There is, but not at once.
+        """
+        self.spent += units
+        if self.spent > self._most_work:
             raise Exceeded("it takes too much work; filter first, or read less of what it goes through")
+        if self.spent > self._most_at_once:
+            raise Postponed
 
     def write(self, chars: int) -> None:
         """Count what becomes part of the template's value.

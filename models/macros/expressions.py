@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from llmcoder import strict_json
 from llmcoder.errors import BadInput
-from models.macros.evaluation import MOST_DEEP, MOST_WORK, Budget, Exceeded, Node, search
+from models.macros.evaluation import MOST_DEEP, Budget, Exceeded, Node, search
 
 if TYPE_CHECKING:
     from jmespath.parser import Parser
@@ -88,18 +88,20 @@ def _checked(expression: str, roots: tuple[str, ...]) -> frozenset[str]:
     return frozenset(_steps(tree))
 
 
-def value_of(template: JsonValue, scope: Scope, unknown: Collection[str] = (), most_work: int = MOST_WORK) -> JsonValue:
+def value_of(
+    template: JsonValue, scope: Scope, unknown: Collection[str] = (), budget: Budget | None = None
+) -> JsonValue:  # fmt: skip
     """A template with the values of its expressions in their places; all of them share one budget.
 
     Args:
         unknown: Steps whose results nobody knows; an expression that reads one stays as it is written.
-        most_work: What they may take together, see `evaluation`.
+        budget: What they may take together.
 
     Raises:
         BadInput: A function of JMESPath refuses what it was given, or the value becomes larger, or takes more work,
             than anybody may want; the detail says which expression.
     """
-    return _Template(scope, unknown, Budget(most_work)).value(template, 0)
+    return _Template(scope, unknown, budget or Budget()).value(template, 0)
 
 
 def reads_any(expression: str, steps: Collection[str]) -> bool:

@@ -10,15 +10,18 @@ from typing import Any
 from uuid import UUID
 
 from llmcoder.errors import ActionError, BadInput, problem_type
+from models.macros.computing import Computations, Place
 from models.macros.document import MOST_ITEMS, Macro, Step
+from models.macros.evaluation import Postponed
 from models.macros.expressions import check, evaluate, expressions_in, is_true, reads_any, value_of
 from models.problems import problem_of
 
 #: Of a step's origins: jobs, and what else is to be asked about which step.
 Answer = tuple[list[UUID], "list[Question]"]
 Question = tuple[Callable[[str], Answer], str]
-#: The place of what is no item of a foreach.
+#: The place of what is no item of a foreach; and the one of the run's output.
 WHOLE = -1
+OUTPUT: Place = "", WHOLE, "output"
 
 
 class StepState(StrEnum):
@@ -92,6 +95,7 @@ class Allowance:
         portion: Of those, so many in this look.
         tired: Whether the look has taken so long that the rest waits for the next one.
         begun: How many this look has begun.
+        is_over: Set when the rest waits for the next look, whatever else there is.
     """
 
     steps: int
@@ -100,11 +104,12 @@ class Allowance:
     tired: Callable[[], bool]
     begun: int = 0
     tries: int = 0
+    is_over: bool = False
 
     def used_up(self) -> bool:
         """Whether the next step, or item, is for the next look; every look takes one at least."""
         self.tries += 1
-        return self.begun >= self.portion or (self.tries > 1 and self.tired())
+        return self.is_over or self.begun >= self.portion or (self.tries > 1 and self.tired())
 
     def begin(self) -> None:
         """Count one step, or item.
@@ -161,13 +166,15 @@ class Progress:
         rows: What its steps have come to.
         run: What expressions read of the run itself.
         allowance: What may begin before it is looked at anew.
+        computations: Where its expressions are computed.
     """
 
     def __init__(
         self, macro: Macro, given: Mapping[str, Any], rows: list[Row], run: Mapping[str, Any] | None = None,
-        allowance: Allowance | None = None,
+        allowance: Allowance | None = None, computations: Computations | None = None,
     ) -> None:  # fmt: skip
         self._allowance = allowance or unbounded()
+        self._computations = computations or Computations(postpones=False)
         self.more = False  # set when something is left for the next look
         self.macro = macro
         self._given = given
@@ -206,7 +213,11 @@ class Progress:
         return self._rows[step, WHOLE].value[number]
 
     def next(self) -> Next:
-        """What to do now. To be asked again once the jobs it wants are submitted, as long as it wants any."""
+        """What to do now. To be asked again once the jobs it wants are submitted, as long as it wants any.
+
+        Raises:
+            Postponed: An expression takes more than may be computed now.
+        """
         moved = True
         submits: list[Submit] = []
         while moved and not submits:
@@ -243,11 +254,15 @@ class Progress:
     def _begin(self, step: Step, submits: list[Submit]) -> bool:
         if not self._may_begin(step) or self._puts_off():
             return False
+        begun = self._allowance.begun
         try:
             if (why := self._why_skipped(step)) is not None:
                 self.settle(Row(step.id, WHOLE, StepState.SKIPPED, error=why))
                 return True
             return self._start(step, submits)
+        except Postponed:
+            self._catch_up_or_put_off(begun)
+            return False
         except Exception as error:  # noqa: BLE001  whatever an expression raises is this step's failure, and nobody else's
             self.settle(Row(step.id, WHOLE, StepState.FAILED, error=problem_of(error)))
             return True
@@ -257,6 +272,17 @@ class Progress:
         used_up = self._allowance.used_up()
         self.more |= used_up
         return used_up
+
+    def _catch_up_or_put_off(self, begun: int) -> None:
+        """Of what was postponed: a look catches up with one expression, and with all that its first step needs.
+
+        Args:
+            begun: What this look had begun before.
+        """
+        if self._allowance.tries <= 1 or not self._computations.caught_up:
+            raise Postponed
+        self._allowance.begun = begun
+        self._allowance.is_over = self.more = True
 
     def _may_begin(self, step: Step) -> bool:
         if self.failed is not None:
@@ -281,7 +307,7 @@ class Progress:
         ):
             return _because("What it stands in for did not fail.")
         if step.condition is not None and not self._reads_unknown(step.condition):
-            return None if is_true(self._value(step.condition)) else _because("Its condition is not true.")
+            return None if is_true(self._value(step, step.condition)) else _because("Its condition is not true.")
         skipped = sorted(name for name in self.macro.needs(step) if self._state(name) is StepState.SKIPPED)
         return _because(f"It needs {skipped[0]!r}, which was skipped.") if skipped else None
 
@@ -290,7 +316,7 @@ class Progress:
         if step.foreach is None or self._reads_unknown(step.foreach):
             submits.append(self._submit(step, WHOLE, {}))
             return False
-        items = self._value(step.foreach)
+        items = self._value(step, step.foreach)
         if not isinstance(items, list):
             raise BadInput(f"Its foreach gives {_kind(items)} and not a list.")
         if len(items) > MOST_ITEMS:
@@ -330,9 +356,12 @@ class Progress:
         return failed
 
     def _start_item(self, step: Step, whole: Row, number: int, submits: list[Submit]) -> bool:
+        begun = self._allowance.begun
         try:
             self._allowance.begin()
             submits.append(self._submit(step, number, {"item": whole.value[number], "index": number}))
+        except Postponed:
+            self._catch_up_or_put_off(begun)
         except Exception as error:  # noqa: BLE001  as in `_begin`, of this item
             self.settle(Row(step.id, number, StepState.FAILED, whole.value[number], error=problem_of(error)))
             return True
@@ -361,7 +390,7 @@ class Progress:
         unsure = any(self._reads_unknown(text) for text in (step.condition, step.foreach))
         # Nobody knows the items either where the list is not known; what reads one of them stays as it is written.
         of_items = step.foreach is not None and item == WHOLE
-        given: Any = template if of_items else value_of(template, scope, self._unknown)
+        given: Any = template if of_items else self._filled_in(template, (step.id, item, "with"), scope)
         return Submit(step, item, given, tuple(sources), tuple(sorted(read & self._unknown)), unsure)
 
     def _reads_unknown(self, text: str | None) -> bool:
@@ -396,8 +425,15 @@ class Progress:
             return None if stand_in is None else stand_in.result
         return row.result
 
-    def _value(self, text: str) -> Any:
-        return evaluate(text.strip()[3:-2].strip(), self.scope())
+    def _value(self, step: Step, text: str) -> Any:
+        """Of a step's condition, or list."""
+        scope, expression = self.scope(), text.strip()[3:-2].strip()
+        return self._computations.value(
+            (step.id, WHOLE, text), scope, lambda budget: evaluate(expression, scope, budget)
+        )
+
+    def _filled_in(self, template: Any, place: Place, scope: Mapping[str, Any]) -> Any:
+        return self._computations.value(place, scope, lambda budget: value_of(template, scope, self._unknown, budget))
 
     def _read_by(self, template: Any) -> set[str]:
         return {name for text in expressions_in(template) for name in self._named(text)}
@@ -499,7 +535,7 @@ class Progress:
         scope = self.scope()
         if self.macro.output is None:
             return {name: one["result"] for name, one in scope["steps"].items()}
-        output = value_of(self.macro.output, scope)  # at once: all of it has one budget
+        output = self._filled_in(self.macro.output, OUTPUT, scope)  # at once: all of it has one budget
         assert isinstance(output, dict)
         return output
 

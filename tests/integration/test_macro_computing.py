@@ -1,0 +1,165 @@
+"""What takes long to compute is computed while nobody waits: not in a transaction, which on SQLite is the only one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from engine_kit import load_testkit
+from macro_kit import Runs, echo, runs_on
+
+from llmcoder.config import Config
+from llmcoder.context import User
+from models.db import Database
+from models.machine import State
+from models.macros import computing, progress
+from models.macros.computing import MOST_REPEATS, WORK_AT_ONCE, Computations
+from models.macros.evaluation import Budget, Postponed
+from models.tables import jobs, macro_steps
+from workers import macros
+
+load_testkit()
+
+#: About 60,000 units of work each: three times what a transaction takes.
+HEAVY = "input.numbers[*].[@]"
+NUMBERS = list(range(10_000))
+#: What one node may spend beyond the mark, before anybody looks.
+OVER = 1_000
+
+
+@pytest.fixture
+def runs(db: Database, configured: Config, redis_url: str, user: User) -> Iterator[Runs]:
+    with runs_on(db, redis_url, user) as made:
+        yield made
+
+
+class Watch:
+    """Sees what is computed where, and writes into the database whenever a run catches up."""
+
+    def __init__(self, runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.caught_up = 0
+        self.at_once: list[int] = []
+        self._runs = runs
+        self._is_within = False
+        before, catch_up = Computations.value, Computations.catch_up
+
+        def value(computations: Computations, place: Any, scope: Any, compute: Any) -> Any:
+            return before(computations, place, scope, lambda budget: self._counted(budget, compute))
+
+        def watched(computations: Computations) -> None:
+            self.caught_up += 1
+            with runs.db.write() as conn:  # on SQLite it would wait, and fail, if the look still held one
+                conn.execute(sa.update(jobs).values(note="written meanwhile"))
+            self._is_within = True
+            catch_up(computations)
+            self._is_within = False
+
+        monkeypatch.setattr(Computations, "value", value)
+        monkeypatch.setattr(Computations, "catch_up", watched)
+
+    def _counted(self, budget: Budget, compute: Any) -> Any:
+        try:
+            return compute(budget)
+        finally:
+            if not self._is_within:
+                self.at_once.append(budget.spent)
+
+
+def heavy(step_id: str = "a", **more: Any) -> dict[str, Any]:
+    return echo(step_id, f"${{{{ to_string(length({HEAVY})) }}}}", **more)
+
+
+#: By name: steps whose condition, list, input or several are long to compute.
+LONG: dict[str, tuple[list[dict[str, Any]], dict[str, Any] | None]] = {
+    "input": ([heavy()], None),
+    "condition": ([echo("a", **{"if": f"${{{{ length({HEAVY}) > `1` }}}}"})], None),
+    "list": ([echo("a", foreach=f"${{{{ {HEAVY} | [:3] }}}}")], None),
+    "items": ([heavy(foreach="${{ input.numbers[:4] }}", parallel=4)], None),
+    "list and items": ([heavy(foreach=f"${{{{ {HEAVY} | [:3] }}}}", parallel=2)], None),
+    "all of a step": (
+        [heavy(foreach=f"${{{{ {HEAVY} | [:2] }}}}", **{"if": f"${{{{ length({HEAVY}) > `1` }}}}"})],
+        {"n": f"${{{{ length({HEAVY}) }}}}"},
+    ),
+    "output": ([echo("a")], {"n": f"${{{{ length({HEAVY}) }}}}"}),
+    "several steps": ([echo("z"), heavy("a"), heavy("b"), echo("c"), heavy("d")], None),
+    "a skipped step": ([echo("a", **{"if": f"${{{{ length({HEAVY}) < `1` }}}}"}), heavy("b")], None),
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_what_is_long_to_compute_is_computed_outside_of_a_transaction(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    watch = Watch(runs, monkeypatch)
+    steps, output = LONG[name]
+    more = {} if output is None else {"output": output}
+    run = runs.start(steps, {"numbers": NUMBERS}, input={"numbers": {}}, **more)
+    runs.settle(run)
+
+    assert runs.job(run).state == State.SUCCEEDED, runs.error_of(run)
+    assert watch.caught_up > 0
+    assert max(watch.at_once) <= WORK_AT_ONCE + OVER
+    with runs.db.read() as conn:
+        states = set(conn.execute(sa.select(macro_steps.c.state)).scalars())
+    assert states <= {"succeeded", "skipped"}
+
+
+def test_many_that_are_quick_share_what_a_transaction_computes(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = Watch(runs, monkeypatch)
+    monkeypatch.setattr(macros, "LOOK_S", 60.0)
+    quick = "${{ to_string(length(input.numbers[:1000][*].[@])) }}"
+    run = runs.start(
+        [echo("a", quick, foreach="${{ input.numbers[:40] }}", parallel=50)],
+        {"numbers": NUMBERS}, input={"numbers": {}},
+    )  # fmt: skip
+    runs.macros.look(run)
+    assert sum(watch.at_once) <= (1 + watch.caught_up) * (WORK_AT_ONCE + OVER)
+    runs.settle(run)
+    assert runs.job(run).state == State.SUCCEEDED
+
+
+def test_what_cannot_be_computed_fails_its_step_although_it_was_postponed(runs: Runs) -> None:
+    wrong = f"${{{{ abs({HEAVY}) }}}}"
+    endless = f"${{{{ [{', '.join([HEAVY] * 10)}] }}}}"
+    for text, reason in ((wrong, "abs() takes number"), (endless, "too much work")):
+        run = runs.start([echo("a", text)], {"numbers": NUMBERS}, input={"numbers": {}})
+        runs.settle(run)
+        assert reason in runs.error_of(run)["detail"]
+
+
+def test_a_budget_counts_what_was_put_off_once(runs: Runs, configured: Config) -> None:
+    configured.patch({"MACRO_MAX_STEPS": 4})
+    run = runs.start(
+        [heavy(foreach="${{ input.numbers[:3] }}", parallel=3)], {"numbers": NUMBERS}, input={"numbers": {}}
+    )
+    runs.settle(run)
+    assert runs.job(run).state == State.SUCCEEDED, runs.error_of(run)
+
+
+def test_an_outcome_is_of_what_was_read_and_of_nothing_else() -> None:
+    computations = Computations(postpones=True)
+
+    def compute(budget: Budget) -> int:
+        budget.spend(2 * WORK_AT_ONCE)
+        return len(asked)
+
+    asked: list[int] = []
+    with pytest.raises(Postponed):
+        computations.value(progress.OUTPUT, {"a": 1}, compute)
+    computations.catch_up()
+    asked.append(1)
+    assert computations.value(progress.OUTPUT, {"a": 1}, compute) == 0
+    with pytest.raises(Postponed):
+        computations.value(progress.OUTPUT, {"a": 2}, compute)
+
+
+def test_a_look_that_is_repeated_too_often_computes_at_once() -> None:
+    computations = Computations(postpones=True)
+    for number in range(MOST_REPEATS):
+        with pytest.raises(Postponed):
+            computations.value(progress.OUTPUT, {"a": number}, lambda budget: budget.spend(2 * WORK_AT_ONCE))
+        computations.catch_up()
+    computations.value(progress.OUTPUT, {"a": -1}, lambda budget: budget.spend(2 * WORK_AT_ONCE))
+    assert computing.MOST_REPEATS > 3, "a condition, a list and an output may all be long"
