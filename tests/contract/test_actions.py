@@ -14,9 +14,11 @@ from jsonschema import Draft202012Validator
 
 from llmcoder.action import Action
 from llmcoder.errors import ActionError
-from llmcoder.registry import registry
+from llmcoder.registry import Registry, discover
 
-ACTIONS = list(registry().values())
+#: Of its own: the one of the process is loaded when first asked for, and other tests' actions are to be in it.
+REGISTRY = Registry(discover())
+ACTIONS = list(REGISTRY.values())
 VENDORS = [
     "openai", "ollama", "googleapiclient", "jira", "slack_sdk", "plaid", "playwright", "torch", "transformers",
     "trafilatura", "bs4", "pypdf", "httpx", "lxml",
@@ -35,7 +37,7 @@ def errors() -> Iterator[type[ActionError]]:
 
 
 def test_there_are_actions():
-    assert {"document.summarize", "http.request", "llm.chat", "llm.generate"} <= set(registry())
+    assert {"document.summarize", "http.request", "llm.chat", "llm.generate"} <= set(REGISTRY)
 
 
 @every_action
@@ -101,7 +103,7 @@ def test_what_only_looks_or_drafts_is_repeatable(action: Action):
 
 @every_action
 def test_every_required_kind_of_settings_is_known_to_the_configuration(action: Action):
-    assert set(action.requires) <= set(registry().settings())
+    assert set(action.requires) <= set(REGISTRY.settings())
 
 
 @pytest.mark.parametrize("kind", list(errors()), ids=lambda kind: kind.__name__)
@@ -119,7 +121,7 @@ def test_two_errors_share_a_slug_only_when_one_is_a_kind_of_the_other():
 
 
 def test_every_kind_of_settings_can_be_made_and_no_two_speak_for_one_name():
-    kinds = registry().settings()
+    kinds = REGISTRY.settings()
     for kind in kinds:
         kind()
     names = Counter(name for kind in kinds for name in kind.names())

@@ -145,8 +145,10 @@ def test_what_workers_counted_adds_up_over_processes_and_restarts(served: Served
 def test_counts_that_the_database_did_not_take_are_kept(db: Database, tmp_path: Path) -> None:
     counts = metrics.Counts()
     counts.count(metrics.RESCUED, ("queued",))
+    empty = tmp_path / "empty.db"
+    empty.touch()
     with pytest.raises(sa.exc.ProgrammingError):
-        counts.flush(Database(f"sqlite:///{tmp_path}/empty.db"))
+        counts.flush(Database(f"sqlite:///{empty}"))
 
     counts.flush(db)
 

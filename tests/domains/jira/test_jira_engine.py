@@ -86,6 +86,11 @@ def test_an_agents_comment_waits_for_a_person_is_posted_once_though_the_worker_d
     assert len(jira.asked("POST /rest/api/3/issue/OPS-1/comment")) == 1
 
     undone = alice.post(f"/jobs/{job['id']}/undo").json()
+    assert (undone["state"], undone["reason"], undone["tainted"]) == ("waiting", "approval", True), (
+        "made of the same words"
+    )
+    [pending] = alice.get("/approvals").json()["items"]
+    assert alice.post(f"/jobs/{undone['id']}/approve", json={"sha256": pending["sha256"]}).status_code == 202
     engine.until(UUID(undone["id"]), State.SUCCEEDED, within_s=LATER_S)
     assert [one.by for one in issue.comments] == ["bert"]
 
