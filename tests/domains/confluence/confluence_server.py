@@ -18,6 +18,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import math
 import re
 import socket
 import sys
@@ -125,6 +126,7 @@ class Confluence:
         old_data_center: Whether Data Center knows neither the scan nor pages by their ids.
         anonymous: Whether strangers are answered, as a site that is open to them does.
         fetched: How often the body of each page was sent.
+        holds_after: So many bodies, and the site is asked for more in vain until this is set higher.
     """
 
     url: str = ""
@@ -139,9 +141,15 @@ class Confluence:
     violations: list[str] = field(default_factory=list)
     seen: list[tuple[str, str, bytes]] = field(default_factory=list)
     fetched: dict[str, int] = field(default_factory=dict)
+    holds_after: float = math.inf
     lock: threading.RLock = field(default_factory=threading.RLock)
     over: threading.Event = field(default_factory=threading.Event)
     last_id: int = 100_000
+
+    def wait_while_held(self) -> None:
+        """Answer nobody as long as more bodies were sent than may be."""
+        while sum(self.fetched.values()) >= self.holds_after and not self.over.wait(0.01):
+            pass
 
     # --- what is there
 
@@ -640,6 +648,7 @@ class Exchange(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
         confluence.seen.append((self.command, self.path, body))
+        confluence.wait_while_held()
         if (base := _base(self.path)) is not None:
             why = contract(base).refusal(self.command, self.path.removeprefix(GRANTED), headers, body)
             if why is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import sys
 from collections import Counter
@@ -17,6 +18,7 @@ from confluence_server import EMAIL, TOKEN, Confluence, confluence_on_loopback
 
 from models.jobs import Job
 from models.machine import State
+from models.tables import jobs
 from tasks.confluence.index_actions import index
 from tasks.confluence.indexing import BATCH_PAGES
 from tasks.confluence.tables import pages
@@ -52,19 +54,29 @@ def current(confluence: Confluence) -> list[str]:
 
 
 def result_of(job: Job) -> dict[str, Any]:
-    assert job.state == State.SUCCEEDED, job
+    assert job.state == State.SUCCEEDED, job.error
     found: dict[str, Any] = json.loads(job.result or "")
     return found
 
 
 def kill_three_times(engine: Engine, confluence: Confluence, job_id: UUID) -> None:
-    """Kill the worker each time another quarter of the pages is fetched."""
+    """Kill the worker each time another quarter of the pages is fetched, and it has said that it came further.
+
+    One that dies before it can say so counts as one that gained nothing, and three of those are the job's end.
+    """
     for kill in range(1, KILLS + 1):
+        confluence.holds_after = kill * PAGES // (KILLS + 1)
         worker = engine.start_worker()
-        eventually(lambda kill=kill: sum(confluence.fetched.values()) >= kill * PAGES / (KILLS + 1))
+        eventually(lambda kill=kill: furthest(engine, job_id) > (kill - 0.5) / (KILLS + 1))
         worker.send_signal(signal.SIGKILL)
         worker.wait(120)
         assert not engine.job(job_id).ended
+    confluence.holds_after = math.inf
+
+
+def furthest(engine: Engine, job_id: UUID) -> float:
+    with engine.db.read() as conn:
+        return conn.execute(sa.select(jobs.c.furthest).where(jobs.c.id == job_id)).scalar() or 0.0
 
 
 def test_two_thousand_pages_are_indexed_by_a_worker_that_is_killed_three_times(
