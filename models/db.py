@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,7 @@ from llmcoder.config import config
 from llmcoder.errors import Transient, Uncertain
 from llmcoder.settings import EngineSettings
 from models.db_errors import TRANSIENT_ERRORS, is_full, sort_errors
+from models.sqlite_writer import Writers
 
 __all__ = ["TRANSIENT_ERRORS", "Database", "UnsafeDatabase", "database", "is_full", "reading", "safe_sqlite", "writing"]
 
@@ -64,6 +65,7 @@ class Database:
         self._anchor: tuple[datetime, float] | None = None
         self._anchor_lock = threading.Lock()
         self._stepped_at = float("-inf")  # monotonic: when the clock was last seen to have been set
+        self._writers = Writers(self.url.database)  # of SQLite; PostgreSQL has many at once
 
     @property
     def is_sqlite(self) -> bool:
@@ -79,7 +81,8 @@ class Database:
     def write(self, *, durable: bool = True) -> Iterator[sa.Connection]:
         """One transaction, committed at the end of the block and rolled back by an exception."""
         engine = self._durable if durable else self._relaxed
-        with engine.begin() as conn:
+        turn = self._writers.turn(BUSY_TIMEOUT_S) if self.is_sqlite else nullcontext()
+        with turn, engine.begin() as conn:
             yield conn
 
     @contextmanager
@@ -134,11 +137,13 @@ class Database:
 
     def close(self) -> None:
         """Close every pooled connection; also what a forked child calls before its first use."""
+        self._writers.close()
         for engine in (self._durable, self._relaxed, self._reading):
             engine.dispose()
 
     def forget(self) -> None:
         """In a forked child: drop the parent's connections without closing them."""
+        self._writers.forget()
         for engine in (self._durable, self._relaxed, self._reading):
             engine.dispose(close=False)
 
@@ -153,12 +158,12 @@ class Database:
     @cached_property
     def _reading(self) -> sa.Engine:
         if self.is_sqlite:
-            return self._sqlite("NORMAL", begin=None)
+            return self._sqlite("NORMAL", writes=False)
         return self._postgresql("", isolation_level="AUTOCOMMIT")
 
     def _engine(self, *, durable: bool) -> sa.Engine:
         if self.is_sqlite:
-            return self._sqlite("FULL" if durable else "NORMAL", begin="BEGIN IMMEDIATE")
+            return self._sqlite("FULL" if durable else "NORMAL", writes=True)
         return self._postgresql(f"-c synchronous_commit={'on' if durable else 'off'}")
 
     def _postgresql(self, options: str, **more: Any) -> sa.Engine:
@@ -176,7 +181,7 @@ class Database:
         sort_errors(engine)
         return engine
 
-    def _sqlite(self, synchronous: str, begin: str | None) -> sa.Engine:
+    def _sqlite(self, synchronous: str, *, writes: bool) -> sa.Engine:
         dbapi = safe_sqlite()
         engine = sa.create_engine(
             self.url,
@@ -201,6 +206,7 @@ class Database:
                 "journal_size_limit=67108864",
                 "mmap_size=0",
                 "cache_size=-16000",
+                *(("busy_timeout=0",) if writes else ()),  # see models.sqlite_writer
             ):
                 connection.execute(f"PRAGMA {pragma}")
 
@@ -212,11 +218,11 @@ class Database:
                 missing.sqlite_errorcode = SQLITE_CANTOPEN  # errors are sorted by their codes: this one passes
                 raise missing
 
-        if begin is not None:
+        if writes:
 
             @sa.event.listens_for(engine, "begin")
             def start(conn: sa.Connection) -> None:
-                conn.exec_driver_sql(begin)
+                self._writers.begin(conn, BUSY_TIMEOUT_S)
 
         return engine
 
