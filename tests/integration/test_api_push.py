@@ -388,6 +388,75 @@ def test_a_mistake_on_a_socket_is_answered_and_ends_nothing(
         assert replies(socket, {"type": "ping"})[0]["type"] == "pong"
 
 
+def submitting(given: str) -> str:
+    return f'{{"type": "submit", "action": "test.echo", "input": {given}, "ref": 1}}'
+
+
+#: Raw texts: what no honest writer of JSON writes, wherever a message has room for it.
+ODD = {
+    "nothing": "",
+    "no JSON": "hello",
+    "half of JSON": '{"type": "ping"',
+    "a mark before it": "\ufeff" + '{"type": "ping"}',
+    "a list": "[]",
+    "null": "null",
+    "a number": "1e999",
+    "no type": "{}",
+    "a type that is none": '{"type": {"a": 1}}',
+    "two types": '{"type": "ping", "type": "dance"}',
+    "a ref that is no number": '{"type": "ping", "ref": NaN}',
+    "a ref that is endless": '{"type": "ping", "ref": [1e999, -1e999, Infinity]}',
+    "a ref of many digits": f'{{"type": "ping", "ref": {"9" * 5_000}}}',
+    "a ref beyond 64 bits": '{"type": "ping", "ref": 18446744073709551616}',
+    "a ref with half of a character": '{"type": "ping", "ref": "\\ud800"}',
+    "a ref with a name that is half": '{"type": "ping", "ref": {"\\udc00": 1}}',
+    "a ref with NUL": '{"type": "ping", "ref": "\\u0000"}',
+    "a deep ref": f'{{"type": "ping", "ref": {"[" * 250}{"]" * 250}}}',
+    "a very deep ref": f'{{"type": "ping", "ref": {"[" * 20_000}{"]" * 20_000}}}',
+    "a field too many": '{"type": "ping", "more": 1}',
+    "an action that is half": '{"type": "submit", "action": "\\ud800", "ref": 1}',
+    "an action with NUL": '{"type": "submit", "action": "test.\\u0000", "ref": 1}',
+    "an action that is long": f'{{"type": "submit", "action": "{"a" * 50_000}", "ref": 1}}',
+    "an input that is no object": submitting("[]"),
+    "an input that is half": submitting('{"text": "\\ud800"}'),
+    "an input that is no number": submitting('{"text": NaN}'),
+    "an input that is endless": submitting('{"text": 1e999}'),
+    "an input of many digits": submitting(f'{{"text": {"9" * 5_000}}}'),
+    "a deep input": submitting('{"text": ' + "[" * 250 + "]" * 250 + "}"),
+    "an input that refers oddly": submitting('{"text": {"$ref": "/jobs/\\ud800#/result"}}'),
+    "an input that refers to a number": submitting('{"text": {"$ref": 1e999}}'),
+    "sources that are none": '{"type": "submit", "action": "test.echo", "derived_from": [NaN], "ref": 1}',
+    "a key that is half": '{"type": "submit", "action": "test.echo", "idempotency_key": "\\ud800", "ref": 1}',
+    "a key with a tab": '{"type": "submit", "action": "test.echo", "idempotency_key": "hook\\tx", "ref": 1}',
+    "a key that is long": f'{{"type": "submit", "action": "test.echo", "idempotency_key": "{"k" * 2_000}", "ref": 1}}',
+    "a job that is none": '{"type": "cancel", "job_id": 1e400, "ref": 1}',
+    "a job that is half": '{"type": "cancel", "job_id": "\\ud800", "ref": 1}',
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_message_is_answered_and_ends_nothing(served: Served, user: User, name: str) -> None:
+    with socket_of(served, user) as socket:
+        read_until_live(socket)
+        socket.send(ODD[name])
+        while (answer := read(socket))["type"] == "job":
+            pass
+        assert answer["type"] in ("problem", "accepted", "pong")
+        if answer["type"] == "problem":
+            assert 400 <= answer["problem"]["status"] < 500, answer
+        assert replies(socket, {"type": "ping"})[0]["type"] == "pong"
+
+
+SINCE = ["NaN", "1e999", "-1", "9" * 5_000, "9223372036854775808", '"\\ud800"', "[[]]", "0.5"]
+
+
+@pytest.mark.parametrize("since", SINCE)
+def test_an_odd_first_message_closes_the_socket_with_4401(served: Served, user: User, since: str) -> None:
+    with connect(served.ws_url) as socket:
+        socket.send(f'{{"type": "auth", "token": "{served.token(user)}", "since": {since}}}')
+        assert closing(socket) == 4401
+
+
 def test_a_socket_takes_text_and_not_too_much_of_it(served: Served, user: User) -> None:
     with socket_of(served, user) as socket:
         read(socket)
