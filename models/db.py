@@ -222,7 +222,7 @@ class Database:
 
             @sa.event.listens_for(engine, "begin")
             def start(conn: sa.Connection) -> None:
-                self._writers.begin(conn, BUSY_TIMEOUT_S)
+                self._writers.begin(conn)
 
         return engine
 

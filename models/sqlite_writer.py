@@ -74,10 +74,16 @@ class Writers:
         self._threads = FairLock()
         self._descriptor: int | None = None
         self._impatient_until = 0.0
+        self._own = threading.local()  # `deadline`: until when this thread waits, for its turn and then for SQLite
 
     @contextmanager
     def turn(self, timeout_s: float) -> Iterator[None]:
-        """Wait until no other thread of this process writes; who waited in vain asks SQLite itself."""
+        """Wait until no other thread of this process writes.
+
+        Args:
+            timeout_s: Of this, and of `begin`. Who waited in vain asks SQLite once, for the error.
+        """
+        self._own.deadline = time.monotonic() + timeout_s
         has_it = self._threads.acquire(timeout_s)
         try:
             yield
@@ -85,21 +91,19 @@ class Writers:
             if has_it:
                 self._threads.release()
 
-    def begin(self, conn: sa.Connection, timeout_s: float) -> None:
+    def begin(self, conn: sa.Connection) -> None:
         """Begin a transaction as the one writer; within a turn.
 
         Args:
             conn: One for which SQLite itself does not wait (`busy_timeout=0`): it would fall asleep.
-            timeout_s: Of waiting for it.
 
         Raises:
             sqlalchemy.exc.OperationalError: Others wrote all the time, or SQLite has another reason.
         """
         driver: Any = conn.connection.dbapi_connection
         busy: type[Exception] = conn.dialect.loaded_dbapi.OperationalError
-        deadline = time.monotonic() + timeout_s
         with self._next():
-            while time.monotonic() < deadline:
+            while time.monotonic() < self._own.deadline:
                 try:
                     driver.execute("BEGIN IMMEDIATE")
                 except busy as error:

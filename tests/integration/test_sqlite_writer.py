@@ -146,7 +146,8 @@ def test_a_folder_without_room_for_the_lock_is_written_all_the_same(tmp_path: Pa
     writers = Writers(str(tmp_path / "no such folder" / "x.db"))
     with closing(Database("sqlite:///:memory:")) as db, db.write() as conn:
         conn.exec_driver_sql("COMMIT")
-        writers.begin(conn, 1.0)
+        with writers.turn(30.0):
+            writers.begin(conn)
 
 
 def test_a_child_does_not_hold_what_its_parents_threads_held(db: Database) -> None:
