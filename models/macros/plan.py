@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field, JsonValue
 
 from models.macros.document import Step
+from models.macros.kept import read
 from models.macros.progress import WHOLE, Finish, Progress, Row, StepState, Submit
 
 #: Of a plan that is too long to keep, each text is cut to so many characters.
@@ -94,7 +96,7 @@ def planned(progress: Progress, finish: Finish, largest_bytes: int) -> Mapping[s
     Args:
         largest_bytes: Of a longer one, texts are cut.
     """
-    rows = progress.rows()
+    rows = [replace(row, result=read(row.result)) for row in progress.rows()]
     found = [one for row in rows if row.state is StepState.PLANNED and row.result for one in _written_down(row)]
     wrong = [row for row in rows if row.state is StepState.FAILED and row.item == WHOLE]
     failed = [_failure(row.step, row.error or {}) for row in wrong]

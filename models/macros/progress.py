@@ -14,6 +14,7 @@ from models.macros.computing import Computations, Place
 from models.macros.document import MOST_ITEMS, Macro, Step
 from models.macros.evaluation import Postponed
 from models.macros.expressions import check, evaluate, expressions_in, is_true, reads_any, value_of
+from models.macros.kept import Kept, read
 from models.problems import problem_of
 
 #: Of a step's origins: jobs, and what else is to be asked about which step.
@@ -46,7 +47,7 @@ class Row:
 
     Attributes:
         value: The item; the list, of a foreach as a whole.
-        result: Of its job; the list of all, of a foreach; of a planned one, what it would do.
+        result: Of its job; the list of all, of a foreach; of a planned one, what it would do. It may be `Kept`.
         error: With `type`, `title` and `detail`.
     """
 
@@ -186,7 +187,7 @@ class Progress:
         self._steering: dict[str, tuple[UUID, ...]] = {}
         self._unknown = {row.step for row in rows if row.state is StepState.PLANNED}
         self._changed: dict[tuple[str, int], Row] = {}
-        self._scope: dict[str, Any] | None = None
+        self._scopes: dict[frozenset[str], dict[str, Any]] = {}
         self._fallbacks = macro.fallbacks()
 
     def settle(self, row: Row) -> None:
@@ -195,7 +196,7 @@ class Progress:
         self._rows_of.setdefault(row.step, {})[row.item] = row
         self._steering.clear()
         if row.item == WHOLE:
-            self._scope = None
+            self._scopes.clear()
         if row.state is StepState.PLANNED:
             self._unknown.add(row.step)
 
@@ -368,7 +369,7 @@ class Progress:
         return False
 
     def _whole(self, step: Step, whole: Row, rows: list[Row | None]) -> Row:
-        results = [None if row is None else row.result for row in rows]
+        results = Kept.of_list([None if row is None else row.result for row in rows])
         wrong = [row for row in rows if row is not None and _stops(step, row)]
         if wrong:
             error = dict(wrong[0].error or {})
@@ -384,27 +385,29 @@ class Progress:
         template: Any = step.given
         if step.wait_for is not None:
             template = step.wait_for.model_dump(include={"approval", "until"})
-        scope = {**self.scope(), **more}
-        read = self._read_by(template) | (self._read_by(step.foreach) if step.foreach else set())
-        sources = dict.fromkeys([*self._made_by(read), *self._steered_by(step)])
+        inputs = self._read_by(template)
+        scope = {**self.scope(inputs), **more}
+        inputs |= self._read_by(step.foreach) if step.foreach else set()
+        sources = dict.fromkeys([*self._made_by(inputs), *self._steered_by(step)])
         unsure = any(self._reads_unknown(text) for text in (step.condition, step.foreach))
         # Nobody knows the items either where the list is not known; what reads one of them stays as it is written.
         of_items = step.foreach is not None and item == WHOLE
         given: Any = template if of_items else self._filled_in(template, (step.id, item, "with"), scope)
-        return Submit(step, item, given, tuple(sources), tuple(sorted(read & self._unknown)), unsure)
+        return Submit(step, item, given, tuple(sources), tuple(sorted(inputs & self._unknown)), unsure)
 
     def _reads_unknown(self, text: str | None) -> bool:
         return text is not None and any(reads_any(one, self._unknown) for one in expressions_in(text))
 
     # --- what there is to read
 
-    def scope(self) -> dict[str, Any]:
-        """What expressions read."""
-        if self._scope is None:
-            self._scope = {"input": self._given, "steps": self._steps(), "run": self._run}
-        return self._scope
+    def scope(self, steps: Collection[str]) -> dict[str, Any]:
+        """What expressions read that read these steps: results of others stay where they are kept."""
+        names = frozenset(steps)
+        if names not in self._scopes:
+            self._scopes[names] = {"input": self._given, "steps": self._steps(names), "run": self._run}
+        return self._scopes[names]
 
-    def _steps(self) -> dict[str, Any]:
+    def _steps(self, names: Collection[str]) -> dict[str, Any]:
         return {
             step.id: {
                 "state": _shown(row.state),
@@ -413,7 +416,7 @@ class Progress:
                 **_each(row),
             }
             for step in self.macro.steps
-            if (row := self._rows.get((step.id, WHOLE))) is not None
+            if step.id in names and (row := self._rows.get((step.id, WHOLE))) is not None
         }
 
     def _result_of(self, step: Step, row: Row) -> Any:
@@ -422,12 +425,13 @@ class Progress:
             return None
         if row.state is StepState.FAILED and step.fallback is not None:
             stand_in = self._rows.get((step.fallback, WHOLE))
-            return None if stand_in is None else stand_in.result
-        return row.result
+            return None if stand_in is None else read(stand_in.result)
+        return read(row.result)
 
     def _value(self, step: Step, text: str) -> Any:
         """Of a step's condition, or list."""
-        scope, expression = self.scope(), text.strip()[3:-2].strip()
+        expression = text.strip()[3:-2].strip()
+        scope = self.scope(self._named(expression))
         return self._computations.value(
             (step.id, WHOLE, text), scope, lambda budget: evaluate(expression, scope, budget)
         )
@@ -532,9 +536,10 @@ class Progress:
             return Finish(error=problem_of(error, "The output: "), sources=sources)
 
     def _output(self) -> dict[str, Any]:
-        scope = self.scope()
         if self.macro.output is None:
-            return {name: one["result"] for name, one in scope["steps"].items()}
+            everything = self.scope([step.id for step in self.macro.steps])
+            return {name: one["result"] for name, one in everything["steps"].items()}
+        scope = self.scope(self._read_by(self.macro.output))
         output = self._filled_in(self.macro.output, OUTPUT, scope)  # at once: all of it has one budget
         assert isinstance(output, dict)
         return output
@@ -573,9 +578,10 @@ def _waits_for_itself(steps: list[str]) -> BadInput:
 
 def _each(row: Row) -> dict[str, Any]:
     """Of a foreach: each item with its result, since JMESPath cannot bring two lists together."""
-    if not (isinstance(row.value, list) and isinstance(row.result, list)):
+    results = read(row.result)
+    if not (isinstance(row.value, list) and isinstance(results, list)):
         return {}
-    return {"each": [{"item": item, "result": result} for item, result in zip(row.value, row.result, strict=False)]}
+    return {"each": [{"item": item, "result": result} for item, result in zip(row.value, results, strict=False)]}
 
 
 def _shown(state: StepState) -> str:

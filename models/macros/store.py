@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +23,8 @@ from models.jobs import COLUMNS as JOB_COLUMNS
 from models.jobs import Job
 from models.machine import ENDED, State
 from models.macros.document import Macro
-from models.macros.progress import BudgetSpent, Row, StepState
+from models.macros.kept import Kept, as_json
+from models.macros.progress import WHOLE, BudgetSpent, Row, StepState
 from models.tables import Id, jobs, macro_calls, macro_roots, macro_runs, macro_steps, macro_versions, macros
 
 #: States in which a step's job says how the step went.
@@ -431,14 +433,39 @@ def fail_under_way(conn: sa.Connection, run_id: UUID, error: Mapping[str, str]) 
 
 
 def steps(conn: sa.Connection, run_id: UUID) -> list[Row]:
-    """What the steps of a run have come to."""
+    """What the steps of a run have come to; their results are loaded when they are read, on the same connection."""
     own = macro_steps.c
-    columns = own.step, own.item, own.state, own.value, own.result, own.error, own.job_id
-    rows = conn.execute(sa.select(*columns).where(own.run_id == run_id).order_by(own.step, own.item))
-    return [
-        Row(row.step, row.item, StepState(row.state), _read(row.value), _read(row.result), _read(row.error), row.job_id)
-        for row in rows
-    ]
+    columns = own.step, own.item, own.state, own.value, own.error, own.job_id, own.result.is_not(None).label("made")
+    rows = conn.execute(sa.select(*columns).where(own.run_id == run_id).order_by(own.step, own.item)).all()
+    results = {step: _Results(conn, run_id, step) for step in {row.step for row in rows}}
+    return [_row(row, results[row.step].of(row.item) if row.made else None) for row in rows]
+
+
+def _row(row: Any, result: Kept | None) -> Row:
+    value = _read(row.value) if row.item == WHOLE else None if row.value is None else Kept(lambda: row.value)
+    return Row(row.step, row.item, StepState(row.state), value, result, _read(row.error), row.job_id)
+
+
+class _Results:
+    """Of one step: the one of all, or those of its items, which are read together or not at all."""
+
+    def __init__(self, conn: sa.Connection, run_id: UUID, step: str) -> None:
+        own = macro_steps.c
+        self._conn = conn
+        self._query = sa.select(own.item, own.result).where(own.run_id == run_id, own.step == step)
+
+    def of(self, item: int) -> Kept:
+        return Kept(lambda: self._whole if item == WHOLE else self._items[item])
+
+    @cached_property
+    def _whole(self) -> str | None:
+        found: str | None = self._conn.execute(self._query.where(macro_steps.c.item == WHOLE)).one().result
+        return found
+
+    @cached_property
+    def _items(self) -> dict[int, str | None]:
+        rows = self._conn.execute(self._query.where(macro_steps.c.item != WHOLE))
+        return {row.item: row.result for row in rows}
 
 
 def jobs_of(conn: sa.Connection, run_id: UUID) -> dict[tuple[str, int], tuple[Job, datetime | None]]:
@@ -456,21 +483,18 @@ def keep(conn: sa.Connection, run_id: UUID, rows: Sequence[Row], deadlines: Mapp
     """Write down what steps have come to, whether they are new or known."""
     if not rows:
         return
+    values = [
+        {
+            "run_id": run_id, "step": row.step, "item": row.item, "state": row.state.value,
+            "value": as_json(row.value), "result": as_json(row.result), "error": as_json(row.error),
+            "job_id": row.job_id, "deadline_at": deadlines.get((row.step, row.item)),
+        }
+        for row in rows
+    ]  # fmt: skip
     keys = [(row.step, row.item) for row in rows]
     known = sa.tuple_(macro_steps.c.step, macro_steps.c.item).in_(keys)
-    conn.execute(sa.delete(macro_steps).where(macro_steps.c.run_id == run_id, known))
-    batch.insert_new(
-        conn,
-        macro_steps,
-        [
-            {
-                "run_id": run_id, "step": row.step, "item": row.item, "state": row.state.value,
-                "value": _written(row.value), "result": _written(row.result), "error": _written(row.error),
-                "job_id": row.job_id, "deadline_at": deadlines.get((row.step, row.item)),
-            }
-            for row in rows
-        ],
-    )  # fmt: skip
+    conn.execute(sa.delete(macro_steps).where(macro_steps.c.run_id == run_id, known))  # after `values` read them
+    batch.insert_new(conn, macro_steps, values)
 
 
 def show(conn: sa.Connection, run_id: UUID, fraction: float, message: str) -> None:
@@ -516,10 +540,6 @@ def call_of(conn: sa.Connection, run_id: UUID, step: str) -> str | None:
 def close(conn: sa.Connection, run_id: UUID) -> None:
     """Nothing is to be done for the run any more."""
     conn.execute(sa.update(macro_runs).where(macro_runs.c.job_id == run_id).values(open=False, look_at=None))
-
-
-def _written(value: Any) -> str | None:
-    return None if value is None else strict_json.write(value)
 
 
 def _read(text: str | None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,11 +11,12 @@ import sqlalchemy as sa
 from engine_kit import load_testkit
 from macro_kit import Runs, echo, runs_on
 
+from llmcoder import strict_json
 from llmcoder.config import Config
 from llmcoder.context import User
 from models.db import Database
 from models.machine import State
-from models.macros import computing, progress
+from models.macros import computing, kept, progress
 from models.macros.computing import MOST_REPEATS, WORK_AT_ONCE, Computations
 from models.macros.evaluation import Budget, Postponed
 from models.tables import jobs, macro_steps
@@ -136,6 +138,30 @@ def test_a_budget_counts_what_was_put_off_once(runs: Runs, configured: Config) -
     )
     runs.settle(run)
     assert runs.job(run).state == State.SUCCEEDED, runs.error_of(run)
+
+
+def test_whoever_moves_a_run_on_reads_only_the_results_that_the_next_step_reads(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+    before = strict_json.read_lenient
+    monkeypatch.setattr(kept.strict_json, "read_lenient", lambda text: loaded.append(text) or before(text))
+    steps = [
+        echo("first", "ONE"),
+        echo("each", "TWO ${{ item }}", foreach="${{ input.items }}", parallel=1, needs=["first"]),
+        echo("reads", "${{ steps.first.result.text }}", needs=["each"]),
+        echo("all", "${{ join(',', steps.each.result[*].text) }}", needs=["reads"]),
+    ]
+    run = runs.start(
+        steps, {"items": list(range(5))}, input={"items": {}}, output={"n": "${{ steps.all.result.text }}"}
+    )
+    runs.settle(run)
+
+    assert json.loads(runs.job(run).result or "") == {"n": ",".join(f"TWO {number}" for number in range(5))}
+    read = [text for text in loaded if text.startswith(('{"text"', "[{"))]
+    of_items = [text for text in read if text.startswith('{"text":"TWO')]  # as steps are kept; jobs' have a blank
+    assert len(of_items) == 0, "those of items are put together as they are"
+    assert len([text for text in read if text.startswith("[{")]) == 1
 
 
 def test_an_outcome_is_of_what_was_read_and_of_nothing_else() -> None:

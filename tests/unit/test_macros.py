@@ -15,6 +15,7 @@ from llmcoder.ids import new_id
 from llmcoder.registry import Registry, discover
 from models.macros import expressions
 from models.macros.document import Macro, check
+from models.macros.kept import read
 from models.macros.progress import WHOLE, Finish, Progress, Row, StepState
 
 PLUGIN = Path(__file__).resolve().parents[1] / "plugin"
@@ -303,7 +304,7 @@ def test_a_foreach_runs_so_many_at_once_and_gives_all_results_in_order() -> None
         run.go()
     assert run.most_at_once == 3
     assert run.inputs["a", 4] == {"text": "e-4"}
-    assert run.rows["a", WHOLE].result == [{"n": n} for n in range(10)]
+    assert read(run.rows["a", WHOLE].result) == [{"n": n} for n in range(10)]
     assert len(run.sources["b", WHOLE]) == 10
 
 
