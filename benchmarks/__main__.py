@@ -22,7 +22,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help=f"rounds of the whole ({ROUNDS})")
     parser.add_argument(
         "--only",
-        choices=("submit", "batches", "drain", "latency", "fairness", "confluence-search", "schedules", "macros"),
+        choices=(
+            "submit",
+            "batches",
+            "drain",
+            "latency",
+            "fairness",
+            "writers",
+            "confluence-search",
+            "schedules",
+            "macros",
+        ),
         help="one comparison; prints, writes nothing",
     )
     options = parser.parse_args()
@@ -36,7 +46,18 @@ def main() -> None:
 
 
 def measured(quick: bool, store: str | None, only: str | None, rounds: int | None) -> str:
-    from benchmarks import batches, confluence_search, drain, fairness, latency, macros, memory, schedules, submit
+    from benchmarks import (
+        batches,
+        confluence_search,
+        drain,
+        fairness,
+        latency,
+        macros,
+        memory,
+        schedules,
+        submit,
+        writers,
+    )
     from benchmarks.harness import bench
     from benchmarks.measure import run_interleaved
     from benchmarks.report import report
@@ -54,6 +75,7 @@ def measured(quick: bool, store: str | None, only: str | None, rounds: int | Non
             "drain": drain.measurement(shared, jobs=2_000 if quick else 5_000),
             "latency": latency.measurement(shared, jobs=100 if quick else 200),
             "fairness": fairness.measurement(shared, jobs=2_000 if quick else 10_000),
+            "writers": writers.measurement(shared, seconds=3 if quick else 8),
             "confluence-search": confluence_search.measurement(
                 shared, pages=2_000 if quick else 50_000, queries=50 if quick else 200
             ),
