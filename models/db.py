@@ -35,6 +35,8 @@ BUSY_TIMEOUT_S = 30
 #: What an error says where the file of a SQLite database is not there.
 NO_FILE = "there is no database"
 SQLITE_CANTOPEN = 14
+#: Where a connection's info says whose turn it is.
+PLACE = "place among SQLite's writers"
 CLOCK_CHECK_S = 10.0
 CLOCK_STEP_S = 1.0  # further off than this, the clock was set, and not corrected little by little
 #: A server that vanished without a word would otherwise hold its caller for hours: the kernel's own patience.
@@ -82,8 +84,13 @@ class Database:
         """One transaction, committed at the end of the block and rolled back by an exception."""
         engine = self._durable if durable else self._relaxed
         turn = self._writers.turn(BUSY_TIMEOUT_S) if self.is_sqlite else nullcontext()
-        with turn, engine.begin() as conn:
+        with turn as place, engine.begin() as conn:
+            conn.info[PLACE] = place
             yield conn
+
+    def let_go(self, conn: sa.Connection) -> None:
+        """End the turn of a thread that does not come back, whose transaction was ended from outside."""
+        self._writers.end(conn.info.get(PLACE))
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:

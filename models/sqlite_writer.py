@@ -27,38 +27,38 @@ PATIENCE_S, IMPATIENT_FOR_S = 0.5, 10.0
 
 
 class FairLock:
-    """A lock that those who wait for it get in the order in which they came."""
+    """A lock that those who wait for it get in the order in which they came, each with a place of his own."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._is_held = False
+        self._holder: threading.Lock | None = None
         self._waiting: deque[threading.Lock] = deque()
 
-    def acquire(self, timeout_s: float) -> bool:
-        """Whether it was had in time."""
+    def acquire(self, timeout_s: float) -> threading.Lock | None:
+        """The place by which it is released; None when it was not had in time."""
+        place = threading.Lock()
         with self._guard:
-            if not self._is_held:
-                self._is_held = True
-                return True
-            mine = threading.Lock()
-            mine.acquire()
-            self._waiting.append(mine)
-        return mine.acquire(timeout=timeout_s) or not self._left(mine)
+            if self._holder is None:
+                self._holder = place
+                return place
+            place.acquire()
+            self._waiting.append(place)
+        return place if place.acquire(timeout=timeout_s) or not self._gave_up(place) else None
 
-    def release(self) -> None:
-        """Hand it to the next."""
+    def release(self, place: threading.Lock) -> None:
+        """Hand it to the next. Any thread may do so, and does nothing when it was done."""
         with self._guard:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
-                self._is_held = False
+            if self._holder is place:
+                self._holder = self._waiting.popleft() if self._waiting else None
+                if self._holder is not None:
+                    self._holder.release()
 
-    def _left(self, mine: threading.Lock) -> bool:
+    def _gave_up(self, place: threading.Lock) -> bool:
         """Whether one that waited long enough went away without it, which may just have been handed over."""
         with self._guard:
-            if mine not in self._waiting:
+            if place not in self._waiting:
                 return False
-            self._waiting.remove(mine)
+            self._waiting.remove(place)
             return True
 
 
@@ -77,19 +77,23 @@ class Writers:
         self._own = threading.local()  # `deadline`: until when this thread waits, for its turn and then for SQLite
 
     @contextmanager
-    def turn(self, timeout_s: float) -> Iterator[None]:
-        """Wait until no other thread of this process writes.
+    def turn(self, timeout_s: float) -> Iterator[threading.Lock | None]:
+        """Wait until no other thread of this process writes; gives the place by which somebody else may end the turn.
 
         Args:
             timeout_s: Of this, and of `begin`. Who waited in vain asks SQLite once, for the error.
         """
         self._own.deadline = time.monotonic() + timeout_s
-        has_it = self._threads.acquire(timeout_s)
+        place = self._threads.acquire(timeout_s)
         try:
-            yield
+            yield place
         finally:
-            if has_it:
-                self._threads.release()
+            self.end(place)
+
+    def end(self, place: threading.Lock | None) -> None:
+        """End a turn, if it has not ended."""
+        if place is not None:
+            self._threads.release(place)
 
     def begin(self, conn: sa.Connection) -> None:
         """Begin a transaction as the one writer; within a turn.

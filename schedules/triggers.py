@@ -221,4 +221,5 @@ def cut_off(db: Database, conn: sa.Connection) -> None:
     driver.interrupt()
     if driver.in_transaction:
         driver.execute("ROLLBACK")
+    db.let_go(conn)
     driver.execute("PRAGMA query_only = ON")
