@@ -90,6 +90,13 @@ def missing(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+@pytest.fixture(autouse=True)
+def usual_umask() -> Iterator[None]:
+    """A command of ours keeps to its owner what its process makes, and here that is every server that tests start."""
+    yield
+    os.umask(0o022)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What asks for the configuration of the process, as the audit log does for its key, gets one of the tests."""
