@@ -26,7 +26,7 @@ class StrictRequest(Request):
 
     async def json(self) -> Any:
         try:
-            return strict_json.read(await self.body())
+            return strict_json.read(await self.body(), strict_json.MOST_CONTAINERS)
         except strict_json.NotTaken as error:
             self.refusal = BadInput(f"The body cannot be kept: {error}.")
             raise self.refusal from None

@@ -22,6 +22,7 @@ from api.services import services_of
 from llmcoder import strict_json
 from llmcoder.errors import BadInput, NotFound
 from llmcoder.signatures import Forged
+from models.approvals import Origin
 from models.macros import store
 from models.macros.document import Macro
 from models.macros.progress import WHOLE, StepState
@@ -225,6 +226,8 @@ async def list_steps(
         addresses = store.addresses(conn, job_id, services.settings().reached_at)
         if addresses is None:
             raise NotFound(f"Job {job_id} is no run of a macro, so it has no steps.")
+        if who.origin is not Origin.PERSON:
+            addresses = {}  # whoever has one may call it, and an agent does nothing without a person
         return store.steps_page(conn, job_id, _place(cursor), limit + 1), addresses
 
     found, addresses = await services.sql.read(read)

@@ -192,7 +192,7 @@ async def _with_results(
 
 def _parsed(body: bytes) -> Any:
     try:
-        return strict_json.read(body)
+        return strict_json.read(body, strict_json.MOST_CONTAINERS)
     except strict_json.NotJson as error:
         raise NotJson(f"The body cannot be read as JSON: {error}.") from error
 
@@ -226,7 +226,8 @@ def _text(action: AnyAction, body: bytes, *where: str) -> str:
 
 
 def _validated(kind: type[M], body: bytes, *where: str) -> M:
-    if any(word in body for word in _NOT_JSON) or strict_json.is_large(body):
+    too_many = strict_json.has_more_containers(body, strict_json.MOST_CONTAINERS)
+    if too_many or any(word in body for word in _NOT_JSON) or strict_json.is_large(body):
         _refuse_what_is_not_json(body)
     try:
         return kind.model_validate_json(body)

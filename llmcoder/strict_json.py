@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from enum import Enum
@@ -29,10 +30,15 @@ INDENTED, LINE_AT_THE_END = orjson.OPT_INDENT_2, orjson.OPT_APPEND_NEWLINE
 MOST_DEEP = 200
 #: Python neither reads nor writes longer integers, for the time that it takes.
 MOST_DIGITS = 4_300
+#: Lists and objects that one body from outside may have: each takes as long as a hundred characters, and the process
+#: that reads it does nothing else meanwhile.
+MOST_CONTAINERS = 100_000
 #: Digits become 0, an exponent's letter e, a plus nothing, everything else a blank.
 _SHAPE = bytes(b"0e "[0 if one in b"0123456789" else 1 if one in b"eE" else 2] for one in range(256))
 #: What may be larger than any double: exponents of three digits, and more digits than 1e308 has.
 _LARGE = (b"e000", b"0" * 309)
+#: A text, or the rest of one that never ends: a pattern that wanted the end would look for it from each of its quotes.
+_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 _HALF = "half of a character (a lone surrogate)"
 
 
@@ -48,18 +54,25 @@ class Unwritable(ValueError):
     """The value is not one that JSON can say; the message says why."""
 
 
-def read(text: str | bytes | bytearray) -> Any:
+def read(text: str | bytes | bytearray, most_containers: int | None = None) -> Any:
     """What JSON text from outside says.
+
+    Args:
+        most_containers: Lists and objects that it may have; each takes as long to read as a hundred characters.
 
     Raises:
         NotJson: It is something else, or holds a number beyond a double or of thousands of digits, half of a
-            character, or more than 200 levels.
+            character, or more than 200 levels, or too many lists and objects.
     """
     try:
         encoded = text.encode() if isinstance(text, str) else bytes(text)
+        if most_containers is not None and has_more_containers(encoded, most_containers):
+            raise NotTaken(f"it has more than {most_containers:,} lists and objects")
         value = from_json(encoded, allow_inf_nan=False)
     except UnicodeEncodeError:
         raise NotTaken(f"a text in it has {_HALF}") from None
+    except NotTaken:
+        raise
     except ValueError as error:
         raise _refusal(encoded, str(error)) from None
     if is_large(encoded) and _has_infinite(value):
@@ -99,6 +112,15 @@ def read_lenient(text: str | bytes) -> Any:
             return plain(json.loads(text, parse_int=_integer))
         except (ValueError, RecursionError) as error:
             raise NotJson(str(error)) from None
+
+
+def has_more_containers(text: bytes, most: int) -> bool:
+    """Whether JSON has more lists and objects than so many. Quick."""
+    return _brackets(text) > most and _brackets(_STRINGS.sub(b"", text)) > most
+
+
+def _brackets(text: bytes) -> int:
+    return text.count(b"[") + text.count(b"{")
 
 
 def is_large(text: bytes) -> bool:

@@ -199,7 +199,7 @@ def payload_of(call: Call) -> Any:
         if kind == "application/x-www-form-urlencoded":
             return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=1_000))
         if kind.endswith("json") or (not kind and text[:1] in "{["):
-            return strict_json.read(text)
+            return strict_json.read(text, strict_json.MOST_CONTAINERS)
     except ValueError as error:
         raise BadInput(f"The body is not what its content type {kind!r} says: {error}.") from None
     return text

@@ -31,6 +31,7 @@ from models.macros import plan, store
 from models.macros.computing import Computations
 from models.macros.document import AWAIT, LONGEST_WAIT_S, Step
 from models.macros.evaluation import Postponed
+from models.macros.kept import Kept
 from models.macros.progress import WHOLE, Allowance, Finish, Progress, Row, StepState, Submit
 from models.macros.store import PLAN
 from models.problems import problem_of
@@ -352,7 +353,7 @@ class Look:
             return replace(place, state=StepState.FAILED, error=problem_of(error), job_id=job.id)
 
     def _row(self, progress: Progress, step: str, item: int, state: StepState, job: Job, error: Any = None) -> Row:
-        result = None if job.result is None else strict_json.read_lenient(job.result)
+        result = None if job.result is None else Kept(lambda: job.result)
         if job.action == START and self._run.mode == PLAN and state is StepState.SUCCEEDED:
             state = StepState.PLANNED  # its result says what the macro in the macro would do
         return replace(progress.row(step, item), state=state, result=result, error=error, job_id=job.id)
@@ -506,7 +507,7 @@ class Look:
         """End the run's own job, if it waits by now."""
         to = State.FAILED if finish.error is not None else State.SUCCEEDED
         try:
-            result = None if finish.result is None else _written(finish.result)
+            result = None if finish.result is None else _written(finish.result, self._settings.max_result_bytes)
         except Exception as why:  # noqa: BLE001  whatever the writer refuses, and however
             unwritable = BadInput(f"The output cannot be kept as JSON: {why}. Say something else in `output`.")
             return self._end(Finish(error=problem_of(unwritable), sources=finish.sources))
@@ -572,13 +573,28 @@ def _doubt(job: Job, late: bool) -> dict[str, str]:
     return doubt.as_problem()
 
 
-def _written(result: Mapping[str, Any]) -> str:
+def _written(result: Mapping[str, Any], most_bytes: int) -> str:
     """The result as JSON, the way every reader takes it.
+
+    Args:
+        most_bytes: What is longer is not checked, since nobody will keep it.
 
     Raises:
         Unwritable: It holds what JSON or UTF-8 cannot say.
+        NotJson: What is kept of a step is none.
     """
-    return strict_json.write_exact(result)
+    text = _put_together(result)
+    if len(text) <= most_bytes and any(isinstance(value, Kept) for value in result.values()):
+        strict_json.read_lenient(text)
+    return text
+
+
+def _put_together(result: Mapping[str, Any]) -> str:
+    return strict_json.write_exact({name: _as_it_is_kept(value) for name, value in result.items()})
+
+
+def _as_it_is_kept(value: Any) -> Any:
+    return strict_json.Fragment(value.text or "null") if isinstance(value, Kept) else value
 
 
 def _item_of(progress: Progress, wanted: Submit) -> Any:

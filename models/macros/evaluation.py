@@ -22,6 +22,8 @@ MOST_DEEP = 100
 MOST_BITS = 14_000
 #: Looking through so many characters, or copying them, is one unit of work.
 CHARS_A_UNIT = 32
+#: What a list or object counts beside its characters: memory, and the time to read it again.
+CONTAINER_CHARS = 32
 #: What a list or object costs to be measured, beside its items; and how many of those are one unit.
 CONTAINER, ITEMS_A_UNIT = 4, 4
 
@@ -97,7 +99,7 @@ class Budget:
         if depth > MOST_DEEP:
             raise Exceeded(_TOO_DEEP)
         self.spend(CONTAINER + len(value) // ITEMS_A_UNIT)
-        chars, levels = 2 + 2 * len(value), 0
+        chars, levels = CONTAINER_CHARS + 2 * len(value), 0
         if isinstance(value, dict):
             chars += sum(_length(name) for name in value)
         for one in value.values() if isinstance(value, dict) else value:
@@ -111,7 +113,7 @@ class Budget:
         return chars, levels + 1
 
 
-_MORE = f"more than {LARGEST_CHARS:,} characters"
+_MORE = f"more than {LARGEST_CHARS:,} characters (each list or object counts {CONTAINER_CHARS})"
 _TOO_LARGE = f"a value in it has {_MORE} as JSON; filter first, or take single fields"
 _TOO_DEEP = f"a value in it is nested more than {MOST_DEEP} levels deep"
 

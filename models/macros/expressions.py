@@ -25,6 +25,10 @@ LONGEST = 2_000
 MOST_PARTS = 500
 #: Expressions of one document.
 MOST_EXPRESSIONS = 1_000
+#: Characters of all expressions of one document: to read so many takes a fifth of a second.
+MOST_CHARS = 100_000
+#: Expressions of which is kept what they read: those of a hundred such documents.
+MOST_KNOWN = 10_000
 #: Of what a library says about an expression, which may quote all that it was given.
 LONGEST_REASON = 300
 OPEN, CLOSE = "${{", "}}"
@@ -58,8 +62,11 @@ def refuse_too_many(template: JsonValue) -> None:
     """
     if _is_deeper(template, MOST_DEEP):
         raise BadInput(f"It is nested more than {MOST_DEEP} levels deep.")
-    if sum(1 for _ in islice(expressions_in(template), MOST_EXPRESSIONS + 1)) > MOST_EXPRESSIONS:
+    lengths = [len(expression) for expression in islice(expressions_in(template), MOST_EXPRESSIONS + 1)]
+    if len(lengths) > MOST_EXPRESSIONS:
         raise BadInput(f"It has more than {MOST_EXPRESSIONS} expressions; make several of it.")
+    if sum(lengths) > MOST_CHARS:
+        raise BadInput(f"Its expressions have more than {MOST_CHARS:,} characters altogether; make several of it.")
 
 
 def check(expression: str, roots: tuple[str, ...] = ROOTS) -> frozenset[str]:
@@ -76,7 +83,7 @@ def check(expression: str, roots: tuple[str, ...] = ROOTS) -> frozenset[str]:
     return _checked(expression, roots)
 
 
-@lru_cache(2 * MOST_EXPRESSIONS)
+@lru_cache(MOST_KNOWN)
 def _checked(expression: str, roots: tuple[str, ...]) -> frozenset[str]:
     tree = _parsed(expression)
     for name in _functions(tree):
@@ -121,9 +128,10 @@ def evaluate(expression: str, scope: Scope, budget: Budget | None = None) -> Jso
     """
     from jmespath.exceptions import JMESPathError
 
-    tree = _parsed(expression)
+    tree, budget = _parsed(expression), budget or Budget()
     try:
-        found: JsonValue = search(tree, scope, budget or Budget())
+        budget.spend(len(expression))  # which it takes to read it
+        found: JsonValue = search(tree, scope, budget)
     except Exceeded as error:
         raise BadInput(f"{_shown(expression)} cannot be computed: {error}.") from None
     except (JMESPathError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:

@@ -10,6 +10,10 @@ from functools import cached_property
 from typing import Any
 
 from llmcoder import strict_json
+from llmcoder.errors import BadInput
+
+#: Lists and objects that one value may have to be read; so many take a tenth of a second and 20 MB.
+MOST_CONTAINERS = 200_000
 
 
 class Kept:
@@ -29,8 +33,25 @@ class Kept:
 
     @cached_property
     def value(self) -> Any:
-        """Raises NotJson when it is none."""
-        return None if self.text is None else strict_json.read_lenient(self.text)
+        """What it says.
+
+        Raises:
+            NotJson: It is none.
+            BadInput: It has more lists and objects than anybody may read at once.
+        """
+        if self.text is None:
+            return None
+        if strict_json.has_more_containers(self.text.encode(), MOST_CONTAINERS):
+            raise BadInput(
+                f"What a step returned has more than {MOST_CONTAINERS:,} lists and objects, too many to be read by an "
+                "expression. Have it return less."
+            )
+        return strict_json.read_lenient(self.text)
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.value == read(other))
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def read(value: Any) -> Any:

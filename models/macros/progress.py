@@ -46,8 +46,9 @@ class Row:
     """One step, or one item of it.
 
     Attributes:
-        value: The item; the list, of a foreach as a whole.
-        result: Of its job; the list of all, of a foreach; of a planned one, what it would do. It may be `Kept`.
+        value: The item; the list, of a foreach as a whole. It may be `Kept`.
+        result: Of its job; the list of all, of a foreach, and how many they will be as long as it is expanded; of a
+            planned one, what it would do. It may be `Kept`.
         error: With `type`, `title` and `detail`.
     """
 
@@ -136,6 +137,7 @@ class Finish:
     """The run has ended: with a result, or with an error.
 
     Attributes:
+        result: Some of its values may be `Kept`.
         sources: Jobs whose results, or errors, went into that.
     """
 
@@ -211,7 +213,7 @@ class Progress:
 
     def item(self, step: str, number: int) -> Any:
         """An item of a foreach."""
-        return self._rows[step, WHOLE].value[number]
+        return read(self._rows[step, WHOLE].value)[number]
 
     def next(self) -> Next:
         """What to do now. To be asked again once the jobs it wants are submitted, as long as it wants any.
@@ -323,12 +325,12 @@ class Progress:
         if len(items) > MOST_ITEMS:
             raise BadInput(f"Its foreach gives {len(items)} items; at most {MOST_ITEMS} are taken. Take them in parts.")
         state = StepState.EXPANDED if items else StepState.SUCCEEDED
-        self.settle(Row(step.id, WHOLE, state, value=items, result=None if items else []))
+        self.settle(Row(step.id, WHOLE, state, value=items, result=len(items) or []))
         return True
 
     def _go_through(self, step: Step, whole: Row, submits: list[Submit]) -> bool:
         """Bring a foreach further: up to so many items at once, and an end when all have one."""
-        rows = [self._rows.get((step.id, number)) for number in range(len(whole.value))]
+        rows = [self._rows.get((step.id, number)) for number in range(_length(whole))]
         stops = self.failed is not None or any(row is not None and _stops(step, row) for row in rows)
         if stops:
             rows = [self._gave_up(row) for row in rows]
@@ -360,11 +362,12 @@ class Progress:
         begun = self._allowance.begun
         try:
             self._allowance.begin()
-            submits.append(self._submit(step, number, {"item": whole.value[number], "index": number}))
+            submits.append(self._submit(step, number, {"item": self.item(step.id, number), "index": number}))
         except Postponed:
             self._catch_up_or_put_off(begun)
         except Exception as error:  # noqa: BLE001  as in `_begin`, of this item
-            self.settle(Row(step.id, number, StepState.FAILED, whole.value[number], error=problem_of(error)))
+            item = self.item(step.id, number)
+            self.settle(Row(step.id, number, StepState.FAILED, item, error=problem_of(error)))
             return True
         return False
 
@@ -378,7 +381,7 @@ class Progress:
         if self.failed is not None:
             return replace(whole, state=StepState.SKIPPED, result=results)
         if any(row is not None and row.state is StepState.PLANNED for row in rows):
-            return replace(whole, state=StepState.PLANNED)
+            return replace(whole, state=StepState.PLANNED, result=None)
         return replace(whole, state=StepState.SUCCEEDED, result=results)
 
     def _submit(self, step: Step, item: int, more: Mapping[str, Any]) -> Submit:
@@ -411,7 +414,7 @@ class Progress:
         return {
             step.id: {
                 "state": _shown(row.state),
-                "result": self._result_of(step, row),
+                "result": read(self._result_of(step, row)),
                 "error": row.error,
                 **_each(row),
             }
@@ -421,12 +424,12 @@ class Progress:
 
     def _result_of(self, step: Step, row: Row) -> Any:
         """A failed step has the result of its fallback; what a planned one would return, nobody knows."""
-        if row.state is StepState.PLANNED:
+        if row.state in (StepState.PLANNED, StepState.EXPANDED):
             return None
         if row.state is StepState.FAILED and step.fallback is not None:
             stand_in = self._rows.get((step.fallback, WHOLE))
-            return None if stand_in is None else read(stand_in.result)
-        return read(row.result)
+            return None if stand_in is None else stand_in.result
+        return row.result
 
     def _value(self, step: Step, text: str) -> Any:
         """Of a step's condition, or list."""
@@ -537,8 +540,8 @@ class Progress:
 
     def _output(self) -> dict[str, Any]:
         if self.macro.output is None:
-            everything = self.scope([step.id for step in self.macro.steps])
-            return {name: one["result"] for name, one in everything["steps"].items()}
+            there = [(step, row) for step in self.macro.steps if (row := self._rows.get((step.id, WHOLE))) is not None]
+            return {step.id: self._result_of(step, row) for step, row in there}  # as they are kept
         scope = self.scope(self._read_by(self.macro.output))
         output = self._filled_in(self.macro.output, OUTPUT, scope)  # at once: all of it has one budget
         assert isinstance(output, dict)
@@ -578,10 +581,17 @@ def _waits_for_itself(steps: list[str]) -> BadInput:
 
 def _each(row: Row) -> dict[str, Any]:
     """Of a foreach: each item with its result, since JMESPath cannot bring two lists together."""
-    results = read(row.result)
-    if not (isinstance(row.value, list) and isinstance(results, list)):
+    if row.value is None or row.state is StepState.EXPANDED:
         return {}
-    return {"each": [{"item": item, "result": result} for item, result in zip(row.value, results, strict=False)]}
+    items, results = read(row.value), read(row.result)
+    if not (isinstance(items, list) and isinstance(results, list)):
+        return {}
+    return {"each": [{"item": item, "result": result} for item, result in zip(items, results, strict=False)]}
+
+
+def _length(whole: Row) -> int:
+    """How many items a foreach has; runs of an earlier version do not say so beside their list."""
+    return whole.result if isinstance(whole.result, int) else len(read(whole.value))
 
 
 def _shown(state: StepState) -> str:

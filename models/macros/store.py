@@ -23,7 +23,7 @@ from models.jobs import COLUMNS as JOB_COLUMNS
 from models.jobs import Job
 from models.machine import ENDED, State
 from models.macros.document import Macro
-from models.macros.kept import Kept, as_json
+from models.macros.kept import Kept, as_json, read
 from models.macros.progress import WHOLE, BudgetSpent, Row, StepState
 from models.tables import Id, jobs, macro_calls, macro_roots, macro_runs, macro_steps, macro_versions, macros
 
@@ -442,7 +442,9 @@ def steps(conn: sa.Connection, run_id: UUID) -> list[Row]:
 
 
 def _row(row: Any, result: Kept | None) -> Row:
-    value = _read(row.value) if row.item == WHOLE else None if row.value is None else Kept(lambda: row.value)
+    value = None if row.value is None else Kept(lambda: row.value)
+    if row.state == StepState.EXPANDED and result is not None:
+        return Row(row.step, row.item, StepState.EXPANDED, value, read(result), None, row.job_id)
     return Row(row.step, row.item, StepState(row.state), value, result, _read(row.error), row.job_id)
 
 

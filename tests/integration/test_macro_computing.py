@@ -164,6 +164,37 @@ def test_whoever_moves_a_run_on_reads_only_the_results_that_the_next_step_reads(
     assert len([text for text in read if text.startswith("[{")]) == 1
 
 
+def test_the_results_of_all_steps_are_put_together_as_they_are_kept(runs: Runs) -> None:
+    steps = [echo("each", "n ${{ item }}", foreach="${{ input.items }}", parallel=2), echo("last", "x", needs=["each"])]
+    run = runs.start(steps, {"items": ["a", 'b"', "c\\"]}, input={"items": {}})
+    runs.settle(run)
+    texts = [{"text": f"n {item}"} for item in ("a", 'b"', "c\\")]
+    assert json.loads(runs.job(run).result or "") == {"each": texts, "last": {"text": "x"}}
+
+
+def test_a_result_of_very_many_lists_is_read_by_no_expression_and_stops_nobody(runs: Runs) -> None:
+    steps = [echo("many"), echo("reads", "${{ to_string(length(steps.many.result.text)) }}", on_error="continue")]
+    run = runs.start(steps, output={"error": "${{ steps.reads.error.detail }}"})
+    runs.look()
+    with runs.db.write() as conn:
+        result = f'{{"text": [{",".join(["[]"] * kept.MOST_CONTAINERS)}]}}'
+        conn.execute(sa.update(jobs).where(jobs.c.parent_id == run).values(state="succeeded", result=result))
+    runs.settle(run)
+    assert "more than 200,000 lists and objects" in json.loads(runs.job(run).result or "")["error"]
+
+
+def test_a_run_that_an_earlier_version_left_amid_a_foreach_goes_on(runs: Runs) -> None:
+    """It did not write down how many items there are beside their list."""
+    run = runs.start([echo("each", "${{ item }}", foreach="${{ input.items }}", parallel=1)], {"items": ["a", "b"]},
+                     input={"items": {}})  # fmt: skip
+    runs.look()
+    with runs.db.write() as conn:
+        whole = sa.and_(macro_steps.c.run_id == run, macro_steps.c.item == progress.WHOLE)
+        conn.execute(sa.update(macro_steps).where(whole).values(result=None))
+    runs.settle(run)
+    assert json.loads(runs.job(run).result or "") == {"each": [{"text": "a"}, {"text": "b"}]}
+
+
 def test_an_outcome_is_of_what_was_read_and_of_nothing_else() -> None:
     computations = Computations(postpones=True)
 

@@ -215,7 +215,9 @@ def test_a_run_that_breaks_takes_its_steps_along_and_one_good_look_forgets_the_b
 CORRUPT: dict[str, Callable[[sa.Connection, UUID], Any]] = {
     "document": lambda conn, run: _set(conn, macro_runs, macro_runs.c.job_id, run, document="{"),
     "input": lambda conn, run: _set(conn, macro_runs, macro_runs.c.job_id, run, input="{"),
-    "a step's value": lambda conn, run: _set(conn, macro_steps, macro_steps.c.run_id, run, value="{"),
+    "a list's value": lambda conn, run: _set(
+        conn, macro_steps, macro_steps.c.run_id, run, state="expanded", value="{", result=None
+    ),
     "a step's state": lambda conn, run: _set(conn, macro_steps, macro_steps.c.run_id, run, state="gone"),
     "a step's result": lambda conn, run: _set(conn, jobs, jobs.c.parent_id, run, result="{"),
     "a step's error": lambda conn, run: _set(conn, jobs, jobs.c.parent_id, run, state="failed", error="{"),

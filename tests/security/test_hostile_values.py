@@ -37,6 +37,8 @@ VALUES = {
     "150 levels": b"[" * 150 + b"]" * 150,
     "5000 levels": b"[" * 5_000 + b"]" * 5_000,
     "levels of objects": b'{"a":' * 5_000 + b"1" + b"}" * 5_000,
+    "very many lists": b"[" + b"[]," * strict_json.MOST_CONTAINERS + b"[]]",
+    "very many objects": b'{"a": [' + b"{}," * strict_json.MOST_CONTAINERS + b"{}]}",
 }
 #: Method, path and body around the value.
 DOORS = {
@@ -105,6 +107,13 @@ def test_what_was_taken_is_kept_digit_by_digit(root: httpx.Client) -> None:
     job = root.post("/http/request", json=given).json()
     assert job["input"]["json"] == given["json"]
     assert root.get(f"/jobs/{job['id']}").json()["input"]["json"] == given["json"]
+
+
+def test_brackets_in_a_text_are_no_lists(root: httpx.Client) -> None:
+    given = {"method": "POST", "url": "https://example.org/", "json": {"t": "[{" * 200_000 + '"\\"'}}
+    assert root.post("/http/request", json=given).status_code == 202
+    lists = {"method": "POST", "url": "https://example.org/", "json": [[]] * (strict_json.MOST_CONTAINERS // 2)}
+    assert root.post("/http/request", json=lists).status_code == 202
 
 
 @pytest.mark.parametrize("value", VALUES.values(), ids=[*VALUES])

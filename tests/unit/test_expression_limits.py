@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from llmcoder import BadInput
 from models.macros import expressions
-from models.macros.evaluation import LARGEST_CHARS, MOST_WORK
+from models.macros.evaluation import LARGEST_CHARS, MOST_WORK, Budget
 
 MEGABYTE = 2**20
 SCOPE: dict[str, Any] = {
@@ -181,6 +181,34 @@ def test_a_template_of_nothing_but_braces_is_read_in_one_go() -> None:
 def test_a_template_has_no_more_expressions_than_anybody_writes(template: Any) -> None:
     with pytest.raises(BadInput, match="more than 1000 expressions"):
         expressions.refuse_too_many(template)
+
+
+def test_the_expressions_of_a_template_have_only_so_many_characters() -> None:
+    one = "${{ " + "input.next || " * 100 + "input.next }}"
+    fits = expressions.MOST_CHARS // len(one)
+    expressions.refuse_too_many([one] * fits)
+    with pytest.raises(BadInput, match="more than 100,000 characters altogether"):
+        expressions.refuse_too_many([one] * (fits + 2))
+
+
+@pytest.mark.parametrize(
+    "text", ["[input.empty, input.empty, input.empty, input.empty]", "input.empty[*].[@, @, @, @]"]
+)
+def test_lists_count_more_than_their_brackets(text: str) -> None:
+    """A million empty lists are 3 MB as JSON, 60 MB in memory, and half a second to be read again."""
+    scope = {"input": {"empty": [[]] * 40_000}}
+    assert len(json.dumps(scope["input"]["empty"])) * 3 < LARGEST_CHARS
+    with pytest.raises(BadInput, match=r"cannot be computed: .* (\(each list or object counts|too much work)"):
+        expressions.value_of(f"${{{{ {text} }}}}", scope)
+
+
+def test_an_expression_is_paid_for_by_its_length_though_it_was_read_before() -> None:
+    long = "${{ " + "input.next || " * 100 + "`1` }}"
+    budget = Budget(most_work=MOST_WORK)
+    for _ in range(2):
+        before = budget.spent
+        expressions.value_of(long, SCOPE, budget=budget)
+        assert budget.spent - before > len(long) - 10
 
 
 def nested(levels: int) -> Any:

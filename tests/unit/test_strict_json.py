@@ -137,3 +137,24 @@ def test_whatever_comes_in_is_read_or_refused(text: bytes) -> None:
     except strict_json.NotJson:
         return
     assert strict_json.read(strict_json.write_exact(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "containers"),
+    [
+        (b"[]", 1),
+        (b'{"a": [1, {}]}', 3),
+        (b'["[[[", {"{": "]"}]', 2),
+        (rb'["\"[", "\\", []]', 2),
+        (b'"[[[[', 0),
+        (rb'"\"[\"[', 0),
+    ],
+)
+def test_lists_and_objects_are_counted_and_brackets_in_texts_are_not(text: bytes, containers: int) -> None:
+    assert not strict_json.has_more_containers(text, containers)
+    assert containers == 0 or strict_json.has_more_containers(text, containers - 1)
+
+
+@pytest.mark.parametrize("piece", [b'"', b'\\"', b'"\\', b"\\", b'["', b'"[', b"[{"])
+def test_counting_is_done_in_one_go_whatever_stands_there(piece: bytes) -> None:
+    strict_json.has_more_containers(b"[" * 11 + piece * 300_000, 10)  # a pattern that goes back would take hours
