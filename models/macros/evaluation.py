@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Protocol
 
-#: One unit is about a microsecond; so an evaluation takes well under a second, whatever it is given.
+#: One unit is about a microsecond on a quiet machine; what that becomes beside other work, see docs/fuzz.md.
 MOST_WORK = 300_000
-#: A value as JSON, in characters.
+#: A value as JSON, in characters; each list or object counts more, see `CONTAINER_CHARS`.
 LARGEST_CHARS = 4 * 2**20
 #: JSON readers give up at about 200 levels, and this goes into an object that has some itself.
 MOST_DEEP = 100

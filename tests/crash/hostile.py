@@ -98,6 +98,8 @@ class Hostile:
             return "[" * (depth_of := rng.choice((50, 500, 20_000))) + "]" * depth_of
         if pick < 0.64:
             return '{"a":' * (depth_of := rng.choice((50, 500, 20_000))) + "1" + "}" * depth_of
+        if pick < 0.65:
+            return "[" + rng.choice(("[],", "{},")) * rng.choice((1_000, 30_000, 150_000)) + "1]"
         if depth > 4:
             return "1"
         inner = [self.value(depth + 1) for _ in range(rng.randrange(6))]
@@ -138,6 +140,8 @@ class Hostile:
             start = f"{start} | {rng.choice(EXPRESSIONS)}"
         elif rng.random() < 0.05:
             start = "(" * 500 + start + ")" * 500
+        elif rng.random() < 0.1:  # long, and like no other, so that nobody has read it before
+            start = "[" + ",".join(["input.x"] * 160) + f",`{rng.random()}`]"
         return start
 
     def template(self) -> str:

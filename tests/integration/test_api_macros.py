@@ -13,7 +13,9 @@ import yaml
 from served import Served, serving
 
 from llmcoder.context import User
+from llmcoder.ids import new_id
 from models import audit
+from models.approvals import Origin
 from models.db import Database
 from models.macros import store
 from models.macros.document import Macro
@@ -217,6 +219,9 @@ def test_a_step_is_called_at_its_address_by_who_has_it_and_once(
         store.begin(conn, run, user.id, Macro.model_validate(waits), {}, store.RUN, None, db.now())
         store.keep(conn, run, [Row("answer", WHOLE, StepState.SUBMITTED)], {})
     (step,) = alice.get(f"/jobs/{run}/steps").json()["items"]
+    agents = served.identities.issue(user.id, new_id(), 600, Origin.AGENT)
+    (seen,) = alice.get(f"/jobs/{run}/steps", headers={"authorization": f"Bearer {agents}"}).json()["items"]
+    assert (seen["step"], seen["address"]) == ("answer", None), "whoever has it may call, and needs no token"
     path = "/macros/runs/" + step["address"].partition("/macros/runs/")[2]
     with httpx.Client(base_url=served.url, timeout=30) as stranger:
         wrong = [path[:-1] + ("0" if path[-1] != "0" else "1"), path.replace("/answer/", "/other/"), path + "x"]
