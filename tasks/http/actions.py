@@ -22,6 +22,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 #: Of a body that is shown as JSON; deeper ones are shown as text. What is kept of a result is not much deeper.
 MOST_DEEP = 100
+#: Lists and objects of an answer that is read; each takes as long as a hundred characters, of all jobs of the worker.
+MOST_CONTAINERS = 50_000
 
 
 class HttpRequest(Model):
@@ -86,7 +88,11 @@ class HttpAnswer(Model):
     ok: bool = Field(description="Whether the status is 200 to 299.")
     url: str = Field(description="Address that answered, after redirects.")
     headers: dict[str, str] = Field(description="Headers, names in lower case.")
-    json_body: JsonValue = Field(None, alias="json", description="Body, where it is JSON and was kept whole.")
+    json_body: JsonValue = Field(
+        None,
+        alias="json",
+        description="Body, where it is JSON and was kept whole; of more than 50,000 lists and objects it is text.",
+    )
     text: str | None = Field(None, description="Body, where it is text other than JSON; null when binary.")
     body_bytes: int = Field(description="Size of the body that was read, after decompression.")
     truncated: bool = Field(description=f"Whether the kept body is not whole; at most {KEPT_BYTES} bytes are kept.")
@@ -155,7 +161,7 @@ def _json(answer: Answer) -> JsonValue:
     if not is_json(answer.headers):
         return None
     try:
-        value: JsonValue = strict_json.read(answer.body)
+        value: JsonValue = strict_json.read(answer.body, MOST_CONTAINERS)
     except strict_json.NotJson:  # or none that every reader takes; the text is shown instead
         return None
     return None if strict_json.is_deeper(value, MOST_DEEP) else value

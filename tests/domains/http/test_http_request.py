@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from llmcoder import BadInput, Cancelled, RateLimited, Transient, Uncertain
 from llmcoder.testing import FakeContext, run_action
-from tasks.http.actions import KEPT_BYTES, HttpRequest, request
+from tasks.http.actions import KEPT_BYTES, MOST_CONTAINERS, HttpRequest, request
 
 LOOPBACK = ("127.0.0.1",)
 
@@ -165,6 +165,7 @@ def test_json_of_any_json_media_type_is_parsed(server):
     "body",
     [
         b"{not json",
+        b"[" + b"[]," * MOST_CONTAINERS + b"1]",
         b"[" * 5000 + b"]" * 5000,
         b"[" * 150 + b"]" * 150,
         b'{"n": NaN}',
