@@ -8,6 +8,7 @@ import threading
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from pathlib import Path
 from queue import Queue
 from typing import Any
 
@@ -19,9 +20,12 @@ from kombu.transport.virtual import Message
 
 from llmcoder.errors import Transient
 from llmcoder.ids import new_id
+from llmcoder.registry import Registry, discover
 from workers.bell import Bell, KombuBell, RedisBell, Ring, Window, connect_bell, envelope
 from workers.broker import PREFIX, for_kombu, transport_options
 
+#: The package of actions that tests have, found by its entry point.
+PLUGIN = Path(__file__).parents[1] / "plugin"
 OWN_WORDS = {"origin", "argsrepr", "kwargsrepr", "ignore_result"}  # where ours says less, or names itself
 
 
@@ -30,8 +34,11 @@ def ring(queue: str = "io", action: str = "test.echo") -> Ring:
 
 
 @pytest.fixture
-def app(redis_url: str) -> Iterator[Celery]:
-    """A Celery app as plain as can be, on the broker settings of the engine."""
+def app(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Celery]:
+    """A Celery app as plain as can be, on the broker settings of the engine, which know the tests' actions."""
+    monkeypatch.syspath_prepend(PLUGIN)
+    known = Registry(discover())  # the process's own may have been loaded before them
+    monkeypatch.setattr("workers.transport.registry", lambda: known)
     app = Celery("plain", broker=for_kombu(redis_url), set_as_current=False)
     options = transport_options(redis_url)
     app.conf.update(broker_transport_options=options, result_backend=None, task_default_queue="io")
