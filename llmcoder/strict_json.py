@@ -66,13 +66,12 @@ def read(text: str | bytes | bytearray, most_containers: int | None = None) -> A
     """
     try:
         encoded = text.encode() if isinstance(text, str) else bytes(text)
-        if most_containers is not None and has_more_containers(encoded, most_containers):
-            raise NotTaken(f"it has more than {most_containers:,} lists and objects")
-        value = from_json(encoded, allow_inf_nan=False)
     except UnicodeEncodeError:
         raise NotTaken(f"a text in it has {_HALF}") from None
-    except NotTaken:
-        raise
+    if most_containers is not None and has_more_containers(encoded, most_containers):
+        raise NotTaken(f"it has more than {most_containers:,} lists and objects")
+    try:
+        value = from_json(encoded, allow_inf_nan=False)
     except ValueError as error:
         raise _refusal(encoded, str(error)) from None
     if is_large(encoded) and _has_infinite(value):

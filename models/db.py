@@ -143,7 +143,7 @@ class Database:
         return at.astimezone(UTC), time.monotonic()
 
     def close(self) -> None:
-        """Close every pooled connection; also what a forked child calls before its first use."""
+        """Close every pooled connection, and what processes take turns by. Nobody may be writing."""
         self._writers.close()
         for engine in (self._durable, self._relaxed, self._reading):
             engine.dispose()

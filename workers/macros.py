@@ -583,14 +583,10 @@ def _written(result: Mapping[str, Any], most_bytes: int) -> str:
         Unwritable: It holds what JSON or UTF-8 cannot say.
         NotJson: What is kept of a step is none.
     """
-    text = _put_together(result)
+    text = strict_json.write_exact({name: _as_it_is_kept(value) for name, value in result.items()})
     if len(text) <= most_bytes and any(isinstance(value, Kept) for value in result.values()):
         strict_json.read_lenient(text)
     return text
-
-
-def _put_together(result: Mapping[str, Any]) -> str:
-    return strict_json.write_exact({name: _as_it_is_kept(value) for name, value in result.items()})
 
 
 def _as_it_is_kept(value: Any) -> Any:

@@ -51,8 +51,6 @@ class Kept:
     def __eq__(self, other: object) -> bool:
         return bool(self.value == read(other))
 
-    __hash__ = None  # type: ignore[assignment]
-
 
 def read(value: Any) -> Any:
     """A value, wherever it is kept."""

@@ -91,9 +91,9 @@ class HttpAnswer(Model):
     json_body: JsonValue = Field(
         None,
         alias="json",
-        description="Body, where it is JSON and was kept whole; of more than 50,000 lists and objects it is text.",
+        description=f"Body, where it is JSON, was kept whole, and has at most {MOST_CONTAINERS:,} lists and objects.",
     )
-    text: str | None = Field(None, description="Body, where it is text other than JSON; null when binary.")
+    text: str | None = Field(None, description="Body, where it is text and not in `json`; null when binary.")
     body_bytes: int = Field(description="Size of the body that was read, after decompression.")
     truncated: bool = Field(description=f"Whether the kept body is not whole; at most {KEPT_BYTES} bytes are kept.")
 

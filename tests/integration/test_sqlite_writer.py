@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from engine_kit import eventually
 
 from models import db as database_module
 from models.db import Database
@@ -90,8 +91,7 @@ def test_threads_write_in_the_order_in_which_they_came(db: Database) -> None:
             thread = threading.Thread(target=note, args=(db, str(number)))
             thread.start()
             waiting.append(thread)
-            while len(db._writers._threads._waiting) <= number:
-                time.sleep(0.001)
+            eventually(lambda number=number: len(db._writers._threads._waiting) > number)
     for thread in waiting:
         thread.join(30)
     with db.read() as conn:
@@ -181,8 +181,7 @@ def test_who_waited_long_enough_goes_away_and_the_lock_passes_by_him() -> None:
     had: list[threading.Lock | None] = []
     thread = threading.Thread(target=lambda: had.append(lock.acquire(30.0)))
     thread.start()
-    while not lock._waiting:
-        time.sleep(0.001)
+    eventually(lambda: lock._waiting)
     lock.release(first)
     thread.join(30)
     assert had[0] is not None
