@@ -29,7 +29,7 @@ from api.submission import (
     input_of_query,
     read_model,
 )
-from llmcoder.action import Effect
+from llmcoder.declare.action import Effect
 from llmcoder.instants import WrittenInstant
 from llmcoder.model import Model
 from llmcoder.registry import AnyAction, Registry

@@ -11,7 +11,7 @@ from api.auth.identity import current
 from api.bodies import Router
 from api.job_view import problems
 from api.services import Services, services_of
-from llmcoder.action import Effect, Queue
+from llmcoder.declare.action import Effect, Queue
 from llmcoder.model import Model
 from llmcoder.registry import AnyAction
 

@@ -21,7 +21,7 @@ from api.job_view import problems
 from api.services import Services, services_of
 from api.submission import checked_key, fingerprint
 from llmcoder import strict_json
-from llmcoder.collection import Page
+from llmcoder.declare.collection import Page
 from llmcoder.errors import ActionError, BadInput, Forbidden, NotFound, Refused, problem_type
 from llmcoder.registry import AnyAction, AnyCollection, Registry
 from models import jobs

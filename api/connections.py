@@ -26,7 +26,7 @@ from api.problems import Busy
 from api.services import Services, services_of
 from llmcoder import strict_json
 from llmcoder.config import config
-from llmcoder.connection import BadForm, OAuth, read_form
+from llmcoder.declare.connection import BadForm, OAuth, read_form
 from llmcoder.errors import ActionError, BadInput, NotConfigured, NotFound
 from llmcoder.model import Model
 from llmcoder.registry import AnyKind

@@ -1,4 +1,4 @@
-"""Addresses at which providers call us, declared by domains (`llmcoder.hook`). Who calls is proved by the domain."""
+"""Addresses at which providers call us, declared by domains (`llmcoder.declare.hook`), who prove who calls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from api.bodies import Router
 from api.job_view import problems
 from api.problems import HttpError
 from api.services import services_of
-from llmcoder.hook import Call, Hook
+from llmcoder.declare.hook import Call, Hook
 from llmcoder.registry import Registry
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, JsonValue
 
-from llmcoder.action import Effect
+from llmcoder.declare.action import Effect
 from models.approvals import Origin
 from models.machine import Reason, State
 

@@ -1,4 +1,4 @@
-"""`python -m api.listen`: keeps the connections open on which domains listen (`llmcoder.listener`).
+"""`python -m api.listen`: keeps the connections open on which domains listen (`llmcoder.declare.listener`).
 
 Each configured listener has a thread. One whose settings change is run anew, one that ends or fails after a pause that
 grows. Without any configured one the process waits for the settings to name one.
@@ -16,8 +16,8 @@ from typing import Any
 import structlog
 
 from llmcoder.config import Config, config
+from llmcoder.declare.listener import Listener, Listening
 from llmcoder.errors import ActionError
-from llmcoder.listener import Listener, Listening
 from llmcoder.log import set_up_logging
 from llmcoder.private import keep_private
 from llmcoder.registry import Registry, listeners, registry

@@ -25,7 +25,7 @@ import sqlalchemy as sa
 
 from api.up import redis as embedded_redis
 from api.up.plan import is_live
-from llmcoder.action import Queue
+from llmcoder.declare.action import Queue
 from models.migrate import upgrade
 from workers.broker import EPOCH_KEY, PREFIX
 

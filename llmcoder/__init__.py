@@ -1,8 +1,9 @@
 """The kernel: what an action, an error and a setting is. It imports nothing of the application."""
 
-from llmcoder.action import Action, Effect, Marker, Queue, Retry, Undo, action
-from llmcoder.connection import Caller, Connection, ConnectionKind, GetSettings, Grant, OAuth, OAuthClient
 from llmcoder.context import Context, User
+from llmcoder.declare.action import Action, Effect, Marker, Queue, Retry, Undo, action
+from llmcoder.declare.connection import Caller, Connection, ConnectionKind, GetSettings, Grant, OAuth, OAuthClient
+from llmcoder.declare.rate import Rate
 from llmcoder.errors import (
     ActionError,
     BadInput,
@@ -19,7 +20,6 @@ from llmcoder.errors import (
     Uncertain,
 )
 from llmcoder.model import Model
-from llmcoder.rate import Rate
 from llmcoder.settings import Settings
 
 __all__ = [

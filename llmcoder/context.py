@@ -12,7 +12,7 @@ from llmcoder.provenance import Trail
 from llmcoder.settings import Settings
 
 if TYPE_CHECKING:
-    from llmcoder.connection import C, Connection, ConnectionKind
+    from llmcoder.declare.connection import C, Connection, ConnectionKind
     from llmcoder.net import GuardedClient
 
 S = TypeVar("S", bound=Settings)
@@ -132,7 +132,7 @@ class Context(ABC):
 
     @abstractmethod
     def heed(self, headers: Mapping[str, str], account: str = "", provider: str = "") -> None:
-        """Let all workers know what a provider's answer says about its limits, see `llmcoder.rate.pause_until`.
+        """Let all workers know what a provider's answer says about its limits, see `llmcoder.declare.rate.pause_until`.
 
         Args:
             headers: Of any answer, not only of a refusal.

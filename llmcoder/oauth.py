@@ -19,7 +19,7 @@ import httpx
 from pydantic import SecretStr
 
 from llmcoder import strict_json
-from llmcoder.connection import Answer, Grant, OAuth, OAuthClient
+from llmcoder.declare.connection import Answer, Grant, OAuth, OAuthClient
 from llmcoder.errors import ActionError, NeedsReconnect, NotConfigured, RateLimited, Refused, Transient
 from llmcoder.retry_after import retry_at
 

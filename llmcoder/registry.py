@@ -17,19 +17,19 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, TypeVar, cast
 
-from llmcoder.action import Action
-from llmcoder.channel import Channel
-from llmcoder.collection import Collection
-from llmcoder.connection import ConnectionKind
-from llmcoder.digest import Part
+from llmcoder.declare.action import Action
+from llmcoder.declare.channel import Channel
+from llmcoder.declare.collection import Collection
+from llmcoder.declare.connection import ConnectionKind
+from llmcoder.declare.digest import Part
+from llmcoder.declare.hook import Hook
+from llmcoder.declare.listener import Listener
+from llmcoder.declare.rate import Rate
+from llmcoder.declare.schedule import DefaultSchedule
+from llmcoder.declare.service import Provider
+from llmcoder.declare.trigger import Trigger
 from llmcoder.errors import DeclarationError, NotConfigured, NotFound
-from llmcoder.hook import Hook
-from llmcoder.listener import Listener
-from llmcoder.rate import Rate
-from llmcoder.schedule import DefaultSchedule
-from llmcoder.service import Provider
 from llmcoder.settings import Settings
-from llmcoder.trigger import Trigger
 
 ENTRY_POINTS = "llmcoder.actions"
 AnyAction = Action[Any, Any]

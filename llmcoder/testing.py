@@ -21,9 +21,9 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from llmcoder.action import Action, In, Out
-from llmcoder.connection import C, Caller, Connection, ConnectionKind, keeping_refresh_token
 from llmcoder.context import Context, S, User
+from llmcoder.declare.action import Action, In, Out
+from llmcoder.declare.connection import C, Caller, Connection, ConnectionKind, keeping_refresh_token
 from llmcoder.errors import Cancelled, NotConfigured
 from llmcoder.ids import new_id
 from llmcoder.provenance import Trail, following
@@ -171,7 +171,7 @@ class FakeContext(Context):
         self.markers.append(dict(marker or {}))
 
     def heed(self, headers: Mapping[str, str], account: str = "", provider: str = "") -> None:
-        from llmcoder.rate import pause_until
+        from llmcoder.declare.rate import pause_until
 
         if (until := pause_until(headers, datetime.now(UTC))) is not None:
             self.pauses.append(until)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from pydantic import JsonValue
 
 from llmcoder import strict_json
-from llmcoder.action import Effect
+from llmcoder.declare.action import Effect
 from llmcoder.errors import ActionError
 from models import audit, turns
 from models.audit import Entry, Event

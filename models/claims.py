@@ -11,8 +11,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from llmcoder.declare.rate import Rate
 from llmcoder.provenance import Taint
-from llmcoder.rate import Rate
 from models import batch, rates, taint, turns
 from models.machine import LOCKED, Move, Moved, Reason, State, apply, lock
 from models.tables import jobs, users, workers

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 import structlog
 
 from llmcoder.config import config
-from llmcoder.connection import (
+from llmcoder.declare.connection import (
     IDENTIFY_WITHIN_S,
     LONGEST_ACCOUNT,
     C,

@@ -20,7 +20,7 @@ from pydantic import JsonValue, ValidationError
 from sqlalchemy.dialects import postgresql, sqlite
 
 from llmcoder import strict_json
-from llmcoder.connection import GRANT, C, ConnectionKind, Grant, keeping_refresh_token, revealed, shown
+from llmcoder.declare.connection import GRANT, C, ConnectionKind, Grant, keeping_refresh_token, revealed, shown
 from llmcoder.errors import NeedsReconnect
 from llmcoder.ids import new_id
 from llmcoder.model import Model

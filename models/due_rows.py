@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from llmcoder.problems import problem_of
 from models.db import TRANSIENT_ERRORS
-from models.problems import problem_of
 
 Wanted = TypeVar("Wanted")
 

@@ -18,7 +18,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from llmcoder.collection import Change, Item, New, Page, Store
+from llmcoder.declare.collection import Change, Item, New, Page, Store
 from llmcoder.errors import DeclarationError
 from llmcoder.ids import new_id
 from llmcoder.provenance import Taint, current, worse

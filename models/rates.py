@@ -16,7 +16,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from llmcoder.rate import Rate
+from llmcoder.declare.rate import Rate
 from models import batch
 from models.tables import rate_limits
 

@@ -16,7 +16,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from llmcoder import strict_json
-from llmcoder.action import Effect
+from llmcoder.declare.action import Effect
 from llmcoder.errors import problem_type
 from llmcoder.registry import AnyAction
 from models.machine import ENDED, Move, Reason, State, apply

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 import structlog
 
 from llmcoder import faults
+from llmcoder.problems import problem_of
 from llmcoder.registry import Registry
 from models import schedules
 from models.db import TRANSIENT_ERRORS, Database
-from models.problems import problem_of
 from workers.firing import MOST_OF_USER, Batch, set_aside
 from workers.outbox import Outbox
 

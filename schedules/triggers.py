@@ -11,18 +11,18 @@ import sqlalchemy as sa
 import structlog
 
 from llmcoder import strict_json
-from llmcoder.action import Effect, Queue
 from llmcoder.config import config
+from llmcoder.declare.action import Effect, Queue
+from llmcoder.declare.trigger import Due, Trigger
 from llmcoder.errors import ActionError, Refused
 from llmcoder.ids import new_id
+from llmcoder.problems import problem_of
 from llmcoder.registry import Registry
-from llmcoder.trigger import Due, Trigger
 from models import jobs, taint
 from models.approvals import Origin
 from models.db import TRANSIENT_ERRORS, Database
 from models.jobs import Accepted, NewJob
 from models.machine import Move, State, apply
-from models.problems import problem_of
 from workers.admission import Wish, admit
 from workers.bell import Ring
 from workers.outbox import Outbox

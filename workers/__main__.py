@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from llmcoder.action import Queue
 from llmcoder.config import config
+from llmcoder.declare.action import Queue
 from llmcoder.log import set_up_logging
 from llmcoder.private import keep_private
 from llmcoder.registry import registry

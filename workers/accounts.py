@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from llmcoder import strict_json
 from llmcoder.config import config
-from llmcoder.connection import C, ConnectionKind, OAuth
+from llmcoder.declare.connection import C, ConnectionKind, OAuth
 from llmcoder.errors import BadInput, NeedsReconnect, NotConfigured
 from llmcoder.registry import AnyKind, Registry
 from models import connections, signins

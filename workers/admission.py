@@ -14,10 +14,10 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from llmcoder import strict_json
-from llmcoder.action import ACCOUNT
 from llmcoder.arguments import checked
 from llmcoder.config import config
-from llmcoder.connection import GetSettings
+from llmcoder.declare.action import ACCOUNT
+from llmcoder.declare.connection import GetSettings
 from llmcoder.errors import BadInput, NotConfigured
 from llmcoder.ids import new_id
 from llmcoder.provenance import Taint

@@ -18,8 +18,8 @@ from celery import Celery, bootsteps, signals
 from celery.worker import consumer
 from celery.worker.state import maybe_shutdown
 
-from llmcoder.action import Queue
 from llmcoder.config import config
+from llmcoder.declare.action import Queue
 from llmcoder.registry import AnyAction, registry
 from llmcoder.settings import EngineSettings
 from workers import transport

@@ -19,7 +19,7 @@ from uuid import UUID
 
 import structlog
 
-from llmcoder.action import Queue
+from llmcoder.declare.action import Queue
 from llmcoder.errors import Transient
 from workers.broker import (
     ANSWER_WITHIN_S,

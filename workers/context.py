@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from llmcoder import faults, strict_json
 from llmcoder.config import config
 from llmcoder.context import Context, S, T, User
+from llmcoder.declare.rate import pause_until
 from llmcoder.errors import ActionError, Cancelled, DeclarationError, Transient, Uncertain
-from llmcoder.rate import pause_until
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
 from llmcoder.strict_json import storable
@@ -22,7 +22,7 @@ from workers.ledger import Ledger
 from workers.outbox import Outbox
 
 if TYPE_CHECKING:
-    from llmcoder.connection import C, Connection, ConnectionKind
+    from llmcoder.declare.connection import C, Connection, ConnectionKind
     from llmcoder.net import GuardedClient
 
 MESSAGE_LIMIT = 2_000

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from llmcoder.action import Retry
+from llmcoder.declare.action import Retry
 from llmcoder.errors import (
     ActionError,
     Awaiting,

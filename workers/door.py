@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from llmcoder import strict_json
 from llmcoder.arguments import checked
 from llmcoder.config import Config
-from llmcoder.connection import S
 from llmcoder.context import User
-from llmcoder.door import Door, JobStatus
+from llmcoder.declare.connection import S
+from llmcoder.declare.door import Door, JobStatus
 from llmcoder.errors import BadInput, Transient
 from llmcoder.registry import AnyAction, Registry
 from llmcoder.settings import EngineSettings

@@ -11,7 +11,7 @@ import structlog
 from pydantic import ValidationError
 
 from llmcoder import faults, provenance, strict_json
-from llmcoder.action import Retry
+from llmcoder.declare.action import Retry
 from llmcoder.errors import (
     ActionError,
     BadInput,
@@ -22,13 +22,13 @@ from llmcoder.errors import (
     Uncertain,
     problem_type,
 )
+from llmcoder.problems import frames_of
 from llmcoder.provenance import Trail
 from llmcoder.registry import AnyAction
 from models import taint
 from models.claims import Claimed, Lost
 from models.db_errors import TRANSIENT_ERRORS
 from models.machine import Move, Reason, State
-from models.problems import frames_of
 from workers.attempt import Attempt, End
 from workers.context import JobContext
 from workers.decide import Facts, Verdict, after_error, after_failed_reconcile, after_loss

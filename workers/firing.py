@@ -18,12 +18,12 @@ import sqlalchemy as sa
 
 from llmcoder.config import config
 from llmcoder.errors import ActionError
+from llmcoder.problems import problem_of
 from llmcoder.recurrence import Recurrence
 from llmcoder.registry import Registry
 from models import jobs, schedules
 from models.approvals import Origin
 from models.jobs import NewJob
-from models.problems import problem_of
 from models.schedules import CatchUp, MadeBy, Outcome, Overlap, Run, Schedule
 from workers.admission import Wish, admit
 from workers.bell import Ring

@@ -16,7 +16,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from llmcoder import faults
-from llmcoder.rate import Rate
+from llmcoder.declare.rate import Rate
 from models import audit
 from models.audit import Entry, Event
 from models.claims import Claimed, arm, claimed, holding_back, pick, taking

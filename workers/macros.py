@@ -20,6 +20,7 @@ import structlog
 from llmcoder import faults, strict_json
 from llmcoder.config import config
 from llmcoder.errors import ActionError, BadInput, Uncertain, problem_type
+from llmcoder.problems import problem_of
 from llmcoder.registry import AnyAction, Registry
 from llmcoder.settings import EngineSettings
 from models import jobs, tables, taint
@@ -34,7 +35,6 @@ from models.macros.evaluation import Postponed
 from models.macros.kept import Kept
 from models.macros.progress import WHOLE, Allowance, Finish, Progress, Row, StepState, Submit
 from models.macros.store import PLAN
-from models.problems import problem_of
 from workers.admission import Wish, admit
 from workers.bell import Ring
 from workers.outbox import Outbox

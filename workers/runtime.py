@@ -14,8 +14,8 @@ from uuid import UUID
 import structlog
 
 from llmcoder import strict_json
-from llmcoder.action import Queue
 from llmcoder.config import config
+from llmcoder.declare.action import Queue
 from llmcoder.moment import Moment
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings

@@ -67,7 +67,7 @@ def add(
     from api.cli import accounts
     from api.connections import CALLBACK
     from llmcoder.config import config
-    from llmcoder.connection import read_form
+    from llmcoder.declare.connection import read_form
     from llmcoder.settings import EngineSettings
 
     kind = _kind(provider)
@@ -207,7 +207,7 @@ def _own_kinds() -> list[AnyKind]:
 
 def _given(kind: AnyKind, words: list[str]) -> dict[str, Any]:
     """Of the words on the command line, and of what is asked for."""
-    from llmcoder.connection import GRANT, holds_secret
+    from llmcoder.declare.connection import GRANT, holds_secret
     from llmcoder.errors import BadInput
 
     given: dict[str, Any] = {}

@@ -10,12 +10,12 @@ from typing import Any
 from uuid import UUID
 
 from llmcoder.errors import ActionError, BadInput, problem_type
+from llmcoder.problems import problem_of
 from models.macros.computing import Computations, Place
 from models.macros.document import MOST_ITEMS, Macro, Step
 from models.macros.evaluation import Postponed
 from models.macros.expressions import check, evaluate, expressions_in, is_true, reads_any, value_of
 from models.macros.kept import Kept, read
-from models.problems import problem_of
 
 #: Of a step's origins: jobs, and what else is to be asked about which step.
 Answer = tuple[list[UUID], "list[Question]"]

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from llmcoder.connection import Grant
+from llmcoder.declare.connection import Grant
 from llmcoder.model import Model
 
 _SPEAKS_HTTP = re.compile(r"[\x21-\x7e]+")

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, RootModel
 
-from llmcoder.connection import Caller, Grant
+from llmcoder.declare.connection import Caller, Grant
 from llmcoder.errors import ActionError, NeedsReconnect
 from tasks.confluence.account import ConfluenceAccount
 from tasks.confluence.client import Rest, Wire, proof_of, rest_of

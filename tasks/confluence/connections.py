@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from llmcoder.connection import Answer, Caller, ConnectionKind, GetSettings, Grant, OAuth, OAuthClient
+from llmcoder.declare.connection import Answer, Caller, ConnectionKind, GetSettings, Grant, OAuth, OAuthClient
 from llmcoder.errors import Forbidden, NeedsReconnect, NotConfigured, NotFound, Refused
 from tasks.confluence.account import ConfluenceAccount, host_of
 from tasks.confluence.settings import ConfluenceSettings

@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from pydantic import Field
 
-from llmcoder import BadInput, Context, Effect, Model, NotConfigured, Retry, action
-from llmcoder.digest import Part, Span
+from llmcoder import BadInput, Context, Effect, Model, NotConfigured, Retry
+from llmcoder.declare import action
+from llmcoder.declare.digest import Part, Span
 from llmcoder.errors import ActionError, Cancelled, RateLimited, Suspended
 from llmcoder.language import Completion, LanguageModel
 from llmcoder.prompts import Prompts

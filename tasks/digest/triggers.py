@@ -8,10 +8,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from llmcoder.channel import Message, over
 from llmcoder.context import User
+from llmcoder.declare.channel import Message, over
+from llmcoder.declare.trigger import Due, Trigger
 from llmcoder.registry import channels
-from llmcoder.trigger import Due, Trigger
 from models import jobs, preferences
 from models.due_rows import each_alone
 from models.tables import users

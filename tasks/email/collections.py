@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmcoder.collection import Collection
+from llmcoder.declare.collection import Collection
 from tasks.email.watch_actions import add_watch, change_watch, remove_watch
 from tasks.email.watches import WATCHES, NewWatch, Watch, WatchChange
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
-from llmcoder.connection import Caller
 from llmcoder.context import Context
+from llmcoder.declare.connection import Caller
 from llmcoder.errors import BadInput, Transient, Uncertain
 from llmcoder.net import Limits, Response
 from tasks.email.gmail_errors import PROVIDER, error_of

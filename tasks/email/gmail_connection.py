@@ -13,10 +13,10 @@ from typing import Any
 from pydantic import SecretStr
 
 from llmcoder import strict_json
-from llmcoder.connection import Caller, ConnectionKind, GetSettings, Grant, OAuth, OAuthClient
+from llmcoder.declare.connection import Caller, ConnectionKind, GetSettings, Grant, OAuth, OAuthClient
+from llmcoder.declare.rate import Rate
 from llmcoder.errors import NotConfigured
 from llmcoder.model import Model
-from llmcoder.rate import Rate
 from tasks.email.gmail_errors import PROVIDER, SCOPE
 from tasks.email.settings import GmailSettings
 

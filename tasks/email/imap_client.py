@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from llmcoder.connection import Caller
+from llmcoder.declare.connection import Caller
 from llmcoder.errors import ActionError, BadInput, Forbidden, NeedsReconnect, Refused
 from llmcoder.net.line import Broken, Line, Silent
 from tasks.email import imap_errors

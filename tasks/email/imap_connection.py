@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 
-from llmcoder.connection import Caller, ConnectionKind, GetSettings
+from llmcoder.declare.connection import Caller, ConnectionKind, GetSettings
 from llmcoder.errors import NotConfigured
 from llmcoder.model import Model
 from tasks.email.settings import ImapSettings, MailSecurity

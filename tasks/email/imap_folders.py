@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmcoder.connection import Caller
+from llmcoder.declare.connection import Caller
 from llmcoder.errors import NotFound, Refused
 from tasks.email import imap_format as fmt
 from tasks.email.imap_connection import ImapAccount

@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from llmcoder.connection import Caller
+from llmcoder.declare.connection import Caller
 from llmcoder.errors import ActionError, BadInput, NotFound, Refused, Uncertain
 from tasks.email import imap_format as fmt
 from tasks.email.imap_connection import ImapAccount

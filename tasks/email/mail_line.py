@@ -13,7 +13,7 @@ from pathlib import Path
 
 import certifi
 
-from llmcoder.connection import Caller, GetSettings
+from llmcoder.declare.connection import Caller, GetSettings
 from llmcoder.errors import BadInput, NotConfigured, Refused
 from llmcoder.net import AllowList, verifying_context
 from llmcoder.net.guard import canonical_host

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from llmcoder.channel import Channel, Message
 from llmcoder.context import User
+from llmcoder.declare.channel import Channel, Message
 
 
 def _given(user: User, message: Message) -> Mapping[str, Any]:

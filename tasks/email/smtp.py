@@ -22,7 +22,7 @@ from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from typing import Any
 
-from llmcoder.connection import Caller
+from llmcoder.declare.connection import Caller
 from llmcoder.errors import (
     ActionError,
     BadInput,

@@ -15,8 +15,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from llmcoder import strict_json
+from llmcoder.declare.trigger import Due, Trigger
 from llmcoder.provenance import worse
-from llmcoder.trigger import Due, Trigger
 from models.due_rows import each_alone
 from models.machine import ENDED, State
 from models.tables import jobs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmcoder.collection import Collection
+from llmcoder.declare.collection import Collection
 from tasks.general.actions import add_note, add_todo, change_note, change_todo, remove_note, remove_todo
 from tasks.general.records import NewNote, NewTodo, Note, NoteChange, Todo, TodoChange
 from tasks.general.store import NOTES, TODOS

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from llmcoder.connection import Grant
+from llmcoder.declare.connection import Grant
 from llmcoder.model import Model
 
 #: Where pages of a site begin; what stands before is its context path.

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import RootModel, ValidationError
 
 from llmcoder import strict_json
-from llmcoder.connection import Caller, Grant
+from llmcoder.declare.connection import Caller, Grant
 from llmcoder.errors import Transient, Uncertain
 from llmcoder.net import Limits
 from tasks.jira.account import JiraAccount

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from llmcoder.connection import Answer, Caller, ConnectionKind, GetSettings, Grant, OAuth, OAuthClient
+from llmcoder.declare.connection import Answer, Caller, ConnectionKind, GetSettings, Grant, OAuth, OAuthClient
 from llmcoder.errors import Forbidden, NeedsReconnect, NotConfigured, NotFound, Refused
 from tasks.jira.account import JiraAccount, host_of
 from tasks.jira.settings import JiraSettings

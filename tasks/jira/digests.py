@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmcoder.digest import Part
+from llmcoder.declare.digest import Part
 
 MINE = Part(
     "issues",

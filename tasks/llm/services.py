@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from llmcoder.context import Context
+from llmcoder.declare.service import provides
 from llmcoder.errors import (
     ActionError,
     Forbidden,
@@ -19,7 +20,6 @@ from llmcoder.errors import (
     Transient,
 )
 from llmcoder.language import Completion, Embeddings, LanguageModel, Message
-from llmcoder.service import provides
 from llmcoder.usage import Call, UsageLedger
 from tasks.llm import client
 from tasks.llm.asking import LIMITED, Ask, Headers, Hearer, Unheard

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from llmcoder import Context, Effect, Model, action
+from llmcoder import Context, Effect, Model
+from llmcoder.declare import action
 from tasks.llm.prices import MICROCENTS
 from tasks.llm.settings import LlmSettings
 

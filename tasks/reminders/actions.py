@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import sqlalchemy as sa
 from pydantic import Field, StringConstraints, model_validator
 
-from llmcoder import BadInput, Context, Effect, Model, NotFound, Undo, action
+from llmcoder import BadInput, Context, Effect, Model, NotFound, Undo
+from llmcoder.declare import action
 from llmcoder.instants import WrittenInstant
 from models import preferences
 from models.db import database, reading, writing

@@ -14,7 +14,7 @@ from uuid import UUID
 from llmcoder import strict_json
 from llmcoder.arguments import assembled
 from llmcoder.context import User
-from llmcoder.door import Door, JobStatus
+from llmcoder.declare.door import Door, JobStatus
 from llmcoder.errors import ActionError, BadInput, Transient
 from llmcoder.registry import AnyAction
 from tasks.slack import owed, wording

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from llmcoder.connection import Answer, Caller, ConnectionKind, GetSettings, Grant, OAuth, OAuthClient
+from llmcoder.declare.connection import Answer, Caller, ConnectionKind, GetSettings, Grant, OAuth, OAuthClient
+from llmcoder.declare.rate import Rate
 from llmcoder.errors import NotConfigured, Refused
 from llmcoder.model import Model
-from llmcoder.rate import Rate
 from tasks.slack.errors import PROVIDER
 from tasks.slack.settings import SlackSettings
 

@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from llmcoder import strict_json
-from llmcoder.door import Door
+from llmcoder.declare.door import Door
+from llmcoder.declare.hook import Call, Hook, Reply
 from llmcoder.errors import BadInput
-from llmcoder.hook import Call, Hook, Reply
 from tasks.slack import incoming
 from tasks.slack.settings import SlackSettings
 

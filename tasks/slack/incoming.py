@@ -15,7 +15,7 @@ from uuid import UUID
 import structlog
 
 from llmcoder.context import User
-from llmcoder.door import Door
+from llmcoder.declare.door import Door
 from llmcoder.errors import ActionError, BadInput, NotFound, Transient
 from tasks.slack import client, owed, wording
 from tasks.slack.commands import Payload, command, stranger, user_of

@@ -13,8 +13,8 @@ from typing import Any
 
 import structlog
 
+from llmcoder.declare.listener import Listener, Listening
 from llmcoder.errors import Transient
-from llmcoder.listener import Listener, Listening
 from tasks.slack import incoming
 from tasks.slack.settings import SlackSettings
 

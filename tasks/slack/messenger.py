@@ -15,7 +15,7 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 
-from llmcoder.connection import GetSettings
+from llmcoder.declare.connection import GetSettings
 from llmcoder.errors import (
     ActionError,
     Forbidden,

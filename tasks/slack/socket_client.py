@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from llmcoder.connection import Caller
+from llmcoder.declare.connection import Caller
 from llmcoder.errors import Refused
 from tasks.slack.client import QUIET, of_token
 

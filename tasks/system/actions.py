@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from llmcoder import Context, Effect, Model, NotFound, Refused, action
+from llmcoder import Context, Effect, Model, NotFound, Refused
+from llmcoder.declare import action
 from models.db import database, reading, writing
 from models.jobs import Filter, Job, get, listed, request_cancel
 from models.machine import State

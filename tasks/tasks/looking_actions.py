@@ -9,7 +9,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from pydantic import Field
 
-from llmcoder import Context, Effect, Model, action, strict_json
+from llmcoder import Context, Effect, Model, strict_json
+from llmcoder.declare import action
 from llmcoder.instants import WrittenInstant
 from models import taint
 from models.db import database, reading

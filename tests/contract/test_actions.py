@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 from jsonschema import Draft202012Validator
 
-from llmcoder.action import Action
+from llmcoder.declare.action import Action
 from llmcoder.errors import ActionError
 from llmcoder.registry import Registry, discover
 

@@ -23,8 +23,8 @@ import redis
 import sqlalchemy as sa
 
 from api.up import redis as embedded_redis
-from llmcoder.action import Action
 from llmcoder.context import User
+from llmcoder.declare.action import Action
 from llmcoder.ids import new_id
 from models.claims import Claimed, claimed, pick, taking
 from models.db import Database

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from llmcoder.config import config
 from llmcoder.context import User
+from llmcoder.declare.trigger import Trigger
 from llmcoder.registry import Registry
-from llmcoder.trigger import Trigger
 from models import approvals, jobs
 from models.approvals import Origin
 from models.claims import arm, claimed, pick, taking

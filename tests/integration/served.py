@@ -27,7 +27,7 @@ from api.auth.identity import Identities
 from api.up import redis as embedded_redis
 from llmcoder.config import Config
 from llmcoder.context import User
-from llmcoder.hook import Hook
+from llmcoder.declare.hook import Hook
 from llmcoder.ids import new_id
 from llmcoder.registry import AnyAction, Registry, discover
 from models.db import Database

@@ -20,7 +20,8 @@ from pydantic import Field, SecretStr
 from served import Served, private_redis, serving, wait_until
 
 from api import lean
-from llmcoder import Context, Effect, Model, Settings, User, action
+from llmcoder import Context, Effect, Model, Settings, User
+from llmcoder.declare import action
 from models.db import Database
 from models.tables import jobs
 from workers.broker import redis_client

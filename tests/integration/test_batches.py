@@ -17,8 +17,8 @@ from engine_kit import accept, job_of, take
 
 from llmcoder.config import Config
 from llmcoder.context import User
+from llmcoder.declare.rate import Rate
 from llmcoder.ids import new_id
-from llmcoder.rate import Rate
 from llmcoder.registry import registry
 from models import approvals, claims, connections, jobs, schedules, tallies, turns
 from models.audit import Entry, Event, append

@@ -16,8 +16,8 @@ from served import Served, serving
 from llmcoder import BadInput, Forbidden, NotFound
 from llmcoder.config import Config
 from llmcoder.context import User
-from llmcoder.door import Door
-from llmcoder.hook import Call, Hook, Reply
+from llmcoder.declare.door import Door
+from llmcoder.declare.hook import Call, Hook, Reply
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, discover
 from models import approvals

@@ -18,9 +18,9 @@ from served import serving
 
 from llmcoder.config import Config
 from llmcoder.context import User
+from llmcoder.declare.trigger import Due, Trigger
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, discover
-from llmcoder.trigger import Due, Trigger
 from models import duties as stored
 from models.db import Database
 from models.machine import State
@@ -137,7 +137,7 @@ import sys
 if "schedules" in " ".join(sys.orig_argv):
     import time
     import llmcoder.registry as registry
-    from llmcoder.trigger import Trigger
+    from llmcoder.declare.trigger import Trigger
 
     def hang(conn, now):
         print("hanging now", flush=True)

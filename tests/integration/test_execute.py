@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from engine_kit import accept_one, row, take
 
-from llmcoder import Cancelled, Context, Effect, Model, Refused, Transient, action
+from llmcoder import Cancelled, Context, Effect, Model, Refused, Transient
 from llmcoder.context import User
+from llmcoder.declare import action
 from llmcoder.strict_json import storable, write_bytes
 from models.claims import Claimed
 from models.db import Database

@@ -16,9 +16,10 @@ import pytest
 import sqlalchemy as sa
 from engine_kit import accept_one, move, set_columns, take
 
-from llmcoder import Context, Effect, Model, action, moment
+from llmcoder import Context, Effect, Model, moment
 from llmcoder.config import Config
 from llmcoder.context import User
+from llmcoder.declare import action
 from llmcoder.errors import ActionError, Cancelled, Transient, Uncertain
 from llmcoder.moment import Moment
 from llmcoder.net import GuardedClient

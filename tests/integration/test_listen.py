@@ -13,7 +13,7 @@ from pydantic import Field
 from api import listen
 from llmcoder import Transient
 from llmcoder.config import Config
-from llmcoder.listener import Listener, Listening
+from llmcoder.declare.listener import Listener, Listening
 from llmcoder.registry import Registry
 from llmcoder.settings import Settings
 from models.db import Database

@@ -25,8 +25,8 @@ from engine_kit import Engine, OwnRedis, environment, eventually, job_of, load_t
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from llmcoder.action import Action
 from llmcoder.context import User
+from llmcoder.declare.action import Action
 from llmcoder.errors import Transient
 from llmcoder.ids import new_id
 from models.db import Database

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmcoder.context import User
-from llmcoder.rate import Rate, pause_until
+from llmcoder.declare.rate import Rate, pause_until
 from models import claims, rates
 from models.db import Database
 from models.jobs import Job

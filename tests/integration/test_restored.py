@@ -12,8 +12,9 @@ import pytest
 import sqlalchemy as sa
 from engine_kit import accept_one, row, set_columns, stand_in, take
 
-from llmcoder import Context, Effect, Model, action
+from llmcoder import Context, Effect, Model
 from llmcoder.context import User
+from llmcoder.declare import action
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry
 from models import restored

@@ -15,10 +15,10 @@ from engine_kit import load_testkit
 
 from llmcoder.config import Config
 from llmcoder.context import User
+from llmcoder.declare.trigger import LONGEST_KEY, Due, Trigger
 from llmcoder.errors import DeclarationError
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, discover, triggers
-from llmcoder.trigger import LONGEST_KEY, Due, Trigger
 from models.db import Database
 from models.due_rows import each_alone
 from models.tables import Id, Instant, jobs

@@ -27,9 +27,9 @@ from llmcoder import (
     Settings,
     Transient,
     Undo,
-    action,
 )
-from llmcoder.connection import GetSettings
+from llmcoder.declare import action
+from llmcoder.declare.connection import GetSettings
 from llmcoder.net import Response
 
 QUICK = Retry(attempts=2, first_wait_s=0.1, jitter=0)

@@ -17,7 +17,7 @@ from schemathesis.engine import StopReason, events
 from schemathesis.openapi.checks import RejectedPositiveData
 from served import Served
 
-from llmcoder.action import ACCOUNT
+from llmcoder.declare.action import ACCOUNT
 from llmcoder.registry import AnyAction, Registry
 
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "3"))

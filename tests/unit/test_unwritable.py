@@ -11,8 +11,8 @@ from typing import Any, cast
 import pytest
 import sqlalchemy as sa
 
-from llmcoder.action import Action, Effect, action
 from llmcoder.context import Context
+from llmcoder.declare.action import Action, Effect, action
 from llmcoder.ids import new_id
 from llmcoder.model import Model
 from models.claims import Claimed

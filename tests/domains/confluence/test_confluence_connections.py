@@ -12,7 +12,7 @@ from pydantic import SecretStr, ValidationError
 from site_kit import KINDS, confluence, context
 
 from llmcoder import oauth
-from llmcoder.connection import Grant, read_form, revealed, shown
+from llmcoder.declare.connection import Grant, read_form, revealed, shown
 from llmcoder.errors import ActionError, BadInput, NeedsReconnect, NotConfigured, Refused, Transient
 from llmcoder.settings import InvalidSettings
 from llmcoder.testing import FakeContext

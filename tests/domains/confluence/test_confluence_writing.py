@@ -9,7 +9,7 @@ import pytest
 from confluence_server import Confluence, KeptPage
 from site_kit import KINDS, confluence, context
 
-from llmcoder.action import Action
+from llmcoder.declare.action import Action
 from llmcoder.errors import BadInput, NotFound, Refused, Transient, Uncertain
 from llmcoder.ids import new_id
 from llmcoder.testing import FakeContext, Run, run_action

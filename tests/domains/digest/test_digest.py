@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 
-from llmcoder.channel import Channel
 from llmcoder.config import Config
 from llmcoder.context import User
-from llmcoder.digest import Part, Span
+from llmcoder.declare.channel import Channel
+from llmcoder.declare.digest import Part, Span
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, digest_parts, discover
 from llmcoder.testing import FakeContext, run_action

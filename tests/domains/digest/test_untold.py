@@ -13,14 +13,14 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from llmcoder.channel import Channel
 from llmcoder.config import Config
 from llmcoder.context import User
+from llmcoder.declare.channel import Channel
+from llmcoder.declare.trigger import Trigger
 from llmcoder.errors import Refused
 from llmcoder.registry import Registry, discover
 from llmcoder.registry import channels as installed
 from llmcoder.testing import FakeContext, run_action
-from llmcoder.trigger import Trigger
 from models import preferences
 from models.db import Database
 from models.machine import State

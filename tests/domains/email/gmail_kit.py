@@ -8,7 +8,7 @@ from typing import Any
 from gmail_server import ADDRESS, TOKEN, Gmail
 from pydantic import SecretStr
 
-from llmcoder.connection import Grant
+from llmcoder.declare.connection import Grant
 from llmcoder.ids import new_id
 from llmcoder.testing import FakeContext
 from tasks.email.gmail import GmailMailbox, open_gmail

@@ -10,7 +10,7 @@ from jira_kit import KINDS, context, jira
 from jira_server import Jira
 from pydantic import SecretStr
 
-from llmcoder.action import Action
+from llmcoder.declare.action import Action
 from llmcoder.errors import (
     ActionError,
     BadInput,

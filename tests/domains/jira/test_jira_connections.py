@@ -12,7 +12,7 @@ from jira_server import ACCESS, CLOUD_ID, EMAIL, TOKEN, Jira
 from pydantic import SecretStr, ValidationError
 
 from llmcoder import oauth
-from llmcoder.connection import Grant, read_form, revealed, shown
+from llmcoder.declare.connection import Grant, read_form, revealed, shown
 from llmcoder.errors import ActionError, BadInput, NeedsReconnect, NotConfigured, Refused, Transient
 from llmcoder.settings import InvalidSettings
 from llmcoder.testing import FakeContext

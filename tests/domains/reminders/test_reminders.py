@@ -13,9 +13,9 @@ import pytest
 import sqlalchemy as sa
 
 from llmcoder import BadInput, NotFound
-from llmcoder.channel import Channel
 from llmcoder.config import Config
 from llmcoder.context import User
+from llmcoder.declare.channel import Channel
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, channels, discover
 from llmcoder.testing import FakeContext, run_action
@@ -176,7 +176,7 @@ def test_a_channel_without_an_account_is_named_and_the_push_tells_it_all_the_sam
 
 
 def test_the_channels_give_what_their_actions_take(user: User) -> None:
-    from llmcoder.channel import Message
+    from llmcoder.declare.channel import Message
 
     known = Registry(discover())
     for channel in channels().values():

@@ -12,7 +12,7 @@ from slack_server import ADA, ADA_TOKEN, BEA_TOKEN, BOT, BOT_TOKEN, CLIENT_ID, C
 
 from llmcoder import NeedsReconnect, NotConfigured, Refused, oauth
 from llmcoder.config import Config, use
-from llmcoder.connection import BadForm, Grant, OAuthClient, read_form, shown
+from llmcoder.declare.connection import BadForm, Grant, OAuthClient, read_form, shown
 from llmcoder.settings import InvalidSettings
 from llmcoder.testing import FakeContext, run_action
 from tasks.slack.actions import post_message

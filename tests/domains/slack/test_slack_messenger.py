@@ -19,8 +19,8 @@ from slack_server import ADA, BOT, BOT_TOKEN, GENERAL, SECRET, TEAM, Slack
 
 from llmcoder import Transient
 from llmcoder.config import Config, use
-from llmcoder.connection import Grant
 from llmcoder.context import User
+from llmcoder.declare.connection import Grant
 from llmcoder.ids import new_id
 from models import connections
 from models.db import Database, database

@@ -34,8 +34,8 @@ class Due:
         row_id: The row, for `Trigger.refused`.
         sources: Jobs of whose results the input was made; their taint comes with them.
         tainted: The input holds words of others: its row says so, though the job that wrote it may be gone.
-        to_self: It goes to the user over a channel that they chose (`llmcoder.channel`), so nobody is asked first. One
-            that cannot be made stands among the user's jobs as failed, where they look for what went wrong.
+        to_self: It goes to the user over a channel that they chose (`llmcoder.declare.channel`), so nobody is asked
+            first. One that cannot be made stands among the user's jobs as failed, where they look for what went wrong.
         refusal: Why it cannot be made, where that is known already.
     """
 

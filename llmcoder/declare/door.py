@@ -16,7 +16,7 @@ from uuid import UUID
 from llmcoder.context import User
 
 if TYPE_CHECKING:
-    from llmcoder.connection import S
+    from llmcoder.declare.connection import S
     from llmcoder.registry import Registry
 
 

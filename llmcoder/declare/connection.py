@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, get_args
 from pydantic import AwareDatetime, BaseModel, Field, SecretStr, ValidationError
 
 from llmcoder import strict_json
+from llmcoder.declare.rate import Rate
 from llmcoder.errors import BadInput, DeclarationError, NeedsReconnect
 from llmcoder.model import Model
-from llmcoder.rate import Rate
 from llmcoder.settings import Settings
 
 if TYPE_CHECKING:

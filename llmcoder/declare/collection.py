@@ -20,7 +20,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from llmcoder.action import Action
+from llmcoder.declare.action import Action
 from llmcoder.errors import DeclarationError
 from llmcoder.model import Model
 

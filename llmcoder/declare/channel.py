@@ -15,8 +15,8 @@ from typing import Any
 import structlog
 
 from llmcoder.context import User
+from llmcoder.declare.trigger import Due
 from llmcoder.errors import ActionError, DeclarationError
-from llmcoder.trigger import Due
 
 log = structlog.get_logger(__name__)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from llmcoder.door import Door
+from llmcoder.declare.door import Door
 from llmcoder.errors import DeclarationError
 from llmcoder.settings import Settings
 

@@ -18,10 +18,10 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from llmcoder.connection import ConnectionKind
 from llmcoder.context import Context
+from llmcoder.declare.connection import ConnectionKind
+from llmcoder.declare.rate import Rate
 from llmcoder.errors import DeclarationError
-from llmcoder.rate import Rate
 from llmcoder.settings import Settings
 
 In = TypeVar("In", bound=BaseModel)

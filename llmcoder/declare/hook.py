@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from llmcoder.door import Door
+from llmcoder.declare.door import Door
 from llmcoder.errors import DeclarationError
 
 _PATH = re.compile(r"[a-z][a-z0-9_]*/[a-z][a-z0-9_]*")
