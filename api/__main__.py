@@ -20,7 +20,7 @@ from llmcoder.config_file import ConfigError
 from llmcoder.log import set_up_logging
 from llmcoder.private import keep_private
 from llmcoder.settings import EngineSettings
-from models import vault
+from models.accounts import vault
 
 #: Requests in flight get this long when the process is told to end; streams and waits are let go at once.
 GRACE_S = 3

@@ -33,7 +33,7 @@ from llmcoder.declare.action import Effect
 from llmcoder.instants import WrittenInstant
 from llmcoder.model import Model
 from llmcoder.registry import AnyAction, Registry
-from models.jobs import PRIORITY, Accepted, Job
+from models.jobs.store import PRIORITY, Accepted, Job
 
 #: A read that is asked for by GET is waited for this long unless the caller prefers otherwise.
 READ_WAIT_S = 10

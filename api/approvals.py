@@ -18,10 +18,11 @@ from api.services import Services, services_of
 from llmcoder import strict_json
 from llmcoder.model import Model
 from llmcoder.registry import AnyAction, Registry
-from models import approvals, preferences, taint
-from models.approvals import Origin, Pending, Why
-from models.jobs import Job
-from models.machine import State
+from models.accounts import preferences
+from models.jobs import approvals, taint
+from models.jobs.approvals import Origin, Pending, Why
+from models.jobs.machine import State
+from models.jobs.store import Job
 from workers.admission import Standing, why
 
 MOST_PER_PAGE = 50

@@ -16,7 +16,7 @@ from api.job_view import LARGEST_REV, problems
 from api.services import services_of
 from llmcoder import strict_json
 from llmcoder.model import Model
-from models.audit import Event, Record, Wanted, listed
+from models.audit.log import Event, Record, Wanted, listed
 
 MOST_PER_PAGE = 200
 

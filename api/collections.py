@@ -24,10 +24,10 @@ from llmcoder import strict_json
 from llmcoder.declare.collection import Page
 from llmcoder.errors import ActionError, BadInput, Forbidden, NotFound, Refused, problem_type
 from llmcoder.registry import AnyAction, AnyCollection, Registry
-from models import jobs
-from models.approvals import Origin
-from models.jobs import Accepted, Job
-from models.machine import State
+from models.jobs import store as jobs
+from models.jobs.approvals import Origin
+from models.jobs.machine import State
+from models.jobs.store import Accepted, Job
 from workers import door
 from workers.admission import Wish, look, new_job
 

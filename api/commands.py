@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from api.auth.identity import Identity
 from api.services import Services
-from models.jobs import Accepted, Job
-from models.machine import State
+from models.jobs.machine import State
+from models.jobs.store import Accepted, Job
 from workers import commands
 from workers.bell import Ring
 

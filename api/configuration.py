@@ -16,9 +16,9 @@ from api.services import Services, services_of
 from llmcoder.config import SettingView
 from llmcoder.model import Model
 from llmcoder.settings import unset
-from models import audit
-from models.audit import Entry, Event
-from models.tables import audit_head
+from models.audit import log as audit
+from models.audit.log import Entry, Event
+from models.audit.tables import audit_head
 
 router = Router(prefix="/config", tags=["operations"], responses=problems(401, 403))
 Administrator = Annotated[Identity, Depends(admin)]

@@ -30,10 +30,12 @@ from llmcoder.declare.connection import BadForm, OAuth, read_form
 from llmcoder.errors import ActionError, BadInput, NotConfigured, NotFound
 from llmcoder.model import Model
 from llmcoder.registry import AnyKind
-from models import connections, signins, users
-from models.connected import fallback
-from models.connections import Standing, Stored
-from models.signins import LIVES, Signin
+from models.accounts import users
+from models.connections import signins
+from models.connections import store as connections
+from models.connections.account_access import fallback
+from models.connections.signins import LIVES, Signin
+from models.connections.store import Standing, Stored
 from workers.accounts import oauth_of
 
 CALLBACK = "/connections/oauth/callback"

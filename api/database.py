@@ -10,7 +10,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
-from models.db import Database
+from models.db.database import Database
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -13,15 +13,19 @@ from api.approvals import WORDS, Link, link, reasons_of
 from api.health import WORKER_SEEN_WITHIN
 from api.services import Services
 from llmcoder.model import Model
-from models import connections, preferences, rates, taint
-from models.approvals import Why
-from models.claims import workers_seen
-from models.connected import door_of
-from models.jobs import Job
-from models.machine import Reason, State
+from models.accounts import preferences
+from models.accounts.tables import users
+from models.connections import store as connections
+from models.connections.account_access import door_of
+from models.db.base import Id
+from models.jobs import rates, taint
+from models.jobs.approvals import Why
+from models.jobs.claims import workers_seen
+from models.jobs.machine import Reason, State
+from models.jobs.store import Job
+from models.jobs.tables import jobs
 from models.macros import store
 from models.macros.progress import WHOLE
-from models.tables import Id, jobs, users
 from workers.commands import find
 
 #: Further ahead than this, a number says nothing that "more" does not.

@@ -18,10 +18,10 @@ from starlette.responses import JSONResponse, Response
 from api.bodies import Router
 from llmcoder.errors import Transient
 from llmcoder.model import Model
-from models import duties
-from models.claims import workers_seen
-from models.db import TRANSIENT_ERRORS, Database, is_read_only
-from models.tables import jobs
+from models.db.database import TRANSIENT_ERRORS, Database, is_read_only
+from models.jobs import duties
+from models.jobs.claims import workers_seen
+from models.jobs.tables import jobs
 from workers.bell import connect_bell
 from workers.broker import QUEUES
 

@@ -19,8 +19,8 @@ from llmcoder import strict_json
 from llmcoder.errors import ActionError
 from llmcoder.model import Model
 from llmcoder.signatures import Scheme
-from models import inbound
-from models.inbound import InboundHook
+from models.webhooks import inbound
+from models.webhooks.inbound import InboundHook
 from workers import inbound as calls
 from workers.inbound import Call
 from workers.submit import refuse_too_large

@@ -1,4 +1,4 @@
-"""The job as every door shows it, described for the OpenAPI document; `models.jobs.Job.as_json` writes the bytes."""
+"""The job as every door shows it, for the OpenAPI document; `models.jobs.store.Job.as_json` writes the bytes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from uuid import UUID
 from pydantic import BaseModel, Field, JsonValue
 
 from llmcoder.declare.action import Effect
-from models.approvals import Origin
-from models.machine import Reason, State
+from models.jobs.approvals import Origin
+from models.jobs.machine import Reason, State
 
 #: The largest number that both stores keep.
 LARGEST_REV = 2**63 - 1

@@ -22,8 +22,8 @@ from api.prefer import read_prefer
 from api.services import services_of
 from llmcoder.errors import BadInput
 from llmcoder.model import Model
-from models.jobs import Filter, Job, changes, listed
-from models.machine import State
+from models.jobs.machine import State
+from models.jobs.store import Filter, Job, changes, listed
 from workers.commands import find
 
 MOST_PER_PAGE = 200

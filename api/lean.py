@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.edge import PROTECTION_OF_DATA
 from api.problems import cannot_be_kept, database_unavailable, invalid, problem_of, unexpected
 from llmcoder.errors import ActionError
-from models.db import TRANSIENT_ERRORS
+from models.db.database import TRANSIENT_ERRORS
 
 if TYPE_CHECKING:
     from api.services import Services

@@ -23,8 +23,8 @@ from llmcoder.private import keep_private
 from llmcoder.registry import Registry, listeners, registry
 from llmcoder.settings import EngineSettings, Settings
 from llmcoder.vital import vital
-from models import vault
-from models.db import Database
+from models.accounts import vault
+from models.db.database import Database
 from workers.door import EngineDoor
 from workers.outbox import Outbox
 

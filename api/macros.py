@@ -22,7 +22,7 @@ from api.services import services_of
 from llmcoder import strict_json
 from llmcoder.errors import BadInput, NotFound
 from llmcoder.signatures import Forged
-from models.approvals import Origin
+from models.jobs.approvals import Origin
 from models.macros import store
 from models.macros.document import Macro
 from models.macros.progress import WHOLE, StepState

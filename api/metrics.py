@@ -17,11 +17,11 @@ from starlette.responses import Response
 
 from api.bodies import Router
 from api.job_view import problems
-from models.duties import DutyState
-from models.duties import read as read_duties
-from models.jobs import waiting_counts
-from models.tallies import Key
-from models.tallies import read as read_tallies
+from models.jobs.counters import Key
+from models.jobs.counters import read as read_tallies
+from models.jobs.duties import DutyState
+from models.jobs.duties import read as read_duties
+from models.jobs.store import waiting_counts
 from workers.metrics import BUCKETS_S, QUEUE_TO_START, RESCUED, RUN
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from api.auth.identity import Identity, current, person
 from api.bodies import Router
 from api.job_view import problems
 from api.services import Services, services_of
-from models import audit, preferences
-from models.audit import Entry, Event
-from models.preferences import Preferences
+from models.accounts import preferences
+from models.accounts.preferences import Preferences
+from models.audit import log as audit
+from models.audit.log import Entry, Event
 
 router = Router(prefix="/preferences", tags=["approvals"], responses=problems(401, 503))
 

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from llmcoder import strict_json
 from llmcoder.errors import ActionError, RateLimited, Transient, problem_type
 from llmcoder.ids import new_id
-from models.db import TRANSIENT_ERRORS, is_full
+from models.db.database import TRANSIENT_ERRORS, is_full
 
 RETRY_AFTER_S = 2
 #: Of an input's errors: two megabytes can have 180,000 wrong places, and named 12 megabytes of them in the answer.

@@ -20,10 +20,11 @@ from llmcoder.errors import BadInput
 from llmcoder.ids import new_id
 from llmcoder.model import Model
 from llmcoder.registry import default_schedules
-from models import preferences, schedules
-from models.jobs import Job
-from models.machine import State
-from models.schedules import CatchUp, MadeBy, Outcome, Overlap, Run, Schedule
+from models.accounts import preferences
+from models.jobs.machine import State
+from models.jobs.store import Job
+from models.schedules import store as schedules
+from models.schedules.store import CatchUp, MadeBy, Outcome, Overlap, Run, Schedule
 from workers import scheduling
 from workers.firing import Made
 

@@ -20,7 +20,7 @@ from api.push.hub import Hub
 from llmcoder.config import Config
 from llmcoder.registry import Registry
 from llmcoder.settings import EngineSettings
-from models.db import Database
+from models.db.database import Database
 from workers.accounts import Accounts
 from workers.door import EngineDoor
 from workers.outbox import Outbox

@@ -16,8 +16,8 @@ from pydantic import BaseModel, ValidationError
 from api.problems import HttpError
 from llmcoder import strict_json
 from llmcoder.registry import AnyAction
-from models import taint
-from models.jobs import PRIORITY, Accepted
+from models.jobs import taint
+from models.jobs.store import PRIORITY, Accepted
 from workers import references
 from workers.admission import PLAIN, Wish, look, new_job, refuse_unconfigured
 from workers.door import KeyReused

@@ -16,9 +16,9 @@ from api.job_view import problems
 from api.services import services_of
 from llmcoder import strict_json
 from llmcoder.model import Model
-from models import webhooks
-from models.preferences import Pattern
-from models.webhooks import Delivery, Webhook
+from models.accounts.preferences import Pattern
+from models.webhooks import outbound as webhooks
+from models.webhooks.outbound import Delivery, Webhook
 from workers import webhooks as rules
 
 DAY_S = 86_400

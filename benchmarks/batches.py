@@ -15,9 +15,9 @@ from benchmarks.measure import Column, Contestant, Figures, Measurement, Turn
 from benchmarks.peers import statement_per_user
 from benchmarks.user import add_user, count_jobs
 from llmcoder.ids import new_id
-from models.db import Database
-from models.jobs import NewJob, insert
-from models.tables import jobs as jobs_table
+from models.db.database import Database
+from models.jobs.store import NewJob, insert
+from models.jobs.tables import jobs as jobs_table
 
 USERS = (1, 30, 1_000)
 BATCH = 1_000

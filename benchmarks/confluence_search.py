@@ -21,7 +21,7 @@ from benchmarks.user import log_in, only_user
 from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.testing import FakeContext
-from models.db import database, reading
+from models.db.database import database, reading
 from tasks.confluence import index_store, meanings, searching
 from tasks.confluence.index_store import Owner
 from tasks.confluence.searching import Asked

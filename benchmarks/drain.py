@@ -15,7 +15,7 @@ from benchmarks.load import counted, post
 from benchmarks.measure import Column, Contestant, Figures, Measurement, Turn
 from benchmarks.user import log_in, only_user, wait_until_all_succeeded
 from llmcoder.settings import EngineSettings
-from models.db import Database
+from models.db.database import Database
 
 SLOTS: int = EngineSettings.model_fields["io_slots"].default
 CONNECTIONS = 30

@@ -15,9 +15,9 @@ from benchmarks.measure import Column, Contestant, Figures, Measurement, Turn
 from benchmarks.peers import LATECOMERS, WORK_S
 from benchmarks.user import add_user, count_jobs, log_in, wait_until_all_succeeded
 from llmcoder.ids import new_id
-from models.db import Database
-from models.jobs import PRIORITY, NewJob, insert
-from models.tables import jobs as jobs_table
+from models.db.database import Database
+from models.jobs.store import PRIORITY, NewJob, insert
+from models.jobs.tables import jobs as jobs_table
 
 IDLE_JOBS = 50
 ACCEPTED_AT_ONCE = 1_000

@@ -20,8 +20,8 @@ from celery import Celery
 from api.up import flower
 from benchmarks.harness import Bench, RedisDatabase, bench, free_port, running, wait_for
 from llmcoder.ids import new_id
-from models.claims import Claimed
-from models.machine import State
+from models.jobs.claims import Claimed
+from models.jobs.machine import State
 from workers.broker import for_kombu, transport_options
 from workers.events import WAITING_LIMIT, Events
 

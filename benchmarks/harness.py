@@ -26,7 +26,7 @@ import sqlalchemy as sa
 from api.up import redis as embedded_redis
 from api.up.plan import is_live
 from llmcoder.declare.action import Queue
-from models.migrate import upgrade
+from models.db.migrate import upgrade
 from workers.broker import EPOCH_KEY, PREFIX
 
 ROOT = Path(__file__).parent.parent
@@ -123,7 +123,7 @@ class SqliteStore(Store):
     name = "SQLite"
 
     def __init__(self, folder: Path) -> None:
-        from models.db import safe_sqlite
+        from models.db.database import safe_sqlite
 
         self.version = safe_sqlite().sqlite_version
         self._folder = folder

@@ -18,13 +18,13 @@ from benchmarks.user import add_user
 from llmcoder.config import Config, use
 from llmcoder.ids import new_id
 from llmcoder.registry import registry
-from models.db import Database
-from models.jobs import NewJob, insert
-from models.machine import Reason, State
+from models.db.database import Database
+from models.jobs.machine import Reason, State
+from models.jobs.store import NewJob, insert
+from models.jobs.tables import jobs as jobs_table
 from models.macros import store as macro_store
 from models.macros.document import Macro
-from models.tables import jobs as jobs_table
-from models.tables import macro_runs
+from models.macros.tables import macro_runs
 from workers.macros import Macros
 from workers.outbox import Outbox
 

@@ -19,7 +19,7 @@ from uuid import UUID
 if TYPE_CHECKING:
     from redis import Redis
 
-    from models.jobs import NewJob
+    from models.jobs.store import NewJob
     from workers.submit import Submitter
 
 WITHIN_S = 120
@@ -115,7 +115,7 @@ async def _ours(warm_up: int, jobs: int) -> tuple[float, float]:
     from benchmarks.user import add_user, wait_until_all_succeeded
     from llmcoder.config import config
     from llmcoder.settings import EngineSettings
-    from models.db import Database
+    from models.db.database import Database
     from workers.outbox import Outbox
     from workers.submit import Submitter
 
@@ -149,7 +149,7 @@ async def _submit_all(submitter: Submitter, user_id: UUID, jobs: int) -> None:
 def _no_op(user_id: UUID) -> NewJob:
     from llmcoder.ids import new_id
     from llmcoder.registry import registry
-    from models.jobs import NewJob
+    from models.jobs.store import NewJob
 
     action = registry()["test.do_nothing"]
     return NewJob(new_id(), user_id, action.name, action.effect, action.queue, "{}", action.retry.attempts)

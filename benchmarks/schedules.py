@@ -19,11 +19,11 @@ from benchmarks.user import add_user, count_jobs
 from llmcoder.config import Config, use
 from llmcoder.ids import new_id
 from llmcoder.registry import registry
-from models.db import Database
-from models.machine import State
-from models.schedules import CatchUp, Overlap, Schedule
-from models.tables import jobs as jobs_table
-from models.tables import schedules as schedules_table
+from models.db.database import Database
+from models.jobs.machine import State
+from models.jobs.tables import jobs as jobs_table
+from models.schedules.store import CatchUp, Overlap, Schedule
+from models.schedules.tables import schedules as schedules_table
 from schedules.firing import Firing
 from workers.outbox import Outbox
 

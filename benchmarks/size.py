@@ -17,11 +17,11 @@ from typing import Any
 from benchmarks.user import add_user
 from llmcoder.config import Config, use
 from llmcoder.ids import new_id
-from models import claims
-from models.db import Database, safe_sqlite
-from models.jobs import NewJob, insert
-from models.machine import Move, State, apply
-from models.migrate import upgrade
+from models.db.database import Database, safe_sqlite
+from models.db.migrate import upgrade
+from models.jobs import claims
+from models.jobs.machine import Move, State, apply
+from models.jobs.store import NewJob, insert
 
 JOBS = 100_000
 BATCH = 500

@@ -10,7 +10,7 @@ from benchmarks.harness import Bench, BenchError, Store
 from benchmarks.load import Load, post, timed
 from benchmarks.measure import Column, Contestant, Figures, Measurement, Turn
 from benchmarks.user import count_jobs, log_in
-from models.db import Database
+from models.db.database import Database
 
 CONNECTIONS = 30
 PEER = "FastAPI `def` route calling `celery.delay()`"

@@ -11,9 +11,10 @@ import sqlalchemy as sa
 
 from benchmarks.harness import BenchError, wait_for
 from benchmarks.load import post
-from models.db import Database
-from models.tables import jobs, revisions, users
-from models.users import register
+from models.accounts.tables import revisions, users
+from models.accounts.users import register
+from models.db.database import Database
+from models.jobs.tables import jobs
 
 PASSWORD = "a benchmark's password"
 #: Accepted, started, succeeded: each transition takes one of the user's revisions.

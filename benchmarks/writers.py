@@ -14,7 +14,7 @@ from statistics import quantiles
 from benchmarks.harness import Bench, BenchError
 from benchmarks.measure import Column, Contestant, Figures, Measurement, Turn
 from benchmarks.peers.sqlite_waits import asking_later
-from models.db import Database
+from models.db.database import Database
 
 GREEDY_THREADS, HOLDS_S = 8, 0.003
 #: The other process writes so often: an API with something to do.

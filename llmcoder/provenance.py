@@ -2,7 +2,7 @@
 
 A running action has a trail (`ctx.trail`). Records that are read leave their origin on it, records that are written
 take theirs from it, and the engine keeps it with the job's ending. A store that reads or writes through
-`models.owned.OwnedRows` does both without its domain's help; SQL of a domain's own says it:
+`models.owned_records.OwnedRows` does both without its domain's help; SQL of a domain's own says it:
 
     ctx.trail.read(row.taint, ids_of(row.sources))
 """

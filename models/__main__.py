@@ -7,7 +7,7 @@ import sys
 from llmcoder.config import config
 from llmcoder.private import keep_private
 from llmcoder.settings import EngineSettings
-from models.migrate import upgrade
+from models.db.migrate import upgrade
 
 if sys.argv[1:] != ["upgrade"]:
     raise SystemExit("usage: python -m models upgrade")

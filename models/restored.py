@@ -19,8 +19,10 @@ from llmcoder import strict_json
 from llmcoder.declare.action import Effect
 from llmcoder.errors import problem_type
 from llmcoder.registry import AnyAction
-from models.machine import ENDED, Move, Reason, State, apply
-from models.tables import jobs, login_attempts, oauth_states, rate_limits, refresh_tokens, revisions, workers
+from models.accounts.tables import login_attempts, refresh_tokens, revisions
+from models.connections.tables import oauth_states
+from models.jobs.machine import ENDED, Move, Reason, State, apply
+from models.jobs.tables import jobs, rate_limits, workers
 
 #: Further than any engine counts for a user between a backup and its restore, and far below 2**53, where the whole
 #: numbers of JavaScript end.

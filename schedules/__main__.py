@@ -19,8 +19,8 @@ from llmcoder.log import set_up_logging
 from llmcoder.private import keep_private
 from llmcoder.registry import registry, triggers
 from llmcoder.settings import EngineSettings
-from models import vault
-from models.db import CLOCK_STEP_S, TRANSIENT_ERRORS, Database
+from models.accounts import vault
+from models.db.database import CLOCK_STEP_S, TRANSIENT_ERRORS, Database
 from schedules.asking import MOST_ABANDONED, Asked
 from schedules.dispatcher import Dispatcher
 from schedules.firing import Firing

@@ -14,7 +14,7 @@ from threading import Thread
 import structlog
 
 from llmcoder.vital import vital
-from models.db import TRANSIENT_ERRORS
+from models.db.database import TRANSIENT_ERRORS
 from schedules.triggers import Abandoned, Asking
 from workers.duties import Duties
 

@@ -20,10 +20,11 @@ from llmcoder.errors import Transient
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, registry
 from llmcoder.settings import EngineSettings
-from models import approvals, connections
-from models.claims import Lost, any_due, any_lost, any_to_ring, forget_rings, lost, promote_due, to_ring
-from models.db import TRANSIENT_ERRORS, Database
-from models.machine import Moved, apply
+from models.connections import store as connections
+from models.db.database import TRANSIENT_ERRORS, Database
+from models.jobs import approvals
+from models.jobs.claims import Lost, any_due, any_lost, any_to_ring, forget_rings, lost, promote_due, to_ring
+from models.jobs.machine import Moved, apply
 from workers import metrics
 from workers.accounts import Accounts
 from workers.bell import Bell, Ring, window_of

@@ -14,8 +14,8 @@ import structlog
 from llmcoder import faults
 from llmcoder.problems import problem_of
 from llmcoder.registry import Registry
-from models import schedules
-from models.db import TRANSIENT_ERRORS, Database
+from models.db.database import TRANSIENT_ERRORS, Database
+from models.schedules import store as schedules
 from workers.firing import MOST_OF_USER, Batch, set_aside
 from workers.outbox import Outbox
 

@@ -6,8 +6,8 @@ import time
 from datetime import datetime, timedelta
 from typing import Any
 
-from models import duties
-from models.db import Database
+from models.db.database import Database
+from models.jobs import duties
 from workers.duties import Duties, Duty
 
 

@@ -12,9 +12,13 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from llmcoder.settings import EngineSettings
-from models import audit, retention, schedules, spent_keys, users, webhooks
-from models.db import Database
-from models.machine import State
+from models.accounts import users
+from models.audit import log as audit
+from models.db.database import Database
+from models.jobs import retention, spent_keys
+from models.jobs.machine import State
+from models.schedules import store as schedules
+from models.webhooks import outbound as webhooks
 
 BATCH = 500
 #: Leaves room for others' writes.

@@ -18,11 +18,12 @@ from llmcoder.errors import ActionError, Refused
 from llmcoder.ids import new_id
 from llmcoder.problems import problem_of
 from llmcoder.registry import Registry
-from models import jobs, taint
-from models.approvals import Origin
-from models.db import TRANSIENT_ERRORS, Database
-from models.jobs import Accepted, NewJob
-from models.machine import Move, State, apply
+from models.db.database import TRANSIENT_ERRORS, Database
+from models.jobs import store as jobs
+from models.jobs import taint
+from models.jobs.approvals import Origin
+from models.jobs.machine import Move, State, apply
+from models.jobs.store import Accepted, NewJob
 from workers.admission import Wish, admit
 from workers.bell import Ring
 from workers.outbox import Outbox

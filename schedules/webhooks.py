@@ -22,10 +22,11 @@ import structlog
 from llmcoder import faults
 from llmcoder.errors import ActionError
 from llmcoder.signatures import sign
-from models import audit, webhooks
-from models.audit import Entry, Event
-from models.db import TRANSIENT_ERRORS, Database
-from models.webhooks import DELIVERED, FAILED, PENDING, Taken
+from models.audit import log as audit
+from models.audit.log import Entry, Event
+from models.db.database import TRANSIENT_ERRORS, Database
+from models.webhooks import outbound as webhooks
+from models.webhooks.outbound import DELIVERED, FAILED, PENDING, Taken
 from workers.outbox import Outbox
 
 if TYPE_CHECKING:

@@ -32,9 +32,9 @@ from llmcoder import faults
 from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.ids import new_id
-from models.db import Database, database
-from models.migrate import upgrade
-from models.tables import revisions, users
+from models.accounts.tables import revisions, users
+from models.db.database import Database, database
+from models.db.migrate import upgrade
 
 REDIS_STARTS_WITHIN_S = 120.0
 #: TEST_POSTGRES: 1 for both stores, `only` for PostgreSQL alone.

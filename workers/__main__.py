@@ -15,7 +15,7 @@ from llmcoder.log import set_up_logging
 from llmcoder.private import keep_private
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
-from models import vault
+from models.accounts import vault
 
 if TYPE_CHECKING:
     from celery import Celery

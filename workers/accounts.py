@@ -13,12 +13,20 @@ from llmcoder.config import config
 from llmcoder.declare.connection import C, ConnectionKind, OAuth
 from llmcoder.errors import BadInput, NeedsReconnect, NotConfigured
 from llmcoder.registry import AnyKind, Registry
-from models import connections, signins
-from models.connected import Asking, InstallationConnection, StoredConnection, check, fallback, identify
-from models.connections import Stored
-from models.db import Database
-from models.machine import Moved
-from models.signins import Signin
+from models.connections import signins
+from models.connections import store as connections
+from models.connections.account_access import (
+    Asking,
+    InstallationConnection,
+    StoredConnection,
+    check,
+    fallback,
+    identify,
+)
+from models.connections.signins import Signin
+from models.connections.store import Stored
+from models.db.database import Database
+from models.jobs.machine import Moved
 from workers.outbox import Outbox
 
 #: Jobs of one transaction: few enough that nobody waits long for SQLite's only writer.

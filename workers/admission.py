@@ -22,11 +22,12 @@ from llmcoder.errors import BadInput, NotConfigured
 from llmcoder.ids import new_id
 from llmcoder.provenance import Taint
 from llmcoder.registry import AnyAction, Registry
-from models import preferences, taint
-from models.approvals import Origin, Why, why_ask
-from models.connected import Chosen, choose
-from models.jobs import PRIORITY, NewJob
-from models.preferences import Preferences
+from models.accounts import preferences
+from models.accounts.preferences import Preferences
+from models.connections.account_access import Chosen, choose
+from models.jobs import taint
+from models.jobs.approvals import Origin, Why, why_ask
+from models.jobs.store import PRIORITY, NewJob
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from llmcoder.errors import ActionError, Cancelled, TimedOut
 from llmcoder.moment import Moment
 from llmcoder.provenance import Trail
 from llmcoder.registry import AnyAction
-from models.claims import Claimed
+from models.jobs.claims import Claimed
 
 
 class End(StrEnum):

@@ -12,12 +12,15 @@ from llmcoder import strict_json
 from llmcoder.errors import ActionError, BadInput, Forbidden, NotFound, problem_type
 from llmcoder.provenance import Taint
 from llmcoder.registry import AnyAction, Registry
-from models import approvals, audit, jobs, preferences, taint
-from models.approvals import Origin
-from models.audit import Entry, Event
-from models.connected import Chosen
-from models.jobs import Accepted, Job
-from models.machine import Moved, Reason, State
+from models.accounts import preferences
+from models.audit import log as audit
+from models.audit.log import Entry, Event
+from models.connections.account_access import Chosen
+from models.jobs import approvals, taint
+from models.jobs import store as jobs
+from models.jobs.approvals import Origin
+from models.jobs.machine import Moved, Reason, State
+from models.jobs.store import Accepted, Job
 from workers.admission import Standing, Wish, account_of, look, new_job, why
 
 

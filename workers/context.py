@@ -14,9 +14,9 @@ from llmcoder.errors import ActionError, Cancelled, DeclarationError, Transient,
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
 from llmcoder.strict_json import storable
-from models.claims import is_armed
-from models.connected import StoredConnection, choose, connect
-from models.db import TRANSIENT_ERRORS, Database, database
+from models.connections.account_access import StoredConnection, choose, connect
+from models.db.database import TRANSIENT_ERRORS, Database, database
+from models.jobs.claims import is_armed
 from workers.attempt import Attempt, End
 from workers.ledger import Ledger
 from workers.outbox import Outbox

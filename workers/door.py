@@ -19,10 +19,13 @@ from llmcoder.declare.door import Door, JobStatus
 from llmcoder.errors import BadInput, Transient
 from llmcoder.registry import AnyAction, Registry
 from llmcoder.settings import EngineSettings
-from models import approvals, connections, jobs, taint, users
-from models.db import TRANSIENT_ERRORS, Database
-from models.jobs import Accepted, Filter, Job
-from models.machine import State
+from models.accounts import users
+from models.connections import store as connections
+from models.db.database import TRANSIENT_ERRORS, Database
+from models.jobs import approvals, taint
+from models.jobs import store as jobs
+from models.jobs.machine import State
+from models.jobs.store import Accepted, Filter, Job
 from workers import commands, references
 from workers.admission import Wish, look, new_job, refuse_unconfigured
 from workers.bell import Ring

@@ -17,8 +17,8 @@ from celery.utils.time import utcoffset
 
 from llmcoder import strict_json
 from llmcoder.vital import vital
-from models.claims import Claimed
-from models.machine import State
+from models.jobs.claims import Claimed
+from models.jobs.machine import State
 
 if TYPE_CHECKING:
     from celery import Celery

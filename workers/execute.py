@@ -25,10 +25,10 @@ from llmcoder.errors import (
 from llmcoder.problems import frames_of
 from llmcoder.provenance import Trail
 from llmcoder.registry import AnyAction
-from models import taint
-from models.claims import Claimed, Lost
-from models.db_errors import TRANSIENT_ERRORS
-from models.machine import Move, Reason, State
+from models.db.errors import TRANSIENT_ERRORS
+from models.jobs import taint
+from models.jobs.claims import Claimed, Lost
+from models.jobs.machine import Move, Reason, State
 from workers.attempt import Attempt, End
 from workers.context import JobContext
 from workers.decide import Facts, Verdict, after_error, after_failed_reconcile, after_loss

@@ -21,10 +21,11 @@ from llmcoder.errors import ActionError
 from llmcoder.problems import problem_of
 from llmcoder.recurrence import Recurrence
 from llmcoder.registry import Registry
-from models import jobs, schedules
-from models.approvals import Origin
-from models.jobs import NewJob
-from models.schedules import CatchUp, MadeBy, Outcome, Overlap, Run, Schedule
+from models.jobs import store as jobs
+from models.jobs.approvals import Origin
+from models.jobs.store import NewJob
+from models.schedules import store as schedules
+from models.schedules.store import CatchUp, MadeBy, Outcome, Overlap, Run, Schedule
 from workers.admission import Wish, admit
 from workers.bell import Ring
 

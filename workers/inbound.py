@@ -19,15 +19,16 @@ from llmcoder.errors import ActionError, BadInput, NotFound
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry
 from llmcoder.signatures import Forged, Scheme, key_of, new_secret, verify
-from models import audit, inbound
-from models.approvals import Origin
-from models.audit import Entry, Event
-from models.inbound import InboundHook
-from models.jobs import NewJob
+from models.audit import log as audit
+from models.audit.log import Entry, Event
+from models.jobs.approvals import Origin
+from models.jobs.store import NewJob
 from models.macros import expressions
 from models.macros.evaluation import Budget
-from models.schedules import ChangedMeanwhile
-from models.signing import Secret, renewed
+from models.schedules.store import ChangedMeanwhile
+from models.webhooks import inbound
+from models.webhooks.inbound import InboundHook
+from models.webhooks.signing import Secret, renewed
 from workers.admission import Wish, admit
 from workers.scheduling import TooMany
 

@@ -17,12 +17,12 @@ import sqlalchemy as sa
 
 from llmcoder import faults
 from llmcoder.declare.rate import Rate
-from models import audit
-from models.audit import Entry, Event
-from models.claims import Claimed, arm, claimed, holding_back, pick, taking
-from models.db import Database
-from models.group_commit import GroupCommit
-from models.machine import Move, Moved, State, apply, lock
+from models.audit import log as audit
+from models.audit.log import Entry, Event
+from models.db.database import Database
+from models.db.group_commit import GroupCommit
+from models.jobs.claims import Claimed, arm, claimed, holding_back, pick, taking
+from models.jobs.machine import Move, Moved, State, apply, lock
 from workers.decide import MAX_LOSSES
 from workers.outbox import Outbox
 

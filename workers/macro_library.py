@@ -9,13 +9,13 @@ import sqlalchemy as sa
 
 from llmcoder.errors import ActionError, BadInput, NotFound
 from llmcoder.registry import Registry
-from models import audit
-from models.audit import Entry, Event
+from models.audit import log as audit
+from models.audit.log import Entry, Event
 from models.macros import store
 from models.macros.document import Macro, check
 from models.macros.store import Stored
 from models.macros.text import LARGEST_BYTES
-from models.schedules import ChangedMeanwhile
+from models.schedules.store import ChangedMeanwhile
 from workers.scheduling import TooMany
 
 MOST_MACROS = 500

@@ -23,18 +23,19 @@ from llmcoder.errors import ActionError, BadInput, Uncertain, problem_type
 from llmcoder.problems import problem_of
 from llmcoder.registry import AnyAction, Registry
 from llmcoder.settings import EngineSettings
-from models import jobs, tables, taint
-from models.approvals import Origin
-from models.db import TRANSIENT_ERRORS, Database
-from models.jobs import Job, NewJob
-from models.machine import ENDED, Move, Moved, Reason, State, apply, wait_for
+from models.db.database import TRANSIENT_ERRORS, Database
+from models.jobs import store as jobs
+from models.jobs import tables, taint
+from models.jobs.approvals import Origin
+from models.jobs.machine import ENDED, Move, Moved, Reason, State, apply, wait_for
+from models.jobs.store import Job, NewJob
 from models.macros import plan, store
 from models.macros.computing import Computations
 from models.macros.document import AWAIT, LONGEST_WAIT_S, Step
 from models.macros.evaluation import Postponed
-from models.macros.kept import Kept
 from models.macros.progress import WHOLE, Allowance, Finish, Progress, Row, StepState, Submit
 from models.macros.store import PLAN
+from models.macros.stored_values import Kept
 from workers.admission import Wish, admit
 from workers.bell import Ring
 from workers.outbox import Outbox

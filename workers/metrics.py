@@ -14,8 +14,8 @@ from collections import defaultdict
 import sqlalchemy as sa
 import structlog
 
-from models.db import Database
-from models.tallies import Key, add
+from models.db.database import Database
+from models.jobs.counters import Key, add
 
 #: Upper bounds of the histograms' buckets, in seconds; the last is everything else.
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, float("inf"))

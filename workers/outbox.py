@@ -16,7 +16,7 @@ import structlog
 from llmcoder import strict_json
 from llmcoder.errors import Transient
 from llmcoder.vital import vital
-from models.machine import Moved
+from models.jobs.machine import Moved
 from workers.bell import Bell, Ring, Window, connect_bell
 from workers.broker import PUSH_CHANNEL, redis_client
 

@@ -16,8 +16,8 @@ from pydantic import JsonValue
 
 from llmcoder import strict_json
 from llmcoder.errors import ActionError, BadInput
-from models.machine import State
-from models.taint import Source
+from models.jobs.machine import State
+from models.jobs.taint import Source
 
 KEY = "$ref"
 #: What a body with a reference contains, as bytes: a cheap first look.

@@ -20,12 +20,12 @@ from llmcoder.moment import Moment
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
 from llmcoder.vital import vital
-from models import rates
-from models.claims import Claimed
-from models.connected import StoredConnection
-from models.db import TRANSIENT_ERRORS, Database
-from models.group_commit import Closed
-from models.machine import Move, Reason, State
+from models.connections.account_access import StoredConnection
+from models.db.database import TRANSIENT_ERRORS, Database
+from models.db.group_commit import Closed
+from models.jobs import rates
+from models.jobs.claims import Claimed
+from models.jobs.machine import Move, Reason, State
 from workers import metrics
 from workers.accounts import Accounts
 from workers.attempt import Attempt, End

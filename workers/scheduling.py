@@ -16,9 +16,10 @@ from llmcoder import strict_json
 from llmcoder.arguments import checked
 from llmcoder.errors import ActionError, BadInput, NotFound
 from llmcoder.registry import Registry
-from models import audit, schedules
-from models.audit import Entry, Event
-from models.schedules import CatchUp, ChangedMeanwhile, MadeBy, Schedule
+from models.audit import log as audit
+from models.audit.log import Entry, Event
+from models.schedules import store as schedules
+from models.schedules.store import CatchUp, ChangedMeanwhile, MadeBy, Schedule
 from workers import firing
 
 MOST_SCHEDULES = 1_000

@@ -16,8 +16,8 @@ from uuid import UUID
 import structlog
 
 from llmcoder.vital import vital
-from models.claims import Claimed
-from models.db import TRANSIENT_ERRORS
+from models.db.database import TRANSIENT_ERRORS
+from models.jobs.claims import Claimed
 from workers.attempt import Attempt
 from workers.duties import Duties
 from workers.ledger import Ledger

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 from llmcoder import faults
 from llmcoder.errors import ActionError
-from models.db import Database
-from models.group_commit import Call, GroupCommit
-from models.jobs import Accepted, NewJob, insert
+from models.db.database import Database
+from models.db.group_commit import Call, GroupCommit
+from models.jobs.store import Accepted, NewJob, insert
 from workers.bell import Ring
 from workers.outbox import Outbox
 

@@ -18,8 +18,8 @@ import structlog
 
 from llmcoder.moment import Moment
 from llmcoder.vital import vital
-from models.claims import beat, is_neglected, leave, let_go, renew, show_progress, still_mine
-from models.db import TRANSIENT_ERRORS, Database
+from models.db.database import TRANSIENT_ERRORS, Database
+from models.jobs.claims import beat, is_neglected, leave, let_go, renew, show_progress, still_mine
 from workers import metrics
 from workers.attempt import Attempt, End
 

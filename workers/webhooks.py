@@ -16,12 +16,13 @@ from llmcoder import strict_json
 from llmcoder.errors import BadInput, NotFound
 from llmcoder.ids import new_id
 from llmcoder.signatures import key_of, new_secret
-from models import audit, webhooks
-from models.audit import Entry, Event
-from models.jobs import revision
-from models.schedules import ChangedMeanwhile
-from models.signing import Secret, renewed
-from models.webhooks import Delivery, Webhook
+from models.audit import log as audit
+from models.audit.log import Entry, Event
+from models.jobs.store import revision
+from models.schedules.store import ChangedMeanwhile
+from models.webhooks import outbound as webhooks
+from models.webhooks.outbound import Delivery, Webhook
+from models.webhooks.signing import Secret, renewed
 from workers.scheduling import TooMany
 
 MOST_WEBHOOKS = 50

@@ -23,9 +23,9 @@ from api.auth import tokens
 from api.problems import HttpError
 from llmcoder.errors import Forbidden
 from llmcoder.settings import EngineSettings
-from models import users
-from models.approvals import Origin
-from models.db import Database
+from models.accounts import users
+from models.db.database import Database
+from models.jobs.approvals import Origin
 
 TRUSTED_FOR_S = 5.0
 MOST_CACHED = 10_000

@@ -20,7 +20,7 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 import sqlalchemy as sa
 
 from api.problems import HttpError, whole_seconds
-from models import users
+from models.accounts import users
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,12 @@ from api.auth.passwords import Passwords
 from api.bodies import Router
 from api.job_view import problems
 from llmcoder.model import Model
-from models import audit, users
-from models.approvals import Origin
-from models.audit import Entry, Event
-from models.db import Database
-from models.users import Account, EmailTaken, RegistrationClosed
+from models.accounts import users
+from models.accounts.users import Account, EmailTaken, RegistrationClosed
+from models.audit import log as audit
+from models.audit.log import Entry, Event
+from models.db.database import Database
+from models.jobs.approvals import Origin
 
 if TYPE_CHECKING:
     from email_validator import ValidatedEmail

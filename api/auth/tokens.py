@@ -18,7 +18,7 @@ import jwt
 from llmcoder import keyfile
 from llmcoder.ids import new_id
 from llmcoder.keyfile import KEY_BYTES
-from models.approvals import Origin
+from models.jobs.approvals import Origin
 
 ALGORITHM = "HS256"
 ISSUER = "llmcoder"

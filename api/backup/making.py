@@ -14,10 +14,10 @@ from llmcoder import strict_json
 from llmcoder.config import Config
 from llmcoder.config_file import Values
 from llmcoder.settings import EngineSettings
-from models.audit import AuditError, Entry, Event, append, keys
-from models.db import TRANSIENT_ERRORS, Database
-from models.dump import dump
-from models.migrate import applied
+from models.audit.log import AuditError, Entry, Event, append, keys
+from models.db.database import TRANSIENT_ERRORS, Database
+from models.db.dump import dump
+from models.db.migrate import applied
 
 CONFIG = "config.json"
 #: Never in a backup: a restore makes another, which ends every access token that was signed with it.

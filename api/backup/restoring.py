@@ -24,10 +24,10 @@ from llmcoder.config import Config, use
 from llmcoder.config_file import read_values
 from llmcoder.registry import Registry
 from llmcoder.settings import EngineSettings, unset
-from models.audit import Entry, Event, append
-from models.db import Database
-from models.migrate import unknown, upgrade
-from models.replacement import Place, place_of, sync
+from models.audit.log import Entry, Event, append
+from models.db.database import Database
+from models.db.migrate import unknown, upgrade
+from models.db.replacement import Place, place_of, sync
 from models.restored import Settled, settle
 
 

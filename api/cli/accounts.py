@@ -12,11 +12,12 @@ import sqlalchemy as sa
 from pydantic import JsonValue
 
 from llmcoder.errors import BadInput, NotFound
-from models import audit, users
-from models.audit import Entry, Event
-from models.tables import refresh_tokens
-from models.tables import users as users_table
-from models.users import Account
+from models.accounts import users
+from models.accounts.tables import refresh_tokens
+from models.accounts.tables import users as users_table
+from models.accounts.users import Account
+from models.audit import log as audit
+from models.audit.log import Entry, Event
 
 
 def everyone(conn: sa.Connection) -> list[Account]:

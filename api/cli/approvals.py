@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from models.approvals import Pending
-    from models.jobs import Job
+    from models.jobs.approvals import Pending
+    from models.jobs.store import Job
 
 app = typer.Typer(help="Jobs that wait for a person's decision.", no_args_is_help=True)
 JobId = Annotated[UUID, typer.Argument(help="Its id, from `llmcoder approvals list`.")]
@@ -36,8 +36,8 @@ def list_(
     from api.approvals import item
     from api.cli import accounts
     from llmcoder.registry import registry
-    from models import approvals
-    from models.db import database
+    from models.db.database import database
+    from models.jobs import approvals
 
     with closing(database()) as db, db.read() as conn:
         found = approvals.pending(conn, accounts.acting(conn, user).id, before, limit)
@@ -105,9 +105,9 @@ def _waiting(job_id: UUID, user: str | None) -> tuple[Pending, dict[str, Any]]:
     from api.approvals import item
     from api.cli import accounts
     from llmcoder.registry import registry
-    from models import users
-    from models.approvals import Pending
-    from models.db import database
+    from models.accounts import users
+    from models.db.database import database
+    from models.jobs.approvals import Pending
     from workers.commands import to_decide
 
     with closing(database()) as db, db.read() as conn:

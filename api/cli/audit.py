@@ -11,7 +11,7 @@ from api.cli.options import ExitCode, Output, OutputOption
 from api.cli.output import local, say, show_json, show_table
 
 if TYPE_CHECKING:
-    from models.audit import Event, Head, Record
+    from models.audit.log import Event, Head, Record
 
 app = typer.Typer(help="Who did what, in a log that shows every change to it.", no_args_is_help=True)
 
@@ -29,8 +29,8 @@ def list_(
     from contextlib import closing
 
     from api.cli import accounts
-    from models.audit import Wanted, listed
-    from models.db import database
+    from models.audit.log import Wanted, listed
+    from models.db.database import database
 
     kind = None if event is None else _event(event)
     with closing(database()) as db, db.read() as conn:
@@ -62,8 +62,8 @@ def verify(
 
     from llmcoder.config import config
     from llmcoder.settings import EngineSettings
-    from models import audit
-    from models.db import database
+    from models.audit import log as audit
+    from models.db.database import database
 
     expected = None if head is None else _head(head)
     known = audit.keys(config().get(EngineSettings).data_dir, make=False)
@@ -82,7 +82,7 @@ def verify(
 
 def _event(name: str) -> Event:
     from llmcoder.errors import BadInput
-    from models.audit import Event
+    from models.audit.log import Event
 
     try:
         return Event(name)
@@ -92,7 +92,7 @@ def _event(name: str) -> Event:
 
 def _head(text: str) -> Head:
     from llmcoder.errors import BadInput
-    from models.audit import Head
+    from models.audit.log import Head
 
     seq, _, sealed = text.strip().partition(":")
     if not (seq.isascii() and seq.isdigit() and len(sealed) == 64):

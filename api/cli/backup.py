@@ -23,7 +23,7 @@ def backup(
 
     from api.backup.making import make
     from api.cli.engine import whole_config
-    from models.db import database
+    from models.db.database import database
 
     with closing(database()) as db, _disk(path):
         made = make(whole_config(), db, path.expanduser(), with_secrets=not without_secrets)

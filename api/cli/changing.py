@@ -13,9 +13,9 @@ from api.cli import accounts
 from api.cli.engine import whole_config
 from api.cli.submitting import an_outbox
 from llmcoder.settings import EngineSettings
-from models.db import database
-from models.jobs import Job
-from models.machine import State
+from models.db.database import database
+from models.jobs.machine import State
+from models.jobs.store import Job
 from workers.bell import Ring
 from workers.outbox import Outbox
 

@@ -125,9 +125,9 @@ def _write_down(changed: Sequence[str], gone: set[str]) -> None:
     import sqlalchemy as sa
 
     from api.cli.accounts import operator
-    from models import audit
-    from models.audit import Entry, Event
-    from models.db import TRANSIENT_ERRORS, database
+    from models.audit import log as audit
+    from models.audit.log import Entry, Event
+    from models.db.database import TRANSIENT_ERRORS, database
 
     kinds = {name: Event.CONFIG_UNSET if name in gone else Event.CONFIG_SET for name in changed}
     entries = [Entry(kind, name, detail=operator()) for name, kind in kinds.items()]

@@ -15,11 +15,12 @@ from llmcoder.config import Config
 from llmcoder.errors import ActionError
 from llmcoder.registry import AnyKind, Registry
 from llmcoder.settings import EngineSettings
-from models import connections, vault
-from models.connected import Asking, InstallationConnection, StoredConnection, check, fallback
-from models.connections import Stored
-from models.db import TRANSIENT_ERRORS, Database, UnsafeDatabase
-from models.vault import VaultError
+from models.accounts import vault
+from models.accounts.vault import VaultError
+from models.connections import store as connections
+from models.connections.account_access import Asking, InstallationConnection, StoredConnection, check, fallback
+from models.connections.store import Stored
+from models.db.database import TRANSIENT_ERRORS, Database, UnsafeDatabase
 
 AT_ONCE = 8
 

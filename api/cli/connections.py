@@ -15,8 +15,8 @@ from api.cli.output import local, say, show_json, show_table
 
 if TYPE_CHECKING:
     from llmcoder.registry import AnyKind
-    from models.connections import Stored
-    from models.db import Database
+    from models.connections.store import Stored
+    from models.db.database import Database
     from workers.accounts import Accounts
 
 app = typer.Typer(help="Users' accounts at mail servers, trackers and the like.", no_args_is_help=True)
@@ -31,7 +31,7 @@ def list_(
 ) -> None:
     """Show a user's accounts, and how each stands."""
     from api.cli import accounts
-    from models import connections
+    from models.connections import store as connections
 
     with _opened() as (_, db), db.read() as conn:
         acting = None if everybody else accounts.acting(conn, user)
@@ -91,7 +91,7 @@ def check(
 ) -> None:
     """Ask providers who we are there; what waited for an account that works goes on. Exits with 1 if one does not."""
     from api.cli import accounts
-    from models import connections
+    from models.connections import store as connections
 
     with _opened() as (door, db):
         with db.read() as conn:
@@ -120,11 +120,12 @@ def remove(connection_id: ConnectionId, user: UserOption = None) -> None:
 def rotate_key() -> None:
     """Seal every account with a new key and drop the old one; after an interruption, call it again."""
     from api.cli.accounts import operator
-    from models import audit, vault
-    from models.audit import Entry, Event
+    from models import key_rotation
+    from models.audit import log as audit
+    from models.audit.log import Entry, Event
 
     with _opened() as (_, db):
-        done = vault.rotate(db)
+        done = key_rotation.rotate(db)
         with db.write() as conn:
             entry = Entry(Event.CONNECTION_KEYS_ROTATED, f"version {done.version}", detail=operator())
             audit.append(conn, [entry], db.now())
@@ -139,15 +140,16 @@ def give_up(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fa
 
     from api.cli.accounts import operator
     from api.cli.engine import whole_config
-    from models import audit, vault
-    from models.audit import Entry, Event
-    from models.db import database
+    from models import key_rotation
+    from models.audit import log as audit
+    from models.audit.log import Entry, Event
+    from models.db.database import database
 
     whole_config()
     if not yes and not typer.confirm("Forget every account whose key is not here?", err=True):
         raise typer.Exit(ExitCode.FAILED)
     with closing(database()) as db, db.write() as conn:
-        gone = vault.give_up(conn, db.now())
+        gone = key_rotation.give_up(conn, db.now())
         audit.append(conn, [Entry(Event.CONNECTION_KEYS_LOST, f"{gone} rows", detail=operator())], db.now())
     typer.echo(f"{gone} sealed rows are forgotten.")
 
@@ -165,8 +167,8 @@ def _opened() -> Iterator[tuple[Accounts, Database]]:
     from api.cli.submitting import an_outbox
     from llmcoder.registry import registry
     from llmcoder.settings import EngineSettings
-    from models import vault
-    from models.db import database
+    from models.accounts import vault
+    from models.db.database import database
     from workers.accounts import Accounts
 
     settings = whole_config().get(EngineSettings)
@@ -178,7 +180,7 @@ def _opened() -> Iterator[tuple[Accounts, Database]]:
 
 def _found(db: Database, user_id: UUID, connection_id: UUID) -> Stored:
     from llmcoder.errors import NotFound
-    from models import connections
+    from models.connections import store as connections
 
     with db.read() as conn:
         stored = connections.get(conn, user_id, connection_id)
@@ -200,7 +202,7 @@ def _kind(provider: str) -> AnyKind:
 def _own_kinds() -> list[AnyKind]:
     from llmcoder.config import config
     from llmcoder.registry import registry
-    from models.connected import fallback
+    from models.connections.account_access import fallback
 
     return [kind for kind in registry().connections().values() if fallback(kind, config().get) is not None]
 

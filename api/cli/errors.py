@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from api.cli.options import ExitCode
 from llmcoder.config_file import ConfigError
 from llmcoder.errors import ActionError, DeclarationError, Transient
-from models.audit import AuditError
-from models.db import NO_FILE, TRANSIENT_ERRORS, UnsafeDatabase
+from models.audit.log import AuditError
+from models.db.database import NO_FILE, TRANSIENT_ERRORS, UnsafeDatabase
 
 
 @dataclass(frozen=True)

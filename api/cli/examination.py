@@ -33,11 +33,11 @@ from llmcoder.errors import DeclarationError
 from llmcoder.keyfile import KEY_BYTES
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
-from models import duties
-from models.claims import any_due, any_lost, workers_seen
-from models.db import TRANSIENT_ERRORS, Database, UnsafeDatabase, safe_sqlite
-from models.migrate import is_current
-from models.tables import jobs
+from models.db.database import TRANSIENT_ERRORS, Database, UnsafeDatabase, safe_sqlite
+from models.db.migrate import is_current
+from models.jobs import duties
+from models.jobs.claims import any_due, any_lost, workers_seen
+from models.jobs.tables import jobs
 from workers.broker import EPOCH_KEY, QUEUES, for_kombu, is_redis, redis_client, transport_options
 
 LEAST_PYTHON = (3, 11)

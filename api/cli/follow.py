@@ -14,9 +14,9 @@ from uuid import UUID
 
 from api.cli.screen import Screen
 from llmcoder import strict_json
-from models.claims import workers_seen
-from models.db import TRANSIENT_ERRORS, Database
-from models.jobs import Job, get
+from models.db.database import TRANSIENT_ERRORS, Database
+from models.jobs.claims import workers_seen
+from models.jobs.store import Job, get
 from workers.broker import PUSH_CHANNEL, redis_client
 
 if TYPE_CHECKING:

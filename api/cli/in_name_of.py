@@ -18,7 +18,7 @@ def reading(user: str | None, question: Callable[[sa.Connection, UUID], T]) -> T
     from contextlib import closing
 
     from api.cli import accounts
-    from models.db import database
+    from models.db.database import database
 
     with closing(database()) as db, db.read() as conn:
         return question(conn, accounts.acting(conn, user).id)
@@ -28,7 +28,7 @@ def writing(user: str | None, change: Callable[[sa.Connection, UUID, datetime], 
     from contextlib import closing
 
     from api.cli import accounts
-    from models.db import database
+    from models.db.database import database
 
     with closing(database()) as db, db.write() as conn:
         return change(conn, accounts.acting(conn, user).id, db.now())

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from models.jobs import Job
-    from models.machine import State
+    from models.jobs.machine import State
+    from models.jobs.store import Job
 
 app = typer.Typer(help="Jobs: what became of them, and what can still be done.", no_args_is_help=True)
 JobId = Annotated[UUID, typer.Argument(help="Its id, from `llmcoder jobs list`.")]
@@ -37,8 +37,8 @@ def list_(
 
     from api.cli import accounts
     from llmcoder import strict_json
-    from models.db import database
-    from models.jobs import Filter, listed
+    from models.db.database import database
+    from models.jobs.store import Filter, listed
 
     wanted = Filter(action=action, states=_states(state or []), before=before)
     with closing(database()) as db, db.read() as conn:
@@ -58,7 +58,7 @@ def show(job_id: JobId, user: UserOption = None, output: OutputOption = Output.T
 
     from api.cli import accounts
     from llmcoder import strict_json
-    from models.db import database
+    from models.db.database import database
 
     with closing(database()) as db, db.read() as conn:
         job = _find(conn, accounts.acting(conn, user).id, job_id)
@@ -124,7 +124,7 @@ def undo(job_id: JobId, user: UserOption = None, output: OutputOption = Output.T
     from api.cli.screen import standing_in_words
     from llmcoder import strict_json
     from llmcoder.registry import registry
-    from models.approvals import Origin
+    from models.jobs.approvals import Origin
     from workers import commands
 
     def do(conn: sa.Connection, user_id: UUID, now: datetime) -> Sequence[Job]:
@@ -140,7 +140,7 @@ def undo(job_id: JobId, user: UserOption = None, output: OutputOption = Output.T
 
 def _find(conn: sa.Connection, user_id: UUID, job_id: UUID) -> Job:
     from llmcoder.errors import NotFound
-    from models import jobs
+    from models.jobs import store as jobs
 
     job = jobs.get(conn, user_id, job_id)
     if job is None:
@@ -150,7 +150,7 @@ def _find(conn: sa.Connection, user_id: UUID, job_id: UUID) -> Job:
 
 def _states(names: list[str]) -> tuple[State, ...]:
     from llmcoder.errors import BadInput
-    from models.machine import State
+    from models.jobs.machine import State
 
     try:
         return tuple(State(name) for name in names)

@@ -11,7 +11,7 @@ from api.cli.options import Output, OutputOption, UserOption
 from api.cli.output import show_json, show_table
 
 if TYPE_CHECKING:
-    from models.preferences import Preferences
+    from models.accounts.preferences import Preferences
 
 app = typer.Typer(
     help="Which writes ask first, who may answer, how long one may change one's mind.", no_args_is_help=True
@@ -26,8 +26,8 @@ def show(user: UserOption = None, output: OutputOption = Output.TEXT) -> None:
     from contextlib import closing
 
     from api.cli import accounts
-    from models import preferences
-    from models.db import database
+    from models.accounts import preferences
+    from models.db.database import database
 
     with closing(database()) as db, db.read() as conn:
         chosen = preferences.load(conn, accounts.acting(conn, user).id)
@@ -67,9 +67,10 @@ def _change(user: str | None, do: Callable[[dict[str, Any]], dict[str, Any]]) ->
     from contextlib import closing
 
     from api.cli import accounts
-    from models import audit, preferences
-    from models.audit import Entry, Event
-    from models.db import database
+    from models.accounts import preferences
+    from models.audit import log as audit
+    from models.audit.log import Entry, Event
+    from models.db.database import database
 
     with closing(database()) as db, db.write() as conn:
         now = db.now()
@@ -85,7 +86,7 @@ def _checked(wanted: dict[str, Any]) -> Preferences:
 
     from llmcoder.arguments import reasons
     from llmcoder.errors import BadInput
-    from models.preferences import Preferences
+    from models.accounts.preferences import Preferences
 
     try:
         return Preferences.model_validate(wanted)

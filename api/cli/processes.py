@@ -43,7 +43,7 @@ def migrate() -> None:
     """Bring the database to the newest schema."""
     from llmcoder.config import config
     from llmcoder.settings import EngineSettings
-    from models.migrate import upgrade
+    from models.db.migrate import upgrade
 
     config().begin()
     upgrade(config().get(EngineSettings).database_url)

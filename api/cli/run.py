@@ -15,8 +15,8 @@ from api.cli.output import say, show_json
 
 if TYPE_CHECKING:
     from api.cli.follow import Ear
-    from models.db import Database
-    from models.jobs import Job
+    from models.db.database import Database
+    from models.jobs.store import Job
 
 EXIT_CODES = {"succeeded": ExitCode.DONE, "uncertain": ExitCode.UNCERTAIN}
 
@@ -61,7 +61,7 @@ def run(
     from llmcoder.arguments import assembled
     from llmcoder.registry import registry
     from llmcoder.settings import EngineSettings
-    from models.db import database
+    from models.db.database import database
     from workers import door
     from workers.submit import refuse_too_large
 

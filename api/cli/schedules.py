@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from models.schedules import Schedule
+    from models.schedules.store import Schedule
 
 app = typer.Typer(help="What the clock submits.", no_args_is_help=True)
 ScheduleId = Annotated[UUID, typer.Argument(help="Its id, from `llmcoder schedules list`.")]
@@ -29,7 +29,7 @@ def list_(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Show a user's schedules, the newest first."""
-    from models import schedules
+    from models.schedules import store as schedules
 
     found = reading(user, lambda conn, user_id: schedules.listed(conn, user_id, None, limit))
     if output is Output.JSON:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from api.cli.output import harmless, local
-from models.jobs import Job
-from models.machine import Reason
+from models.jobs.machine import Reason
+from models.jobs.store import Job
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -24,9 +24,9 @@ def create(
 
     from api.auth.passwords import Passwords
     from api.cli import accounts
-    from models import users
-    from models.audit import Event
-    from models.db import database
+    from models.accounts import users
+    from models.audit.log import Event
+    from models.db.database import database
 
     address, password = _checked(email, _ask_password())
     hashed = asyncio.run(Passwords().hash(password))
@@ -47,7 +47,7 @@ def list_(output: OutputOption = Output.TEXT) -> None:
     from contextlib import closing
 
     from api.cli import accounts
-    from models.db import database
+    from models.db.database import database
 
     with closing(database()) as db, db.read() as conn:
         found = accounts.everyone(conn)
@@ -83,9 +83,9 @@ def set_password(email: Email) -> None:
 
     from api.auth.passwords import Passwords
     from api.cli import accounts
-    from models import users
-    from models.audit import Event
-    from models.db import database
+    from models.accounts import users
+    from models.audit.log import Event
+    from models.db.database import database
 
     with closing(database()) as db:
         with db.read() as conn:
@@ -106,8 +106,8 @@ def make_admin(email: Email) -> None:
     from contextlib import closing
 
     from api.cli import accounts
-    from models.audit import Event
-    from models.db import database
+    from models.audit.log import Event
+    from models.db.database import database
 
     with closing(database()) as db, db.write() as conn:
         account = accounts.by_email(conn, email)
@@ -120,9 +120,9 @@ def _let_in(email: str, may_log_in: bool) -> str:
     from contextlib import closing
 
     from api.cli import accounts
-    from models import users
-    from models.audit import Event
-    from models.db import database
+    from models.accounts import users
+    from models.audit.log import Event
+    from models.db.database import database
 
     with closing(database()) as db:
         now = db.now()

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from models.jobs import Job
+from models.jobs.store import Job
 
 #: Of the history, how many jobs are held in memory at once.
 PAGE = 50

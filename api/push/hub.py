@@ -21,9 +21,10 @@ from api.database import AsyncDatabase
 from api.problems import Busy, HttpError
 from api.push.feed import PAGE, Feed, Message
 from llmcoder import strict_json
-from models.db import TRANSIENT_ERRORS
-from models.jobs import COLUMNS, Job, changed_since, revision
-from models.tables import jobs, revisions
+from models.accounts.tables import revisions
+from models.db.database import TRANSIENT_ERRORS
+from models.jobs.store import COLUMNS, Job, changed_since, revision
+from models.jobs.tables import jobs
 from workers.broker import PUSH_CHANNEL, for_redis_py
 
 if TYPE_CHECKING:

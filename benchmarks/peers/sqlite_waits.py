@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from models.db import BUSY_TIMEOUT_S, Database
-from models.sqlite_writer import Writers
+from models.db.database import BUSY_TIMEOUT_S, Database
+from models.db.sqlite_writer import Writers
 
 
 class AskingLater(Writers):

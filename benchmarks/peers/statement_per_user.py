@@ -11,14 +11,15 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from models.tables import jobs, revisions, turns
-from models.turns import Line
+from models.accounts.tables import revisions
+from models.jobs.fair_queue import Line
+from models.jobs.tables import jobs, turns
 
 
 @contextmanager
 def in_place() -> Iterator[None]:
-    """`models.jobs.insert` takes them so for a while."""
-    with patch("models.jobs.take_revisions", take_revisions), patch("models.turns.take", take_turns):
+    """`models.jobs.store.insert` takes them so for a while."""
+    with patch("models.jobs.store.take_revisions", take_revisions), patch("models.jobs.fair_queue.take", take_turns):
         yield
 
 

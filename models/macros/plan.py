@@ -9,8 +9,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, JsonValue
 
 from models.macros.document import Step
-from models.macros.kept import read
 from models.macros.progress import WHOLE, Finish, Progress, Row, StepState, Submit
+from models.macros.stored_values import read
 
 #: Of a plan that is too long to keep, each text is cut to so many characters.
 SHORT_CHARS = 200

@@ -15,7 +15,7 @@ from models.macros.computing import Computations, Place
 from models.macros.document import MOST_ITEMS, Macro, Step
 from models.macros.evaluation import Postponed
 from models.macros.expressions import check, evaluate, expressions_in, is_true, reads_any, value_of
-from models.macros.kept import Kept, read
+from models.macros.stored_values import Kept, read
 
 #: Of a step's origins: jobs, and what else is to be asked about which step.
 Answer = tuple[list[UUID], "list[Question]"]

@@ -18,14 +18,16 @@ from llmcoder.config import config
 from llmcoder.errors import BadInput, NotFound
 from llmcoder.ids import new_id
 from llmcoder.settings import EngineSettings
-from models import batch
-from models.jobs import COLUMNS as JOB_COLUMNS
-from models.jobs import Job
-from models.machine import ENDED, State
+from models.db import batch
+from models.db.base import Id
+from models.jobs.machine import ENDED, State
+from models.jobs.store import COLUMNS as JOB_COLUMNS
+from models.jobs.store import Job
+from models.jobs.tables import jobs
 from models.macros.document import Macro
-from models.macros.kept import Kept, as_json, read
 from models.macros.progress import WHOLE, BudgetSpent, Row, StepState
-from models.tables import Id, jobs, macro_calls, macro_roots, macro_runs, macro_steps, macro_versions, macros
+from models.macros.stored_values import Kept, as_json, read
+from models.macros.tables import macro_calls, macro_roots, macro_runs, macro_steps, macro_versions, macros
 
 #: States in which a step's job says how the step went.
 TELLING = (State.SUCCEEDED, State.FAILED, State.CANCELLED)

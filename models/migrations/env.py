@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import context
 
-from models.db import Database
-from models.migrate import is_declared, load_domain_tables, make_file
+from models.db.database import Database
+from models.db.migrate import is_declared, load_domain_tables, make_file
 from models.tables import metadata
 
 UPGRADE_LOCK = 0x11C0DE  # any constant; concurrent upgrades on PostgreSQL wait for each other on it

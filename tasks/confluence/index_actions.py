@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from llmcoder import Context, Effect, Model, NotConfigured, Retry
-from llmcoder.declare import action
+from llmcoder import Context, Effect, Model, NotConfigured, Retry, action
 from llmcoder.language import Completion, LanguageModel
 from llmcoder.prompts import Prompts
 from tasks.confluence import answering, index_store, searching

@@ -18,8 +18,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from llmcoder import strict_json
 from llmcoder.errors import NotConfigured, Transient, Uncertain
-from models.db import database, reading, writing
-from models.tables import connections
+from models.connections.tables import connections
+from models.db.database import database, reading, writing
 from tasks.confluence import full_text, piece_store
 from tasks.confluence.cutting import sha256
 from tasks.confluence.full_text import Entry

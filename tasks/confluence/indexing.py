@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from llmcoder.context import Context
 from llmcoder.errors import BadInput, Forbidden, NotFound, Refused
-from models.db import database
+from models.db.database import database
 from tasks.confluence import files, index_store, meanings
 from tasks.confluence.index_store import Counts, Failure, Known, Owner, Run, Text, head_is_kept
 from tasks.confluence.meanings import Embedded

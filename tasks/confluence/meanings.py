@@ -20,7 +20,7 @@ from llmcoder import strict_json
 from llmcoder.context import Context
 from llmcoder.errors import ActionError, Cancelled, NotConfigured, RateLimited, Transient
 from llmcoder.language import Embeddings, LanguageModel
-from models.db import database, reading
+from models.db.database import database, reading
 from tasks.confluence import index_store
 from tasks.confluence.cutting import embedded
 from tasks.confluence.full_text import Scope

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pydantic import AwareDatetime, Field
 
-from llmcoder import BadInput, Context, Effect, Model
-from llmcoder.declare import action
+from llmcoder import BadInput, Context, Effect, Model, action
 from tasks.confluence.connections import CONFLUENCE
 from tasks.confluence.page_names import ACCOUNT, PAGE, PageName, SpaceKey, Title, page_id_of, site_of_job, titled
 from tasks.confluence.site import Site

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from llmcoder.context import Context
 from llmcoder.errors import ActionError, BadInput, Cancelled, NotFound
-from models.db import reading
+from models.db.database import reading
 from tasks.confluence import full_text, index_store, meanings
 from tasks.confluence.full_text import Scope
 from tasks.confluence.index_store import Owner

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from models.tables import Instant, metadata
+from models.db.base import Instant, metadata
 
 # SQLite only numbers rows by itself where the key is exactly INTEGER.
 Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")

@@ -7,8 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from llmcoder import BadInput, Context, Effect, Marker, Model, NotFound, Retry, Transient, Undo
-from llmcoder.declare import action
+from llmcoder import BadInput, Context, Effect, Marker, Model, NotFound, Retry, Transient, Undo, action
 from tasks.confluence.connections import CONFLUENCE
 from tasks.confluence.errors import Conflict
 from tasks.confluence.markdown import storage_of

@@ -13,18 +13,17 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from pydantic import Field
 
-from llmcoder import BadInput, Context, Effect, Model, NotConfigured, Retry
-from llmcoder.declare import action
+from llmcoder import BadInput, Context, Effect, Model, NotConfigured, Retry, action
 from llmcoder.declare.digest import Part, Span
 from llmcoder.errors import ActionError, Cancelled, RateLimited, Suspended
 from llmcoder.language import Completion, LanguageModel
 from llmcoder.prompts import Prompts
 from llmcoder.registry import digest_parts
-from models import preferences
-from models.db import database, writing
+from models.accounts import preferences
+from models.db.database import database, writing
+from models.jobs.tables import jobs
 from models.macros import store
 from models.macros.document import Macro
-from models.tables import jobs
 from tasks.digest.tables import digests
 from tasks.digest.writing import Gathered, as_html, as_text
 

@@ -12,9 +12,10 @@ from llmcoder.context import User
 from llmcoder.declare.channel import Message, over
 from llmcoder.declare.trigger import Due, Trigger
 from llmcoder.registry import channels
-from models import jobs, preferences
-from models.due_rows import each_alone
-from models.tables import users
+from models.accounts import preferences
+from models.accounts.tables import users
+from models.db.due_rows import each_alone
+from models.jobs import store as jobs
 from tasks.digest.tables import digests
 
 own = digests.c

@@ -8,8 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, model_validator
 
-from llmcoder import BadInput, Context, Effect, Model, NotConfigured, Retry
-from llmcoder.declare import action
+from llmcoder import BadInput, Context, Effect, Model, NotConfigured, Retry, action
 from llmcoder.language import LanguageModel
 from tasks.document.drafting import Drafter, Wish
 from tasks.document.page import Page

@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from llmcoder import Context, Effect, Model, NotFound, Retry
-from llmcoder.declare import action
+from llmcoder import Context, Effect, Model, NotFound, Retry, action
 from tasks.email.accounts import KINDS, mailbox
 from tasks.email.drafting import ActionItem, Wish, gist, replies
 from tasks.email.mailbox import Mailbox, Stored

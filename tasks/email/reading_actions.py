@@ -6,8 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from llmcoder import Context, Effect, Model, Retry
-from llmcoder.declare import action
+from llmcoder import Context, Effect, Model, Retry, action
 from llmcoder.instants import WrittenInstant
 from llmcoder.settings import EngineSettings
 from tasks.email.accounts import KINDS, mailbox

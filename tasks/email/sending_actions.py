@@ -7,8 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from llmcoder import BadInput, Context, Effect, Marker, Model, Retry, Uncertain
-from llmcoder.declare import action
+from llmcoder import BadInput, Context, Effect, Marker, Model, Retry, Uncertain, action
 from tasks.email.accounts import KINDS, mailbox
 from tasks.email.mailbox import Mailbox, Sent
 from tasks.email.reading import Address, Mail, read

@@ -6,8 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from llmcoder import Context, Effect, Model, Retry, Undo
-from llmcoder.declare import action
+from llmcoder import Context, Effect, Model, Retry, Undo, action
 from tasks.email.accounts import KINDS, mailbox
 from tasks.email.mailbox import INBOX
 from tasks.email.views import ACCOUNT, Label, MessageId

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from llmcoder import BadInput, Context, Effect, Model, NotFound, Refused, Retry
-from llmcoder.declare import action
+from llmcoder import BadInput, Context, Effect, Model, NotFound, Refused, Retry, action
 from llmcoder.errors import ActionError
 from llmcoder.language import WrongForm
 from tasks.email.accounts import KINDS, mailbox, name_of

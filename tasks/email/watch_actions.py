@@ -6,8 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from llmcoder import Context, Effect, Model, NotFound, Undo
-from llmcoder.declare import action
+from llmcoder import Context, Effect, Model, NotFound, Undo, action
 from tasks.email.watches import WATCHES, NewWatch, Watch, WatchChange
 
 TIMEOUT_S = 15.0

@@ -12,9 +12,9 @@ from pydantic import Field, StrictBool
 from llmcoder import BadInput, Model
 from llmcoder.config import config
 from llmcoder.model import ChangeModel
-from models.connected import choose
-from models.db import reading
-from models.owned import OwnedRows
+from models.connections.account_access import choose
+from models.db.database import reading
+from models.owned_records import OwnedRows
 from tasks.email.accounts import KINDS
 from tasks.email.tables import watches
 from tasks.email.triage_actions import MOST_LABELS

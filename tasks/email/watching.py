@@ -17,9 +17,9 @@ import sqlalchemy as sa
 from llmcoder import strict_json
 from llmcoder.declare.trigger import Due, Trigger
 from llmcoder.provenance import worse
-from models.due_rows import each_alone
-from models.machine import ENDED, State
-from models.tables import jobs
+from models.db.due_rows import each_alone
+from models.jobs.machine import ENDED, State
+from models.jobs.tables import jobs
 from tasks.email.tables import watches
 
 OF_JOB = ("id", "state", "result", "error", "result_taint")

@@ -10,8 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from pydantic import Field
 
-from llmcoder import Context, Effect, Model, NotFound, Undo
-from llmcoder.declare import action
+from llmcoder import Context, Effect, Model, NotFound, Undo, action
 from llmcoder.declare.collection import Page
 from tasks.general.records import Instant, NewNote, NewTodo, Note, NoteChange, SearchText, Todo, TodoChange
 from tasks.general.store import NOTES, TODOS

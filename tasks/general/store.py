@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from models.owned import OwnedRows
+from models.owned_records import OwnedRows
 from tasks.general.records import NewNote, NewTodo, Note, NoteChange, Todo, TodoChange
 from tasks.general.tables import notes, todos
 

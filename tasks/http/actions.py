@@ -10,8 +10,7 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
-from llmcoder import BadInput, Context, Effect, Model, Retry, Transient, Uncertain, strict_json
-from llmcoder.declare import action
+from llmcoder import BadInput, Context, Effect, Model, Retry, Transient, Uncertain, action, strict_json
 from tasks.http.client import CONTENT_TYPE, IDEMPOTENCY_KEY, Answer, find, is_json, send, text_of
 
 MAX_TIMEOUT_S = 300

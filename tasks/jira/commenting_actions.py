@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 
 from pydantic import AwareDatetime, Field
 
-from llmcoder import Context, Effect, Marker, Model, NotFound, Retry, Undo
-from llmcoder.declare import action
+from llmcoder import Context, Effect, Marker, Model, NotFound, Retry, Undo, action
 from tasks.jira.connections import JIRA
 from tasks.jira.views import ACCOUNT, ISSUE, MAX_TEXT_CHARS, IssueKey, called, site_of_job
 from tasks.jira.wire import WireComment

@@ -7,8 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from llmcoder import Context, Effect, Forbidden, Model, NotFound, Retry
-from llmcoder.declare import action
+from llmcoder import Context, Effect, Forbidden, Model, NotFound, Retry, action
 from tasks.jira.connections import JIRA
 from tasks.jira.drafting import NextStep, Subject, Wish, comment, gist
 from tasks.jira.tracker import Tracker

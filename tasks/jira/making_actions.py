@@ -8,8 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, JsonValue, StringConstraints
 
-from llmcoder import BadInput, Context, Effect, Marker, Model, Retry
-from llmcoder.declare import action
+from llmcoder import BadInput, Context, Effect, Marker, Model, Retry, action
 from tasks.jira.connections import JIRA
 from tasks.jira.forms import Form
 from tasks.jira.tracker import Place, Tracker

@@ -7,8 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from llmcoder import BadInput, Context, Effect, Marker, Model, Refused, Retry, Uncertain, Undo
-from llmcoder.declare import action
+from llmcoder import BadInput, Context, Effect, Marker, Model, Refused, Retry, Uncertain, Undo, action
 from tasks.jira.connections import JIRA
 from tasks.jira.forms import Form, explained
 from tasks.jira.people import somebody

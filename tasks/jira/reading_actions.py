@@ -9,8 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from llmcoder import BadInput, Context, Effect, Model, Retry
-from llmcoder.declare import action
+from llmcoder import BadInput, Context, Effect, Model, Retry, action
 from llmcoder.settings import EngineSettings
 from tasks.jira.connections import JIRA
 from tasks.jira.jql import joined, matching, one_of, quoted

@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from llmcoder import Context, Effect, Model, Retry
-from llmcoder.declare import action
+from llmcoder import Context, Effect, Model, Retry, action
 from llmcoder.language import LanguageModel, Message
 from tasks.llm.settings import LlmSettings, ProviderName
 from tasks.llm.usage_actions import usage

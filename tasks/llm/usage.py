@@ -16,10 +16,10 @@ from llmcoder.errors import NotConfigured, Transient, Uncertain
 from llmcoder.ids import new_id
 from llmcoder.provenance import MOST_SOURCES, Taint
 from llmcoder.usage import BudgetSpent, Call, UsageLedger
-from models.approvals import Origin
-from models.db import database, reading, writing
-from models.tables import jobs
-from models.users import lock
+from models.accounts.users import lock
+from models.db.database import database, reading, writing
+from models.jobs.approvals import Origin
+from models.jobs.tables import jobs
 from tasks.llm.prices import FREE, MICROCENTS, Budget, Price, cost_microcents, price_of
 from tasks.llm.settings import LlmSettings
 from tasks.llm.tables import LONGEST_MODEL_CHARS, llm_usage

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from llmcoder import Context, Effect, Model
-from llmcoder.declare import action
+from llmcoder import Context, Effect, Model, action
 from tasks.llm.prices import MICROCENTS
 from tasks.llm.settings import LlmSettings
 
@@ -88,7 +87,7 @@ class Usage(Model):
 @action("llm.usage", effect=Effect.READ, timeout_s=30)
 def usage(wanted: UsageQuery, ctx: Context) -> Usage:
     """Count what you used of language models, by day, action or model."""
-    from models.db import database  # loads the database
+    from models.db.database import database  # loads the database
     from tasks.llm import usage as ledger
 
     now, settings = database().now(), ctx.settings(LlmSettings)

@@ -11,12 +11,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import sqlalchemy as sa
 from pydantic import Field, StringConstraints, model_validator
 
-from llmcoder import BadInput, Context, Effect, Model, NotFound, Undo
-from llmcoder.declare import action
+from llmcoder import BadInput, Context, Effect, Model, NotFound, Undo, action
 from llmcoder.instants import WrittenInstant
-from models import preferences
-from models.db import database, reading, writing
-from models.owned import origin_of_changed, origin_of_new, was_read
+from models.accounts import preferences
+from models.db.database import database, reading, writing
+from models.owned_records import origin_of_changed, origin_of_new, was_read
 from tasks.reminders import store
 from tasks.reminders.store import own
 from tasks.reminders.tables import reminders

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from models.owned import origin_columns
-from models.tables import Instant, metadata
+from models.db.base import Instant, metadata
+from models.owned_records import origin_columns
 
 reminders = sa.Table(
     "reminders",

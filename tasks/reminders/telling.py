@@ -16,9 +16,9 @@ from llmcoder.context import User
 from llmcoder.declare.channel import Message, over
 from llmcoder.declare.trigger import Due, Trigger
 from llmcoder.registry import channels
-from models import preferences
-from models.due_rows import each_alone
-from models.tables import users
+from models.accounts import preferences
+from models.accounts.tables import users
+from models.db.due_rows import each_alone
 from tasks.reminders import store
 from tasks.reminders.store import own
 from tasks.reminders.tables import reminders

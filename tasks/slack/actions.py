@@ -7,8 +7,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from llmcoder import BadInput, Context, Effect, Marker, Model, Retry, Undo
-from llmcoder.declare import action
+from llmcoder import BadInput, Context, Effect, Marker, Model, Retry, Undo, action
 from tasks.slack import channels, client, drafting, posting
 from tasks.slack.connections import SLACK
 from tasks.slack.drafting import Task, Written

@@ -28,12 +28,13 @@ from llmcoder.errors import (
 )
 from llmcoder.moment import Moment
 from llmcoder.settings import EngineSettings
-from models import approvals, jobs
-from models.connected import connect
-from models.db import database, reading
-from models.jobs import Job
-from models.tables import jobs as job_rows
-from models.tables import users
+from models.accounts.tables import users
+from models.connections.account_access import connect
+from models.db.database import database, reading
+from models.jobs import approvals
+from models.jobs import store as jobs
+from models.jobs.store import Job
+from models.jobs.tables import jobs as job_rows
 from tasks.slack import client, owed, posting, wording
 from tasks.slack.channels import direct_messages
 from tasks.slack.client import SlackClient

@@ -20,10 +20,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from llmcoder.ids import new_id
-from models.approvals import WAITS
-from models.db import database, reading, writing
-from models.machine import ENDED
-from models.tables import connections, jobs, users
+from models.accounts.tables import users
+from models.connections.tables import connections
+from models.db.database import database, reading, writing
+from models.jobs.approvals import WAITS
+from models.jobs.machine import ENDED
+from models.jobs.tables import jobs
 from tasks.slack.errors import PROVIDER
 from tasks.slack.tables import messages, people
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from models.tables import Instant, metadata
+from models.db.base import Instant, metadata
 
 # Whoever has sent a command from Slack: where they are asked for approvals.
 people = sa.Table(

@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from llmcoder import strict_json
-from models.jobs import Job
-from models.machine import Reason, State
+from models.jobs.machine import Reason, State
+from models.jobs.store import Job
 from tasks.slack.mrkdwn import escaped, shortened, to_mrkdwn
 from tasks.slack.posting import BEST_TEXT
 

@@ -6,11 +6,10 @@ from uuid import UUID
 
 from pydantic import Field
 
-from llmcoder import Context, Effect, Model, NotFound, Refused
-from llmcoder.declare import action
-from models.db import database, reading, writing
-from models.jobs import Filter, Job, get, listed, request_cancel
-from models.machine import State
+from llmcoder import Context, Effect, Model, NotFound, Refused, action
+from models.db.database import database, reading, writing
+from models.jobs.machine import State
+from models.jobs.store import Filter, Job, get, listed, request_cancel
 from tasks.system.machine import Reading, busy_fraction, read
 
 START = "system.start_realtime"

@@ -9,13 +9,13 @@ from uuid import UUID
 import sqlalchemy as sa
 from pydantic import Field
 
-from llmcoder import Context, Effect, Model, strict_json
-from llmcoder.declare import action
+from llmcoder import Context, Effect, Model, action, strict_json
 from llmcoder.instants import WrittenInstant
-from models import taint
-from models.db import database, reading
-from models.machine import Reason, State
-from models.tables import jobs, schedules
+from models.db.database import database, reading
+from models.jobs import taint
+from models.jobs.machine import Reason, State
+from models.jobs.tables import jobs
+from models.schedules.tables import schedules
 
 MOST = 50
 #: What a job waits for that only a person ends, and what to say of it.

@@ -6,11 +6,10 @@ from typing import Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from llmcoder import BadInput, Context, Effect, Model, Retry
-from llmcoder.declare import action
+from llmcoder import BadInput, Context, Effect, Model, Retry, action
 from llmcoder.errors import Awaiting, Suspended
 from llmcoder.registry import registry
-from models.db import database, reading, writing
+from models.db.database import database, reading, writing
 from models.macros import store
 from models.macros.document import Macro, check
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
-from llmcoder import Context, Effect, Model
-from llmcoder.declare import action
+from llmcoder import Context, Effect, Model, action
 from llmcoder.declare.action import Action
 from llmcoder.errors import DeclarationError
 from llmcoder.registry import discover

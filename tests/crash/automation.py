@@ -18,8 +18,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from models.db import TRANSIENT_ERRORS, Database
-from models.tables import revisions, schedule_runs, webhook_deliveries, webhooks
+from models.accounts.tables import revisions
+from models.db.database import TRANSIENT_ERRORS, Database
+from models.schedules.tables import schedule_runs
+from models.webhooks.tables import webhook_deliveries, webhooks
 
 if TYPE_CHECKING:
     from tests.crash.client import Caller

@@ -14,8 +14,8 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from llmcoder.errors import problem_type
-from models.db import TRANSIENT_ERRORS, Database, safe_sqlite
-from models.tables import jobs
+from models.db.database import TRANSIENT_ERRORS, Database, safe_sqlite
+from models.jobs.tables import jobs
 from tests.crash.automation import Automation, passed_over, wrong_fires
 from tests.crash.client import Caller, Promised, Watcher
 from tests.crash.cluster import Cluster

@@ -25,7 +25,7 @@ import psutil
 import sqlalchemy as sa
 
 from api.up import redis as embedded_redis
-from models.db import Database
+from models.db.database import Database
 from tests.crash.stores import Store, wait_for_server
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -29,8 +29,9 @@ from typing import Any
 import httpx
 import sqlalchemy as sa
 
-from models.db import Database
-from models.tables import jobs, users
+from models.accounts.tables import users
+from models.db.database import Database
+from models.jobs.tables import jobs
 from tests.crash.checker import ENDED
 from tests.crash.client import Caller, log_in
 from tests.crash.cluster import EMAIL, ROOT, Cluster, remove

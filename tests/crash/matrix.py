@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from models.db import Database
+from models.db.database import Database
 from tests.crash.automation import set_up, stop_the_clock
 from tests.crash.checker import Findings, Run, check, read_rows, wait_until_all_ended
 from tests.crash.client import Caller, Load, Wanted, Watcher, log_in, plan

@@ -14,8 +14,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from models.db import Database
-from models.tables import jobs, schedule_runs, webhook_deliveries
+from models.db.database import Database
+from models.jobs.tables import jobs
+from models.schedules.tables import schedule_runs
+from models.webhooks.tables import webhook_deliveries
 from tests.crash.automation import MACRO
 from tests.crash.client import Caller
 from tests.crash.cluster import Cluster, CrashError

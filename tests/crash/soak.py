@@ -22,8 +22,8 @@ import psutil
 import redis
 import sqlalchemy as sa
 
-from models.db import TRANSIENT_ERRORS, Database
-from models.tables import jobs
+from models.db.database import TRANSIENT_ERRORS, Database
+from models.jobs.tables import jobs
 from tests.crash.checker import ENDED
 from tests.crash.client import Caller, log_in
 from tests.crash.cluster import Cluster, remove

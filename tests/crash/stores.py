@@ -15,8 +15,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from models.db import safe_sqlite
-from models.migrate import upgrade
+from models.db.database import safe_sqlite
+from models.db.migrate import upgrade
 
 STARTS_WITHIN_S = 30.0
 

@@ -125,7 +125,7 @@ def can_mount() -> bool:
 
 _HOLD = """
 import sys, time
-from models.db import safe_sqlite
+from models.db.database import safe_sqlite
 connection = safe_sqlite().connect(sys.argv[1], timeout=30, isolation_level=None)
 connection.execute("BEGIN IMMEDIATE")
 print("locked", flush=True)

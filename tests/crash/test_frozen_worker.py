@@ -12,7 +12,7 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-from models.tables import jobs
+from models.jobs.tables import jobs
 from tests.crash.checker import Row, count_effects, read_rows
 from tests.crash.client import Caller
 from tests.crash.cluster import LEASE_S, Cluster, Part

@@ -26,12 +26,12 @@ from api.up import redis as embedded_redis
 from llmcoder.context import User
 from llmcoder.declare.action import Action
 from llmcoder.ids import new_id
-from models.claims import Claimed, claimed, pick, taking
-from models.db import Database
-from models.jobs import Accepted, Job, NewJob, get, insert
-from models.machine import Move, Moved, State, apply
-from models.tables import jobs
-from models.users import register
+from models.accounts.users import register
+from models.db.database import Database
+from models.jobs.claims import Claimed, claimed, pick, taking
+from models.jobs.machine import Move, Moved, State, apply
+from models.jobs.store import Accepted, Job, NewJob, get, insert
+from models.jobs.tables import jobs
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = ROOT / "tests" / "plugin"
@@ -204,7 +204,7 @@ class Engine:
         return process
 
     def worker_pids(self) -> set[int]:
-        from models.claims import workers_seen
+        from models.jobs.claims import workers_seen
 
         with self.db.read() as conn:
             return {seen.pid for seen in workers_seen(conn, datetime.now(UTC) - timedelta(minutes=1))}

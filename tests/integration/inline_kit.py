@@ -15,14 +15,15 @@ from llmcoder.config import config
 from llmcoder.context import User
 from llmcoder.declare.trigger import Trigger
 from llmcoder.registry import Registry
-from models import approvals, jobs
-from models.approvals import Origin
-from models.claims import arm, claimed, pick, taking
-from models.db import Database
-from models.jobs import Job
-from models.machine import State, apply
-from models.tables import jobs as table
-from models.tables import macro_runs
+from models.db.database import Database
+from models.jobs import approvals
+from models.jobs import store as jobs
+from models.jobs.approvals import Origin
+from models.jobs.claims import arm, claimed, pick, taking
+from models.jobs.machine import State, apply
+from models.jobs.store import Job
+from models.jobs.tables import jobs as table
+from models.macros.tables import macro_runs
 from schedules.triggers import Asking
 from workers import commands
 from workers.admission import Wish, admit

@@ -17,13 +17,13 @@ from engine_kit import accept_one, move, take
 from llmcoder.context import User
 from llmcoder.errors import ActionError
 from llmcoder.registry import Registry, discover
-from models import jobs
-from models.db import Database
-from models.jobs import Job
-from models.machine import Reason, State
+from models.db.database import Database
+from models.jobs import store as jobs
+from models.jobs.machine import Reason, State
+from models.jobs.store import Job
+from models.jobs.tables import jobs as table
 from models.macros import store
 from models.macros.document import Macro
-from models.tables import jobs as table
 from workers.macros import Macros
 from workers.outbox import Outbox
 

@@ -30,9 +30,9 @@ from llmcoder.context import User
 from llmcoder.declare.hook import Hook
 from llmcoder.ids import new_id
 from llmcoder.registry import AnyAction, Registry, discover
-from models.db import Database
-from models.machine import Move, Moved, Reason, State, apply
-from models.tables import jobs
+from models.db.database import Database
+from models.jobs.machine import Move, Moved, Reason, State, apply
+from models.jobs.tables import jobs
 from workers.broker import PUSH_CHANNEL, redis_client
 
 PLUGIN = Path(__file__).parent.parent / "plugin"

@@ -18,8 +18,8 @@ from llmcoder.config import Config, use
 from llmcoder.ids import new_id
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
-from models import users
-from models.db import Database
+from models.accounts import users
+from models.db.database import Database
 
 STARTS_WITHIN_S = 120.0
 KEY = b"k" * 32

@@ -17,9 +17,9 @@ from served import Served, serving
 
 from llmcoder import User
 from llmcoder.ids import new_id
-from models.db import Database
-from models.machine import Reason, State
-from models.tables import jobs, rate_limits, workers
+from models.db.database import Database
+from models.jobs.machine import Reason, State
+from models.jobs.tables import jobs, rate_limits, workers
 
 
 @pytest.fixture

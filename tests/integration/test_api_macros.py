@@ -14,9 +14,9 @@ from served import Served, serving
 
 from llmcoder.context import User
 from llmcoder.ids import new_id
-from models import audit
-from models.approvals import Origin
-from models.db import Database
+from models.audit import log as audit
+from models.db.database import Database
+from models.jobs.approvals import Origin
 from models.macros import store
 from models.macros.document import Macro
 from models.macros.progress import WHOLE, Row, StepState

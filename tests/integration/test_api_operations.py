@@ -27,9 +27,11 @@ from api.auth import tokens
 from api.auth.identity import Identities
 from llmcoder import User
 from llmcoder.ids import new_id
-from models import tallies
-from models.db import Database
-from models.tables import audit, users, workers
+from models.accounts.tables import users
+from models.audit.tables import audit
+from models.db.database import Database
+from models.jobs import counters
+from models.jobs.tables import workers
 from workers import metrics
 
 ROOT = Path(__file__).parent.parent.parent
@@ -153,7 +155,7 @@ def test_counts_that_the_database_did_not_take_are_kept(db: Database, tmp_path: 
     counts.flush(db)
 
     with db.read() as conn:
-        assert tallies.read(conn) == {(metrics.RESCUED, ("queued",)): 1.0}
+        assert counters.read(conn) == {(metrics.RESCUED, ("queued",)): 1.0}
 
 
 # --- configuration

@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from served import Served, serving
 
 from llmcoder.context import User
-from models import audit
-from models.db import Database
-from models.tables import jobs
-from models.tables import schedules as table
+from models.audit import log as audit
+from models.db.database import Database
+from models.jobs.tables import jobs
+from models.schedules.tables import schedules as table
 
 DAILY = {"name": "Morning", "action": "test.echo", "input": {"text": "hello"}, "cron": "0 9 * * mon-fri"}
 

@@ -20,10 +20,9 @@ from pydantic import Field, SecretStr
 from served import Served, private_redis, serving, wait_until
 
 from api import lean
-from llmcoder import Context, Effect, Model, Settings, User
-from llmcoder.declare import action
-from models.db import Database
-from models.tables import jobs
+from llmcoder import Context, Effect, Model, Settings, User, action
+from models.db.database import Database
+from models.jobs.tables import jobs
 from workers.broker import redis_client
 
 

@@ -21,11 +21,12 @@ from llmcoder.config import config
 from llmcoder.context import User
 from llmcoder.ids import new_id
 from llmcoder.settings import EngineSettings
-from models import approvals, audit
-from models.approvals import Origin
-from models.db import Database
-from models.machine import Reason, State
-from models.tables import jobs
+from models.audit import log as audit
+from models.db.database import Database
+from models.jobs import approvals
+from models.jobs.approvals import Origin
+from models.jobs.machine import Reason, State
+from models.jobs.tables import jobs
 from schedules.dispatcher import Dispatcher
 from workers.bell import connect_bell
 from workers.outbox import Outbox

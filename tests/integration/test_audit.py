@@ -21,11 +21,12 @@ from served import Served, serving
 
 from llmcoder.config import Config, config, use
 from llmcoder.context import User
-from models import audit
-from models.audit import AuditError, Entry, Event, Head, Wanted
-from models.db import Database
-from models.tables import audit as rows
-from models.tables import audit_head, users
+from models.accounts.tables import users
+from models.audit import log as audit
+from models.audit.log import AuditError, Entry, Event, Head, Wanted
+from models.audit.tables import audit as rows
+from models.audit.tables import audit_head
+from models.db.database import Database
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "canary-password-4711"
@@ -285,7 +286,7 @@ def test_the_first_key_of_the_file_seals_and_each_verifies(tmp_path: Path) -> No
 
 def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from models.audit import keys; print('ready', flush=True);"
+        "import sys; from pathlib import Path; from models.audit.log import keys; print('ready', flush=True);"
         "sys.stdin.readline(); print(keys(Path(sys.argv[1]))[0].id)"
     )
     command = [sys.executable, "-c", script, str(tmp_path)]

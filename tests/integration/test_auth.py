@@ -29,8 +29,9 @@ from api.auth.passwords import AT_ONCE, MOST_WAITING, Passwords
 from llmcoder.errors import NotFound, RateLimited
 from llmcoder.model import Model
 from llmcoder.settings import EngineSettings
-from models import tables, users
-from models.db import Database
+from models import tables
+from models.accounts import users
+from models.db.database import Database
 
 PASSWORD = "correct horse battery"
 MAX_BODY_BYTES = 2_000

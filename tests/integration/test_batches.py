@@ -20,14 +20,18 @@ from llmcoder.context import User
 from llmcoder.declare.rate import Rate
 from llmcoder.ids import new_id
 from llmcoder.registry import registry
-from models import approvals, claims, connections, jobs, schedules, tallies, turns
-from models.audit import Entry, Event, append
-from models.db import Database
-from models.jobs import NewJob
-from models.machine import Move, State, apply, take_revisions
-from models.tables import jobs as jobs_table
-from models.tables import revisions, users
-from models.tables import schedules as schedules_table
+from models.accounts.tables import revisions, users
+from models.audit.log import Entry, Event, append
+from models.connections import store as connections
+from models.db.database import Database
+from models.jobs import approvals, claims, fair_queue
+from models.jobs import counters as tallies
+from models.jobs import store as jobs
+from models.jobs.machine import Move, State, apply, take_revisions
+from models.jobs.store import NewJob
+from models.jobs.tables import jobs as jobs_table
+from models.schedules import store as schedules
+from models.schedules.tables import schedules as schedules_table
 from schedules.dispatcher import Dispatcher
 from schedules.firing import Firing
 from workers.bell import connect_bell
@@ -273,20 +277,20 @@ def test_users_who_come_together_stand_beside_each_other(db: Database, crowd: Cr
     """Not one behind the other, however many each of them brings."""
     alice, bert, carl = ("io", 5, crowd[0].id), ("io", 5, crowd[1].id), ("io", 5, crowd[2].id)
     with db.write() as conn:
-        assert turns.take(conn, {alice: 100, bert: 2}) == {alice: 0, bert: 0}
+        assert fair_queue.take(conn, {alice: 100, bert: 2}) == {alice: 0, bert: 0}
         # who was away has saved nothing up, and who was served goes on behind the own last turn
-        assert turns.take(conn, {bert: 1, carl: 1}) == {bert: 100, carl: 100}
-        assert turns.take(conn, {alice: 1}) == {alice: 101}
-        assert turns.take(conn, {}) == {}
+        assert fair_queue.take(conn, {bert: 1, carl: 1}) == {bert: 100, carl: 100}
+        assert fair_queue.take(conn, {alice: 1}) == {alice: 101}
+        assert fair_queue.take(conn, {}) == {}
 
 
 def test_a_line_is_a_queue_and_a_priority(db: Database, crowd: Crowd) -> None:
     user = crowd[0].id
     with db.write() as conn:
-        assert turns.take(conn, {("io", 5, user): 7, ("io", 0, user): 1, ("heavy", 5, user): 2}) == {
+        assert fair_queue.take(conn, {("io", 5, user): 7, ("io", 0, user): 1, ("heavy", 5, user): 2}) == {
             ("io", 5, user): 0, ("io", 0, user): 0, ("heavy", 5, user): 0,
         }  # fmt: skip
-        assert turns.take(conn, {("heavy", 5, user): 1, ("io", 5, user): 1}) == {
+        assert fair_queue.take(conn, {("heavy", 5, user): 1, ("io", 5, user): 1}) == {
             ("heavy", 5, user): 2, ("io", 5, user): 7,
         }  # fmt: skip
 

@@ -15,8 +15,8 @@ import pytest
 import redis
 from engine_kit import ROOT, Engine, OwnRedis, environment, eventually, job_of, load_testkit, new_user
 
-from models.db import Database
-from models.machine import State
+from models.db.database import Database
+from models.jobs.machine import State
 from workers.bell import RedisBell, Ring
 from workers.broker import KEY_TYPES, PREFIX, PRIORITY_MARK, mend_keys
 from workers.outbox import Outbox

@@ -31,11 +31,12 @@ from engine_kit import (
 )
 
 from llmcoder.context import User
-from models import claims, retention
-from models.db import TRANSIENT_ERRORS, Database
-from models.jobs import request_cancel
-from models.machine import ENDED, Move, Reason, State, apply
-from models.tables import jobs, revisions
+from models.accounts.tables import revisions
+from models.db.database import TRANSIENT_ERRORS, Database
+from models.jobs import claims, retention
+from models.jobs.machine import ENDED, Move, Reason, State, apply
+from models.jobs.store import request_cancel
+from models.jobs.tables import jobs
 from workers.execute import lost_to_nobody
 from workers.ledger import Ledger
 from workers.outbox import Outbox
@@ -395,7 +396,7 @@ def test_the_clock_goes_on_while_the_database_is_away(
     if db.is_sqlite:
         pytest.skip("SQLite has no clock of its own")
     server: sa.URL = request.getfixturevalue("postgres_url")
-    monkeypatch.setattr("models.db.CLOCK_CHECK_S", 0.0)
+    monkeypatch.setattr("models.db.database.CLOCK_CHECK_S", 0.0)
     before = db.now()
     with psycopg.connect(plain(server.set(drivername="postgresql")), autocommit=True) as conn:
         conn.execute(f"ALTER DATABASE {db.url.database} ALLOW_CONNECTIONS false".encode())

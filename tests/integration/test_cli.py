@@ -35,12 +35,14 @@ from llmcoder.ids import new_id
 from llmcoder.model import Model
 from llmcoder.registry import registry
 from llmcoder.settings import Settings
-from models.claims import workers_seen
-from models.db import Database
-from models.jobs import get, insert
-from models.machine import Move, Reason, State, apply
-from models.tables import audit, jobs, refresh_tokens, users
-from models.users import start_session
+from models.accounts.tables import refresh_tokens, users
+from models.accounts.users import start_session
+from models.audit.tables import audit
+from models.db.database import Database
+from models.jobs.claims import workers_seen
+from models.jobs.machine import Move, Reason, State, apply
+from models.jobs.store import get, insert
+from models.jobs.tables import jobs
 from workers.admission import PLAIN, new_job
 
 PASSWORD = "correct horse battery staple"

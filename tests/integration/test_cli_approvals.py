@@ -21,11 +21,13 @@ from api.cli.submitting import wish_of
 from llmcoder.context import User
 from llmcoder.errors import BadInput
 from llmcoder.registry import registry
-from models import approvals, audit, preferences
-from models.db import Database
-from models.jobs import insert
-from models.machine import State
-from models.tables import jobs
+from models.accounts import preferences
+from models.audit import log as audit
+from models.db.database import Database
+from models.jobs import approvals
+from models.jobs.machine import State
+from models.jobs.store import insert
+from models.jobs.tables import jobs
 from workers.admission import look, new_job
 
 #: Turns what follows it about on a screen, and shows nothing itself.

@@ -13,8 +13,10 @@ from oauth_kit import CLIENT_ID, Provider, provider_on_loopback
 from shell_kit import Shell, shell_on
 
 from llmcoder.context import User
-from models.db import Database
-from models.tables import audit, connections, jobs
+from models.audit.tables import audit
+from models.connections.tables import connections
+from models.db.database import Database
+from models.jobs.tables import jobs
 
 PASSWORD = "password-canary"
 

@@ -25,13 +25,17 @@ from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.errors import NeedsReconnect, NotConfigured, RateLimited, Refused, Transient
 from llmcoder.ids import new_id
-from models import audit, connected, connections
-from models.approvals import Origin
-from models.connected import Asking, connect
-from models.db import Database
-from models.machine import State
-from models.tables import connections as rows
-from models.tables import jobs, metadata, oauth_states
+from models.audit import log as audit
+from models.connections import account_access as connected
+from models.connections import store as connections
+from models.connections.account_access import Asking, connect
+from models.connections.tables import connections as rows
+from models.connections.tables import oauth_states
+from models.db.database import Database
+from models.jobs.approvals import Origin
+from models.jobs.machine import State
+from models.jobs.tables import jobs
+from models.tables import metadata
 from schedules.dispatcher import Dispatcher
 from workers.bell import connect_bell
 from workers.outbox import Outbox
@@ -742,7 +746,7 @@ def test_a_process_with_another_key_does_not_start(
     import subprocess
     import sys
 
-    from models import vault
+    from models.accounts import vault
 
     with use(Config.open(environ, cwd=tmp_path)), db.write() as conn:
         vault.seal(conn, b"x", ["a"], db.now())

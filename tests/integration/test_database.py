@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from llmcoder.ids import new_id
-from models import batch
-from models.db import Database, database
-from models.tables import login_attempts
+from models.accounts.tables import login_attempts
+from models.db import batch
+from models.db.database import Database, database
 
 pytestmark = pytest.mark.usefixtures("configured")
 

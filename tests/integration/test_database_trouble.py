@@ -18,8 +18,8 @@ import pytest
 import sqlalchemy as sa
 
 from llmcoder.ids import new_id
-from models.db import TRANSIENT_ERRORS, Database, safe_sqlite
-from models.tables import login_attempts
+from models.accounts.tables import login_attempts
+from models.db.database import TRANSIENT_ERRORS, Database, safe_sqlite
 
 SOON_S = 10.0
 NOBODY = 65534
@@ -111,7 +111,7 @@ TROUBLES: dict[str, list[tuple[Trouble, str]]] = {
 def test_a_write_in_trouble_fails_as_one_that_passes_and_the_next_goes_well(
     db: Database, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.db.BUSY_TIMEOUT_S", 0)
+    monkeypatch.setattr("models.db.database.BUSY_TIMEOUT_S", 0)
     store = db.url.get_backend_name()
     write(db)  # a pooled connection of before
     for trouble, code in TROUBLES[store]:

@@ -36,10 +36,10 @@ from engine_kit import (
 
 from llmcoder.context import User
 from llmcoder.settings import EngineSettings
-from models.db import Database
-from models.jobs import Job
-from models.machine import Reason, State
-from models.tables import jobs
+from models.db.database import Database
+from models.jobs.machine import Reason, State
+from models.jobs.store import Job
+from models.jobs.tables import jobs
 from schedules.__main__ import steady
 from schedules.dispatcher import Dispatcher
 from workers.bell import connect_bell

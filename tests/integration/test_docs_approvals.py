@@ -16,8 +16,8 @@ from served import serving
 from shell_kit import ROOT, shell_on
 
 from llmcoder.context import User
-from models.claims import workers_seen
-from models.db import Database
+from models.db.database import Database
+from models.jobs.claims import workers_seen
 
 PAGE = (ROOT / "docs" / "approvals.md").read_text()
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)

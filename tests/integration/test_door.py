@@ -20,11 +20,13 @@ from llmcoder.declare.door import Door
 from llmcoder.declare.hook import Call, Hook, Reply
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, discover
-from models import approvals
-from models.approvals import Origin
-from models.db import Database
-from models.machine import Reason, State
-from models.tables import connections, jobs, users
+from models.accounts.tables import users
+from models.connections.tables import connections
+from models.db.database import Database
+from models.jobs import approvals
+from models.jobs.approvals import Origin
+from models.jobs.machine import Reason, State
+from models.jobs.tables import jobs
 from workers.commands import WrongState
 from workers.door import EngineDoor
 from workers.outbox import Outbox

@@ -21,11 +21,11 @@ from llmcoder.context import User
 from llmcoder.declare.trigger import Due, Trigger
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, discover
-from models import duties as stored
-from models.db import Database
-from models.machine import State
-from models.tables import duties as table
-from models.tables import login_attempts
+from models.accounts.tables import login_attempts
+from models.db.database import Database
+from models.jobs import duties as stored
+from models.jobs.machine import State
+from models.jobs.tables import duties as table
 from schedules.__main__ import steady
 from schedules.asking import MOST_ABANDONED, Asked
 from schedules.reporting import Reporting
@@ -280,7 +280,7 @@ def test_readiness_names_a_duty_without_success_for_a_minute_and_why(
 
 
 def test_readiness_names_a_worker_whose_loop_gets_nothing_done(db: Database, redis_url: str, tmp_path: Path) -> None:
-    from models.claims import beat
+    from models.jobs.claims import beat
 
     about = {"name": "io@host", "queue": "io", "pid": 1, "slots": 1, "claimed_at": None}
     with db.write() as conn:

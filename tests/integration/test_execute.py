@@ -15,13 +15,12 @@ from typing import Any
 import pytest
 from engine_kit import accept_one, row, take
 
-from llmcoder import Cancelled, Context, Effect, Model, Refused, Transient
+from llmcoder import Cancelled, Context, Effect, Model, Refused, Transient, action
 from llmcoder.context import User
-from llmcoder.declare import action
 from llmcoder.strict_json import storable, write_bytes
-from models.claims import Claimed
-from models.db import Database
-from models.machine import Reason, State, lock
+from models.db.database import Database
+from models.jobs.claims import Claimed
+from models.jobs.machine import Reason, State, lock
 from workers.attempt import Attempt, End
 from workers.context import JobContext
 from workers.execute import Ending, execute, given_back, past_deadline

@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from engine_kit import Engine, accept, engine_on, eventually, job_of, load_testkit, new_user
 
 from llmcoder.context import User
-from models.jobs import NewJob
-from models.tables import jobs
+from models.jobs.store import NewJob
+from models.jobs.tables import jobs
 from workers.outbox import Outbox
 from workers.submit import Submitter
 

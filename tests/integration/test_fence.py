@@ -16,16 +16,15 @@ import pytest
 import sqlalchemy as sa
 from engine_kit import accept_one, move, set_columns, take
 
-from llmcoder import Context, Effect, Model, moment
+from llmcoder import Context, Effect, Model, action, moment
 from llmcoder.config import Config
 from llmcoder.context import User
-from llmcoder.declare import action
 from llmcoder.errors import ActionError, Cancelled, Transient, Uncertain
 from llmcoder.moment import Moment
 from llmcoder.net import GuardedClient
-from models.claims import Claimed
-from models.db import Database
-from models.machine import State
+from models.db.database import Database
+from models.jobs.claims import Claimed
+from models.jobs.machine import State
 from workers import context as context_module
 from workers import watch as watch_module
 from workers.attempt import Attempt, End
@@ -133,7 +132,7 @@ class Scene:
         set_columns(self.db, self.claimed.id, armed_at=None)
 
     def pruned(self) -> None:
-        from models.tables import jobs
+        from models.jobs.tables import jobs
 
         with self.db.write() as conn:
             conn.execute(sa.delete(jobs).where(jobs.c.id == self.claimed.id))
@@ -349,7 +348,7 @@ def test_a_watch_renews_what_is_its_own_from_before_it_asked_the_clock(
     assert not scene.attempt.may_send(), "in SQL the lease is over, too"
     monkeypatch.undo()
     with scene.db.read() as conn:
-        from models.tables import jobs
+        from models.jobs.tables import jobs
 
         until = conn.execute(sa.select(jobs.c.lease_until).where(jobs.c.id == scene.claimed.id)).scalar_one()
     assert until < scene.db.now() + timedelta(seconds=LEASE_S)

@@ -15,13 +15,14 @@ from llmcoder.config import Config
 from llmcoder.context import User
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, discover
-from models import jobs as jobs_room
-from models import schedules
-from models.db import Database
-from models.machine import Reason, State
-from models.schedules import Schedule
-from models.tables import jobs, schedule_runs
-from models.tables import schedules as table
+from models.db.database import Database
+from models.jobs import store as jobs_room
+from models.jobs.machine import Reason, State
+from models.jobs.tables import jobs
+from models.schedules import store as schedules
+from models.schedules.store import Schedule
+from models.schedules.tables import schedule_runs
+from models.schedules.tables import schedules as table
 from schedules.firing import BATCH, Firing
 from workers.firing import MOST_OF_USER, jittered, plan
 from workers.outbox import Outbox

@@ -22,9 +22,10 @@ from standardwebhooks import Webhook
 from llmcoder.context import User
 from llmcoder.ids import new_id
 from llmcoder.signatures import Scheme, verify
-from models import vault
-from models.db import Database
-from models.tables import inbound_hooks, jobs
+from models import key_rotation
+from models.db.database import Database
+from models.jobs.tables import jobs
+from models.webhooks.tables import inbound_hooks
 
 BODY = json.dumps({"repository": {"full_name": "a/b"}, "n": 3}).encode()
 JSON = {"content-type": "application/json"}
@@ -290,7 +291,7 @@ def test_secrets_are_sealed_and_rotated_with_the_keys(
     with db.read() as conn:
         before = conn.execute(sa.select(inbound_hooks.c.secret)).scalar_one()
     assert hook["secret"].encode() not in before
-    vault.rotate(db)
+    key_rotation.rotate(db)
     with db.read() as conn:
         assert conn.execute(sa.select(inbound_hooks.c.secret)).scalar_one() != before
     assert call(stranger, hook).status_code == 202

@@ -17,8 +17,9 @@ import sqlalchemy as sa
 from engine_kit import accept, accept_one, job_of, move, now_of, row, set_columns, stand_in, take
 
 from llmcoder.context import User
-from models.db import Database
-from models.jobs import (
+from models.db.database import Database
+from models.jobs.machine import ENDED, Reason, State
+from models.jobs.store import (
     COLUMNS,
     Accepted,
     Filter,
@@ -33,8 +34,7 @@ from models.jobs import (
     revision,
     waiting_counts,
 )
-from models.machine import ENDED, Reason, State
-from models.tables import jobs
+from models.jobs.tables import jobs
 from workers.outbox import Outbox
 from workers.submit import Submitter
 

@@ -15,7 +15,7 @@ from api import actions, lean
 from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.ids import new_id
-from models.db import Database
+from models.db.database import Database
 
 OURS, FOREIGN = "https://ours.example", "https://evil.example"
 JSON = {"content-type": "application/json"}

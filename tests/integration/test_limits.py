@@ -23,8 +23,8 @@ from api.auth import tokens
 from api.auth.identity import Identities
 from llmcoder.context import User
 from llmcoder.ids import new_id
-from models.db import Database, is_full
-from models.tables import jobs
+from models.db.database import Database, is_full
+from models.jobs.tables import jobs
 
 LIMIT = 2_000
 

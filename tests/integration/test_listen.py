@@ -16,7 +16,7 @@ from llmcoder.config import Config
 from llmcoder.declare.listener import Listener, Listening
 from llmcoder.registry import Registry
 from llmcoder.settings import Settings
-from models.db import Database
+from models.db.database import Database
 from workers.outbox import Outbox
 
 

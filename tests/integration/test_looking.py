@@ -16,8 +16,8 @@ from shell_kit import ROOT
 
 from api.cli import app
 from llmcoder.config import Config
-from models.db import Database
-from models.migrate import upgrade
+from models.db.database import Database
+from models.db.migrate import upgrade
 
 ENV = "API_PORT=1\nFLOWER_PORT=1\nLOG_LEVEL=ERROR\n"
 #: Commands that start an engine, prepare one, or change settings; all others only look, or change rows of a database.
@@ -34,7 +34,7 @@ ARGUMENTS = {
 #: Runs each of many command lines in a folder of its own, forked, so that what is heavy is imported once.
 EACH = """
 import json, os, sys
-import models.tables, models.migrate, llmcoder.registry, api.cli.engine
+import models.tables, models.db.migrate, llmcoder.registry, api.cli.engine
 from api.cli import main
 for folder, words in json.load(sys.stdin):
     pid = os.fork()

@@ -14,12 +14,13 @@ from macro_kit import Runs, echo, runs_on
 from llmcoder import strict_json
 from llmcoder.config import Config
 from llmcoder.context import User
-from models.db import Database
-from models.machine import State
-from models.macros import computing, kept, progress
+from models.db.database import Database
+from models.jobs.machine import State
+from models.jobs.tables import jobs
+from models.macros import computing, progress, stored_values
 from models.macros.computing import MOST_REPEATS, WORK_AT_ONCE, Computations
 from models.macros.evaluation import Budget, Postponed
-from models.tables import jobs, macro_steps
+from models.macros.tables import macro_steps
 from workers import macros
 
 load_testkit()
@@ -145,7 +146,7 @@ def test_whoever_moves_a_run_on_reads_only_the_results_that_the_next_step_reads(
 ) -> None:
     loaded: list[str] = []
     before = strict_json.read_lenient
-    monkeypatch.setattr(kept.strict_json, "read_lenient", lambda text: loaded.append(text) or before(text))
+    monkeypatch.setattr(stored_values.strict_json, "read_lenient", lambda text: loaded.append(text) or before(text))
     steps = [
         echo("first", "ONE"),
         echo("each", "TWO ${{ item }}", foreach="${{ input.items }}", parallel=1, needs=["first"]),
@@ -177,7 +178,7 @@ def test_a_result_of_very_many_lists_is_read_by_no_expression_and_stops_nobody(r
     run = runs.start(steps, output={"error": "${{ steps.reads.error.detail }}"})
     runs.look()
     with runs.db.write() as conn:
-        result = f'{{"text": [{",".join(["[]"] * kept.MOST_CONTAINERS)}]}}'
+        result = f'{{"text": [{",".join(["[]"] * stored_values.MOST_CONTAINERS)}]}}'
         conn.execute(sa.update(jobs).where(jobs.c.parent_id == run).values(state="succeeded", result=result))
     runs.settle(run)
     assert "more than 200,000 lists and objects" in json.loads(runs.job(run).result or "")["error"]

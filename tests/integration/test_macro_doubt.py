@@ -16,11 +16,11 @@ from served import serving
 from llmcoder.config import Config
 from llmcoder.context import User
 from llmcoder.testing import FakeContext
-from models import preferences
-from models.db import Database
-from models.machine import Reason, State
+from models.accounts import preferences
+from models.accounts.preferences import Preferences
+from models.db.database import Database
+from models.jobs.machine import Reason, State
 from models.macros import store
-from models.preferences import Preferences
 from tasks.tasks.looking_actions import Since, list_troubles
 from workers import commands
 

@@ -15,12 +15,13 @@ import sqlalchemy as sa
 from engine_kit import Engine, engine_on, eventually
 
 from llmcoder.registry import Registry, discover
-from models import approvals, jobs
-from models.jobs import Job
-from models.machine import State
+from models.jobs import approvals
+from models.jobs import store as jobs
+from models.jobs.machine import State
+from models.jobs.store import Job
+from models.jobs.tables import jobs as table
 from models.macros.document import Macro, check
 from models.macros.text import as_object, from_yaml
-from models.tables import jobs as table
 from workers import commands
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"

@@ -14,10 +14,11 @@ from macro_kit import Runs, echo, runs_on
 
 from llmcoder.config import Config
 from llmcoder.context import User
-from models.db import Database
-from models.machine import State
+from models.db.database import Database
+from models.jobs.machine import State
+from models.jobs.tables import jobs
 from models.macros import expressions, progress, store
-from models.tables import jobs, macro_runs, macro_steps
+from models.macros.tables import macro_runs, macro_steps
 from workers import macros
 
 load_testkit()

@@ -15,13 +15,15 @@ from engine_kit import Engine, engine_on, eventually, load_testkit
 
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, discover
-from models import approvals, jobs, preferences
-from models.jobs import Job
-from models.machine import State
+from models.accounts import preferences
+from models.accounts.preferences import Preferences
+from models.jobs import approvals
+from models.jobs import store as jobs
+from models.jobs.machine import State
+from models.jobs.store import Job
+from models.jobs.tables import jobs as table
 from models.macros import store
 from models.macros.document import Macro
-from models.preferences import Preferences
-from models.tables import jobs as table
 from workers import commands
 
 load_testkit()

@@ -23,11 +23,12 @@ from api.push.feed import Message
 from api.push.hub import Hub
 from llmcoder.config import Config, use
 from llmcoder.context import User
-from models import webhooks
-from models.db import Database
-from models.jobs import changes
-from models.machine import State
-from models.tables import jobs, webhook_deliveries
+from models.db.database import Database
+from models.jobs.machine import State
+from models.jobs.store import changes
+from models.jobs.tables import jobs
+from models.webhooks import outbound as webhooks
+from models.webhooks.tables import webhook_deliveries
 from workers import webhooks as rules
 
 pytestmark = pytest.mark.parametrize("db_url", ["postgresql"], indirect=True)

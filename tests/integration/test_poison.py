@@ -8,9 +8,9 @@ import pytest
 from engine_kit import accept, job_of, now_of, row, set_columns
 
 from llmcoder.context import User
-from models.claims import Claimed, Lost, show_progress
-from models.db import Database
-from models.machine import Reason, State, apply
+from models.db.database import Database
+from models.jobs.claims import Claimed, Lost, show_progress
+from models.jobs.machine import Reason, State, apply
 from workers import ledger as ledger_module
 from workers.decide import MAX_LOSSES
 from workers.execute import lost_to_nobody

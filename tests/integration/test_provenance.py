@@ -17,13 +17,14 @@ from inline_kit import Inline
 from llmcoder.config import Config
 from llmcoder.context import User
 from llmcoder.registry import Registry, discover
-from models import preferences, taint
-from models.approvals import Origin
-from models.db import Database
+from models.accounts import preferences
+from models.accounts.preferences import Policy, Preferences
+from models.db.database import Database
+from models.jobs import taint
+from models.jobs.approvals import Origin
+from models.jobs.tables import jobs as jobs_table
 from models.macros import store as macro_store
 from models.macros.document import Macro
-from models.preferences import Policy, Preferences
-from models.tables import jobs as jobs_table
 from tasks.general.records import NewNote
 from tasks.general.store import NOTES
 from tasks.general.tables import notes

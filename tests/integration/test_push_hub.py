@@ -14,7 +14,7 @@ from api.database import AsyncDatabase
 from api.push.feed import Feed, Message
 from api.push.hub import Hub
 from llmcoder.context import User
-from models.db import Database
+from models.db.database import Database
 
 SOON_S = 10.0
 

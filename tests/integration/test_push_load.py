@@ -19,8 +19,8 @@ from served import serving, wait_until
 from websockets.sync.client import connect
 
 from llmcoder.context import User
-from models import users
-from models.db import Database
+from models.accounts import users
+from models.db.database import Database
 
 SMALL_EAR_BYTES = 4096
 #: Together more than the kernel keeps for one connection.

@@ -24,9 +24,9 @@ from engine_kit import accept, eventually, job_of, load_testkit, new_user
 from push_kit import Doors, Link, doors, socket_since, stream_since
 
 from llmcoder.context import User
-from models.jobs import NewJob
-from models.machine import ENDED, State
-from models.tables import jobs
+from models.jobs.machine import ENDED, State
+from models.jobs.store import NewJob
+from models.jobs.tables import jobs
 
 load_testkit()
 

@@ -16,9 +16,10 @@ from llmcoder.context import User
 from llmcoder.ids import new_id
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
-from models.db import Database
-from models.machine import State
-from models.tables import jobs, schedules
+from models.db.database import Database
+from models.jobs.machine import State
+from models.jobs.tables import jobs
+from models.schedules.tables import schedules
 from schedules.dispatcher import Dispatcher
 from schedules.firing import Firing
 from workers.bell import connect_bell

@@ -29,9 +29,9 @@ from llmcoder.context import User
 from llmcoder.declare.action import Action
 from llmcoder.errors import Transient
 from llmcoder.ids import new_id
-from models.db import Database
-from models.machine import State
-from models.tables import revisions, users
+from models.accounts.tables import revisions, users
+from models.db.database import Database
+from models.jobs.machine import State
 from tests.conftest import missing
 from workers.bell import Bell, Ring, connect_bell, window_of
 from workers.outbox import Outbox

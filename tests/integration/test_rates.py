@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from llmcoder.context import User
 from llmcoder.declare.rate import Rate, pause_until
-from models import claims, rates
-from models.db import Database
-from models.jobs import Job
-from models.machine import Reason, State
-from models.rates import Meter
+from models.db.database import Database
+from models.jobs import claims, rates
+from models.jobs.machine import Reason, State
+from models.jobs.rates import Meter
+from models.jobs.store import Job
 from workers.ledger import Ledger
 from workers.outbox import Outbox
 

@@ -12,18 +12,18 @@ import pytest
 import sqlalchemy as sa
 from engine_kit import accept_one, row, set_columns, stand_in, take
 
-from llmcoder import Context, Effect, Model
+from llmcoder import Context, Effect, Model, action
 from llmcoder.context import User
-from llmcoder.declare import action
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry
 from models import restored
-from models.claims import claimed, lost, pick, taking
-from models.db import Database
-from models.jobs import changed_since, revision
-from models.machine import ENDED, Reason, State, apply
+from models.accounts.tables import login_attempts, refresh_tokens
+from models.db.database import Database
+from models.jobs.claims import claimed, lost, pick, taking
+from models.jobs.machine import ENDED, Reason, State, apply
+from models.jobs.store import changed_since, revision
+from models.jobs.tables import jobs, rate_limits, workers
 from models.restored import Settled, settle
-from models.tables import jobs, login_attempts, rate_limits, refresh_tokens, workers
 
 S = State
 UNFINISHED = sorted(set(S) - ENDED)

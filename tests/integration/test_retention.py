@@ -14,11 +14,12 @@ from engine_kit import accept, job_of, set_columns, stand_in
 
 from llmcoder.context import User
 from llmcoder.settings import EngineSettings
-from models import audit, retention
-from models.db import Database
-from models.machine import ENDED, State
-from models.migrate import upgrade
-from models.tables import jobs
+from models.audit import log as audit
+from models.db.database import Database
+from models.db.migrate import upgrade
+from models.jobs import retention
+from models.jobs.machine import ENDED, State
+from models.jobs.tables import jobs
 from schedules.retention import Retention
 
 S = State
@@ -136,7 +137,7 @@ def pages_of(db: Database) -> int:
 
 def user_in(db: Database) -> User:
     from llmcoder.ids import new_id
-    from models.tables import revisions, users
+    from models.accounts.tables import revisions, users
 
     user = User(id=new_id(), email="alice@example.org")
     with db.write() as conn:

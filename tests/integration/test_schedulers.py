@@ -17,9 +17,10 @@ import sqlalchemy as sa
 from engine_kit import Engine, engine_on, eventually
 
 from llmcoder.ids import new_id
-from models import schedules
-from models.schedules import Schedule
-from models.tables import jobs, schedule_runs
+from models.jobs.tables import jobs
+from models.schedules import store as schedules
+from models.schedules.store import Schedule
+from models.schedules.tables import schedule_runs
 
 LASTS_S = int(os.environ.get("SCHEDULERS_FOR_S", "20"))
 KILL_EVERY_S = 20 if LASTS_S > 100 else 4

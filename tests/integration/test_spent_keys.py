@@ -21,12 +21,12 @@ from served import Served, serving
 from llmcoder.config import config
 from llmcoder.context import User
 from llmcoder.settings import EngineSettings
-from models import jobs as submissions
-from models import retention, spent_keys
-from models.db import Database
-from models.machine import State
-from models.tables import jobs
-from models.tables import spent_keys as table
+from models.db.database import Database
+from models.jobs import retention, spent_keys
+from models.jobs import store as submissions
+from models.jobs.machine import State
+from models.jobs.tables import jobs
+from models.jobs.tables import spent_keys as table
 from schedules.retention import Retention
 
 DAY = timedelta(days=1)

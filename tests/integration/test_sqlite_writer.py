@@ -19,9 +19,9 @@ import pytest
 import sqlalchemy as sa
 from engine_kit import eventually
 
-from models import db as database_module
-from models.db import Database
-from models.sqlite_writer import IMPATIENT_FOR_S, PATIENCE_S, SUFFIX, FairLock, Writers
+from models.db import database as database_module
+from models.db.database import Database
+from models.db.sqlite_writer import IMPATIENT_FOR_S, PATIENCE_S, SUFFIX, FairLock, Writers
 
 #: One who waits is passed over by so many writes at most. SQLite's own waiting lets thousands pass, at times.
 MOST_PASSED = 200

@@ -16,8 +16,8 @@ from engine_kit import accept_one, eventually, now_of, row
 from api.listen import Kept
 from llmcoder.context import User
 from llmcoder.vital import EXIT_BROKEN
-from models.db import Database
-from models.group_commit import GroupCommit
+from models.db.database import Database
+from models.db.group_commit import GroupCommit
 from workers.attempt import Attempt
 from workers.events import Events
 from workers.ledger import Ledger
@@ -32,7 +32,7 @@ ANSWERING = {
     ("api/cli/integrations.py", "ask"),
     ("api/up/supervisor.py", "ask"),
     ("llmcoder/net/dial.py", "look_up"),
-    ("models/connected.py", "run"),
+    ("models/connections/account_access.py", "run"),
 }
 THE_ONE = ("llmcoder/vital.py", "run")
 Plant = Callable[..., None]
@@ -291,7 +291,7 @@ def trigger(db: Database, user: User) -> None:
 #: Where a vital thread is made, under which name, and what plants a fault in its items; those that have none, since
 #: they do one thing and end their process by it, have the fault in that.
 VITAL: list[tuple[str, str, Plant | None]] = [
-    ("models/group_commit.py", "name", commits),
+    ("models/db/group_commit.py", "name", commits),
     ("workers/slots.py", "'pull'", pull),
     ("workers/slots.py", "'pull'", pull_whose_jobs_cannot_be_begun),
     ("workers/slots.py", "f'slot-{number}'", slot),

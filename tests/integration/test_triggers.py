@@ -19,9 +19,10 @@ from llmcoder.declare.trigger import LONGEST_KEY, Due, Trigger
 from llmcoder.errors import DeclarationError
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, discover, triggers
-from models.db import Database
-from models.due_rows import each_alone
-from models.tables import Id, Instant, jobs
+from models.db.base import Id, Instant
+from models.db.database import Database
+from models.db.due_rows import each_alone
+from models.jobs.tables import jobs
 from schedules.triggers import BATCH, Asking
 from workers.outbox import Outbox
 

@@ -15,10 +15,12 @@ import sqlalchemy as sa
 from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.ids import new_id
-from models import vault
-from models.db import Database
-from models.tables import connections, key_fingerprints, oauth_states
-from models.vault import Damaged, Sealed, VaultError
+from models import key_rotation
+from models.accounts import vault
+from models.accounts.tables import key_fingerprints
+from models.accounts.vault import Damaged, Sealed, VaultError
+from models.connections.tables import connections, oauth_states
+from models.db.database import Database
 
 
 @pytest.fixture(autouse=True)
@@ -96,9 +98,9 @@ def test_a_process_with_another_key_or_none_says_so_at_its_start(db: Database, u
 
 def test_rotating_seals_everything_anew_and_drops_the_old_key(db: Database, user: User, folder: Path) -> None:
     path = folder / "connections.key"
-    ids = [add(db, user, f"{n}".encode(), str(n)) for n in range(2 * vault.BATCH + 5)]
+    ids = [add(db, user, f"{n}".encode(), str(n)) for n in range(2 * key_rotation.BATCH + 5)]
     before = path.read_bytes()
-    done = vault.rotate(db)
+    done = key_rotation.rotate(db)
     assert (done.version, done.sealed, done.dropped) == (2, len(ids), 1)
     assert len(path.read_bytes()) == 32 and path.read_bytes() != before
     assert [opened(db, one) for one in ids] == [f"{n}".encode() for n in range(len(ids))]
@@ -108,20 +110,20 @@ def test_rotating_seals_everything_anew_and_drops_the_old_key(db: Database, user
 def test_an_interrupted_rotation_goes_on_where_it_was(
     db: Database, user: User, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ids = [add(db, user, f"{n}".encode(), str(n)) for n in range(vault.BATCH + 5)]
+    ids = [add(db, user, f"{n}".encode(), str(n)) for n in range(key_rotation.BATCH + 5)]
 
     def die(*_: Any) -> bool:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(vault, "_retire", die)
+        patch.setattr(key_rotation, "_retire", die)
         with pytest.raises(KeyboardInterrupt):
-            vault.rotate(db)
+            key_rotation.rotate(db)
     assert len((folder / "connections.key").read_bytes()) == 64
     assert [opened(db, one) for one in ids] == [f"{n}".encode() for n in range(len(ids))]
     late = add(db, user, b"late", "late")
     assert row_of(db, late).key_version == 2
-    done = vault.rotate(db)
+    done = key_rotation.rotate(db)
     assert (done.version, done.dropped) == (2, 1)
     assert opened(db, late) == b"late"
 
@@ -132,7 +134,7 @@ def test_a_key_that_was_written_down_and_not_used_yet_is_the_new_one(db: Databas
     path = folder / "connections.key"
     path.write_bytes(path.read_bytes() + secrets.token_bytes(32))
     vault.verify(db)
-    assert vault.rotate(db).dropped == 1
+    assert key_rotation.rotate(db).dropped == 1
     assert len(path.read_bytes()) == 32
     assert opened(db, one) == b"x"
 
@@ -141,7 +143,7 @@ def test_what_a_lost_key_sealed_can_be_given_up(db: Database, user: User, folder
     add(db, user, b"lost")
     (folder / "connections.key").unlink()
     with db.write() as conn:
-        assert vault.give_up(conn, db.now()) == 1
+        assert key_rotation.give_up(conn, db.now()) == 1
     vault.verify(db)
     one = add(db, user, b"new")
     assert (opened(db, one), row_of(db, one).key_version) == (b"new", 2)
@@ -153,7 +155,7 @@ def test_signins_under_way_survive_a_rotation(db: Database, user: User) -> None:
         row: dict[str, Any] = {"state_hash": "h", "user_id": user.id, "provider": "mail", "redirect_uri": "http://x"}
         row |= {"secret": sealed.box, "key_version": sealed.version, "expires_at": db.now()}
         conn.execute(sa.insert(oauth_states).values(row))
-    vault.rotate(db)
+    key_rotation.rotate(db)
     with db.read() as conn:
         found = conn.execute(sa.select(oauth_states)).one()
         assert vault.open_(conn, Sealed(found.key_version, found.secret), ["h", user.id, "mail"]) == b"verifier"
@@ -170,9 +172,9 @@ def test_keys_may_come_from_a_setting_for_several_machines(db: Database, user: U
     with machine(keys[0]):
         one = add(db, user, b"x")
         with pytest.raises(VaultError, match="openssl rand"):
-            vault.rotate(db)
+            key_rotation.rotate(db)
     with machine(*keys):
-        assert vault.rotate(db).version == 2
+        assert key_rotation.rotate(db).version == 2
     with machine(keys[1]):
         vault.verify(db)
         assert opened(db, one) == b"x"

@@ -26,12 +26,13 @@ from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.net import GuardedClient
 from llmcoder.registry import Registry, discover
-from models import webhooks as rows_of
-from models.db import Database
-from models.machine import State
-from models.tables import jobs, webhook_deliveries
-from models.tables import webhooks as table
-from models.webhooks import Webhook
+from models.db.database import Database
+from models.jobs.machine import State
+from models.jobs.tables import jobs
+from models.webhooks import outbound as rows_of
+from models.webhooks.outbound import Webhook
+from models.webhooks.tables import webhook_deliveries
+from models.webhooks.tables import webhooks as table
 from schedules.webhooks import OF_USER, SENDERS, WAITS_S, Sending
 from workers import webhooks as rules
 from workers.outbox import Outbox

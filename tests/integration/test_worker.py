@@ -28,10 +28,11 @@ from engine_kit import LEASE_S, TIRELESS_S, Engine, OwnRedis, environment, event
 
 from llmcoder.context import User
 from llmcoder.ids import new_id
-from models.db import Database
-from models.jobs import Accepted, Job, request_cancel, revision
-from models.machine import Reason, State
-from models.tables import revisions, users, workers
+from models.accounts.tables import revisions, users
+from models.db.database import Database
+from models.jobs.machine import Reason, State
+from models.jobs.store import Accepted, Job, request_cancel, revision
+from models.jobs.tables import workers
 from workers.broker import PREFIX, for_kombu, transport_options
 from workers.outbox import Outbox
 from workers.runtime import EXIT_REPLACE_ME

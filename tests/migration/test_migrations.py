@@ -16,9 +16,10 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.util import CommandError
 
-from models.db import Database
-from models.migrate import alembic_config, is_current, is_declared, upgrade
-from models.tables import metadata, users
+from models.accounts.tables import users
+from models.db.database import Database
+from models.db.migrate import alembic_config, is_current, is_declared, upgrade
+from models.tables import metadata
 from tests.conftest import STORES
 
 ROOT = Path(__file__).parents[2]

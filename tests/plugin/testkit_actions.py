@@ -26,8 +26,8 @@ from llmcoder import (
     Transient,
     Uncertain,
     Undo,
+    action,
 )
-from llmcoder.declare import action
 
 QUICK = Retry(attempts=3, first_wait_s=0.1, jitter=0)
 

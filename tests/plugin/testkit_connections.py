@@ -27,8 +27,8 @@ from llmcoder import (
     Settings,
     Transient,
     Undo,
+    action,
 )
-from llmcoder.declare import action
 from llmcoder.declare.connection import GetSettings
 from llmcoder.net import Response
 

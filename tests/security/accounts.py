@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from llmcoder.context import User
-from models import users
-from models.db import Database
-from models.tables import users as accounts
+from models.accounts import users
+from models.accounts.tables import users as accounts
+from models.db.database import Database
 
 
 def account(db: Database, email: str, *, is_admin: bool = False) -> User:

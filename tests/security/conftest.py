@@ -17,7 +17,7 @@ from served import Served, serving
 
 from api import actions
 from llmcoder.config import Config, use
-from models.db import Database, database
+from models.db.database import Database, database
 
 
 @pytest.fixture(scope="module")

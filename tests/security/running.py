@@ -24,7 +24,7 @@ import sqlalchemy as sa
 from canaries import Record
 
 from api.up import redis as embedded_redis
-from models.db import Database
+from models.db.database import Database
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = (ROOT / "tests" / "plugin", Path(__file__).parent / "plugin")

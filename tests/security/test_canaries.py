@@ -36,7 +36,7 @@ from running import PLUGINS, Running, WatchedRedis, running, wait_until, watched
 from llmcoder.keyfile import KEY_BYTES
 from llmcoder.registry import Registry, discover
 from llmcoder.settings import EngineSettings, ReservedSettings, Settings
-from models.db import Database
+from models.db.database import Database
 
 pytestmark = pytest.mark.timeout(300)  # of which a quiet machine needs a tenth
 

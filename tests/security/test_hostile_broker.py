@@ -24,9 +24,10 @@ from engine_kit import Engine, OwnRedis, environment, eventually, load_testkit
 
 from llmcoder.context import User
 from llmcoder.ids import new_id
-from models.db import Database
-from models.machine import State
-from models.tables import jobs, revisions, users
+from models.accounts.tables import revisions, users
+from models.db.database import Database
+from models.jobs.machine import State
+from models.jobs.tables import jobs
 from workers.bell import RedisBell, Ring, envelope
 from workers.broker import PREFIX, for_kombu, transport_options
 

@@ -32,7 +32,8 @@ from api.push import ws
 from llmcoder.context import User
 from llmcoder.ids import new_id
 from llmcoder.testing import FakeContext, run_action
-from models.tables import jobs, metadata
+from models.jobs.tables import jobs
+from models.tables import metadata
 
 JSON = {"content-type": "application/json"}
 #: For one refusal, on a machine that is busy with other things; 100 ms is what it takes on an idle one.

@@ -14,11 +14,12 @@ from served import Served
 
 from llmcoder import strict_json
 from llmcoder.ids import new_id
-from models.db import Database
+from models.db.database import Database
+from models.jobs.tables import jobs
 from models.macros import store
 from models.macros.document import Macro
 from models.macros.progress import WHOLE, Row, StepState
-from models.tables import jobs, macro_calls
+from models.macros.tables import macro_calls
 
 #: As JSON text.
 VALUES = {
@@ -186,7 +187,7 @@ def _through_json(db: Database, text: str) -> str | None:
 
 
 def test_a_zero_byte_in_a_row_keeps_no_other_row_out(served: Served, root: httpx.Client) -> None:
-    from models import batch
+    from models.db import batch
 
     ids = [new_id() for _ in range(3)]
     job = UUID(root.post("/test/echo", json={"text": "x"}).json()["id"])

@@ -31,9 +31,9 @@ from llmcoder.context import User
 from llmcoder.errors import ActionError
 from llmcoder.ids import new_id
 from llmcoder.testing import FakeContext, run_action
-from models import connections
-from models.machine import Reason, State
-from models.tables import jobs
+from models.connections import store as connections
+from models.jobs.machine import Reason, State
+from models.jobs.tables import jobs
 
 #: In everything that is A's, and in nothing that anybody else is told.
 CANARY = "canary-of-user-a"

@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field, StringConstraints
 
-from llmcoder import Context, DeclarationError, Effect, Model, Queue, Retry, Settings, Undo
-from llmcoder.declare import action
+from llmcoder import Context, DeclarationError, Effect, Model, Queue, Retry, Settings, Undo, action
 from llmcoder.declare.action import SETTLE_S
 from llmcoder.declare.rate import Rate
 

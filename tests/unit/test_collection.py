@@ -13,11 +13,10 @@ import sqlalchemy as sa
 from pydantic import BaseModel, Field
 
 import tasks
-from llmcoder import Context, DeclarationError, Effect, Model
-from llmcoder.declare import action
+from llmcoder import Context, DeclarationError, Effect, Model, action
 from llmcoder.declare.collection import Collection
 from llmcoder.registry import Registry, registry
-from models.owned import OwnedRows
+from models.owned_records import OwnedRows
 from models.tables import metadata
 
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from models.db_errors import TRANSIENT_ERRORS, _sort, is_full, may_be_of_one
+from models.db.errors import TRANSIENT_ERRORS, _sort, is_full, may_be_of_one
 
 #: Classes of SQLSTATE, by their first two characters, whose every member passes.
 PASSING_CLASSES = {"08", "28", "40", "53", "57", "58"}

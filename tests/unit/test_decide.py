@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from llmcoder import ActionError, BadInput, NeedsReconnect, RateLimited, Retry, Transient, Uncertain
 from llmcoder.errors import Cancelled, Forbidden, NotConfigured, NotFound, Refused, TimedOut
-from models.machine import TRANSITIONS, Reason, State
+from models.jobs.machine import TRANSITIONS, Reason, State
 from workers.decide import (
     LONGEST_DETAIL_CHARS,
     MAX_LOSSES,

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from models.group_commit import Call, GroupCommit
+from models.db.group_commit import Call, GroupCommit
 
 Work = Callable[[Sequence[int]], Sequence[int]]
 SOON_S = 5.0

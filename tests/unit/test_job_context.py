@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from llmcoder.ids import new_id
-from models.claims import Claimed
+from models.jobs.claims import Claimed
 from workers.attempt import Attempt
 from workers.context import JobContext
 from workers.ledger import Ledger

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from models.machine import ENDED, TRANSITIONS, State
+from models.jobs.machine import ENDED, TRANSITIONS, State
 
 S = State
 

@@ -15,8 +15,8 @@ from llmcoder.ids import new_id
 from llmcoder.registry import Registry, discover
 from models.macros import expressions
 from models.macros.document import Macro, check
-from models.macros.kept import read
 from models.macros.progress import WHOLE, Finish, Progress, Row, StepState
+from models.macros.stored_values import read
 
 PLUGIN = Path(__file__).resolve().parents[1] / "plugin"
 SCOPE = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from models.preferences import Preferences, nearest
+from models.accounts.preferences import Preferences, nearest
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmcoder.errors import BadInput
-from models.taint import Source
+from models.jobs.taint import Source
 from workers.references import DEEPEST, NoResultYet, find, resolve
 
 JOB = UUID("01937b2e-7c00-7000-8000-000000000001")

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from pydantic import Field, SecretStr
 
-from llmcoder import ConnectionKind, Context, DeclarationError, Effect, Model
-from llmcoder.declare import action
+from llmcoder import ConnectionKind, Context, DeclarationError, Effect, Model, action
 from llmcoder.declare.rate import Rate
 from llmcoder.registry import AnyAction, Registry, _declared_actions
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import Field, SecretStr, ValidationError
 
-from llmcoder import Cancelled, ConnectionKind, Context, Effect, Model, NotConfigured, Settings
-from llmcoder.declare import action
+from llmcoder import Cancelled, ConnectionKind, Context, Effect, Model, NotConfigured, Settings, action
 from llmcoder.testing import FakeContext, run_action
 
 

@@ -13,8 +13,7 @@ from typing import Any
 
 from pydantic import Field, JsonValue
 
-from llmcoder import BadInput, Context, Effect, Model, Queue, Retry, Transient
-from llmcoder.declare import action
+from llmcoder import BadInput, Context, Effect, Model, Queue, Retry, Transient, action
 from llmcoder.net import Limits, Response
 
 TIMEOUT_S = 5.0

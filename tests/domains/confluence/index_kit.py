@@ -16,7 +16,7 @@ from llmcoder.context import User
 from llmcoder.errors import ActionError, NotConfigured
 from llmcoder.language import Completion, Embeddings, LanguageModel, Message
 from llmcoder.testing import FakeContext
-from models.db import database
+from models.db.database import database
 from tasks.confluence import searching
 from tasks.confluence.index_store import Owner
 from tasks.confluence.indexing import Refreshed, refresh

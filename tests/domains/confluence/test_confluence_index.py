@@ -16,7 +16,7 @@ from memory_wiki import MemoryWiki
 from llmcoder.context import User
 from llmcoder.errors import BadInput, Cancelled, Forbidden, NotFound, RateLimited, Refused, Transient
 from llmcoder.ids import new_id
-from models.db import database
+from models.db.database import database
 from tasks.confluence import indexing
 from tasks.confluence.indexing import BATCH_PAGES, Refreshed
 from tasks.confluence.tables import pages, runs

@@ -16,9 +16,9 @@ import pytest
 import sqlalchemy as sa
 from confluence_server import EMAIL, TOKEN, Confluence, confluence_on_loopback
 
-from models.jobs import Job
-from models.machine import State
-from models.tables import jobs
+from models.jobs.machine import State
+from models.jobs.store import Job
+from models.jobs.tables import jobs
 from tasks.confluence.index_actions import index
 from tasks.confluence.indexing import BATCH_PAGES
 from tasks.confluence.tables import pages

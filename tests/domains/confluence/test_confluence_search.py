@@ -13,8 +13,9 @@ from memory_wiki import MemoryWiki
 
 from llmcoder.context import User
 from llmcoder.errors import BadInput, NotFound, Transient
-from models.db import database
-from models.tables import connections, users
+from models.accounts.tables import users
+from models.connections.tables import connections
+from models.db.database import database
 from tasks.confluence import index_store, searching
 from tasks.confluence.tables import pages, pieces
 

@@ -20,13 +20,13 @@ from llmcoder.declare.digest import Part, Span
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, digest_parts, discover
 from llmcoder.testing import FakeContext, run_action
-from models import preferences
-from models.db import Database
-from models.machine import State
+from models.accounts import preferences
+from models.accounts.preferences import Preferences
+from models.db.database import Database
+from models.jobs.machine import State
+from models.jobs.tables import jobs
 from models.macros.document import check
 from models.macros.text import as_object
-from models.preferences import Preferences
-from models.tables import jobs
 from schedules.triggers import Asking
 from tasks.digest import actions, triggers
 from tasks.digest.actions import document, write

@@ -15,8 +15,8 @@ from llmcoder.config import Config
 from llmcoder.context import User
 from llmcoder.errors import Suspended
 from llmcoder.testing import FakeContext, run_action
-from models.db import Database
-from models.tables import macro_runs
+from models.db.database import Database
+from models.macros.tables import macro_runs
 from tasks.digest import actions
 from tasks.digest.tables import digests
 

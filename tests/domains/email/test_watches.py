@@ -18,9 +18,9 @@ from llmcoder import BadInput
 from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.registry import Registry, discover, triggers
-from models.db import Database, database
-from models.machine import Move, Reason, State, apply
-from models.tables import jobs
+from models.db.database import Database, database
+from models.jobs.machine import Move, Reason, State, apply
+from models.jobs.tables import jobs
 from schedules.triggers import Asking
 from tasks.email.tables import watches
 from tasks.email.watches import MOST_WATCHES, WATCHES, NewWatch, Watch, WatchChange

@@ -13,8 +13,8 @@ from llmcoder import Action, NotFound, Transient, User
 from llmcoder.config import Config, use
 from llmcoder.ids import new_id
 from llmcoder.testing import FakeContext, run_action
-from models.db import Database
-from models.tables import users
+from models.accounts.tables import users
+from models.db.database import Database
 from tasks.general.actions import (
     add_note,
     add_todo,

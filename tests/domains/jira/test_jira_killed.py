@@ -11,7 +11,7 @@ import pytest
 from jira_kit import jira
 from jira_server import EMAIL, TOKEN, Jira
 
-from models.machine import State
+from models.jobs.machine import State
 from tasks.jira.commenting_actions import add_comment
 from tasks.jira.making_actions import create_issue
 from tasks.jira.moving_actions import transition

@@ -25,9 +25,10 @@ from llmcoder.provenance import Taint
 from llmcoder.registry import registry
 from llmcoder.testing import FakeContext, run_action
 from llmcoder.usage import BudgetSpent, Call, UsageLedger
-from models.db import Database, database
-from models.jobs import NewJob, insert
-from models.tables import jobs, users
+from models.accounts.tables import users
+from models.db.database import Database, database
+from models.jobs.store import NewJob, insert
+from models.jobs.tables import jobs
 from tasks.llm import actions, usage_actions
 from tasks.llm.prices import FREE, Budget, Price
 from tasks.llm.settings import LlmSettings

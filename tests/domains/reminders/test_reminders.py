@@ -19,10 +19,10 @@ from llmcoder.declare.channel import Channel
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, channels, discover
 from llmcoder.testing import FakeContext, run_action
-from models import preferences
-from models.db import Database
-from models.preferences import Preferences
-from models.tables import jobs
+from models.accounts import preferences
+from models.accounts.preferences import Preferences
+from models.db.database import Database
+from models.jobs.tables import jobs
 from schedules.triggers import Asking
 from tasks.reminders import actions, telling
 from tasks.reminders.actions import Kept

@@ -17,10 +17,10 @@ from slack_kit import account
 from slack_server import ADA, APP_TOKEN, BOT_TOKEN, GENERAL, TEAM, Slack
 
 from llmcoder.context import User
-from models import connections
-from models.db import Database
-from models.machine import Reason, State
-from models.tables import jobs
+from models.connections import store as connections
+from models.db.database import Database
+from models.jobs.machine import Reason, State
+from models.jobs.tables import jobs
 from tasks.slack.connections import SLACK, account_name
 from tasks.slack.tables import messages
 

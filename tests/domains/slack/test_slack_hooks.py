@@ -21,8 +21,8 @@ from slack_server import ADA, BEA, GENERAL, Slack
 
 from llmcoder.config import Config, config, use
 from llmcoder.context import User
-from models.db import Database, database
-from models.tables import jobs
+from models.db.database import Database, database
+from models.jobs.tables import jobs
 from tasks.slack import incoming
 from tasks.slack.messenger import Messenger
 

@@ -11,10 +11,10 @@ import pytest
 from llmcoder import Cancelled, NotFound, Refused, User
 from llmcoder.ids import new_id
 from llmcoder.testing import FakeContext, run_action
-from models.claims import still_mine, taking
-from models.db import Database
-from models.jobs import NewJob, get, insert
-from models.machine import apply
+from models.db.database import Database
+from models.jobs.claims import still_mine, taking
+from models.jobs.machine import apply
+from models.jobs.store import NewJob, get, insert
 from tasks.system.actions import MAX_STREAMS, PAGE_JOBS, START, start_realtime, stop_realtime
 from tasks.system.machine import Reading, busy_fraction, read
 

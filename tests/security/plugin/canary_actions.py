@@ -12,8 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from llmcoder import Context, Effect, Model, Queue, Retry
-from llmcoder.declare import action
+from llmcoder import Context, Effect, Model, Queue, Retry, action
 from llmcoder.settings import Settings
 
 

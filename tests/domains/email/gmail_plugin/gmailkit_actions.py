@@ -6,8 +6,7 @@ from email.message import EmailMessage
 
 from pydantic import Field
 
-from llmcoder import Context, Effect, Marker, Model, Retry
-from llmcoder.declare import action
+from llmcoder import Context, Effect, Marker, Model, Retry, action
 from tasks.email.gmail import open_gmail
 from tasks.email.gmail_connection import GMAIL
 from tasks.email.mailbox import Query

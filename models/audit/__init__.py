@@ -1,0 +1,1 @@
+"""Who did what: one log that nobody can change unseen."""

@@ -1,0 +1,1 @@
+"""The database itself: connections, transactions, migrations, copies; nothing of what is kept in it."""

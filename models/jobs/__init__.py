@@ -1,0 +1,1 @@
+"""Jobs: their rows, their states, and what decides which is next."""

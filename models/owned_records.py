@@ -1,0 +1,166 @@
+"""A user's own records in one table: the store that a plain collection needs, so that a domain writes only its table.
+
+The table has `id`, `user_id`, `created_at` and `updated_at`, and an index on (user_id, id) for the list. Ids are
+UUIDv7, so newest first is the order of ids, and the last id of a page is the cursor of the next.
+
+It should have `origin_columns()` too: whose words a record holds, and the jobs that wrote it. An action's trail gives
+them to what it writes and takes them from what it reads (`llmcoder.provenance`), so no domain can forget to. They only
+grow: neither an approval nor a person's change makes a stranger's words the user's own. Records of a table without
+these columns count as a stranger's, since nobody knows.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Generic
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from llmcoder.declare.collection import Change, Item, New, Page, Store
+from llmcoder.errors import DeclarationError
+from llmcoder.ids import new_id
+from llmcoder.provenance import Taint, current, worse
+from models.db.database import database, reading, writing
+from models.jobs import taint
+
+OWN_COLUMNS = ("id", "user_id", "created_at", "updated_at")
+ORIGIN_COLUMNS = ("taint", "sources")
+
+
+def origin_columns() -> tuple[sa.Column[Any], sa.Column[Any]]:
+    """The columns by which a table of records keeps whose words they hold."""
+    return (
+        sa.Column("taint", sa.String(8)),  # llmcoder.provenance.Taint; null where all is the user's own
+        sa.Column("sources", sa.Text),  # ids of the jobs that wrote it, as JSON
+    )
+
+
+def origin_of_new() -> dict[str, Any]:
+    """What these columns hold of a record that is written now."""
+    trail = current()
+    if trail is None:
+        return {"taint": None, "sources": None}
+    return {"taint": trail.record_taint, "sources": taint.as_column([trail.job_id])}
+
+
+def origin_of_changed(row: Any) -> dict[str, Any]:
+    """What they hold of one that is changed now.
+
+    Args:
+        row: With the two columns as they are, and locked.
+    """
+    trail = current()
+    if trail is None:
+        return {}
+    sources = taint.merged([trail.job_id], taint.ids_of(row.sources))
+    return {"taint": worse(row.taint, trail.record_taint), "sources": taint.as_column(sources)}
+
+
+def was_read(row: Any) -> None:
+    """Take note that a record with these columns becomes part of an action's result."""
+    if (trail := current()) is not None:
+        trail.read(row.taint, taint.ids_of(row.sources))
+
+
+class OwnedRows(Store[New, Change, Item], Generic[New, Change, Item]):
+    """Rows of one table, each belonging to one user.
+
+    Args:
+        table: Where they stand.
+        item: How one is shown; its fields are columns of the table.
+
+    Raises:
+        DeclarationError: The table lacks a column; at import.
+    """
+
+    def __init__(self, table: sa.Table, item: type[Item]) -> None:
+        missing = {*OWN_COLUMNS, *item.model_fields} - set(table.c.keys())
+        if missing:
+            raise DeclarationError(f"{table.name}: a table of owned rows has {', '.join(sorted(missing))}")
+        self._table = table
+        self._item = item
+        self._page: type[Page[Item]] = Page[item]  # type: ignore[valid-type]  # pydantic makes the class at runtime
+        self._origin = set(ORIGIN_COLUMNS) <= set(table.c.keys())
+        names = [*item.model_fields, *(ORIGIN_COLUMNS if self._origin else ())]
+        self._shown = [table.c[name] for name in dict.fromkeys(names)]
+
+    def columns(self, fields: dict[str, Any], now: datetime) -> dict[str, Any]:
+        """The columns that the fields of a new or changed record set; override it where a field is no column.
+
+        Null empties a column that may be empty, and leaves any other as it is.
+        """
+        return {name: value for name, value in fields.items() if value is not None or self._table.c[name].nullable}
+
+    def page(self, user_id: UUID, before: UUID | None, limit: int, *wanted: sa.ColumnElement[bool]) -> Page[Item]:
+        """As `Store.page`, of those that fulfil all conditions."""
+        own = self._table.c
+        older = [own.id < before] if before else []
+        query = sa.select(*self._shown).where(own.user_id == user_id, *older, *wanted)
+        with reading(self._table.name) as conn:
+            rows = conn.execute(query.order_by(own.id.desc()).limit(limit + 1)).all()
+        items = [self._show(row) for row in rows[:limit]]
+        return self._page(items=items, next=rows[limit - 1].id if len(rows) > limit else None)
+
+    def get(self, user_id: UUID, item_id: UUID) -> Item | None:
+        with reading(self._table.name) as conn:
+            return self._read(conn, user_id, item_id)
+
+    def add(self, user_id: UUID, new: New, item_id: UUID | None = None) -> Item:
+        """As `Store.add`; doing it again with the same id adds nothing, so a job gives its own."""
+        item_id = item_id or new_id()
+        with writing(self._table.name) as conn:
+            now = database().now()
+            own = {"id": item_id, "user_id": user_id, "created_at": now, "updated_at": now}
+            own |= origin_of_new() if self._origin else {}
+            row = self.columns(new.model_dump(), now) | own
+            kind = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
+            conn.execute(kind(self._table).values(row).on_conflict_do_nothing(index_elements=["id"]))
+            kept = self._read(conn, user_id, item_id)
+        if kept is None:
+            raise ValueError(f"{self._table.name}: the id {item_id} belongs to another user's row")
+        return kept
+
+    def change(self, user_id: UUID, item_id: UUID, change: Change) -> Item | None:
+        with writing(self._table.name) as conn:
+            now = database().now()
+            columns = self.columns(change.model_dump(exclude_unset=True), now)
+            if columns:
+                wanted = sa.update(self._table).where(self._is(user_id, item_id))
+                conn.execute(wanted.values(**columns, **self._origin_now(conn, user_id, item_id), updated_at=now))
+            return self._read(conn, user_id, item_id)
+
+    def remove(self, user_id: UUID, item_id: UUID) -> bool:
+        with writing(self._table.name) as conn:
+            return conn.execute(sa.delete(self._table).where(self._is(user_id, item_id))).rowcount == 1
+
+    def take(self, user_id: UUID, item_id: UUID) -> Item | None:
+        """Remove a record and give it back as it was; None where it is gone already."""
+        gone = sa.delete(self._table).where(self._is(user_id, item_id)).returning(*self._shown)
+        with writing(self._table.name) as conn:
+            row = conn.execute(gone).first()
+        return None if row is None else self._show(row)
+
+    def _read(self, conn: sa.Connection, user_id: UUID, item_id: UUID) -> Item | None:
+        row = conn.execute(sa.select(*self._shown).where(self._is(user_id, item_id))).first()
+        return None if row is None else self._show(row)
+
+    def _origin_now(self, conn: sa.Connection, user_id: UUID, item_id: UUID) -> dict[str, Any]:
+        """What its columns of origin are to hold of a record that is changed now."""
+        if not self._origin:
+            return {}
+        own = self._table.c
+        query = sa.select(own.taint, own.sources).where(self._is(user_id, item_id)).with_for_update()
+        row = conn.execute(query).first()
+        return {} if row is None else origin_of_changed(row)
+
+    def _show(self, row: sa.Row[Any]) -> Item:
+        if self._origin:
+            was_read(row)
+        elif (trail := current()) is not None:
+            trail.read(Taint.OUTSIDE)
+        return self._item.model_validate({name: row._mapping[name] for name in self._item.model_fields})
+
+    def _is(self, user_id: UUID, item_id: UUID) -> sa.ColumnElement[bool]:
+        return sa.and_(self._table.c.id == item_id, self._table.c.user_id == user_id)

@@ -1,0 +1,1 @@
+"""Addresses at which others call us, and those at which we call others."""
