@@ -29,7 +29,7 @@ from api.auth.passwords import AT_ONCE, MOST_WAITING, Passwords
 from llmcoder.errors import NotFound, RateLimited
 from llmcoder.model import Model
 from llmcoder.settings import EngineSettings
-from models import tables
+from models.accounts import tables
 from models.accounts import users
 from models.db.database import Database
 
