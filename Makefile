@@ -67,7 +67,7 @@ clean: ## Delete what can be made anew: .venv and the tools' caches
 clean-data: $(INSTALLED) ## Delete the data folder with every job, user and setting (needs YES=1)
 	@test "$(YES)" = 1 || { echo 'This deletes every job, user and setting in $(DATA). If you mean it: make clean-data YES=1'; exit 1; }
 	@test -e '$(DATA)/up.lock' || { echo '$(DATA) is no data folder of the engine'; exit 1; }
-	@$(BIN)/python -c 'import sys; from pathlib import Path; from api.up.preflight import take_lock; take_lock(Path(sys.argv[1]))' '$(DATA)'
+	@$(BIN)/python -c 'import sys; from pathlib import Path; from cli.up.preflight import take_lock; take_lock(Path(sys.argv[1]))' '$(DATA)'
 	rm -rf -- '$(DATA)'
 
 $(INSTALLED): requirements.lock pyproject.toml

@@ -12,14 +12,13 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.up.child import UpError
-from api.up.preflight import free_port
-from api.wire import Connection, Socket, most_connections
+from api.http.wire import Connection, Socket, most_connections
 from llmcoder.config import config
 from llmcoder.config_file import ConfigError
 from llmcoder.log import set_up_logging
 from llmcoder.private import keep_private
 from llmcoder.settings import EngineSettings
+from llmcoder.startup import UpError, free_port
 from models.accounts import vault
 
 #: Requests in flight get this long when the process is told to end; streams and waits are let go at once.

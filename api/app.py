@@ -10,32 +10,31 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
-from api import (
+from api.http import document, problems
+from api.http.edge import Cors, Limited, Methods, Observed
+from api.http.lean import HotPaths, LeanRoute
+from api.push import sse, ws
+from api.routes import (
     actions,
     approvals,
     audit,
+    auth,
     catalogue,
     collections,
     configuration,
     connections,
-    document,
     health,
     hooks,
-    inbound,
     jobs,
     macros,
     metrics,
     pages,
     preferences,
-    problems,
     schedules,
-    webhooks,
 )
-from api.auth import routes as auth
-from api.edge import Cors, Limited, Methods, Observed
-from api.lean import HotPaths, LeanRoute
-from api.legacy import Lazy
-from api.push import sse, ws
+from api.routes import inbound_webhooks as inbound
+from api.routes import outbound_webhooks as webhooks
+from api.routes.legacy import Lazy
 from api.services import running
 from llmcoder.config import Config, config
 from llmcoder.registry import Registry, registry

@@ -9,14 +9,14 @@ import sqlalchemy as sa
 
 from api.auth.identity import Identity
 from api.services import Services
+from engine import commands
+from engine.doorbells import Ring
 from models.jobs.machine import State
 from models.jobs.store import Accepted, Job
-from workers import commands
-from workers.bell import Ring
 
 
 async def cancel(services: Services, who: Identity, job_id: UUID) -> Job:
-    """See `workers.commands.cancel`, as for the others here."""
+    """See `engine.commands.cancel`, as for the others here."""
     return await _do(services, lambda conn: commands.cancel(conn, who.user_id, job_id, services.db.now(), who.origin))
 
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import structlog
 
+from engine.local_door import EngineDoor
+from engine.outbox import Outbox
 from llmcoder.config import Config, config
 from llmcoder.declare.listener import Listener, Listening
 from llmcoder.errors import ActionError
@@ -25,8 +27,6 @@ from llmcoder.settings import EngineSettings, Settings
 from llmcoder.vital import vital
 from models.accounts import vault
 from models.db.database import Database
-from workers.door import EngineDoor
-from workers.outbox import Outbox
 
 log = structlog.get_logger(__name__)
 

@@ -12,19 +12,19 @@ from starlette.requests import HTTPConnection
 
 from api.auth import tokens
 from api.auth.identity import Identities
-from api.database import AsyncDatabase
-from api.evaluations import Evaluations
-from api.health import Health
-from api.metrics import Metrics
+from api.http.database import AsyncDatabase
+from api.http.evaluations import Evaluations
 from api.push.hub import Hub
+from api.routes.health import Health
+from api.routes.metrics import Metrics
+from engine.accounts import Accounts
+from engine.enqueue import Submitter
+from engine.local_door import EngineDoor
+from engine.outbox import Outbox
 from llmcoder.config import Config
 from llmcoder.registry import Registry
 from llmcoder.settings import EngineSettings
 from models.db.database import Database
-from workers.accounts import Accounts
-from workers.door import EngineDoor
-from workers.outbox import Outbox
-from workers.submit import Submitter
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -13,15 +12,16 @@ from uuid import UUID
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
-from api.problems import HttpError
+from api.http.problems import HttpError
+from engine import references
+from engine.admission import PLAIN, Wish, look, new_job, refuse_unconfigured
+from engine.enqueue import refuse_too_large
+from engine.idempotency import fingerprint
+from engine.local_door import KeyReused
 from llmcoder import strict_json
 from llmcoder.registry import AnyAction
 from models.jobs import taint
 from models.jobs.store import PRIORITY, Accepted
-from workers import references
-from workers.admission import PLAIN, Wish, look, new_job, refuse_unconfigured
-from workers.door import KeyReused
-from workers.submit import refuse_too_large
 
 if TYPE_CHECKING:
     from api.auth.identity import Identity
@@ -32,19 +32,12 @@ M = TypeVar("M", bound=BaseModel)
 #: Priority of what somebody waits for, unless they say otherwise.
 AWAITED = PRIORITY - 2
 
-LONGEST_KEY = 255
 #: Jobs that a caller may name as those of whose results an input was made.
 MOST_SOURCES = 100
 #: Described one by one; a body of two megabytes can have 180,000, which held the process up for seconds.
 MOST_ERRORS = 1_000
 #: What Python's JSON readers take for numbers and JSON does not know.
 _NOT_JSON = (b"NaN", b"Infinity")
-
-
-class InvalidKey(HttpError):
-    """An Idempotency-Key that cannot be kept as it is."""
-
-    slug, title, status = "invalid-idempotency-key", "The idempotency key cannot be used", 400
 
 
 class KeySpent(HttpError):
@@ -122,24 +115,6 @@ async def accept(
     if not accepted.replayed:
         services.metrics.submitted(action.name, door)
     return accepted
-
-
-def fingerprint(action: str, text: str, due_at: datetime | None, priority: int | None) -> str:
-    """SHA-256 of a submission: the same for the same input however it was written down."""
-    due = None if due_at is None else due_at.astimezone(UTC).isoformat()
-    whole = {"action": action, "input": strict_json.read_lenient(text), "due_at": due, "priority": priority}
-    return hashlib.sha256(strict_json.canonical(whole, spaced=True, escaped=True).encode()).hexdigest()
-
-
-def checked_key(key: str | None) -> str | None:
-    """The key, if it can be kept.
-
-    Raises:
-        InvalidKey: It is empty, too long, or not printable ASCII.
-    """
-    if key is None or (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
-        return key
-    raise InvalidKey(f"Idempotency-Key takes 1 to {LONGEST_KEY} printable ASCII characters, such as a UUID.")
 
 
 def read_model(kind: type[M], body: bytes) -> M:

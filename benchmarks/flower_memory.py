@@ -17,12 +17,12 @@ from typing import Any
 import httpx
 from celery import Celery
 
-from api.up import flower
 from benchmarks.harness import Bench, RedisDatabase, bench, free_port, running, wait_for
+from cli.up import flower
+from engine.broker import for_kombu, transport_options
 from llmcoder.ids import new_id
 from models.jobs.claims import Claimed
 from models.jobs.machine import State
-from workers.broker import for_kombu, transport_options
 from workers.events import WAITING_LIMIT, Events
 
 JOBS = 100_000

@@ -23,11 +23,11 @@ from pathlib import Path
 import redis
 import sqlalchemy as sa
 
-from api.up import redis as embedded_redis
-from api.up.plan import is_live
+from cli.up import redis as embedded_redis
+from cli.up.plan import is_live
+from engine.broker import EPOCH_KEY, PREFIX
 from llmcoder.declare.action import Queue
 from models.db.migrate import upgrade
-from workers.broker import EPOCH_KEY, PREFIX
 
 ROOT = Path(__file__).parent.parent
 STARTS_WITHIN_S = 180.0

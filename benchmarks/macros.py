@@ -15,6 +15,8 @@ import sqlalchemy as sa
 from benchmarks.harness import Bench, BenchError, Store, wait_for
 from benchmarks.measure import Column, Contestant, Figures, Measurement, Turn
 from benchmarks.user import add_user
+from engine.macro_runs import Macros
+from engine.outbox import Outbox
 from llmcoder.config import Config, use
 from llmcoder.ids import new_id
 from llmcoder.registry import registry
@@ -25,8 +27,6 @@ from models.jobs.tables import jobs as jobs_table
 from models.macros import store as macro_store
 from models.macros.document import Macro
 from models.macros.tables import macro_runs
-from workers.macros import Macros
-from workers.outbox import Outbox
 
 PROBES = 10
 WINDOW = 400

@@ -14,8 +14,8 @@ from statistics import median
 
 import psutil
 
-from api.up.plan import is_live
 from benchmarks.harness import PYTHON, Bench, BenchError, free_port, running, wait_for
+from cli.up.plan import is_live
 
 STARTS = 3
 SETTLED_AFTER_S = 5.0

@@ -19,8 +19,8 @@ from uuid import UUID
 if TYPE_CHECKING:
     from redis import Redis
 
+    from engine.enqueue import Submitter
     from models.jobs.store import NewJob
-    from workers.submit import Submitter
 
 WITHIN_S = 120
 #: Submits that wait for their commit at once, as the requests of a busy API process do.
@@ -113,11 +113,11 @@ def ours(warm_up: int, jobs: int) -> tuple[float, float]:
 
 async def _ours(warm_up: int, jobs: int) -> tuple[float, float]:
     from benchmarks.user import add_user, wait_until_all_succeeded
+    from engine.enqueue import Submitter
+    from engine.outbox import Outbox
     from llmcoder.config import config
     from llmcoder.settings import EngineSettings
     from models.db.database import Database
-    from workers.outbox import Outbox
-    from workers.submit import Submitter
 
     settings = config().get(EngineSettings)
     with closing(Database(settings.database_url)) as db:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from benchmarks.harness import Bench, BenchError, Store
 from benchmarks.measure import Column, Contestant, Figures, Measurement, Turn
 from benchmarks.user import add_user, count_jobs
+from engine.outbox import Outbox
 from llmcoder.config import Config, use
 from llmcoder.ids import new_id
 from llmcoder.registry import registry
@@ -24,8 +25,7 @@ from models.jobs.machine import State
 from models.jobs.tables import jobs as jobs_table
 from models.schedules.store import CatchUp, Overlap, Schedule
 from models.schedules.tables import schedules as schedules_table
-from schedules.firing import Firing
-from workers.outbox import Outbox
+from schedules.firing_tick import Firing
 
 FEW = 100
 DUE_OF_MANY = 10

@@ -60,6 +60,20 @@ class BadInput(ActionError):
     slug, title, status = "bad-input", "The input is not usable", 422
 
 
+class Busy(ActionError):
+    """Too many ask for the same scarce thing at once; nothing was begun.
+
+    Attributes:
+        retry_after_s: Whole seconds after which it is worth trying again.
+    """
+
+    slug, title, status = "busy", "Too busy right now", 503
+
+    def __init__(self, detail: str, retry_after_s: int) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
 class NotFound(ActionError):
     """The object does not exist, or the account cannot see it."""
 

@@ -38,3 +38,16 @@ def on_every_clock(at: datetime) -> datetime:
 
 #: An instant in an input.
 WrittenInstant = Annotated[AwareDatetime, BeforeValidator(_refuse_numbers), AfterValidator(on_every_clock)]
+
+
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def _within_reason(at: datetime) -> datetime:
+    if not EARLIEST <= at <= LATEST:
+        raise ValueError("must lie between the years 1970 and 2200")
+    return at
+
+
+#: An instant that both stores can keep and compare.
+Instant = Annotated[WrittenInstant, AfterValidator(_within_reason)]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from structlog.typing import ExcInfo
 
 #: LOG_LEVEL is for these. Whatever a library says below WARNING may quote an address, a header or an input.
-OURS = ("api", "llmcoder", "models", "schedules", "tasks", "workers")
+OURS = ("api", "cli", "engine", "llmcoder", "models", "schedules", "tasks", "workers")
 
 
 def set_up_logging() -> None:

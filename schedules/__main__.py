@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from engine.doorbells import connect_bell
+from engine.duties import Duties
+from engine.macro_runs import Macros
+from engine.outbox import Outbox
 from llmcoder.config import config
 from llmcoder.log import set_up_logging
 from llmcoder.private import keep_private
@@ -21,17 +25,13 @@ from llmcoder.registry import registry, triggers
 from llmcoder.settings import EngineSettings
 from models.accounts import vault
 from models.db.database import CLOCK_STEP_S, TRANSIENT_ERRORS, Database
-from schedules.asking import MOST_ABANDONED, Asked
+from schedules.deadlines import MOST_ABANDONED, Asked
 from schedules.dispatcher import Dispatcher
-from schedules.firing import Firing
+from schedules.firing_tick import Firing
 from schedules.reporting import Reporting
 from schedules.retention import Retention
 from schedules.triggers import Asking
-from schedules.webhooks import Sending
-from workers.bell import connect_bell
-from workers.duties import Duties
-from workers.macros import Macros
-from workers.outbox import Outbox
+from schedules.webhook_sender import Sending
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.base import BaseScheduler

@@ -14,6 +14,11 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 import structlog
 
+from engine import metrics
+from engine.accounts import Accounts
+from engine.broker import EPOCH_KEY, QUEUES, is_redis, redis_client
+from engine.doorbells import Bell, Ring, window_of
+from engine.outbox import Outbox
 from llmcoder import faults
 from llmcoder.config import config
 from llmcoder.errors import Transient
@@ -25,12 +30,7 @@ from models.db.database import TRANSIENT_ERRORS, Database
 from models.jobs import approvals
 from models.jobs.claims import Lost, any_due, any_lost, any_to_ring, forget_rings, lost, promote_due, to_ring
 from models.jobs.machine import Moved, apply
-from workers import metrics
-from workers.accounts import Accounts
-from workers.bell import Bell, Ring, window_of
-from workers.broker import EPOCH_KEY, QUEUES, is_redis, redis_client
 from workers.execute import lost_to_nobody
-from workers.outbox import Outbox
 
 log = structlog.get_logger(__name__)
 

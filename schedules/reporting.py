@@ -6,9 +6,9 @@ import time
 from datetime import datetime, timedelta
 from typing import Any
 
+from engine.duties import Duties, Duty
 from models.db.database import Database
 from models.jobs import duties
-from workers.duties import Duties, Duty
 
 
 class Reporting:

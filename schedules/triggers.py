@@ -10,6 +10,9 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 
+from engine.admission import Wish, admit
+from engine.doorbells import Ring
+from engine.outbox import Outbox
 from llmcoder import strict_json
 from llmcoder.config import config
 from llmcoder.declare.action import Effect, Queue
@@ -24,9 +27,6 @@ from models.jobs import taint
 from models.jobs.approvals import Origin
 from models.jobs.machine import Move, State, apply
 from models.jobs.store import Accepted, NewJob
-from workers.admission import Wish, admit
-from workers.bell import Ring
-from workers.outbox import Outbox
 
 log = structlog.get_logger(__name__)
 

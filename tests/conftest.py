@@ -26,12 +26,12 @@ import pytest
 import redis
 import sqlalchemy as sa
 
-from api.up import redis as embedded_redis
-from api.up.child import UpError
+from cli.up import redis as embedded_redis
 from llmcoder import faults
 from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.ids import new_id
+from llmcoder.startup import UpError
 from models.accounts.tables import revisions, users
 from models.db.database import Database, database
 from models.db.migrate import upgrade

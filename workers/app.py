@@ -18,12 +18,12 @@ from celery import Celery, bootsteps, signals
 from celery.worker import consumer
 from celery.worker.state import maybe_shutdown
 
+from engine.broker import for_kombu, is_wrong_type, mend_keys, queues, redis_client, transport_options
 from llmcoder.config import config
 from llmcoder.declare.action import Queue
 from llmcoder.registry import AnyAction, registry
 from llmcoder.settings import EngineSettings
 from workers import transport
-from workers.broker import for_kombu, is_wrong_type, mend_keys, queues, redis_client, transport_options
 from workers.runtime import Runtime
 from workers.watch import GRACE_S
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from engine.outbox import Outbox
 from llmcoder import faults, strict_json
 from llmcoder.config import config
 from llmcoder.context import Context, S, T, User
@@ -19,7 +20,6 @@ from models.db.database import TRANSIENT_ERRORS, Database, database
 from models.jobs.claims import is_armed
 from workers.attempt import Attempt, End
 from workers.ledger import Ledger
-from workers.outbox import Outbox
 
 if TYPE_CHECKING:
     from llmcoder.declare.connection import C, Connection, ConnectionKind

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import structlog
 from pydantic import ValidationError
 
+from engine.verdict import Facts, Verdict, after_error, after_failed_reconcile, after_loss
 from llmcoder import faults, provenance, strict_json
 from llmcoder.declare.action import Retry
 from llmcoder.errors import (
@@ -31,7 +32,6 @@ from models.jobs.claims import Claimed, Lost
 from models.jobs.machine import Move, Reason, State
 from workers.attempt import Attempt, End
 from workers.context import JobContext
-from workers.decide import Facts, Verdict, after_error, after_failed_reconcile, after_loss
 from workers.result import kept
 
 log = structlog.get_logger(__name__)

@@ -15,6 +15,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from engine.outbox import Outbox
+from engine.verdict import MAX_LOSSES
 from llmcoder import faults
 from llmcoder.declare.rate import Rate
 from models.audit import log as audit
@@ -23,8 +25,6 @@ from models.db.database import Database
 from models.db.group_commit import GroupCommit
 from models.jobs.claims import Claimed, arm, claimed, holding_back, pick, taking
 from models.jobs.machine import Move, Moved, State, apply, lock
-from workers.decide import MAX_LOSSES
-from workers.outbox import Outbox
 
 #: How long a claimed suspect may take to stand among what its process runs.
 SUSPECT_ALONE_S = 2.0

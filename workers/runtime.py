@@ -13,6 +13,11 @@ from uuid import UUID
 
 import structlog
 
+from engine import metrics
+from engine.accounts import Accounts
+from engine.duties import Duties
+from engine.outbox import Outbox
+from engine.verdict import MAX_LOSSES
 from llmcoder import strict_json
 from llmcoder.config import config
 from llmcoder.declare.action import Queue
@@ -26,16 +31,11 @@ from models.db.group_commit import Closed
 from models.jobs import rates
 from models.jobs.claims import Claimed
 from models.jobs.machine import Move, Reason, State
-from workers import metrics
-from workers.accounts import Accounts
 from workers.attempt import Attempt, End
 from workers.context import JobContext
-from workers.decide import MAX_LOSSES
-from workers.duties import Duties
 from workers.events import Events
 from workers.execute import Ending, execute, given_back, past_deadline
 from workers.ledger import Answer, Ledger
-from workers.outbox import Outbox
 from workers.slots import Slots
 from workers.unwritable import bare
 from workers.watch import Watch

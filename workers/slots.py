@@ -15,11 +15,11 @@ from uuid import UUID
 
 import structlog
 
+from engine.duties import Duties
 from llmcoder.vital import vital
 from models.db.database import TRANSIENT_ERRORS
 from models.jobs.claims import Claimed
 from workers.attempt import Attempt
-from workers.duties import Duties
 from workers.ledger import Ledger
 
 log = structlog.get_logger(__name__)

@@ -18,10 +18,10 @@ from celery.worker.control import Panel
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as original
 
+from engine.broker import QUEUES
+from engine.doorbells import Ring, envelope
 from llmcoder import strict_json
 from llmcoder.registry import registry
-from workers.bell import Ring, envelope
-from workers.broker import QUEUES
 
 LONGEST_BODY_CHARS = 1_000
 MOST_ATTEMPTS = 2**31

@@ -16,11 +16,11 @@ from uuid import UUID
 
 import structlog
 
+from engine import metrics
 from llmcoder.moment import Moment
 from llmcoder.vital import vital
 from models.db.database import TRANSIENT_ERRORS, Database
 from models.jobs.claims import beat, is_neglected, leave, let_go, renew, show_progress, still_mine
-from workers import metrics
 from workers.attempt import Attempt, End
 
 log = structlog.get_logger(__name__)

@@ -20,7 +20,7 @@ from fastapi.security import OAuth2PasswordBearer
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import tokens
-from api.problems import HttpError
+from api.http.problems import HttpError
 from llmcoder.errors import Forbidden
 from llmcoder.settings import EngineSettings
 from models.accounts import users

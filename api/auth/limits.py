@@ -19,7 +19,7 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 
 import sqlalchemy as sa
 
-from api.problems import HttpError, whole_seconds
+from api.http.problems import HttpError, whole_seconds
 from models.accounts import users
 
 

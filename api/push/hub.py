@@ -17,15 +17,16 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 
-from api.database import AsyncDatabase
-from api.problems import Busy, HttpError
+from api.http.database import AsyncDatabase
+from api.http.problems import HttpError
 from api.push.feed import PAGE, Feed, Message
+from engine.broker import PUSH_CHANNEL, for_redis_py
 from llmcoder import strict_json
+from llmcoder.errors import Busy
 from models.accounts.tables import revisions
 from models.db.database import TRANSIENT_ERRORS
 from models.jobs.store import COLUMNS, Job, changed_since, revision
 from models.jobs.tables import jobs
-from workers.broker import PUSH_CHANNEL, for_redis_py
 
 if TYPE_CHECKING:
     import redis.asyncio.client
@@ -178,7 +179,7 @@ class Hub:
     def check_room(self, user_id: UUID) -> None:
         """Raise what `open_feed` would raise now."""
         if self._stopping:
-            raise Busy("The service is stopping. Come back in a moment.", retry_after="2")
+            raise Busy("The service is stopping. Come back in a moment.", retry_after_s=2)
         if user_id in self._users and len(self._users[user_id].feeds) >= MOST_FEEDS_PER_USER:
             detail = f"{MOST_FEEDS_PER_USER} streams are open for this account. Close one first."
             raise TooManyFeeds(detail, retry_after="5")

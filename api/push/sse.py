@@ -10,10 +10,11 @@ from fastapi import Depends, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from api.auth.identity import Identity, Unauthorized, bearer, current
-from api.bodies import Router
-from api.job_view import LARGEST_REV, problems
+from api.http.bodies import Router
+from api.http.job_view import problems
 from api.push.feed import Feed, Message, Overrun
 from api.services import Services, services_of
+from engine.views.jobs import LARGEST_REV
 from llmcoder.errors import BadInput
 
 HEARTBEAT_S = 15.0

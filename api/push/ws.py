@@ -19,13 +19,14 @@ from starlette.websockets import WebSocketDisconnect
 
 from api import commands
 from api.auth.identity import Identity, Unauthorized
-from api.bodies import Router
-from api.job_view import LARGEST_REV
-from api.lean import FORESEEN, answer_to
-from api.problems import HttpError
+from api.http.bodies import Router
+from api.http.lean import FORESEEN, answer_to
+from api.http.problems import HttpError
 from api.push.feed import Feed, Overrun
 from api.services import Services, services_of
-from api.submission import MOST_SOURCES, accept, checked_key, input_of_object
+from api.submission import MOST_SOURCES, accept, input_of_object
+from engine.idempotency import checked_key
+from engine.views.jobs import LARGEST_REV
 from llmcoder import strict_json
 from llmcoder.model import Model
 

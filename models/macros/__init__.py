@@ -1,1 +1,1 @@
-"""Macros: documents of steps, their versions, and their runs in SQL. `workers/macros.py` moves the runs on."""
+"""Macros: documents of steps, their versions, and their runs in SQL. `engine/macro_runs.py` moves the runs on."""

@@ -129,7 +129,7 @@ def start_engine(tmp_path: Path) -> Iterator[Callable[..., Engine]]:
             **ports,
             **env,
         }
-        supervisor = subprocess.Popen([sys.executable, "-m", "api.cli", "up"], cwd=ROOT, env=everything)
+        supervisor = subprocess.Popen([sys.executable, "-m", "cli", "up"], cwd=ROOT, env=everything)
         engine = Engine(data_dir, int(ports["API_PORT"]), int(ports["FLOWER_PORT"]), supervisor)
         engine.client = httpx.Client(base_url=engine.url, timeout=70)
         started.append(engine)

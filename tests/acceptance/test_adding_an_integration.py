@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from llmcoder.log import OURS
+
 ROOT = Path(__file__).resolve().parents[2]
 FILE = re.compile(r"^`([\w/.]+)`\n\n```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -17,7 +19,7 @@ FILE = re.compile(r"^`([\w/.]+)`\n\n```python\n(.*?)^```", re.MULTILINE | re.DOT
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("checkout")
-    for name in ("api", "llmcoder", "models", "schedules", "tasks", "workers", "tests", "pyproject.toml"):
+    for name in (*OURS, "tests", "pyproject.toml"):
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -68,6 +70,6 @@ assert "pastes.keep_text" in app.tasks
 
 
 def test_the_command_line_shows_it(checkout: Path) -> None:
-    done = python(checkout, "-m", "api.cli", "actions", "pastes.keep_text")
+    done = python(checkout, "-m", "cli", "actions", "pastes.keep_text")
     assert done.returncode == 0, done.stderr
     assert "Keep a text under an address" in done.stdout

@@ -12,13 +12,13 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from api.app import create_app
-from api.bodies import StrictRoute
-from api.lean import LeanRoute
+from api.http.bodies import StrictRoute
+from api.http.lean import LeanRoute
 from llmcoder.config import Config
+from llmcoder.log import OURS
 from llmcoder.registry import Registry, discover
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("llmcoder", "models", "tasks", "workers", "schedules", "api")
 READERS = {"json", "orjson", "yaml", "pydantic_core"}
 #: What may use them all the same, and why.
 EXCUSED = {
@@ -26,8 +26,8 @@ EXCUSED = {
     "llmcoder/form.py": "looks for JSON in a model's prose; what it finds is read by pydantic, which is as strict",
     "llmcoder/config_file.py": "the operator's own file, in which no setting may stand twice",
     "models/macros/text.py": "reads YAML by its events, and writes what was read so",
-    "workers/bell.py": "a constant envelope with places for ids, of our own names",
-    "api/bodies.py": "raises the error that FastAPI knows",
+    "engine/doorbells.py": "a constant envelope with places for ids, of our own names",
+    "api/http/bodies.py": "raises the error that FastAPI knows",
 }
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from api.app import create_app
-from api.document import describe
-from api.lean import LeanRoute
+from api.http.document import describe
+from api.http.lean import LeanRoute
 from llmcoder.config import Config
 from llmcoder.registry import registry
 

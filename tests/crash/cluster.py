@@ -24,7 +24,7 @@ import httpx
 import psutil
 import sqlalchemy as sa
 
-from api.up import redis as embedded_redis
+from cli.up import redis as embedded_redis
 from models.db.database import Database
 from tests.crash.stores import Store, wait_for_server
 

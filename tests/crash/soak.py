@@ -22,6 +22,7 @@ import psutil
 import redis
 import sqlalchemy as sa
 
+from engine.broker import PREFIX, QUEUES
 from models.db.database import TRANSIENT_ERRORS, Database
 from models.jobs.tables import jobs
 from tests.crash.checker import ENDED
@@ -29,7 +30,6 @@ from tests.crash.client import Caller, log_in
 from tests.crash.cluster import Cluster, remove
 from tests.crash.processes import STACKS_WHEN_STUCK
 from tests.crash.stores import STORES, Store
-from workers.broker import PREFIX, QUEUES
 
 MINUTES = 40.0
 ALWAYS_DUE = 6

@@ -22,7 +22,7 @@ from uuid import UUID
 import redis
 import sqlalchemy as sa
 
-from api.up import redis as embedded_redis
+from cli.up import redis as embedded_redis
 from llmcoder.context import User
 from llmcoder.declare.action import Action
 from llmcoder.ids import new_id

@@ -11,6 +11,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from engine import commands
+from engine.admission import Wish, admit
+from engine.macro_runs import Macros
+from engine.outbox import Outbox
 from llmcoder.config import config
 from llmcoder.context import User
 from llmcoder.declare.trigger import Trigger
@@ -25,14 +29,10 @@ from models.jobs.store import Job
 from models.jobs.tables import jobs as table
 from models.macros.tables import macro_runs
 from schedules.triggers import Asking
-from workers import commands
-from workers.admission import Wish, admit
 from workers.attempt import Attempt
 from workers.context import JobContext
 from workers.execute import execute
 from workers.ledger import Ledger
-from workers.macros import Macros
-from workers.outbox import Outbox
 
 MOST_ROUNDS = 200
 

@@ -14,6 +14,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from engine_kit import accept_one, move, take
 
+from engine.macro_runs import Macros
+from engine.outbox import Outbox
 from llmcoder.context import User
 from llmcoder.errors import ActionError
 from llmcoder.registry import Registry, discover
@@ -24,8 +26,6 @@ from models.jobs.store import Job
 from models.jobs.tables import jobs as table
 from models.macros import store
 from models.macros.document import Macro
-from workers.macros import Macros
-from workers.outbox import Outbox
 
 #: More rounds than any run of a test takes.
 MOST_ROUNDS = 2_000

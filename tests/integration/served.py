@@ -24,7 +24,8 @@ from api.__main__ import server_of
 from api.app import create_app
 from api.auth import tokens
 from api.auth.identity import Identities
-from api.up import redis as embedded_redis
+from cli.up import redis as embedded_redis
+from engine.broker import PUSH_CHANNEL, redis_client
 from llmcoder.config import Config
 from llmcoder.context import User
 from llmcoder.declare.hook import Hook
@@ -33,7 +34,6 @@ from llmcoder.registry import AnyAction, Registry, discover
 from models.db.database import Database
 from models.jobs.machine import Move, Moved, Reason, State, apply
 from models.jobs.tables import jobs
-from workers.broker import PUSH_CHANNEL, redis_client
 
 PLUGIN = Path(__file__).parent.parent / "plugin"
 STARTS_WITHIN_S = 120.0

@@ -33,7 +33,7 @@ class Shell:
     env: dict[str, str]
 
     def __call__(self, *words: str, stdin: str = "", **env: str) -> Done:
-        command = [sys.executable, "-m", "api.cli", *words]
+        command = [sys.executable, "-m", "cli", *words]
         done = subprocess.run(
             command, cwd=ROOT, env={**self.env, **env}, input=stdin, capture_output=True, text=True, timeout=120
         )

@@ -12,8 +12,9 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from api import collections, problems
 from api.auth.identity import Identities
+from api.http import problems
+from api.routes import collections
 from llmcoder.config import Config, use
 from llmcoder.ids import new_id
 from llmcoder.registry import registry

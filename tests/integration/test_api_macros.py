@@ -12,6 +12,7 @@ import pytest
 import yaml
 from served import Served, serving
 
+from engine import macro_library
 from llmcoder.context import User
 from llmcoder.ids import new_id
 from models.audit import log as audit
@@ -20,7 +21,6 @@ from models.jobs.approvals import Origin
 from models.macros import store
 from models.macros.document import Macro
 from models.macros.progress import WHOLE, Row, StepState
-from workers import macro_library
 
 HELLO = {"name": "Hello", "steps": [{"id": "say", "action": "test.echo", "with": {"text": "hello"}}]}
 YAML = {"content-type": "application/yaml"}

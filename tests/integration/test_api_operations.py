@@ -25,6 +25,7 @@ from websockets.sync.client import connect
 
 from api.auth import tokens
 from api.auth.identity import Identities
+from engine import metrics
 from llmcoder import User
 from llmcoder.ids import new_id
 from models.accounts.tables import users
@@ -32,7 +33,6 @@ from models.audit.tables import audit
 from models.db.database import Database
 from models.jobs import counters
 from models.jobs.tables import workers
-from workers import metrics
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -19,11 +19,11 @@ import pytest
 from pydantic import Field, SecretStr
 from served import Served, private_redis, serving, wait_until
 
-from api import lean
+from api.http import lean
+from engine.broker import redis_client
 from llmcoder import Context, Effect, Model, Settings, User, action
 from models.db.database import Database
 from models.jobs.tables import jobs
-from workers.broker import redis_client
 
 
 class VaultSettings(Settings):

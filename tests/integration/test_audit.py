@@ -34,7 +34,7 @@ WRITERS, TRANSACTIONS = 8, 50
 #: Commands of the command line in one process, since a process costs a second.
 ONE_AFTER_THE_OTHER = """
 import sys
-from api.cli import app
+from cli import app
 for command in sys.argv[1:]:
     app(command.split(), standalone_mode=False)
 """
@@ -316,7 +316,7 @@ def served(db: Database, redis_url: str, tmp_path: Path) -> Iterator[Served]:
 def shell(db_url: str, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(*words: str, stdin: str = "", script: str = "") -> subprocess.CompletedProcess[str]:
         own = {"DATA_DIR": str(tmp_path / "data"), "DATABASE_URL": db_url, "ENV_FILE": str(tmp_path / "none")}
-        command = [sys.executable, *(("-c", script) if script else ("-m", "api.cli")), *words]
+        command = [sys.executable, *(("-c", script) if script else ("-m", "cli")), *words]
         return subprocess.run(
             command, cwd=ROOT, env={**os.environ, **own}, input=stdin, capture_output=True, text=True, timeout=120
         )

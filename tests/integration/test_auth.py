@@ -21,16 +21,16 @@ from fastapi import Depends, FastAPI, Request
 from pwdlib.hashers.argon2 import Argon2Hasher
 from starlette.responses import PlainTextResponse
 
-from api import problems
-from api.auth import routes, tokens
+from api.auth import tokens
 from api.auth.identity import Identities, Identity, Unauthorized, admin
 from api.auth.limits import client_address
-from api.auth.passwords import AT_ONCE, MOST_WAITING, Passwords
-from llmcoder.errors import NotFound, RateLimited
+from api.http import problems
+from api.routes import auth as routes
+from engine.passwords import AT_ONCE, MOST_WAITING, Passwords
+from llmcoder.errors import Busy, NotFound, RateLimited
 from llmcoder.model import Model
 from llmcoder.settings import EngineSettings
-from models.accounts import tables
-from models.accounts import users
+from models.accounts import tables, users
 from models.db.database import Database
 
 PASSWORD = "correct horse battery"
@@ -657,7 +657,7 @@ def test_a_crowd_at_the_login_is_told_to_come_back() -> None:
         )
 
     outcomes = asyncio.run(crowd())
-    assert sum(isinstance(outcome, problems.Busy) for outcome in outcomes) == AT_ONCE
+    assert sum(isinstance(outcome, Busy) for outcome in outcomes) == AT_ONCE
 
 
 # problems

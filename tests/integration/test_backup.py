@@ -32,11 +32,11 @@ from engine_kit import (
 )
 
 from api.auth import tokens
-from api.backup import archive
-from api.backup.archive import BackupError, Manifest, opened
-from api.backup.making import Made, make
-from api.backup.restoring import Restored, Wishes, restore
-from api.up.preflight import take_lock
+from cli.backup import archive
+from cli.backup.archive import BackupError, Manifest, opened
+from cli.backup.making import Made, make
+from cli.backup.restoring import Restored, Wishes, restore
+from cli.up.preflight import take_lock
 from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.registry import Registry, discover
@@ -422,7 +422,7 @@ def engine(
 
 
 def llmcoder(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "api.cli", *words]
+    command = [sys.executable, "-m", "cli", *words]
     done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=120)
     assert "Traceback" not in done.stderr, done.stderr
     return done
@@ -520,7 +520,7 @@ def test_a_full_disk_leaves_no_half_of_a_backup(db: Database, user: User, here: 
     accept(db, [job_of(user, input=json.dumps({"text": os.urandom(100_000).hex()})) for _ in range(10)])
     script = (
         "import resource, runpy, signal, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000)); "
-        "sys.argv = ['llmcoder', 'backup', sys.argv[1]]; runpy.run_module('api.cli', run_name='__main__')"
+        "sys.argv = ['llmcoder', 'backup', sys.argv[1]]; runpy.run_module('cli', run_name='__main__')"
     )
     environ = {"PATH": os.environ["PATH"], "ENV_FILE": "/nowhere/.env", "DATA_DIR": str(here.folder)}
     environ |= {"DATABASE_URL": here.url, **here.environ}

@@ -15,6 +15,10 @@ import pytest
 import sqlalchemy as sa
 from engine_kit import accept, job_of, take
 
+from engine.broker import QUEUES
+from engine.doorbells import connect_bell
+from engine.outbox import Outbox
+from engine.schedule_runs import MOST_OF_USER
 from llmcoder.config import Config
 from llmcoder.context import User
 from llmcoder.declare.rate import Rate
@@ -33,11 +37,7 @@ from models.jobs.tables import jobs as jobs_table
 from models.schedules import store as schedules
 from models.schedules.tables import schedules as schedules_table
 from schedules.dispatcher import Dispatcher
-from schedules.firing import Firing
-from workers.bell import connect_bell
-from workers.broker import QUEUES
-from workers.firing import MOST_OF_USER
-from workers.outbox import Outbox
+from schedules.firing_tick import Firing
 
 ROWS = 256
 USERS = (1, 30, ROWS)

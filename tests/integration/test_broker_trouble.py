@@ -15,12 +15,12 @@ import pytest
 import redis
 from engine_kit import ROOT, Engine, OwnRedis, environment, eventually, job_of, load_testkit, new_user
 
+from engine.broker import KEY_TYPES, PREFIX, PRIORITY_MARK, mend_keys
+from engine.doorbells import RedisBell, Ring
+from engine.enqueue import Submitter
+from engine.outbox import Outbox
 from models.db.database import Database
 from models.jobs.machine import State
-from workers.bell import RedisBell, Ring
-from workers.broker import KEY_TYPES, PREFIX, PRIORITY_MARK, mend_keys
-from workers.outbox import Outbox
-from workers.submit import Submitter
 
 kit = load_testkit()
 JOBS = 6

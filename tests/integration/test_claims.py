@@ -30,6 +30,7 @@ from engine_kit import (
     take_next,
 )
 
+from engine.outbox import Outbox
 from llmcoder.context import User
 from models.accounts.tables import revisions
 from models.db.database import TRANSIENT_ERRORS, Database
@@ -39,7 +40,6 @@ from models.jobs.store import request_cancel
 from models.jobs.tables import jobs
 from workers.execute import lost_to_nobody
 from workers.ledger import Ledger
-from workers.outbox import Outbox
 
 NewUser = Callable[[str], User]
 S = State

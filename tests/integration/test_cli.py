@@ -22,11 +22,12 @@ import sqlalchemy as sa
 from pydantic import Field, SecretStr
 from shell_kit import ROOT, Shell, shell_on
 
-from api.cli.accounts import acting, make_admin
-from api.cli.actions import command_line
-from api.cli.integrations import ask_all
-from api.cli.screen import Screen
-from api.cli.submitting import wish_of
+from cli.accounts import acting, make_admin
+from cli.actions import command_line
+from cli.integrations import ask_all
+from cli.screen import Screen
+from cli.submitting import wish_of
+from engine.admission import PLAIN, new_job
 from llmcoder.arguments import assembled, read_input
 from llmcoder.config import Config
 from llmcoder.context import User
@@ -43,7 +44,6 @@ from models.jobs.claims import workers_seen
 from models.jobs.machine import Move, Reason, State, apply
 from models.jobs.store import get, insert
 from models.jobs.tables import jobs
-from workers.admission import PLAIN, new_job
 
 PASSWORD = "correct horse battery staple"
 HEAVY = ("sqlalchemy", "pydantic", "fastapi", "celery", "redis", "rich.progress", "llmcoder")
@@ -68,7 +68,7 @@ def alice(user: User) -> str:
 @pytest.fixture
 def worker(shell: Shell, db: Database) -> Iterator[subprocess.Popen[bytes]]:
     """An io worker started by `llmcoder worker io`, once it gave a sign of life."""
-    process = subprocess.Popen([sys.executable, "-m", "api.cli", "worker", "io"], cwd=ROOT, env=shell.env)
+    process = subprocess.Popen([sys.executable, "-m", "cli", "worker", "io"], cwd=ROOT, env=shell.env)
 
     def seen() -> bool:
         assert process.poll() is None, "the worker ended"
@@ -112,7 +112,7 @@ def wait_until(what: Callable[[], bool], within_s: float, about: str) -> None:
 
 
 def test_help_loads_nothing_heavy() -> None:
-    script = f"import sys, api.cli; print([name for name in {HEAVY!r} if name in sys.modules])"
+    script = f"import sys, cli; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -571,7 +571,7 @@ def test_log_lines_are_shown_while_waiting_and_the_result_stands_alone(shell: Sh
 
 @pytest.mark.usefixtures("worker")
 def test_ctrl_c_leaves_the_job_running_and_says_how_to_reach_it(shell: Shell, alice: str) -> None:
-    words = [sys.executable, "-m", "api.cli", "run", "test.take_nap", "seconds=2.8", "--wait"]
+    words = [sys.executable, "-m", "cli", "run", "test.take_nap", "seconds=2.8", "--wait"]
     process = subprocess.Popen(
         words,
         cwd=ROOT,

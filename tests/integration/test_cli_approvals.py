@@ -16,8 +16,9 @@ from engine_kit import move, row
 from shell_kit import ROOT, Shell, shell_on
 from typer.testing import CliRunner
 
-from api.cli import app
-from api.cli.submitting import wish_of
+from cli import app
+from cli.submitting import wish_of
+from engine.admission import look, new_job
 from llmcoder.context import User
 from llmcoder.errors import BadInput
 from llmcoder.registry import registry
@@ -28,7 +29,6 @@ from models.jobs import approvals
 from models.jobs.machine import State
 from models.jobs.store import insert
 from models.jobs.tables import jobs
-from workers.admission import look, new_job
 
 #: Turns what follows it about on a screen, and shows nothing itself.
 OVERRIDE = "\u202e"
@@ -101,7 +101,7 @@ def test_what_waits_is_listed_shown_and_approved_with_the_input_that_was_shown(
 
 
 def test_an_input_that_changed_after_it_was_shown_is_not_approved(shell: Shell, asked: str, db: Database) -> None:
-    words = [sys.executable, "-m", "api.cli", "approvals", "approve", asked]
+    words = [sys.executable, "-m", "cli", "approvals", "approve", asked]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(words, cwd=ROOT, env=shell.env, **pipes) as process:  # type: ignore[call-overload]
         shown = b""

@@ -20,7 +20,9 @@ from oauth_kit import CLIENT_ID, CLIENT_SECRET, Provider, provider_on_loopback
 from served import Served, serving
 from websockets.sync.client import connect as websocket
 
-from api import connections as connections_door
+from api.routes import connections as connections_door
+from engine.doorbells import connect_bell
+from engine.outbox import Outbox
 from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.errors import NeedsReconnect, NotConfigured, RateLimited, Refused, Transient
@@ -37,8 +39,6 @@ from models.jobs.machine import State
 from models.jobs.tables import jobs
 from models.tables import metadata
 from schedules.dispatcher import Dispatcher
-from workers.bell import connect_bell
-from workers.outbox import Outbox
 
 PASSWORD = "password-canary"
 

@@ -34,6 +34,10 @@ from engine_kit import (
     take,
 )
 
+from engine.broker import PREFIX
+from engine.doorbells import connect_bell
+from engine.enqueue import Submitter
+from engine.outbox import Outbox
 from llmcoder.context import User
 from llmcoder.settings import EngineSettings
 from models.db.database import Database
@@ -42,10 +46,6 @@ from models.jobs.store import Job
 from models.jobs.tables import jobs
 from schedules.__main__ import steady
 from schedules.dispatcher import Dispatcher
-from workers.bell import connect_bell
-from workers.broker import PREFIX
-from workers.outbox import Outbox
-from workers.submit import Submitter
 
 S = State
 WINDOW = 50

@@ -13,6 +13,9 @@ import sqlalchemy as sa
 from engine_kit import load_testkit, set_columns
 from served import Served, serving
 
+from engine.commands import WrongState
+from engine.local_door import EngineDoor
+from engine.outbox import Outbox
 from llmcoder import BadInput, Forbidden, NotFound
 from llmcoder.config import Config
 from llmcoder.context import User
@@ -27,9 +30,6 @@ from models.jobs import approvals
 from models.jobs.approvals import Origin
 from models.jobs.machine import Reason, State
 from models.jobs.tables import jobs
-from workers.commands import WrongState
-from workers.door import EngineDoor
-from workers.outbox import Outbox
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ import sqlalchemy as sa
 from engine_kit import Engine, OwnRedis, accept_one, environment, eventually, load_testkit, row
 from served import serving
 
+from engine.duties import Duties
+from engine.outbox import Outbox
 from llmcoder.config import Config
 from llmcoder.context import User
 from llmcoder.declare.trigger import Due, Trigger
@@ -27,11 +29,9 @@ from models.jobs import duties as stored
 from models.jobs.machine import State
 from models.jobs.tables import duties as table
 from schedules.__main__ import steady
-from schedules.asking import MOST_ABANDONED, Asked
+from schedules.deadlines import MOST_ABANDONED, Asked
 from schedules.reporting import Reporting
 from schedules.triggers import Asking
-from workers.duties import Duties
-from workers.outbox import Outbox
 
 kit = load_testkit()
 SOON_S = 20.0
@@ -83,7 +83,7 @@ class Hanging:
 def test_a_trigger_that_hangs_is_abandoned_lets_go_what_it_holds_and_adds_up_to_few_threads(
     db: Database, configured: Config, outbox: Outbox, monkeypatch: pytest.MonkeyPatch, in_transaction: bool
 ) -> None:
-    monkeypatch.setattr("schedules.asking.DEADLINE_S", 0.3)
+    monkeypatch.setattr("schedules.deadlines.DEADLINE_S", 0.3)
     hanging = Hanging(db, outbox, in_transaction=in_transaction)
     before = threading.active_count()
     hanging.looked.look()
@@ -183,9 +183,9 @@ def test_a_lost_job_that_cannot_be_judged_keeps_no_other_from_being_rescued(
 ) -> None:
     from engine_kit import take
 
+    from engine.doorbells import connect_bell
     from llmcoder.settings import EngineSettings
     from schedules import dispatcher
-    from workers.bell import connect_bell
 
     lost = [accept_one(db, user) for _ in range(3)]
     for job in lost:
@@ -294,7 +294,7 @@ def test_a_loop_that_only_works_when_asked_is_late_when_it_fails_and_never_when_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = [1_000.0]
-    monkeypatch.setattr("workers.duties.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("engine.duties.time.monotonic", lambda: clock[0])
     own = Duties()
     own.add("writer")
     own.add("pull", 2.0)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from engine_kit import accept_one, row, take
 
+from engine.outbox import Outbox
 from llmcoder import Cancelled, Context, Effect, Model, Refused, Transient, action
 from llmcoder.context import User
 from llmcoder.strict_json import storable, write_bytes
@@ -25,7 +26,6 @@ from workers.attempt import Attempt, End
 from workers.context import JobContext
 from workers.execute import Ending, execute, given_back, past_deadline
 from workers.ledger import Ledger
-from workers.outbox import Outbox
 
 S = State
 NO_BROKER = "unix:///nowhere/redis.sock?db=0"

@@ -15,11 +15,11 @@ import pytest
 import sqlalchemy as sa
 from engine_kit import Engine, accept, engine_on, eventually, job_of, load_testkit, new_user
 
+from engine.enqueue import Submitter
+from engine.outbox import Outbox
 from llmcoder.context import User
 from models.jobs.store import NewJob
 from models.jobs.tables import jobs
-from workers.outbox import Outbox
-from workers.submit import Submitter
 
 load_testkit()
 

@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 from engine_kit import accept_one, move, set_columns, take
 
+from engine.outbox import Outbox
 from llmcoder import Context, Effect, Model, action, moment
 from llmcoder.config import Config
 from llmcoder.context import User
@@ -30,7 +31,6 @@ from workers import watch as watch_module
 from workers.attempt import Attempt, End
 from workers.context import JobContext
 from workers.ledger import Ledger
-from workers.outbox import Outbox
 from workers.watch import Watch
 
 LEASE_S = 30.0

@@ -11,6 +11,8 @@ import pytest
 import sqlalchemy as sa
 from engine_kit import load_testkit, set_columns
 
+from engine.outbox import Outbox
+from engine.schedule_runs import MOST_OF_USER, jittered, plan
 from llmcoder.config import Config
 from llmcoder.context import User
 from llmcoder.ids import new_id
@@ -23,9 +25,7 @@ from models.schedules import store as schedules
 from models.schedules.store import Schedule
 from models.schedules.tables import schedule_runs
 from models.schedules.tables import schedules as table
-from schedules.firing import BATCH, Firing
-from workers.firing import MOST_OF_USER, jittered, plan
-from workers.outbox import Outbox
+from schedules.firing_tick import BATCH, Firing
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -200,7 +200,7 @@ def test_one_of_many_that_cannot_be_fired_is_found_by_turns(
 def test_a_line_of_followers_has_an_end(
     db: Database, clock: Clock, firing: Firing, added: Callable[..., Schedule], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.firing.MOST_FOLLOWING", 2)
+    monkeypatch.setattr("engine.schedule_runs.MOST_FOLLOWING", 2)
     one = added(every_s=1, overlap="queue")
     clock.now += timedelta(seconds=5)
     firing.fire()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from api.up import flower
 from benchmarks.flower_memory import ended, events_to, flower_on, resident_mb, tell
 from benchmarks.harness import bench, wait_for
+from cli.up import flower
 
 KEPT = 100
 FEW, MANY = 6_000, 12_000  # the first fill what a burst needs while it is taken in

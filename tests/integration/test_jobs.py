@@ -16,6 +16,8 @@ import pytest
 import sqlalchemy as sa
 from engine_kit import accept, accept_one, job_of, move, now_of, row, set_columns, stand_in, take
 
+from engine.enqueue import Submitter
+from engine.outbox import Outbox
 from llmcoder.context import User
 from models.db.database import Database
 from models.jobs.machine import ENDED, Reason, State
@@ -35,8 +37,6 @@ from models.jobs.store import (
     waiting_counts,
 )
 from models.jobs.tables import jobs
-from workers.outbox import Outbox
-from workers.submit import Submitter
 
 NewUser = Callable[[str], User]
 S = State

@@ -11,7 +11,8 @@ import httpx
 import pytest
 from served import Served, serving
 
-from api import actions, lean
+from api.http import lean
+from api.routes import actions
 from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.ids import new_id

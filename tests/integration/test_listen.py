@@ -11,13 +11,13 @@ from engine_kit import eventually
 from pydantic import Field
 
 from api import listen
+from engine.outbox import Outbox
 from llmcoder import Transient
 from llmcoder.config import Config
 from llmcoder.declare.listener import Listener, Listening
 from llmcoder.registry import Registry
 from llmcoder.settings import Settings
 from models.db.database import Database
-from workers.outbox import Outbox
 
 
 class ChatSettings(Settings):

@@ -14,7 +14,7 @@ import pytest
 import typer
 from shell_kit import ROOT
 
-from api.cli import app
+from cli import app
 from llmcoder.config import Config
 from models.db.database import Database
 from models.db.migrate import upgrade
@@ -34,8 +34,8 @@ ARGUMENTS = {
 #: Runs each of many command lines in a folder of its own, forked, so that what is heavy is imported once.
 EACH = """
 import json, os, sys
-import models.tables, models.db.migrate, llmcoder.registry, api.cli.engine
-from api.cli import main
+import models.tables, models.db.migrate, llmcoder.registry, cli.engine
+from cli import main
 for folder, words in json.load(sys.stdin):
     pid = os.fork()
     if pid == 0:
@@ -119,7 +119,7 @@ def test_every_command_that_only_shows_leaves_an_empty_folder_and_its_env_as_the
 
 def llmcoder(where: Path, *words: str, typed: str = "", **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "api.cli", *words], cwd=where, env=environment(where) | env, capture_output=True,
+        [sys.executable, "-m", "cli", *words], cwd=where, env=environment(where) | env, capture_output=True,
         text=True, timeout=120, input=typed,
     )  # fmt: skip
 

@@ -12,6 +12,8 @@ import sqlalchemy as sa
 from engine_kit import load_testkit
 from macro_kit import Runs, echo, runs_on
 
+from engine import macro_runs as macros
+from engine.macro_runs import Macros
 from llmcoder.config import Config
 from llmcoder.context import User
 from models.db.database import Database
@@ -20,8 +22,6 @@ from models.jobs.tables import jobs
 from models.macros import store
 from models.macros.document import Macro
 from models.macros.tables import macro_roots, macro_runs, macro_steps
-from workers import macros
-from workers.macros import Macros
 
 load_testkit()
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from engine_kit import load_testkit
 from macro_kit import Runs, echo, runs_on
 
+from engine import macro_runs as macros
 from llmcoder import strict_json
 from llmcoder.config import Config
 from llmcoder.context import User
@@ -21,7 +22,6 @@ from models.macros import computing, progress, stored_values
 from models.macros.computing import MOST_REPEATS, WORK_AT_ONCE, Computations
 from models.macros.evaluation import Budget, Postponed
 from models.macros.tables import macro_steps
-from workers import macros
 
 load_testkit()
 

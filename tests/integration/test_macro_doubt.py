@@ -13,6 +13,7 @@ from engine_kit import load_testkit, move, take
 from macro_kit import Runs, echo, runs_on
 from served import serving
 
+from engine import commands
 from llmcoder.config import Config
 from llmcoder.context import User
 from llmcoder.testing import FakeContext
@@ -22,7 +23,6 @@ from models.db.database import Database
 from models.jobs.machine import Reason, State
 from models.macros import store
 from tasks.tasks.looking_actions import Since, list_troubles
-from workers import commands
 
 load_testkit()
 UNCERTAIN = "urn:llmcoder:problem:uncertain"

@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 from engine_kit import Engine, engine_on, eventually
 
+from engine import commands
 from llmcoder.registry import Registry, discover
 from models.jobs import approvals
 from models.jobs import store as jobs
@@ -22,7 +23,6 @@ from models.jobs.store import Job
 from models.jobs.tables import jobs as table
 from models.macros.document import Macro, check
 from models.macros.text import as_object, from_yaml
-from workers import commands
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 PAGE = "<html><head><title>Tea</title></head><body><article><p>{}</p></article></body></html>"

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from engine_kit import load_testkit
 from macro_kit import Runs, echo, runs_on
 
+from engine import macro_runs as macros
 from llmcoder.config import Config
 from llmcoder.context import User
 from models.db.database import Database
@@ -19,7 +20,6 @@ from models.jobs.machine import State
 from models.jobs.tables import jobs
 from models.macros import expressions, progress, store
 from models.macros.tables import macro_runs, macro_steps
-from workers import macros
 
 load_testkit()
 

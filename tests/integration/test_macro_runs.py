@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from engine_kit import Engine, engine_on, eventually, load_testkit
 
+from engine import commands
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, discover
 from models.accounts import preferences
@@ -24,7 +25,6 @@ from models.jobs.store import Job
 from models.jobs.tables import jobs as table
 from models.macros import store
 from models.macros.document import Macro
-from workers import commands
 
 load_testkit()
 

@@ -18,9 +18,10 @@ import pytest
 import sqlalchemy as sa
 from engine_kit import accept_one, move, take
 
-from api.database import AsyncDatabase
+from api.http.database import AsyncDatabase
 from api.push.feed import Message
 from api.push.hub import Hub
+from engine import outbound_webhooks as rules
 from llmcoder.config import Config, use
 from llmcoder.context import User
 from models.db.database import Database
@@ -29,7 +30,6 @@ from models.jobs.store import changes
 from models.jobs.tables import jobs
 from models.webhooks import outbound as webhooks
 from models.webhooks.tables import webhook_deliveries
-from workers import webhooks as rules
 
 pytestmark = pytest.mark.parametrize("db_url", ["postgresql"], indirect=True)
 MOST_STATEMENTS = 20

@@ -7,15 +7,15 @@ from contextlib import closing
 import pytest
 from engine_kit import accept, job_of, now_of, row, set_columns
 
+from engine.outbox import Outbox
+from engine.verdict import MAX_LOSSES
 from llmcoder.context import User
 from models.db.database import Database
 from models.jobs.claims import Claimed, Lost, show_progress
 from models.jobs.machine import Reason, State, apply
 from workers import ledger as ledger_module
-from workers.decide import MAX_LOSSES
 from workers.execute import lost_to_nobody
 from workers.ledger import Ledger
-from workers.outbox import Outbox
 
 NO_BROKER = "unix:///nowhere/redis.sock?db=0"
 

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from inline_kit import Inline
 
+from engine import commands
 from llmcoder.config import Config
 from llmcoder.context import User
 from llmcoder.registry import Registry, discover
@@ -30,7 +31,6 @@ from tasks.general.store import NOTES
 from tasks.general.tables import notes
 from tasks.reminders.tables import reminders
 from tasks.reminders.telling import DUE_REMINDERS
-from workers import commands
 
 load_testkit()
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from engine_kit import accept_one, take
 
-from api.database import AsyncDatabase
+from api.http.database import AsyncDatabase
 from api.push.feed import Feed, Message
 from api.push.hub import Hub
 from llmcoder.context import User

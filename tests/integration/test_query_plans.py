@@ -11,6 +11,8 @@ import pytest
 import sqlalchemy as sa
 from engine_kit import accept, job_of
 
+from engine.doorbells import connect_bell
+from engine.outbox import Outbox
 from llmcoder.config import Config
 from llmcoder.context import User
 from llmcoder.ids import new_id
@@ -21,9 +23,7 @@ from models.jobs.machine import State
 from models.jobs.tables import jobs
 from models.schedules.tables import schedules
 from schedules.dispatcher import Dispatcher
-from schedules.firing import Firing
-from workers.bell import connect_bell
-from workers.outbox import Outbox
+from schedules.firing_tick import Firing
 
 MANY = 5_000
 Statement = tuple[str, Any]

@@ -25,6 +25,9 @@ from engine_kit import Engine, OwnRedis, environment, eventually, job_of, load_t
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
+from engine.doorbells import Bell, Ring, connect_bell, window_of
+from engine.enqueue import Submitter
+from engine.outbox import Outbox
 from llmcoder.context import User
 from llmcoder.declare.action import Action
 from llmcoder.errors import Transient
@@ -33,9 +36,6 @@ from models.accounts.tables import revisions, users
 from models.db.database import Database
 from models.jobs.machine import State
 from tests.conftest import missing
-from workers.bell import Bell, Ring, connect_bell, window_of
-from workers.outbox import Outbox
-from workers.submit import Submitter
 
 # Debian's command on PATH is a wrapper that becomes another user and drops the environment.
 PROGRAMS = ("/usr/lib/rabbitmq/bin/rabbitmq-server", shutil.which("rabbitmq-server") or "")

@@ -10,6 +10,7 @@ from engine_kit import accept, job_of, now_of, set_columns
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.outbox import Outbox
 from llmcoder.context import User
 from llmcoder.declare.rate import Rate, pause_until
 from models.db.database import Database
@@ -18,7 +19,6 @@ from models.jobs.machine import Reason, State
 from models.jobs.rates import Meter
 from models.jobs.store import Job
 from workers.ledger import Ledger
-from workers.outbox import Outbox
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NO_BROKER = "unix:///nowhere/redis.sock?db=0"

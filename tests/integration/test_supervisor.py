@@ -19,9 +19,11 @@ import pytest
 import redis as redis_py
 from kombu import Connection
 
-from api.up import flower, preflight, redis
-from api.up.child import Backoff, UpError
-from api.up.log import Log
+from cli.up import flower, preflight, redis
+from cli.up.child import Backoff
+from cli.up.log import Log
+from llmcoder import startup
+from llmcoder.startup import UpError
 
 T = TypeVar("T")
 
@@ -35,11 +37,13 @@ LONG_GRACE_S = 60.0
 RUNNER = """
 import asyncio, json, os, sys
 from pathlib import Path
-from api.up import preflight, redis
-from api.up.child import Child, UpError
-from api.up.guard import Guard
-from api.up.log import Log
-from api.up.supervisor import Supervisor
+from cli.up import preflight, redis
+from cli.up.child import Child
+from llmcoder import startup
+from llmcoder.startup import UpError
+from cli.up.guard import Guard
+from cli.up.log import Log
+from cli.up.supervisor import Supervisor
 
 def child_of(folder, spec):
     if spec == "redis":
@@ -338,10 +342,10 @@ def test_a_process_that_does_not_stay_up_at_the_start_ends_the_start(tmp_path: P
     code = """
 import asyncio, sys
 from pathlib import Path
-from api.up.child import Backoff, Child
-from api.up.guard import Guard
-from api.up.log import Log
-from api.up.supervisor import Supervisor
+from cli.up.child import Backoff, Child
+from cli.up.guard import Guard
+from cli.up.log import Log
+from cli.up.supervisor import Supervisor
 async def main():
     broken = Child("api", [sys.executable, "-c", "raise SystemExit('no module')"], ready=lambda: False)
     never = Child("never", [sys.executable, "-c", ""])
@@ -382,13 +386,13 @@ def test_a_port_in_use_is_named_with_its_setting() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(UpError, match=rf"port {port} on 127\.0\.0\.1 is in use .* set API_PORT"):
-            preflight.free_port("127.0.0.1", port, "API_PORT")
-    assert preflight.free_port("127.0.0.1", 0, "API_PORT") > 0
+            startup.free_port("127.0.0.1", port, "API_PORT")
+    assert startup.free_port("127.0.0.1", 0, "API_PORT") > 0
 
 
 def test_a_host_that_is_not_here_is_named() -> None:
     with pytest.raises(UpError, match=r"cannot listen on 192\.0\.2\.1 .*change API_PORT"):
-        preflight.free_port("192.0.2.1", 5000, "API_PORT")
+        startup.free_port("192.0.2.1", 5000, "API_PORT")
 
 
 def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

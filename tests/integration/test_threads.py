@@ -14,23 +14,23 @@ import pytest
 from engine_kit import accept_one, eventually, now_of, row
 
 from api.listen import Kept
+from engine.outbox import Outbox
 from llmcoder.context import User
+from llmcoder.log import OURS
 from llmcoder.vital import EXIT_BROKEN
 from models.db.database import Database
 from models.db.group_commit import GroupCommit
 from workers.attempt import Attempt
 from workers.events import Events
 from workers.ledger import Ledger
-from workers.outbox import Outbox
 from workers.slots import Slots
 from workers.watch import Watch
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("llmcoder", "models", "tasks", "workers", "schedules", "api")
 #: Somebody waits for the answer of these, with a time limit, and whatever they raise is the answer.
 ANSWERING = {
-    ("api/cli/integrations.py", "ask"),
-    ("api/up/supervisor.py", "ask"),
+    ("cli/integrations.py", "ask"),
+    ("cli/up/supervisor.py", "ask"),
     ("llmcoder/net/dial.py", "look_up"),
     ("models/connections/account_access.py", "run"),
 }
@@ -50,7 +50,7 @@ def plant(*_: Any, **__: Any) -> Any:
 
 
 def calls(name: str) -> Iterator[tuple[str, ast.Call]]:
-    for package in PACKAGES:
+    for package in OURS:
         for path in sorted((ROOT / package).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == name:
@@ -205,8 +205,8 @@ def outbox(db: Database, user: User, redis_url: str) -> None:
 
 
 def _ring() -> Any:
+    from engine.doorbells import Ring
     from llmcoder.ids import new_id
-    from workers.bell import Ring
 
     return Ring(new_id(), 0, "test.echo", "io")
 
@@ -266,8 +266,8 @@ def listener(db: Database, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def trigger(db: Database, user: User) -> None:
-    from schedules.asking import Asked
-    from workers.duties import Duties
+    from engine.duties import Duties
+    from schedules.deadlines import Asked
 
     runs = threading.Semaphore(0)
 
@@ -296,10 +296,10 @@ VITAL: list[tuple[str, str, Plant | None]] = [
     ("workers/slots.py", "'pull'", pull_whose_jobs_cannot_be_begun),
     ("workers/slots.py", "f'slot-{number}'", slot),
     ("workers/watch.py", "'watch'", watch),
-    ("workers/outbox.py", "'outbox'", outbox),
+    ("engine/outbox.py", "'outbox'", outbox),
     ("workers/events.py", "'events'", events),
     ("api/listen.py", "self.listener.name", listener),
-    ("schedules/asking.py", "self.name", trigger),
+    ("schedules/deadlines.py", "self.name", trigger),
     ("workers/runtime.py", "'give-back'", None),
     ("workers/runtime.py", "'leave'", None),
 ]

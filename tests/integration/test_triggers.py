@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from engine_kit import load_testkit
 
+from engine.outbox import Outbox
 from llmcoder.config import Config
 from llmcoder.context import User
 from llmcoder.declare.trigger import LONGEST_KEY, Due, Trigger
@@ -24,7 +25,6 @@ from models.db.database import Database
 from models.db.due_rows import each_alone
 from models.jobs.tables import jobs
 from schedules.triggers import BATCH, Asking
-from workers.outbox import Outbox
 
 ROWS = 250
 

@@ -22,6 +22,8 @@ from engine_kit import TIRELESS_S, Engine, accept, engine_on, eventually, job_of
 from served import Served, serving
 from standardwebhooks import Webhook as Reference
 
+from engine import outbound_webhooks as rules
+from engine.outbox import Outbox
 from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.net import GuardedClient
@@ -33,9 +35,7 @@ from models.webhooks import outbound as rows_of
 from models.webhooks.outbound import Webhook
 from models.webhooks.tables import webhook_deliveries
 from models.webhooks.tables import webhooks as table
-from schedules.webhooks import OF_USER, SENDERS, WAITS_S, Sending
-from workers import webhooks as rules
-from workers.outbox import Outbox
+from schedules.webhook_sender import OF_USER, SENDERS, WAITS_S, Sending
 
 
 @dataclass
@@ -341,8 +341,8 @@ def test_users_take_turns_at_senders_and_slow_ones_give_them_back(
     alice: httpx.Client, served: Served, receiver: Receiver, sender: Sender, db: Database, user: User,
     new_user: Callable[[str], User], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("schedules.webhooks.SENDERS", 1)
-    monkeypatch.setattr("schedules.webhooks.IN_A_ROW_S", 0)
+    monkeypatch.setattr("schedules.webhook_sender.SENDERS", 1)
+    monkeypatch.setattr("schedules.webhook_sender.IN_A_ROW_S", 0)
     bob = new_user("bob@example.org")
     add(alice, receiver)
     with served.client(bob) as client:

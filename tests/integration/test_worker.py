@@ -26,6 +26,9 @@ import sqlalchemy as sa
 from celery import Celery
 from engine_kit import LEASE_S, TIRELESS_S, Engine, OwnRedis, environment, eventually, job_of, load_testkit, row
 
+from engine.broker import PREFIX, for_kombu, transport_options
+from engine.enqueue import Submitter
+from engine.outbox import Outbox
 from llmcoder.context import User
 from llmcoder.ids import new_id
 from models.accounts.tables import revisions, users
@@ -33,10 +36,7 @@ from models.db.database import Database
 from models.jobs.machine import Reason, State
 from models.jobs.store import Accepted, Job, request_cancel, revision
 from models.jobs.tables import workers
-from workers.broker import PREFIX, for_kombu, transport_options
-from workers.outbox import Outbox
 from workers.runtime import EXIT_REPLACE_ME
-from workers.submit import Submitter
 
 S = State
 kit = load_testkit()
@@ -341,7 +341,7 @@ def test_a_hung_redis_slows_no_submit_and_loses_no_job(engine: Processes) -> Non
 
 
 def test_bells_for_nobody_and_junk_are_dropped(engine: Processes) -> None:
-    from workers.bell import RedisBell, Ring
+    from engine.doorbells import RedisBell, Ring
 
     worker = engine.io()
     ids = engine.submit_many(kit.do_nothing, 5)

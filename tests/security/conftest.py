@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "integration"))
 from accounts import account
 from served import Served, serving
 
-from api import actions
+from api.routes import actions
 from llmcoder.config import Config, use
 from models.db.database import Database, database
 

@@ -23,7 +23,7 @@ import pytest
 import sqlalchemy as sa
 from canaries import Record
 
-from api.up import redis as embedded_redis
+from cli.up import redis as embedded_redis
 from models.db.database import Database
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,7 +146,7 @@ class Running:
 
     def command(self, *words: str, stdin: str = "") -> int:
         """Run `llmcoder`; what it prints is kept."""
-        command = [sys.executable, "-m", "api.cli", *words]
+        command = [sys.executable, "-m", "cli", *words]
         done = subprocess.run(command, cwd=ROOT, env=self.env, input=stdin.encode(), capture_output=True, timeout=60)
         self.printed.append(Record(f"llmcoder {' '.join(words)}", done.stdout + done.stderr))
         return done.returncode
@@ -241,7 +241,7 @@ def running(folder: Path, db: Database, dotenv: dict[str, str]) -> Iterator[Runn
     }
     with (folder / "terminal").open("wb") as terminal:
         supervisor = subprocess.Popen(
-            [sys.executable, "-m", "api.cli", "up"], cwd=ROOT, env=env, stdout=terminal, stderr=terminal
+            [sys.executable, "-m", "cli", "up"], cwd=ROOT, env=env, stdout=terminal, stderr=terminal
         )
     made = Running(folder, env, int(ports["API_PORT"]), int(ports["FLOWER_PORT"]), db, supervisor)
     try:

@@ -22,14 +22,14 @@ import sqlalchemy as sa
 from celery import Celery
 from engine_kit import Engine, OwnRedis, environment, eventually, load_testkit
 
+from engine.broker import PREFIX, for_kombu, transport_options
+from engine.doorbells import RedisBell, Ring, envelope
 from llmcoder.context import User
 from llmcoder.ids import new_id
 from models.accounts.tables import revisions, users
 from models.db.database import Database
 from models.jobs.machine import State
 from models.jobs.tables import jobs
-from workers.bell import RedisBell, Ring, envelope
-from workers.broker import PREFIX, for_kombu, transport_options
 
 kit = load_testkit()
 QUEUES = ("io", "heavy")

@@ -106,7 +106,7 @@ def test_no_text_of_a_job_drives_the_terminal(served: Served, tmp_path: Path) ->
         "LLMCODER_USER": "alice@example.org",
     }
     for words in (["jobs", "list"], ["jobs", "show", job["id"]], ["jobs", "list", "-o", "json"]):
-        command = [sys.executable, "-m", "api.cli", *words]
+        command = [sys.executable, "-m", "cli", *words]
         done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, timeout=60)
         assert done.returncode == 0, done.stderr
         shown = done.stdout.decode()

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from served import Served
 
-from api import wire
+from api.http import wire
 
 #: For one answer, on a machine that is busy with other things.
 ANSWERED_WITHIN_S = 20.0
@@ -584,12 +584,12 @@ async def breaks_off(_scope: Any, _receive: Any, send: Any) -> None:
     raise RuntimeError("a bug")
 
 
-@pytest.mark.parametrize("layer", ["api.edge.Observed", "api.edge.Methods", "api.edge.Cors", "api.edge.Limited"])
+@pytest.mark.parametrize("layer", ["Observed", "Methods", "Cors", "Limited"])
 def test_a_defect_of_any_layer_is_a_problem(served: Served, monkeypatch: pytest.MonkeyPatch, layer: str) -> None:
     async def broken(_self: object, scope: Any, receive: Any, send: Any) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(f"{layer}.__call__", broken)
+    monkeypatch.setattr(f"api.http.edge.{layer}.__call__", broken)
     for raw in (
         request(),
         request(b"GET /nowhere HTTP/1.1"),

@@ -25,7 +25,7 @@ from served import Served, wait_until
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from api.edge import TRIED
+from api.http.edge import TRIED
 from api.push import ws
 from llmcoder.context import User
 from llmcoder.errors import ActionError

@@ -18,11 +18,11 @@ from celery import Celery
 from celery.contrib.testing.worker import start_worker
 from kombu.transport.virtual import Message
 
+from engine.broker import PREFIX, for_kombu, transport_options
+from engine.doorbells import Bell, KombuBell, RedisBell, Ring, Window, connect_bell, envelope
 from llmcoder.errors import Transient
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, discover
-from workers.bell import Bell, KombuBell, RedisBell, Ring, Window, connect_bell, envelope
-from workers.broker import PREFIX, for_kombu, transport_options
 
 #: The package of actions that tests have, found by its entry point.
 PLUGIN = Path(__file__).parents[1] / "plugin"

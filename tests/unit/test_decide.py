@@ -8,10 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmcoder import ActionError, BadInput, NeedsReconnect, RateLimited, Retry, Transient, Uncertain
-from llmcoder.errors import Cancelled, Forbidden, NotConfigured, NotFound, Refused, TimedOut
-from models.jobs.machine import TRANSITIONS, Reason, State
-from workers.decide import (
+from engine.verdict import (
     LONGEST_DETAIL_CHARS,
     MAX_LOSSES,
     RECONCILE_WAIT_S,
@@ -22,6 +19,9 @@ from workers.decide import (
     after_loss,
     as_problem,
 )
+from llmcoder import ActionError, BadInput, NeedsReconnect, RateLimited, Retry, Transient, Uncertain
+from llmcoder.errors import Cancelled, Forbidden, NotConfigured, NotFound, Refused, TimedOut
+from models.jobs.machine import TRANSITIONS, Reason, State
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=7)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.evaluations import MOST_WAITING, THREADS, Evaluations
-from api.problems import Busy
+from api.http.evaluations import MOST_WAITING, THREADS, Evaluations
+from llmcoder.errors import Busy
 from llmcoder.ids import new_id
 
 LONG_S = 30

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from llmcoder import faults
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("llmcoder", "models", "tasks", "workers", "schedules", "api")
+SOURCES = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["root_packages"]
 
 
 def calls_of_reach() -> Iterator[tuple[str, ast.Call]]:

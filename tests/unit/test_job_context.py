@@ -7,12 +7,12 @@ from typing import cast
 
 import pytest
 
+from engine.outbox import Outbox
 from llmcoder.ids import new_id
 from models.jobs.claims import Claimed
 from workers.attempt import Attempt
 from workers.context import JobContext
 from workers.ledger import Ledger
-from workers.outbox import Outbox
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 UNUSED = None

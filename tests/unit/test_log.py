@@ -61,7 +61,7 @@ def test_libraries_say_only_what_is_wrong_however_talkative_we_are(
             set_up_logging()
         logging.getLogger("openai._base_client").debug("a library's debug line")
         logging.getLogger("llmcoder.config").debug("our debug line")
-        structlog.get_logger("workers.outbox").debug("our structured line")
+        structlog.get_logger("engine.outbox").debug("our structured line")
         try:
             raise ValueError("canary")
         except ValueError:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.references import DEEPEST, NoResultYet, find, resolve
 from llmcoder.errors import BadInput
 from models.jobs.taint import Source
-from workers.references import DEEPEST, NoResultYet, find, resolve
 
 JOB = UUID("01937b2e-7c00-7000-8000-000000000001")
 OTHER = UUID("01937b2e-7c00-7000-8000-000000000002")

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 
+from engine.outbox import Outbox
 from llmcoder.config import Config
 from llmcoder.context import User
 from llmcoder.declare.channel import Channel
@@ -32,7 +33,6 @@ from tasks.digest import actions, triggers
 from tasks.digest.actions import document, write
 from tasks.digest.tables import digests
 from tasks.digest.writing import Gathered, as_html, as_text
-from workers.outbox import Outbox
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "integration"))
 

@@ -13,6 +13,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
+from engine.outbox import Outbox
 from llmcoder.config import Config
 from llmcoder.context import User
 from llmcoder.declare.channel import Channel
@@ -32,7 +33,6 @@ from tasks.digest.tables import digests
 from tasks.reminders import telling
 from tasks.reminders.tables import reminders
 from tasks.tasks import looking_actions
-from workers.outbox import Outbox
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "integration"))
 

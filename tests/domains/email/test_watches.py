@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
+from engine.outbox import Outbox
 from llmcoder import BadInput
 from llmcoder.config import Config, use
 from llmcoder.context import User
@@ -25,7 +26,6 @@ from schedules.triggers import Asking
 from tasks.email.tables import watches
 from tasks.email.watches import MOST_WATCHES, WATCHES, NewWatch, Watch, WatchChange
 from tasks.email.watching import LABEL, LOOK, MOST_FAILURES, WATCHED
-from workers.outbox import Outbox
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

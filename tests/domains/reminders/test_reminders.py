@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from engine.outbox import Outbox
 from llmcoder import BadInput, NotFound
 from llmcoder.config import Config
 from llmcoder.context import User
@@ -26,7 +27,6 @@ from models.jobs.tables import jobs
 from schedules.triggers import Asking
 from tasks.reminders import actions, telling
 from tasks.reminders.actions import Kept
-from workers.outbox import Outbox
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "integration"))
 

@@ -1,0 +1,1 @@
+"""How HTTP is spoken here, whatever is said: bodies, problems, limits, the fast path."""

@@ -1,0 +1,67 @@
+"""The OpenAPI document: FastAPI's, with what is true of every operation said once, so that no new route forgets it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from fastapi import FastAPI
+
+from api.http.job_view import Problem, problems
+
+
+def describe(app: FastAPI) -> Callable[[], dict[str, Any]]:
+    """What `app.openapi` is to be; FastAPI's documentation gives this way."""
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = made()
+            _describe_problems(document)
+            _name_apart(document["components"]["schemas"])
+            for operation in _operations(document):
+                _describe_refusals(operation)
+        return app.openapi_schema or {}
+
+    return openapi
+
+
+def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for by_method in document["paths"].values():
+        yield from by_method.values()
+
+
+def _describe_problems(document: dict[str, Any]) -> None:
+    """Ours, where FastAPI describes validation errors of its own."""
+    schemas = document["components"]["schemas"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas["Problem"] = Problem.model_json_schema()
+
+
+def _name_apart(schemas: dict[str, dict[str, Any]]) -> None:
+    """Generators call a class by its title: of two with one title they drop one, and whatever refers to it.
+
+    Ours differ (a test says so); those of a plug-in may be called as ours are.
+    """
+    titles = Counter(schema.get("title") for schema in schemas.values())
+    for name, schema in schemas.items():
+        if titles[schema.get("title")] > 1:
+            schema["title"] = name
+
+
+def _describe_refusals(operation: dict[str, Any]) -> None:
+    """Answers of the layers that every request passes, and of what stands behind every route with a caller."""
+    responses = operation["responses"]
+    if "422" in responses:
+        responses["422"] = problems(422)[422]
+    refused = []
+    if operation.get("requestBody"):
+        refused += [400, 413, 503]
+    if any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
+        refused.append(414)
+    if operation.get("security"):
+        refused += [401, 503]
+    for status in refused:
+        responses.setdefault(str(status), problems(status)[status])

@@ -1,0 +1,5 @@
+"""`python -m cli` is `llmcoder`."""
+
+from cli import main
+
+main()

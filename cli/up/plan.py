@@ -1,0 +1,119 @@
+"""Which processes make up the engine on one machine, in the order of their start, and what is said when they run."""
+
+from __future__ import annotations
+
+import http.client
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.up import flower, redis
+from cli.up.child import Child
+from llmcoder import startup
+
+if TYPE_CHECKING:
+    from llmcoder.settings import EngineSettings
+
+#: With 1 s for SIGQUIT, 0.5 s for SIGKILL and Redis after that, a stop stays within 10 s.
+WORKER_GRACE_S = 6.5
+
+Watch = Callable[[], str | None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    children: tuple[Child, ...]
+    banner: str
+
+
+def plan(settings: EngineSettings, watches: Mapping[str, Watch]) -> Plan:
+    """Check what can be checked before a start, and say what is to be started.
+
+    Args:
+        settings: The engine's, as they are now; the children are given what was decided here as variables.
+        watches: By the name of a process, what finds out that it lives and does nothing.
+
+    Raises:
+        UpError: It cannot be started like this.
+    """
+    data_dir = settings.data_dir.absolute()
+    api_port = startup.free_port(settings.api_host, settings.api_port, "API_PORT")
+    flower_port = startup.free_port(settings.flower_host, settings.flower_port, "FLOWER_PORT")
+    password, is_new = _flower_password(settings, data_dir)
+    embedded = redis.embedded_in(data_dir) if settings.redis_is_embedded else None
+
+    env = {"DATA_DIR": str(data_dir), "API_PORT": str(api_port)}
+    if embedded:
+        env["REDIS_URL"] = embedded.redis_url
+        if "broker_url" not in settings.model_fields_set:
+            env["BROKER_URL"] = embedded.broker_url
+
+    ours = (
+        Child("migrate", _python("models", "upgrade"), once=True),
+        Child("api", _python("api"), ready=lambda: is_live(settings.api_host, api_port)),
+        Child("worker-io", _python("workers", "io"), grace_s=WORKER_GRACE_S, quits_on_sigquit=True),
+        Child("worker-heavy", _python("workers", "heavy"), grace_s=WORKER_GRACE_S, quits_on_sigquit=True),
+        Child("scheduler", _python("schedules")),
+        Child("listeners", _python("api.listen"), wanted=_any_listener),
+        flower.child(data_dir, settings.flower_host, flower_port, password),
+    )
+    children = tuple(replace(child, env={**env, **child.env}, watch=watches.get(child.name)) for child in ours)
+    return Plan(
+        children=(redis.child(embedded), *children) if embedded else children,
+        banner=_banner(settings, api_port, flower_port, password if is_new else None),
+    )
+
+
+def is_live(host: str, port: int) -> bool:
+    """Whether the API answers."""
+    connection = http.client.HTTPConnection(flower.loopback_of(host), port, timeout=2)
+    try:
+        connection.request("GET", "/health/live")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def log_file(data_dir: Path) -> Path:
+    return data_dir / "logs" / "llmcoder.log"
+
+
+def _any_listener() -> bool:
+    from llmcoder.config import config
+    from llmcoder.registry import listeners
+
+    return any(one.configured(config().get(one.settings)) for one in listeners())
+
+
+def _python(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", module, *arguments]
+
+
+def _flower_password(settings: EngineSettings, data_dir: Path) -> tuple[str, bool]:
+    if settings.flower_password is not None:
+        return settings.flower_password.get_secret_value(), False
+    return flower.password_in(data_dir)
+
+
+def _banner(settings: EngineSettings, api_port: int, flower_port: int, new_password: str | None) -> str:
+    data_dir = settings.data_dir.absolute()
+    api = f"http://{_in_url(settings.api_host)}:{api_port}"
+    password = f"password {new_password} (shown this once)" if new_password else "password as before"
+    rows = (
+        ("API", api),
+        ("Documentation", f"{api}/docs"),
+        ("Flower", f"http://{_in_url(settings.flower_host)}:{flower_port}  user {flower.USER}, {password}"),
+        ("Data folder", str(data_dir)),
+        ("Log file", str(log_file(data_dir))),
+        ("To stop", "Ctrl-C"),
+    )
+    return "\n".join(["", *(f"  {name:<14} {value}" for name, value in rows), ""])
+
+
+def _in_url(host: str) -> str:
+    host = flower.loopback_of(host)
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,1 @@
+"""What several doors show, and take, in one shape."""
