@@ -22,7 +22,7 @@ from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.testing import FakeContext
 from models.db.database import database, reading
-from tasks.confluence import index_store, meanings, searching
+from tasks.confluence import index_store, searching, vector_search
 from tasks.confluence.index_store import Owner
 from tasks.confluence.searching import Asked
 from tasks.confluence.tables import vectors
@@ -121,9 +121,9 @@ def fill(owner: Owner, corpus: Corpus, model: Topics) -> None:
     for number in range(0, corpus.pages, AT_ONCE):
         with index_store.batch(wiki_id) as conn:
             index_store.save(conn, runs[number // AT_ONCE % SPACES], list(islice(texts, AT_ONCE)))
-    meanings.BATCH_PIECES = AT_ONCE
+    vector_search.BATCH_PIECES = AT_ONCE
     context = FakeContext(user=User(owner.user_id, "bench@example.org"), timeout_s=3_600)
-    done = meanings.embed_missing(context, model, wiki_id)
+    done = vector_search.embed_missing(context, model, wiki_id)
     if done.note is not None:
         raise BenchError(done.note)
 
@@ -171,6 +171,6 @@ def _recall(owner: Owner, vectors_of: Sequence[Sequence[float]]) -> float:
         shares = []
         for vector in np.asarray(vectors_of, dtype="<f4"):
             exact = ids[np.argsort(all_vectors @ vector)[-10:]]
-            compared = meanings.closest(conn, scope, "topics", vector)
+            compared = vector_search.closest(conn, scope, "topics", vector)
             shares.append(np.isin(exact, list(compared)).mean())
     return float(np.mean(shares))

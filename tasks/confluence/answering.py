@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.confluence.cutting import pieces_of
+from tasks.confluence.chunking import pieces_of
 from tasks.confluence.searching import PageFound
 from tasks.confluence.snippets import found
 from tasks.confluence.terms import Word

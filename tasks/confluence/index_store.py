@@ -21,7 +21,7 @@ from llmcoder.errors import NotConfigured, Transient, Uncertain
 from models.connections.tables import connections
 from models.db.database import database, reading, writing
 from tasks.confluence import full_text, piece_store
-from tasks.confluence.cutting import sha256
+from tasks.confluence.chunking import sha256
 from tasks.confluence.full_text import Entry
 from tasks.confluence.piece_store import ROWS_AT_ONCE, portions
 from tasks.confluence.tables import pages, pieces, runs, spaces, wikis

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from llmcoder.context import Context
 from llmcoder.errors import BadInput, Forbidden, NotFound, Refused
 from models.db.database import database
-from tasks.confluence import files, index_store, meanings
+from tasks.confluence import files, index_store, vector_search
 from tasks.confluence.index_store import Counts, Failure, Known, Owner, Run, Text, head_is_kept
-from tasks.confluence.meanings import Embedded
+from tasks.confluence.vector_search import Embedded
 from tasks.confluence.wiki import Attachment, Heads, Page, PageHead, Space, Wiki
 
 #: Counts up when the text of a page is made differently, so that all pages are read again.
@@ -280,8 +280,8 @@ def refresh(
     indexer = Indexer(ctx, wiki, wiki_id, text_of, with_files)
     indexer.index(spaces)
     gone = 0 if keys else index_store.remove_other_spaces(wiki_id, [space.key for space in spaces])
-    model = meanings.model_of(ctx)
-    embedded = None if model is None else meanings.embed_missing(ctx, model, wiki_id)
+    model = vector_search.model_of(ctx)
+    embedded = None if model is None else vector_search.embed_missing(ctx, model, wiki_id)
     began_at = min((run.started_at for run in indexer.runs), default=database().now())
     done = [(space.key, run.counts) for space, run in zip(spaces, indexer.runs, strict=True)]
     return Refreshed(done, gone, embedded, (database().now() - began_at).total_seconds())

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tasks.confluence.cutting import pieces_of
+from tasks.confluence.chunking import pieces_of
 from tasks.confluence.full_text import Entry
 from tasks.confluence.tables import pieces, wikis
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from llmcoder.context import Context
 from llmcoder.errors import ActionError, BadInput, Cancelled, NotFound
 from models.db.database import reading
-from tasks.confluence import full_text, index_store, meanings
+from tasks.confluence import full_text, index_store, vector_search
 from tasks.confluence.full_text import Scope
 from tasks.confluence.index_store import Owner
 from tasks.confluence.snippets import LOOKED_AT_CHARS, snippet
@@ -52,7 +52,7 @@ class Rank:
 
     page: int
     score: float
-    near: meanings.Near | None
+    near: vector_search.Near | None
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class PageFound:
 def asked(ctx: Context, query: str) -> Asked:
     """What a query looks for; a provider that cannot embed it now leaves its words."""
     words = words_of(query)
-    model = meanings.model_of(ctx)
+    model = vector_search.model_of(ctx)
     if model is None:
         return Asked(words)
     try:
@@ -109,7 +109,7 @@ def scope_of(conn: sa.Connection, owner: Owner, keys: Sequence[str]) -> Scope:
 def ranked(conn: sa.Connection, scope: Scope, query: Asked) -> list[Rank]:
     """Every page that was found, the best first, up to `DEPTH`."""
     by_words = full_text.find(conn, scope, query.words, DEPTH)
-    near = [] if query.vector is None else meanings.nearest(conn, scope, query.model, query.vector)
+    near = [] if query.vector is None else vector_search.nearest(conn, scope, query.model, query.vector)
     scores: dict[int, float] = {}
     for order in (by_words, [one.page for one in near]):
         for rank, page in enumerate(order, 1):

@@ -22,7 +22,7 @@ from llmcoder.net.line import Broken, Line, Silent
 from tasks.email import imap_errors
 from tasks.email.imap_connection import ImapAccount, Server
 from tasks.email.imap_wire import TooMuch, Wire, client_over, is_garbage, quoted, search
-from tasks.email.mail_line import dial, start_tls
+from tasks.email.server_connection import dial, start_tls
 
 GOODBYE_WITHIN_S = 2.0
 #: Host, what was asked for, its answer.

@@ -17,7 +17,7 @@ import structlog
 from llmcoder.context import User
 from llmcoder.declare.door import Door
 from llmcoder.errors import ActionError, BadInput, NotFound, Transient
-from tasks.slack import client, owed, wording
+from tasks.slack import client, outgoing_messages, wording
 from tasks.slack.commands import Payload, command, stranger, user_of
 from tasks.slack.connections import account_name
 from tasks.slack.messenger import Bots, Errand
@@ -78,17 +78,17 @@ def _event(payload: Payload, key: str, door: Door) -> str | None:
     user = user_of(door, team, person)
     if user is None:
         return stranger(team, person)
-    owed.uses(user.id, team, person)
+    outgoing_messages.uses(user.id, team, person)
     channel, ts = str(event.get("channel") or ""), str(event.get("ts") or "")
     thread = str(event["thread_ts"]) if event.get("thread_ts") else None
-    owed.owe_outcome(user.id, key, team, person, channel, thread or ts)
+    outgoing_messages.owe_outcome(user.id, key, team, person, channel, thread or ts)
     given = {"channel": channel, "ts": ts, "thread_ts": thread, "account": account_name(team, person)}
     try:
         door.submit(user, wording.MENTION, given, key=key)
     except Transient:
         raise
     except ActionError:
-        owed.owe_nothing(user.id, key)
+        outgoing_messages.owe_nothing(user.id, key)
         raise
     return None
 

@@ -35,11 +35,11 @@ from models.jobs import approvals
 from models.jobs import store as jobs
 from models.jobs.store import Job
 from models.jobs.tables import jobs as job_rows
-from tasks.slack import client, owed, posting, wording
+from tasks.slack import client, outgoing_messages, posting, wording
 from tasks.slack.channels import direct_messages
 from tasks.slack.client import SlackClient
 from tasks.slack.connections import SLACK, account_name
-from tasks.slack.owed import Kind, Owed, State
+from tasks.slack.outgoing_messages import Kind, Owed, State
 from tasks.slack.settings import SlackSettings
 from tasks.slack.wording import Wording
 
@@ -171,44 +171,44 @@ class Messenger:
     # --- questions
 
     def _ask(self) -> None:
-        for person in owed.asked_people():
-            with reading(owed.WHAT) as conn:
+        for person in outgoing_messages.asked_people():
+            with reading(outgoing_messages.WHAT) as conn:
                 waiting = [one.job for one in approvals.pending(conn, person.user_id, None, WAITING_AT_ONCE)]
-            known = owed.known_approvals(person.user_id, [job.id for job in waiting])
+            known = outgoing_messages.known_approvals(person.user_id, [job.id for job in waiting])
             for job in reversed(waiting):  # the oldest first
                 sha256 = approvals.sha256(job.input)
                 if f"{job.id}:{sha256}" not in known:
-                    owed.owe_approval(person, job.id, sha256)
+                    outgoing_messages.owe_approval(person, job.id, sha256)
 
     def _settle(self) -> None:
-        for one in owed.decided():
+        for one in outgoing_messages.decided():
             if self._ended() or self._waits():
                 return
             try:
                 self._rewrite(one)
             except (Transient, RateLimited) as error:
                 self._heed(error)
-                owed.settle_later(one, _later(one, error))
+                outgoing_messages.settle_later(one, _later(one, error))
             except ActionError as error:
                 log.info("a question in Slack could not be rewritten", detail=error.detail)
-                owed.settle(one)
+                outgoing_messages.settle(one)
 
     def _rewrite(self, one: Owed) -> None:
         said = wording.answered(_job(one.job_id), _decider(one))
         bot = self._bots.of(one.user_id, one.team, one.person)
         channel, ts = one.posted_in or "", one.ts or ""
         bot.ask(lambda web: web.chat_update(channel=channel, ts=ts, text=said.text, blocks=said.blocks))
-        owed.settle(one)
+        outgoing_messages.settle(one)
 
     # --- posting
 
     def _post(self) -> None:
-        for one in owed.due():
+        for one in outgoing_messages.due():
             if self._ended() or self._waits():
                 return
             said = _said(one)
             if said is None:
-                owed.settle(one)
+                outgoing_messages.settle(one)
             else:
                 self._try(one, said)
 
@@ -218,7 +218,7 @@ class Messenger:
             bot = self._bots.of(one.user_id, one.team, one.person)
             channel = one.channel or direct_messages(bot, one.person)
             since = Moment.now()
-            if (begun := owed.begin(one, channel)) is None:
+            if (begun := outgoing_messages.begin(one, channel)) is None:
                 return
             self._send(begun, channel, said, since)
         except Uncertain as error:
@@ -233,14 +233,14 @@ class Messenger:
     def _send(self, begun: Owed, channel: str, said: Wording, since: Moment) -> None:
         bot = self._bots.of(begun.user_id, begun.team, begun.person, since)
         done = posting.post(bot, channel, said.text, str(begun.id), thread_ts=begun.thread_ts, blocks=said.blocks)
-        owed.posted(begun, done.ts)
+        outgoing_messages.posted(begun, done.ts)
 
     def _put_off(self, one: Owed, error: ActionError) -> None:
         self._heed(error)
         if database().now() - one.created_at > GIVE_UP_AFTER:
             self._give_up(one, error)
         else:
-            owed.again(one, _later(one, error), error.detail, counted=not isinstance(error, RateLimited))
+            outgoing_messages.again(one, _later(one, error), error.detail, counted=not isinstance(error, RateLimited))
 
     def _heed(self, error: ActionError) -> None:
         if isinstance(error, RateLimited):
@@ -250,26 +250,26 @@ class Messenger:
         if one.channel is None:
             self._give_up(one, error)
         else:
-            owed.again(one, database().now(), error.detail, directly=True)
+            outgoing_messages.again(one, database().now(), error.detail, directly=True)
 
     def _give_up(self, one: Owed, error: ActionError) -> None:
         log.warning("a message could not be posted to Slack", problem=error.slug, detail=error.detail)
-        owed.give_up(one, State.FAILED, error.detail)
+        outgoing_messages.give_up(one, State.FAILED, error.detail)
 
     # --- messages of which nothing was heard again
 
     def _look(self) -> None:
-        for one in owed.unheard_of():
+        for one in outgoing_messages.unheard_of():
             if self._ended():
                 return
             try:
                 self._find(one)
             except Uncertain as error:
                 log.warning("nobody can tell whether a message stands in Slack", detail=error.detail)
-                owed.give_up(one, State.UNCERTAIN, error.detail)
+                outgoing_messages.give_up(one, State.UNCERTAIN, error.detail)
             except ActionError as error:
                 self._heed(error)
-                owed.look_again(one, database().now() + LOOK_AGAIN)
+                outgoing_messages.look_again(one, database().now() + LOOK_AGAIN)
 
     def _find(self, one: Owed) -> None:
         now = database().now()
@@ -277,16 +277,16 @@ class Messenger:
         bot = self._bots.of(one.user_id, one.team, one.person)
         found = posting.find(bot, one.posted_in or "", str(one.id), thread_ts=one.thread_ts, about=about)
         if found is not None:
-            owed.posted(one, found.ts)
+            outgoing_messages.posted(one, found.ts)
         elif now - about < SHOWN_AFTER:
-            owed.look_again(one, about + SHOWN_AFTER)
+            outgoing_messages.look_again(one, about + SHOWN_AFTER)
         else:
-            owed.again(one, now, "It was not posted.")
+            outgoing_messages.again(one, now, "It was not posted.")
 
     def _forget(self) -> None:
         if time.monotonic() >= self._forget_at:
             self._forget_at = time.monotonic() + FORGET_EVERY_S
-            owed.forget()
+            outgoing_messages.forget()
 
 
 def _said(one: Owed) -> Wording | None:
@@ -301,7 +301,7 @@ def _said(one: Owed) -> Wording | None:
 
 
 def _job(job_id: UUID) -> Job | None:
-    with reading(owed.WHAT) as conn:
+    with reading(outgoing_messages.WHAT) as conn:
         row = conn.execute(sa.select(*jobs.COLUMNS).where(job_rows.c.id == job_id)).first()
     return None if row is None else Job(*row)
 
@@ -309,7 +309,7 @@ def _job(job_id: UUID) -> Job | None:
 def _decider(one: Owed) -> str | None:
     """Who decided, for the one who was asked."""
     query = sa.select(users.c.id, users.c.email).join(job_rows, job_rows.c.decided_by == users.c.id)
-    with reading(owed.WHAT) as conn:
+    with reading(outgoing_messages.WHAT) as conn:
         row = conn.execute(query.where(job_rows.c.id == one.job_id)).first()
     if row is None:
         return None

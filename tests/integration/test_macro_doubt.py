@@ -22,7 +22,7 @@ from models.accounts.preferences import Preferences
 from models.db.database import Database
 from models.jobs.machine import Reason, State
 from models.macros import store
-from tasks.tasks.looking_actions import Since, list_troubles
+from tasks.tasks.digest_actions import Since, list_troubles
 
 load_testkit()
 UNCERTAIN = "urn:llmcoder:problem:uncertain"

@@ -29,8 +29,8 @@ from models.macros.document import Macro
 from tasks.general.records import NewNote
 from tasks.general.store import NOTES
 from tasks.general.tables import notes
+from tasks.reminders.due_reminders import DUE_REMINDERS
 from tasks.reminders.tables import reminders
-from tasks.reminders.telling import DUE_REMINDERS
 
 load_testkit()
 

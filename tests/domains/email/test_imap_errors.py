@@ -29,7 +29,7 @@ from llmcoder.errors import (
 )
 from llmcoder.settings import EngineSettings
 from llmcoder.testing import FakeContext
-from tasks.email import imap_client, imap_wire, mail_line
+from tasks.email import imap_client, imap_wire, server_connection
 from tasks.email import smtp as smtp_module
 from tasks.email.imap import ImapMailbox
 from tasks.email.imap_connection import ImapAccount, own_account, who_am_i
@@ -63,7 +63,7 @@ def context(**more: Any) -> FakeContext:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence is told from an answer in a moment."""
-    monkeypatch.setattr(mail_line, "STEP_S", 0.4)
+    monkeypatch.setattr(server_connection, "STEP_S", 0.4)
     monkeypatch.setattr(smtp_module, "TAKEN_WITHIN_S", 0.4)
     monkeypatch.setattr(imap_client, "GOODBYE_WITHIN_S", 0.1)
 
@@ -289,8 +289,8 @@ def test_an_endless_answer_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_deadline_ends_a_wait_before_the_engine_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mail_line, "STEP_S", 30.0)
-    monkeypatch.setattr(mail_line, "SPARE_S", 0.3)
+    monkeypatch.setattr(server_connection, "STEP_S", 30.0)
+    monkeypatch.setattr(server_connection, "SPARE_S", 0.3)
     ctx = context(timeout_s=0.8)
     with scripted(imap({"LOGIN": SILENCE})) as port, pytest.raises(Transient, match="in time"):
         ImapMailbox(account(port), ctx).labels()
@@ -300,7 +300,7 @@ def test_a_deadline_ends_a_wait_before_the_engine_does(monkeypatch: pytest.Monke
 def test_a_cancellation_ends_a_wait_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     from llmcoder.errors import Cancelled
 
-    monkeypatch.setattr(mail_line, "STEP_S", 30.0)
+    monkeypatch.setattr(server_connection, "STEP_S", 30.0)
     ctx = context()
     threading.Timer(0.3, lambda: setattr(ctx, "_cancel_after", 0)).start()
     began = time.monotonic()
@@ -408,7 +408,7 @@ def test_starttls_for_sending_sends_no_password_before(mail_server: MailServer) 
 def test_a_look_at_an_account_signs_in_to_both_and_sends_nothing(
     mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mail_line, "STEP_S", 10.0)  # dovecot answers a wrong password slowly
+    monkeypatch.setattr(server_connection, "STEP_S", 10.0)  # dovecot answers a wrong password slowly
     address = mail_server.user("looks")
     ctx = FakeContext([ALLOWED, own_authority(mail_server)])
     good = mail_server.account(address)

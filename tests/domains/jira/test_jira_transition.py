@@ -10,7 +10,7 @@ from jira_server import Jira, KeptIssue, account_id
 
 from llmcoder.errors import BadInput, NotFound, Refused, Uncertain
 from llmcoder.testing import FakeContext, run_action
-from tasks.jira.moving_actions import (
+from tasks.jira.transition_actions import (
     Assignment,
     Move,
     Moved,

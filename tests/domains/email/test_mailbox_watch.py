@@ -23,9 +23,9 @@ from models.db.database import Database, database
 from models.jobs.machine import Move, Reason, State, apply
 from models.jobs.tables import jobs
 from schedules.triggers import Asking
+from tasks.email.mailbox_watch import MOST_WATCHES, WATCHES, NewWatch, Watch, WatchChange
+from tasks.email.mailbox_watch_trigger import LABEL, LOOK, MOST_FAILURES, WATCHED
 from tasks.email.tables import watches
-from tasks.email.watches import MOST_WATCHES, WATCHES, NewWatch, Watch, WatchChange
-from tasks.email.watching import LABEL, LOOK, MOST_FAILURES, WATCHED
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

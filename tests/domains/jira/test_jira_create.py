@@ -14,7 +14,7 @@ from llmcoder.errors import BadInput, NotFound, Uncertain
 from llmcoder.testing import FakeContext, run_action
 from tasks.jira import tracker
 from tasks.jira.adf import text_of
-from tasks.jira.making_actions import NewIssue, create_issue, find_issue
+from tasks.jira.create_actions import NewIssue, create_issue, find_issue
 
 __all__ = ["jira"]
 

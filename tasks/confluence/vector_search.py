@@ -22,7 +22,7 @@ from llmcoder.errors import ActionError, Cancelled, NotConfigured, RateLimited, 
 from llmcoder.language import Embeddings, LanguageModel
 from models.db.database import database, reading
 from tasks.confluence import index_store
-from tasks.confluence.cutting import embedded
+from tasks.confluence.chunking import embedded
 from tasks.confluence.full_text import Scope
 from tasks.confluence.tables import pages, pieces, vectors, wikis
 

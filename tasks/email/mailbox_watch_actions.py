@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from llmcoder import Context, Effect, Model, NotFound, Undo, action
-from tasks.email.watches import WATCHES, NewWatch, Watch, WatchChange
+from tasks.email.mailbox_watch import WATCHES, NewWatch, Watch, WatchChange
 
 TIMEOUT_S = 15.0
 AN_ID = "01937b2e-7c00-7000-8000-000000000001"
