@@ -18,9 +18,9 @@ from api.push.hub import Hub
 from api.routes.health import Health
 from api.routes.metrics import Metrics
 from engine.accounts import Accounts
-from engine.enqueue import Submitter
 from engine.local_door import EngineDoor
 from engine.outbox import Outbox
+from engine.submitter import Submitter
 from llmcoder.config import Config
 from llmcoder.registry import Registry
 from llmcoder.settings import EngineSettings

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ValidationError
 from api.http.problems import HttpError
 from engine import references
 from engine.admission import PLAIN, Wish, look, new_job, refuse_unconfigured
-from engine.enqueue import refuse_too_large
 from engine.idempotency import fingerprint
 from engine.local_door import KeyReused
+from engine.submitter import refuse_too_large
 from llmcoder import strict_json
 from llmcoder.registry import AnyAction
 from models.jobs import taint

@@ -59,7 +59,7 @@ def run(
     from cli.engine import whole_config
     from cli.follow import listening
     from engine import local_door as door
-    from engine.enqueue import refuse_too_large
+    from engine.submitter import refuse_too_large
     from llmcoder.arguments import assembled
     from llmcoder.registry import registry
     from llmcoder.settings import EngineSettings

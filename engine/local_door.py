@@ -12,9 +12,8 @@ import sqlalchemy as sa
 
 from engine import commands, references
 from engine.admission import Wish, look, new_job, refuse_unconfigured
-from engine.doorbells import Ring
-from engine.enqueue import Submitter, refuse_too_large
 from engine.outbox import Outbox
+from engine.submitter import Submitter, refuse_too_large
 from llmcoder import strict_json
 from llmcoder.arguments import checked
 from llmcoder.config import Config
@@ -29,7 +28,6 @@ from models.connections import store as connections
 from models.db.database import TRANSIENT_ERRORS, Database
 from models.jobs import approvals, taint
 from models.jobs import store as jobs
-from models.jobs.machine import State
 from models.jobs.store import Accepted, Filter, Job
 
 
@@ -96,9 +94,7 @@ class EngineDoor(Door):
     def _do(self, change: Callable[[sa.Connection], Job]) -> JobStatus:
         with _transient(), self._db.write() as conn:
             job = change(conn)
-        self._outbox.wake([(job.user_id, job.id)])
-        if job.state == State.QUEUED and self._outbox.reserve(job.queue):
-            self._outbox.ring([Ring(job.id, job.attempt, job.action, job.queue)])
+        self._outbox.announce([job])
         return status(job)
 
     @contextmanager

@@ -15,10 +15,12 @@ import structlog
 
 from engine.broker import PUSH_CHANNEL, redis_client
 from engine.doorbells import Bell, Ring, Window, connect_bell
+from engine.enqueue import AfterCommit, announcement
 from llmcoder import strict_json
 from llmcoder.errors import Transient
 from llmcoder.vital import vital
 from models.jobs.machine import Moved
+from models.jobs.store import Job
 
 if TYPE_CHECKING:
     import redis
@@ -52,6 +54,17 @@ class Outbox:
     def reserve(self, queue: str) -> bool:
         """Whether a doorbell may go out for a new job of the queue; if not, the dispatcher rings later."""
         return self._window.take(queue)
+
+    def follow(self, after: AfterCommit) -> None:
+        """Tell everybody what a transaction did that has committed."""
+        self.ring(after.rings)
+        self.wake(after.changed)
+        for user_id, message in after.live:
+            self.live(user_id, message)
+
+    def announce(self, jobs: Sequence[Job]) -> None:
+        """Tell everybody of jobs that were changed, and ring for those that are queued."""
+        self.follow(announcement(jobs, self.reserve))
 
     def ring(self, rings: Iterable[Ring]) -> None:
         for ring in rings:

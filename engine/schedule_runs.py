@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -17,7 +17,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from engine.admission import Wish, admit
-from engine.doorbells import Ring
+from engine.enqueue import AfterCommit, Reserve, enqueue
 from llmcoder.config import config
 from llmcoder.errors import ActionError
 from llmcoder.problems import problem_of
@@ -42,12 +42,15 @@ LONGEST_NOTE_CHARS = 500
 
 
 @dataclass
-class Made:
-    """What follows the commit of a batch."""
+class Fired:
+    """What a batch came to.
 
-    submitted: int = 0
-    rings: list[Ring] = field(default_factory=list)
-    changed: list[tuple[UUID, UUID]] = field(default_factory=list)
+    Attributes:
+        submitted: Jobs that it made.
+    """
+
+    submitted: int
+    after: AfterCommit
 
 
 class Batch:
@@ -60,7 +63,7 @@ class Batch:
         self._new: list[NewJob] = []
         self._runs: list[Run] = []
         self._advances: dict[UUID, dict[str, Any]] = {}
-        self._made = Made()
+        self._after = AfterCommit()
 
     def take(self, due: Sequence[Schedule], fired: Counter[UUID] | None = None) -> None:
         """Decide about everything that is due of the schedules.
@@ -97,22 +100,12 @@ class Batch:
         """Fire at given times, as a person wants."""
         self._fire([(schedule, fires)], made_by)
 
-    def finish(self, reserve: Callable[[str], bool]) -> Made:
-        """Write it all in the caller's transaction.
-
-        Args:
-            reserve: Whether a doorbell of a queue may go out.
-        """
-        rung = [(one.due_at is None or one.due_at <= self._now) and reserve(one.queue) for one in self._new]
-        if self._new:
-            for done, bell in zip(jobs.insert(self._conn, self._new, self._now, rung=rung), rung, strict=True):
-                self._made.changed.append((done.job.user_id, done.job.id))
-                if bell and done.job.state == "queued":
-                    self._made.rings.append(Ring(done.job.id, done.job.attempt, done.job.action, done.job.queue))
+    def finish(self, reserve: Reserve) -> Fired:
+        """Write it all in the caller's transaction."""
+        enqueue(self._conn, self._new, self._now, reserve, self._after)
         schedules.keep_runs(self._conn, self._runs)
         schedules.advance(self._conn, self._advances)
-        self._made.submitted = len(self._new)
-        return self._made
+        return Fired(len(self._new), self._after)
 
     def _fire(self, wanted: Sequence[tuple[Schedule, Sequence[datetime]]], made_by: MadeBy) -> None:
         done = schedules.fired_already(self._conn, [(one.id, fire_at) for one, fires in wanted for fire_at in fires])
@@ -123,7 +116,7 @@ class Batch:
             for fire_at in fires:
                 if (schedule.id, fire_at) not in done:
                     self._fire_one(schedule, fire_at, lane, made_by)
-            self._made.changed += lane.cancelled
+            self._after.changed += lane.cancelled
 
     def _fire_one(self, schedule: Schedule, fire_at: datetime, lane: Lane, made_by: MadeBy) -> None:
         if (why := lane.refuses()) is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import sqlalchemy as sa
 
 from engine import schedule_runs
+from engine.enqueue import Reserve
 from llmcoder import strict_json
 from llmcoder.arguments import checked
 from llmcoder.errors import ActionError, BadInput, NotFound
@@ -145,8 +146,8 @@ def remove(conn: sa.Connection, user_id: UUID, schedule_id: UUID, now: datetime)
 
 def fire_now(
     conn: sa.Connection, registry: Registry, user_id: UUID, schedule_id: UUID, now: datetime,
-    reserve: Callable[[str], bool],
-) -> schedule_runs.Made:  # fmt: skip
+    reserve: Reserve,
+) -> schedule_runs.Fired:  # fmt: skip
     """Fire it once, whatever its times; its overlap policy counts. Raises as `find`."""
     found = find(conn, user_id, schedule_id, locked=True)
     return _fire(conn, registry, found, [now], MadeBy.PERSON, now, reserve)
@@ -154,8 +155,8 @@ def fire_now(
 
 def backfill(
     conn: sa.Connection, registry: Registry, user_id: UUID, schedule_id: UUID, span: tuple[datetime, datetime],
-    now: datetime, reserve: Callable[[str], bool],
-) -> tuple[schedule_runs.Made, int]:  # fmt: skip
+    now: datetime, reserve: Reserve,
+) -> tuple[schedule_runs.Fired, int]:  # fmt: skip
     """Fire for all its times in a span of the past that have no run; and how many times there are.
 
     Raises:
@@ -201,8 +202,8 @@ def _keep(conn: sa.Connection, found: Schedule, values: Mapping[str, Any], now: 
 
 def _fire(
     conn: sa.Connection, registry: Registry, found: Schedule, times: Sequence[datetime], made_by: MadeBy,
-    now: datetime, reserve: Callable[[str], bool],
-) -> schedule_runs.Made:  # fmt: skip
+    now: datetime, reserve: Reserve,
+) -> schedule_runs.Fired:  # fmt: skip
     batch = schedule_runs.Batch(conn, registry, now)
     batch.fire(found, times, made_by)
     return batch.finish(reserve)

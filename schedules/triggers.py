@@ -11,7 +11,7 @@ import sqlalchemy as sa
 import structlog
 
 from engine.admission import Wish, admit
-from engine.doorbells import Ring
+from engine.enqueue import AfterCommit, Reserve, enqueue
 from engine.outbox import Outbox
 from llmcoder import strict_json
 from llmcoder.config import config
@@ -22,11 +22,10 @@ from llmcoder.ids import new_id
 from llmcoder.problems import problem_of
 from llmcoder.registry import Registry
 from models.db.database import TRANSIENT_ERRORS, Database
-from models.jobs import store as jobs
 from models.jobs import taint
 from models.jobs.approvals import Origin
 from models.jobs.machine import Move, State, apply
-from models.jobs.store import Accepted, NewJob
+from models.jobs.store import NewJob
 
 log = structlog.get_logger(__name__)
 
@@ -98,39 +97,42 @@ class Asking:
             due = self._trigger.take(conn, now, BATCH)
             failures: dict[UUID, dict[str, str]] = {}
             new = [(one, job) for one in due if (job := self._job(conn, one, failures, now)) is not None]
-            accepted = self._insert(conn, new, failures, now)
-            apply(conn, [_failing(job_id, problem) for job_id, problem in failures.items()], now)
-        fresh = [(one.job, bell) for one, bell in accepted if not one.replayed]
-        self._outbox.ring(
-            Ring(job.id, job.attempt, job.action, job.queue) for job, bell in fresh if bell and job.state == "queued"
-        )
-        self._outbox.wake((job.user_id, job.id) for job, _ in fresh)
-        return sum(job.id not in failures for job, _ in fresh) if due else None
+            after = AfterCommit()
+            self._insert(conn, [one for one in new if one[1].id not in failures], self._outbox.reserve, after, now)
+            made = len(after.changed)
+            for one in new:
+                if one[1].id in failures and self._insert(conn, [one], _not_rung, after, now):
+                    apply(conn, [_failing(one[1].id, failures[one[1].id])], now)
+        self._outbox.follow(after)
+        return made if due else None
 
     def _insert(
         self,
         conn: sa.Connection,
         new: Sequence[tuple[Due, NewJob]],
-        failures: dict[UUID, dict[str, str]],
+        reserve: Reserve,
+        after: AfterCommit,
         now: datetime,
-    ) -> list[tuple[Accepted, bool]]:
-        """All at once; where that fails each alone, so that one row's job keeps no other's from being made."""
+    ) -> bool:
+        """All at once; where that fails each alone, so that one row's job keeps no other's from being made.
+
+        Returns:
+            Whether all of them are made.
+        """
         if not new:
-            return []
-        rung = [job.due_at is None and job.id not in failures and self._outbox.reserve(job.queue) for _, job in new]
+            return True
         try:
             with conn.begin_nested():
-                made = jobs.insert(conn, [job for _, job in new], now, rung=rung)
-            return list(zip(made, rung, strict=True))
+                enqueue(conn, [job for _, job in new], now, reserve, after)
+            return True
         except TRANSIENT_ERRORS:
             raise
         except Exception as error:  # noqa: BLE001  told with its trace where it is alone
             if len(new) == 1:
-                due, job = new[0]
-                failures.pop(job.id, None)
-                self._refuse(conn, due, error, now)
-                return []
-        return [done for one in new for done in self._insert(conn, [one], failures, now)]
+                self._refuse(conn, new[0][0], error, now)
+                return False
+        alone = [self._insert(conn, [one], reserve, after, now) for one in new]
+        return all(alone)
 
     def _job(self, conn: sa.Connection, due: Due, failures: dict[UUID, dict[str, str]], now: datetime) -> NewJob | None:
         """The job; one that tells its user something and cannot be made becomes one of the `failures`.
@@ -201,6 +203,11 @@ def _untold(due: Due, key: str, known: Registry) -> NewJob:
         tainted=due.tainted,
         sources=taint.as_column(due.sources),
     )
+
+
+def _not_rung(_queue: str) -> bool:
+    """For jobs that fail as soon as they are there."""
+    return False
 
 
 def _failing(job_id: UUID, problem: Mapping[str, str]) -> Move:

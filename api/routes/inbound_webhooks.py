@@ -16,8 +16,8 @@ from api.http.job_view import problems
 from api.routes.hooks import first_headers, read_body
 from api.services import services_of
 from engine import inbound_webhooks as calls
-from engine.enqueue import refuse_too_large
 from engine.inbound_webhooks import Call
+from engine.submitter import refuse_too_large
 from llmcoder import strict_json
 from llmcoder.errors import ActionError
 from llmcoder.model import Model

@@ -21,8 +21,8 @@ from api.routes.inbound_webhooks import LARGEST_CALL_BYTES
 from api.services import services_of
 from engine import macro_library
 from engine.commands import find
-from engine.enqueue import refuse_too_large
 from engine.inbound_webhooks import Call, payload_of
+from engine.submitter import refuse_too_large
 from engine.views.macros import MacroView, macro_of, macro_view
 from llmcoder import strict_json
 from llmcoder.errors import BadInput, NotFound

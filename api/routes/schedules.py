@@ -15,7 +15,6 @@ from api.http.bodies import Router
 from api.http.job_view import problems
 from api.services import Services, services_of
 from engine import scheduling
-from engine.schedule_runs import Made
 from engine.views.schedules import DAY_S, YEAR_S, NewSchedule, ScheduleView, schedule_of, schedule_view
 from llmcoder import strict_json
 from llmcoder.errors import BadInput
@@ -212,10 +211,10 @@ async def resume_schedule(request: Request, who: Person, schedule_id: UUID) -> S
 async def run_schedule(request: Request, who: Person, schedule_id: UUID) -> RunView:
     """Fire it now, once, whatever its times; what its overlap policy says counts."""
     services = services_of(request)
-    made = await services.sql.write(
+    fired = await services.sql.write(
         scheduling.fire_now, services.registry, who.user_id, schedule_id, services.db.now(), services.outbox.reserve
     )
-    _tell(services, made)
+    services.outbox.follow(fired.after)
     return (await _runs(services, who.user_id, schedule_id, None, 1)).items[0]
 
 
@@ -224,11 +223,11 @@ async def backfill_schedule(request: Request, who: Person, schedule_id: UUID, sp
     """Fire for all its times in a span of the past that have no run."""
     services = services_of(request)
     ends, now = (span.since, span.until), services.db.now()
-    made, times = await services.sql.write(
+    fired, times = await services.sql.write(
         scheduling.backfill, services.registry, who.user_id, schedule_id, ends, now, services.outbox.reserve
     )
-    _tell(services, made)
-    return Backfilled(fire_times=times, submitted=made.submitted)
+    services.outbox.follow(fired.after)
+    return Backfilled(fire_times=times, submitted=fired.submitted)
 
 
 @router.get("/{schedule_id:uuid}/next", responses=problems(404))
@@ -272,11 +271,6 @@ def _columns(change: ScheduleChange) -> dict[str, Any]:
     if "input" in values:
         values["input"] = strict_json.write(values["input"])
     return values
-
-
-def _tell(services: Services, made: Made) -> None:
-    services.outbox.ring(made.rings)
-    services.outbox.wake(made.changed)
 
 
 async def _runs(services: Services, user_id: UUID, schedule_id: UUID, before: datetime | None, limit: int) -> RunPage:

@@ -36,8 +36,8 @@ from engine_kit import (
 
 from engine.broker import PREFIX
 from engine.doorbells import connect_bell
-from engine.enqueue import Submitter
 from engine.outbox import Outbox
+from engine.submitter import Submitter
 from llmcoder.context import User
 from llmcoder.settings import EngineSettings
 from models.db.database import Database

@@ -16,8 +16,8 @@ import pytest
 import sqlalchemy as sa
 from engine_kit import accept, accept_one, job_of, move, now_of, row, set_columns, stand_in, take
 
-from engine.enqueue import Submitter
 from engine.outbox import Outbox
+from engine.submitter import Submitter
 from llmcoder.context import User
 from models.db.database import Database
 from models.jobs.machine import ENDED, Reason, State

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from engine_kit import load_testkit
 from macro_kit import Runs, echo, runs_on
 
-from engine import macro_runs as macros
 from llmcoder import strict_json
 from llmcoder.config import Config
 from llmcoder.context import User
@@ -111,7 +110,7 @@ def test_what_is_long_to_compute_is_computed_outside_of_a_transaction(
 
 def test_many_that_are_quick_share_what_a_transaction_computes(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     watch = Watch(runs, monkeypatch)
-    monkeypatch.setattr(macros, "LOOK_S", 60.0)
+    monkeypatch.setattr(macro_step, "LOOK_S", 60.0)
     quick = "${{ to_string(length(input.numbers[:1000][*].[@])) }}"
     run = runs.start(
         [echo("a", quick, foreach="${{ input.numbers[:40] }}", parallel=50)],

@@ -26,8 +26,8 @@ from kombu import Connection
 from kombu.exceptions import OperationalError
 
 from engine.doorbells import Bell, Ring, connect_bell, window_of
-from engine.enqueue import Submitter
 from engine.outbox import Outbox
+from engine.submitter import Submitter
 from llmcoder.context import User
 from llmcoder.declare.action import Action
 from llmcoder.errors import Transient

@@ -27,8 +27,8 @@ from celery import Celery
 from engine_kit import LEASE_S, TIRELESS_S, Engine, OwnRedis, environment, eventually, job_of, load_testkit, row
 
 from engine.broker import PREFIX, for_kombu, transport_options
-from engine.enqueue import Submitter
 from engine.outbox import Outbox
+from engine.submitter import Submitter
 from llmcoder.context import User
 from llmcoder.ids import new_id
 from models.accounts.tables import revisions, users
