@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from engine_kit import load_testkit
 from macro_kit import Runs, echo, runs_on
 
+from engine import macro_step
 from llmcoder import strict_json
 from llmcoder.config import Config
 from llmcoder.context import User
