@@ -24,7 +24,7 @@ from llmcoder.testing import FakeContext
 from models.db.database import database, reading
 from tasks.confluence import index_store, searching, vector_search
 from tasks.confluence.index_store import Owner
-from tasks.confluence.searching import Asked
+from tasks.confluence.searching import SearchQuery
 from tasks.confluence.tables import vectors
 from tasks.confluence.terms import words_of
 from tasks.confluence.wiki import Space
@@ -129,9 +129,11 @@ def fill(owner: Owner, corpus: Corpus, model: Topics) -> None:
 
 
 def _figures(owner: Owner, kinds: dict[str, list[str]], model: Topics) -> Figures:
-    asked = {kind: [Asked(words_of(query)) for query in queries] for kind, queries in kinds.items()}
+    asked = {kind: [SearchQuery(words_of(query)) for query in queries] for kind, queries in kinds.items()}
     points = [model.points([f"query {query}"])[0].tolist() for query in kinds["words"]]
-    asked["meaning"] = [Asked(one.words, point, "topics") for one, point in zip(asked["words"], points, strict=True)]
+    asked["meaning"] = [
+        SearchQuery(one.words, point, "topics") for one, point in zip(asked["words"], points, strict=True)
+    ]
     figures: Figures = {}
     for kind, queries in asked.items():
         for query in queries[:WARM_UP]:
@@ -141,7 +143,7 @@ def _figures(owner: Owner, kinds: dict[str, list[str]], model: Topics) -> Figure
     return figures | {"recall": _recall(owner, points[:50])}
 
 
-def _search(owner: Owner, query: Asked) -> list[str]:
+def _search(owner: Owner, query: SearchQuery) -> list[str]:
     """All that the action does but for asking the provider."""
     found, _ = searching.search(owner, query, (), 0, RESULTS)
     return [searching.snippet_of(page, query.words) for page in found]

@@ -9,7 +9,7 @@ from pydantic import Field, RootModel
 from llmcoder.declare.connection import Caller, Grant
 from llmcoder.errors import ActionError, NeedsReconnect
 from tasks.confluence.account import ConfluenceAccount
-from tasks.confluence.client import Rest, Wire, proof_of, rest_of
+from tasks.confluence.client import ConfluenceClient, Wire, proof_of, rest_of
 from tasks.confluence.settings import ConfluenceSettings
 
 
@@ -65,7 +65,7 @@ def name_at(account: ConfluenceAccount, caller: Caller) -> str:
     return account.email if account.grant is None and account.email else _name_at_atlassian(account, caller)
 
 
-def _name_at_data_center(rest: Rest) -> str:
+def _name_at_data_center(rest: ConfluenceClient) -> str:
     found = rest.get(WireCurrent, "/rest/api/user/current")
     if found.type == "anonymous":
         raise NeedsReconnect(f"{rest.site} does not accept this token, and takes us for a stranger. Connect again.")
@@ -81,7 +81,7 @@ def _name_at_atlassian(account: ConfluenceAccount, caller: Caller) -> str:
     return me.email or me.name or "somebody"
 
 
-def _atlassian(grant: Grant, caller: Caller) -> Rest:
+def _atlassian(grant: Grant, caller: Caller) -> ConfluenceClient:
     url = caller.settings(ConfluenceSettings).confluence_oauth_api_url
     proof = f"Bearer {grant.access_token.get_secret_value()}"
-    return Rest(caller.http, url, urlsplit(url).netloc, lambda refused: proof, caller)
+    return ConfluenceClient(caller.http, url, urlsplit(url).netloc, lambda refused: proof, caller)

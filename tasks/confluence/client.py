@@ -52,7 +52,7 @@ class Wire(BaseModel):
         return {name: value for name, value in sent.items() if value is not None} if isinstance(sent, dict) else sent
 
 
-class Rest:
+class ConfluenceClient:
     """Requests to one site in the name of one account.
 
     Args:
@@ -201,17 +201,19 @@ def opened(found: Connection[ConfluenceAccount], ctx: Context) -> Site:
     return site_of(account, rest_of(account, ctx, proof, ctx))
 
 
-def site_of(account: ConfluenceAccount, rest: Rest) -> Site:
+def site_of(account: ConfluenceAccount, rest: ConfluenceClient) -> Site:
     """The site behind an account."""
-    from tasks.confluence.cloud import Cloud  # these two import this module
-    from tasks.confluence.data_center import DataCenter
+    from tasks.confluence.cloud import CloudWiki  # these two import this module
+    from tasks.confluence.data_center import DataCenterWiki
 
     if not account.is_cloud:
-        return DataCenter(rest)
-    return Cloud(rest, account.site.removesuffix("/wiki"), by_id=account.cloud_id is not None)
+        return DataCenterWiki(rest)
+    return CloudWiki(rest, account.site.removesuffix("/wiki"), by_id=account.cloud_id is not None)
 
 
-def rest_of(account: ConfluenceAccount, caller: Caller, proof: Authorization, ctx: Context | None = None) -> Rest:
+def rest_of(
+    account: ConfluenceAccount, caller: Caller, proof: Authorization, ctx: Context | None = None
+) -> ConfluenceClient:
     """Requests in the name of an account. The operator's own site may be at a private address, others may not."""
     settings = caller.settings(ConfluenceSettings)
     http = caller.http
@@ -222,7 +224,7 @@ def rest_of(account: ConfluenceAccount, caller: Caller, proof: Authorization, ct
         base = f"{settings.confluence_oauth_api_url}/ex/confluence/{account.cloud_id}/wiki"
     elif account.is_cloud:
         base = f"{account.site.removesuffix('/wiki')}/wiki"
-    return Rest(http, base, host_of(account.site), proof, caller, ctx)
+    return ConfluenceClient(http, base, host_of(account.site), proof, caller, ctx)
 
 
 def proof_of(account: ConfluenceAccount) -> str:

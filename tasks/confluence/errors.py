@@ -37,7 +37,7 @@ class TitleTaken(Refused):
     """The space has a page of that title."""
 
 
-class Conflict(Refused):
+class PageConflict(Refused):
     """Somebody has edited the page meanwhile."""
 
 
@@ -103,7 +103,7 @@ def _of_input(status: int, said: str) -> ActionError:
     if _TITLE_TAKEN.search(said):
         return TitleTaken(f"Confluence has a page of that title in this space: {said}")
     if status == 409 or _NOT_NEXT_VERSION.search(said):
-        return Conflict(f"The page has changed meanwhile: {said}")
+        return PageConflict(f"The page has changed meanwhile: {said}")
     return BadInput(f"Confluence does not take this: {said}")
 
 

@@ -11,7 +11,7 @@ from llmcoder import Context, Effect, Model, NotConfigured, Retry, action
 from llmcoder.language import Completion, LanguageModel
 from llmcoder.prompts import Prompts
 from tasks.confluence import answering, index_store, searching
-from tasks.confluence.answering import Checked, Passage
+from tasks.confluence.answering import CitedAnswer, Passage
 from tasks.confluence.client import opened
 from tasks.confluence.connections import CONFLUENCE
 from tasks.confluence.index_store import Owner
@@ -303,7 +303,7 @@ def _nothing_found(by: Literal["words", "words and meaning"]) -> PageAnswer:
 
 
 def _answer(
-    answer: Checked, given: list[Passage], done: Completion, by: Literal["words", "words and meaning"], prompt: str
+    answer: CitedAnswer, given: list[Passage], done: Completion, by: Literal["words", "words and meaning"], prompt: str
 ) -> PageAnswer:
     pages = {one.number: one.page for one in given}
     order = [*answer.cited, *(number for number in pages if number not in answer.cited)]
@@ -333,7 +333,7 @@ def _source(number: int, page: PageFound, *, cited: bool) -> AnswerSource:
     )
 
 
-def _note(answer: Checked) -> str | None:
+def _note(answer: CitedAnswer) -> str | None:
     said = []
     if answer.dropped:
         numbers = ", ".join(map(str, answer.dropped))

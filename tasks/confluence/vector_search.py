@@ -46,7 +46,7 @@ PATIENCE_S = 3.0
 
 
 @dataclass(frozen=True)
-class Embedded:
+class EmbeddingOutcome:
     """What became of the pieces that had no vector.
 
     Attributes:
@@ -72,7 +72,7 @@ def model_of(ctx: Context) -> LanguageModel | None:
     return model if model.can_embed() else None
 
 
-def embed_missing(ctx: Context, model: LanguageModel, wiki_id: int) -> Embedded:
+def embed_missing(ctx: Context, model: LanguageModel, wiki_id: int) -> EmbeddingOutcome:
     """Give every piece a vector of the model in use now, in batches that are kept one by one.
 
     A provider that fails for other reasons than a limit leaves the rest as it is; the next run takes it up.
@@ -92,8 +92,10 @@ def embed_missing(ctx: Context, model: LanguageModel, wiki_id: int) -> Embedded:
     except (Cancelled, RateLimited):
         raise
     except ActionError as error:
-        return Embedded(count, f"Not all pieces are embedded, so they are found by their words only: {error.detail}")
-    return Embedded(count, None)
+        return EmbeddingOutcome(
+            count, f"Not all pieces are embedded, so they are found by their words only: {error.detail}"
+        )
+    return EmbeddingOutcome(count, None)
 
 
 def _embed(ctx: Context, model: LanguageModel, texts: Sequence[str]) -> Embeddings:

@@ -37,7 +37,7 @@ class GmailAccount(Model):
 
 
 @dataclass(frozen=True)
-class Registration:
+class GmailRegistration:
     """What settings and the credentials file say together; the settings win."""
 
     client_id: str | None
@@ -47,14 +47,14 @@ class Registration:
     token_url: str
 
 
-def registration(settings: GmailSettings) -> Registration:
+def registration(settings: GmailSettings) -> GmailRegistration:
     """How this installation is registered at Google.
 
     Raises:
         NotConfigured: The credentials file cannot be read, or is not of a kind that can be used.
     """
     kept = _from_file(settings)
-    return Registration(
+    return GmailRegistration(
         settings.gmail_client_id or kept.get("client_id"),
         settings.gmail_client_secret or _secret(kept.get("client_secret")),
         settings.gmail_refresh_token or _secret(kept.get("refresh_token")),

@@ -47,7 +47,7 @@ API_IS_OFF = {"accessNotConfigured", "SERVICE_DISABLED"}
 _RETRY_AFTER = re.compile(r"[Rr]etry after (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z)")
 
 
-class Conflict(Transient):
+class GmailConflict(Transient):
     """Somebody changes the same at this moment, or what is to be made exists: Gmail calls both `aborted`."""
 
 
@@ -109,7 +109,7 @@ def error_of(
         case 404:
             return NotFound(f"Gmail does not find it in this mailbox: {said}")
         case 409:
-            return Conflict(f"Gmail could not do it at this moment: {said}")
+            return GmailConflict(f"Gmail could not do it at this moment: {said}")
         case 408 | 425:
             return Transient(f"Gmail could not do it at this moment: {said}")
         case 413:

@@ -62,21 +62,21 @@ class ImapAccount(Model):
     )
 
     @property
-    def imap(self) -> Server:
+    def imap(self) -> MailServer:
         """Where IMAP is spoken."""
         port = self.imap_port or (993 if self.imap_security == "tls" else 143)
-        return Server(self.imap_host, port, self.imap_security, self.user or self.address, self.password)
+        return MailServer(self.imap_host, port, self.imap_security, self.user or self.address, self.password)
 
     @property
-    def smtp(self) -> Server:
+    def smtp(self) -> MailServer:
         """Where mail is sent."""
         port = self.smtp_port or (465 if self.smtp_security == "tls" else 587)
         user, password = self.smtp_user or self.user or self.address, self.smtp_password or self.password
-        return Server(self.smtp_host, port, self.smtp_security, user, password)
+        return MailServer(self.smtp_host, port, self.smtp_security, user, password)
 
 
 @dataclass(frozen=True)
-class Server:
+class MailServer:
     """One of an account's two servers, and how one signs in there."""
 
     host: str
@@ -124,10 +124,10 @@ def _account_of(found: ImapSettings) -> ImapAccount:
 def who_am_i(account: ImapAccount, caller: Caller) -> str:
     """The address of the mailbox, once both servers have taken user and password."""
     from tasks.email.imap_client import ImapSession  # loads the client library
-    from tasks.email.smtp import Submission
+    from tasks.email.smtp import SmtpSubmission
 
     ImapSession(account, caller).close()
-    Submission(account, caller).close()
+    SmtpSubmission(account, caller).close()
     return account.address
 
 

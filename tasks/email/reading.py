@@ -105,7 +105,7 @@ class Address:
 
 
 @dataclass(frozen=True)
-class Attachment:
+class MailAttachment:
     """A file of a mail; its content stays where it is.
 
     Attributes:
@@ -144,7 +144,7 @@ class Mail:
     sent_at: datetime | None
     text: str
     html: str | None
-    attachments: tuple[Attachment, ...]
+    attachments: tuple[MailAttachment, ...]
     truncated: bool
 
     @property
@@ -306,10 +306,12 @@ def _is_file(part: _Part) -> bool:
     return not shown or part.get_content_disposition() == "attachment" or bool(_file_name(part))
 
 
-def _attachments(parts: list[_Part]) -> Iterator[Attachment]:
+def _attachments(parts: list[_Part]) -> Iterator[MailAttachment]:
     for part in [one for one in parts if _is_file(one)][:MOST_ATTACHMENTS]:
         cid = clean(str(part.get("content-id") or "")).strip().strip("<>") or None
-        yield Attachment(_shown_name(part), part.get_content_type(), _size(part), cid and cid[:LONGEST_HEADER_CHARS])
+        yield MailAttachment(
+            _shown_name(part), part.get_content_type(), _size(part), cid and cid[:LONGEST_HEADER_CHARS]
+        )
 
 
 def _file_name(part: _Part) -> str:

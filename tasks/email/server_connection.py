@@ -19,7 +19,7 @@ from llmcoder.net import AllowList, verifying_context
 from llmcoder.net.guard import canonical_host
 from llmcoder.net.line import Line
 from llmcoder.settings import EngineSettings
-from tasks.email.imap_connection import Server, own_account
+from tasks.email.imap_connection import MailServer, own_account
 from tasks.email.settings import ImapSettings
 
 #: Of IMAP and of submission. Not 25, where servers speak to each other and nobody signs in.
@@ -30,7 +30,7 @@ STEP_S = 30.0
 SPARE_S = 1.5
 
 
-def dial(server: Server, caller: Caller, check: Callable[[], None] | None) -> Line:
+def dial(server: MailServer, caller: Caller, check: Callable[[], None] | None) -> Line:
     """A connection; in TLS from the first byte where the server is to be spoken to in that way.
 
     Args:
@@ -93,7 +93,7 @@ def _own_hosts(get: GetSettings) -> list[str]:
     return [] if own is None else [_entry(own.imap), _entry(own.smtp)]
 
 
-def _entry(server: Server) -> str:
+def _entry(server: MailServer) -> str:
     return f"[{server.host}]:{server.port}" if ":" in server.host else f"{server.host}:{server.port}"
 
 
@@ -104,7 +104,7 @@ def _is_allowed_address(host: str, allow: AllowList) -> bool:
         return False
 
 
-def _refuse_unnamed(server: Server, allow: AllowList) -> None:
+def _refuse_unnamed(server: MailServer, allow: AllowList) -> None:
     host = canonical_host(server.host)
     if not (allow.has_host(host, server.port) or _is_allowed_address(host, allow)):
         raise BadInput(

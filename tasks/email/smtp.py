@@ -63,7 +63,7 @@ class _OverLine(smtplib.SMTP):
         self.sock.close()
 
 
-class Submission:
+class SmtpSubmission:
     """One signed-in connection to the server that sends an account's mail.
 
     Args:

@@ -15,10 +15,10 @@ from tasks.jira.account import JiraAccount
 from tasks.jira.client import CONNECT_S, SILENCE_S, client_of, proof_of
 from tasks.jira.errors import error_of
 from tasks.jira.settings import JiraSettings
-from tasks.jira.wire import Wire, WireUser
+from tasks.jira.wire import JiraPayload, UserPayload
 
 
-class WireSite(Wire):
+class WireSite(JiraPayload):
     """A site that a grant is good for; one with several products comes more than once."""
 
     id: str
@@ -61,5 +61,5 @@ def _asked(url: str, grant: Grant, caller: Caller) -> WireSites:
 
 def name_at(account: JiraAccount, caller: Caller) -> str:
     """What the account is called there, by one cheap call that only a good token passes."""
-    me = client_of(account, caller, lambda refused: proof_of(account)).get(WireUser, "myself")
+    me = client_of(account, caller, lambda refused: proof_of(account)).get(UserPayload, "myself")
     return me.email or me.name or account.email or me.display_name or "somebody"

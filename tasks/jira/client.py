@@ -205,10 +205,10 @@ def opened(found: Connection[JiraAccount], ctx: Context) -> Tracker:
 
 def tracker_of(account: JiraAccount, client: JiraClient) -> Tracker:
     """The site behind an account."""
-    from tasks.jira.cloud import Cloud  # these two import this module
-    from tasks.jira.data_center import DataCenter
+    from tasks.jira.cloud import CloudTracker  # these two import this module
+    from tasks.jira.data_center import DataCenterTracker
 
-    return (Cloud if account.is_cloud else DataCenter)(client, account.site)
+    return (CloudTracker if account.is_cloud else DataCenterTracker)(client, account.site)
 
 
 def client_of(account: JiraAccount, caller: Caller, proof: Authorization, ctx: Context | None = None) -> JiraClient:

@@ -11,9 +11,9 @@ from pydantic import Field, JsonValue, StringConstraints
 from llmcoder import BadInput, Context, Effect, Marker, Model, Retry, action
 from tasks.jira.connections import JIRA
 from tasks.jira.forms import Form
-from tasks.jira.tracker import Place, Tracker
+from tasks.jira.tracker import AssigneeScope, Tracker
 from tasks.jira.views import ACCOUNT, FIELDS, MAX_TEXT_CHARS, FieldValues, IssueKey, Words, site_of_job
-from tasks.jira.wire import WireNamed
+from tasks.jira.wire import NamedPayload
 
 TIMEOUT_S = 90
 #: Cloud's search knows a new issue after seconds, seldom after minutes; those it does not know are read by their keys.
@@ -82,7 +82,7 @@ def create_issue(new: NewIssue, ctx: Context) -> IssueMade:
     site = site_of_job(ctx)
     kind = _kind(site, new)
     known = {field.id or field.key or "": field for field in site.form(new.project, kind.id or "")}
-    form = Form(site, f"A {kind.name} in {new.project}", known, Place(project=new.project))
+    form = Form(site, f"A {kind.name} in {new.project}", known, AssigneeScope(project=new.project))
     fields = form.filled(_given(new)) | {"project": {"key": new.project}, "issuetype": {"id": kind.id}}
     marker = str(ctx.job_id)
     ctx.armed({"marker": marker, "armed_at": datetime.now(UTC).isoformat()})
@@ -90,7 +90,7 @@ def create_issue(new: NewIssue, ctx: Context) -> IssueMade:
     return IssueMade(issue=made.key, issue_id=made.id, url=site.browse(made.key))
 
 
-def _kind(site: Tracker, new: NewIssue) -> WireNamed:
+def _kind(site: Tracker, new: NewIssue) -> NamedPayload:
     known = site.types(new.project)
     wanted = new.type.casefold()
     found = next((one for one in known if wanted in (one.name.casefold(), one.id)), None)

@@ -33,7 +33,7 @@ DENIED_REASON = "x-authentication-denied-reason"
 _LOGIN = re.compile(r"log-?in|sign-?in|sso|saml", re.I)
 
 
-class Conflict(Refused):
+class IssueConflict(Refused):
     """Somebody has changed the issue meanwhile."""
 
 
@@ -62,7 +62,7 @@ def error_of(
         case 404 | 410:
             return NotFound(f"{site} has no such thing, or this account cannot see it: {said}")
         case 409:
-            return Conflict(f"{site} is changing this already, or it has changed meanwhile: {said}")
+            return IssueConflict(f"{site} is changing this already, or it has changed meanwhile: {said}")
         case 413:
             return Refused(f"This is too large for {site}: {said}")
         case 429:

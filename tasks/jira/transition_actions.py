@@ -11,9 +11,9 @@ from llmcoder import BadInput, Context, Effect, Marker, Model, Refused, Retry, U
 from tasks.jira.connections import JIRA
 from tasks.jira.forms import Form, explained
 from tasks.jira.people import somebody
-from tasks.jira.tracker import Place, Tracker
+from tasks.jira.tracker import AssigneeScope, Tracker
 from tasks.jira.views import ACCOUNT, FIELDS, ISSUE, FieldValues, IssueKey, Words, site_of_job
-from tasks.jira.wire import WireNamed, WireTransition
+from tasks.jira.wire import NamedPayload, TransitionPayload
 
 TIMEOUT_S = 60
 SETTLE_S = 30
@@ -56,7 +56,7 @@ def find_move(move: Move, marker: Marker, ctx: Context) -> Moved | None:
     """
     site = site_of_job(ctx)
     issue = site.issue(move.issue, ("status",))
-    status = issue.fields.status or WireNamed()
+    status = issue.fields.status or NamedPayload()
     if status.id == marker["to_id"]:
         return Moved(
             issue=issue.key, status=status.name, before=marker["before"], transition=marker["transition"],
@@ -85,21 +85,21 @@ def transition(move: Move, ctx: Context) -> Moved:
     """
     site = site_of_job(ctx)
     issue = site.issue(move.issue, ("status",))
-    status = issue.fields.status or WireNamed()
+    status = issue.fields.status or NamedPayload()
     url = site.browse(issue.key)
     if status.name.casefold() == move.to.casefold():
         return Moved(issue=issue.key, status=status.name, before=status.name, transition=None, url=url)
     chosen = _chosen(site.transitions(move.issue), move.to, issue.key, status.name)
     if chosen.to.id == status.id:
         return Moved(issue=issue.key, status=status.name, before=status.name, transition=None, url=url)
-    fields = Form(site, f"{chosen.name!r}", chosen.fields, Place(issue=issue.key)).filled(move.fields)
+    fields = Form(site, f"{chosen.name!r}", chosen.fields, AssigneeScope(issue=issue.key)).filled(move.fields)
     told = {"from_id": status.id or "", "to_id": chosen.to.id or "", "before": status.name, "to": chosen.to.name}
     ctx.armed({**told, "transition": chosen.name})
     site.transit(move.issue, chosen.id, fields)
     return Moved(issue=issue.key, status=chosen.to.name, before=status.name, transition=chosen.name, url=url)
 
 
-def _chosen(possible: Sequence[WireTransition], name: str, issue: str, status: str) -> WireTransition:
+def _chosen(possible: Sequence[TransitionPayload], name: str, issue: str, status: str) -> TransitionPayload:
     """The transition that is meant.
 
     Raises:
@@ -119,7 +119,7 @@ def _chosen(possible: Sequence[WireTransition], name: str, issue: str, status: s
     raise BadInput(f"{issue} is {status} and cannot go to {name!r}. It can go: {told}.")
 
 
-def _told(one: WireTransition) -> str:
+def _told(one: TransitionPayload) -> str:
     """`Close (to Done; asks for Resolution (one of Fixed, Won't Do))`."""
     needed = [explained(field) for field in one.fields.values() if field.required and not field.has_default]
     return f"{one.name} (to {one.to.name}{'; asks for ' + ', '.join(needed) if needed else ''})"
@@ -210,7 +210,7 @@ def assign(given: Assignment, ctx: Context) -> Assigned:
     now = _assigned(site, given.issue)
     if given.assignee.casefold() == NOBODY:
         return _give(site, now, NOBODY, NOBODY, ctx)
-    person = somebody(site, given.assignee, Place(issue=now.issue))
+    person = somebody(site, given.assignee, AssigneeScope(issue=now.issue))
     return _give(site, now, person.id, person.name, ctx)
 
 

@@ -64,7 +64,7 @@ class Hearer(ABC):
         """The next piece of the answer, which may be empty."""
 
 
-class Provider(ABC):
+class ModelProvider(ABC):
     """One service that completes text.
 
     All methods raise: NotConfigured (key or address is wrong), Forbidden, NotFound (no such model), BadInput, Refused,

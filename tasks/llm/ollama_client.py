@@ -11,7 +11,7 @@ from llmcoder.language import Completion
 from tasks.llm.asking import (
     Ask,
     Hearer,
-    Provider,
+    ModelProvider,
     Unheard,
     by_status,
     counted,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import ollama
 
 
-class OllamaProvider(Provider):
+class OllamaProvider(ModelProvider):
     """Ollama's own protocol."""
 
     def __init__(self, settings: LlmSettings, timeout_s: float) -> None:

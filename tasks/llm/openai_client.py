@@ -16,7 +16,7 @@ from tasks.llm.asking import (
     Ask,
     Headers,
     Hearer,
-    Provider,
+    ModelProvider,
     Unheard,
     by_status,
     counted,
@@ -41,7 +41,7 @@ DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|h|m|s)")
 FORM_DENIED = re.compile(r"response.?format|json.?schema|structured.?output|guided|grammar", re.IGNORECASE)
 
 
-class OpenAIProvider(Provider):
+class OpenAIProvider(ModelProvider):
     """OpenAI, or a server that speaks its chat completions."""
 
     def __init__(self, settings: LlmSettings, timeout_s: float) -> None:

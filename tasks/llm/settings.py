@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from llmcoder.errors import ActionError, NotConfigured
 from llmcoder.settings import CommaList, Settings
-from tasks.llm.prices import Budget, Budgets, Prices
+from tasks.llm.prices import Budgets, Prices, UsageBudget
 
 ProviderName = Literal["openai", "ollama"]
 OPENAI_URL = "https://api.openai.com/v1"
@@ -94,10 +94,10 @@ class LlmSettings(Settings):
         """Where the openai provider is: the operator's server, else OpenAI."""
         return self.openai_base_url or OPENAI_URL
 
-    def budget_of(self, email: str) -> Budget:
+    def budget_of(self, email: str) -> UsageBudget:
         """What a user may use a month."""
-        own = self.llm_budgets.get(email.lower(), Budget()).model_dump(exclude_unset=True)
-        return Budget.model_validate({"cents": self.llm_budget_cents, "tokens": self.llm_budget_tokens} | own)
+        own = self.llm_budgets.get(email.lower(), UsageBudget()).model_dump(exclude_unset=True)
+        return UsageBudget.model_validate({"cents": self.llm_budget_cents, "tokens": self.llm_budget_tokens} | own)
 
     def embedding(self) -> tuple[str, str] | None:
         """Provider and model that compare meanings: one only, since vectors of two models cannot be compared."""

@@ -39,7 +39,7 @@ from tasks.slack import client, outgoing_messages, posting, wording
 from tasks.slack.channels import direct_messages
 from tasks.slack.client import SlackClient
 from tasks.slack.connections import SLACK, account_name
-from tasks.slack.outgoing_messages import Kind, Owed, State
+from tasks.slack.outgoing_messages import MessageKind, MessageState, OutgoingMessage
 from tasks.slack.settings import SlackSettings
 from tasks.slack.wording import Wording
 
@@ -61,7 +61,7 @@ FORGET_EVERY_S = 3600.0
 CLOSED = (NotFound, Forbidden, Refused)
 
 
-class Errand:
+class CallerWithDeadline:
     """A `Caller` outside of any job: some seconds, after which nothing is sent any more.
 
     Args:
@@ -110,7 +110,7 @@ class Bots:
         """The bot that may write to somebody.
 
         Args:
-            since: See `Errand`.
+            since: See `CallerWithDeadline`.
 
         Raises:
             NotConfigured: There is none.
@@ -125,7 +125,7 @@ class Bots:
         return self._with(theirs or (own.get_secret_value() if own else ""), since)
 
     def _with(self, token: str, since: Moment | None = None) -> SlackClient:
-        return client.of_token(token, Errand(self.get, since=since))
+        return client.of_token(token, CallerWithDeadline(self.get, since=since))
 
     def _team_of(self, token: str) -> str:
         if token not in self._teams:
@@ -134,7 +134,7 @@ class Bots:
 
     def _signed_in(self, user_id: UUID, team: str, person: str) -> str | None:
         try:
-            found = connect(database(), user_id, SLACK, account_name(team, person), Errand(self.get))
+            found = connect(database(), user_id, SLACK, account_name(team, person), CallerWithDeadline(self.get))
         except ActionError:  # gone or broken since; the installation's bot may still do
             return None
         token = found.credentials.bot_token
@@ -193,7 +193,7 @@ class Messenger:
                 log.info("a question in Slack could not be rewritten", detail=error.detail)
                 outgoing_messages.settle(one)
 
-    def _rewrite(self, one: Owed) -> None:
+    def _rewrite(self, one: OutgoingMessage) -> None:
         said = wording.answered(_job(one.job_id), _decider(one))
         bot = self._bots.of(one.user_id, one.team, one.person)
         channel, ts = one.posted_in or "", one.ts or ""
@@ -212,8 +212,8 @@ class Messenger:
             else:
                 self._try(one, said)
 
-    def _try(self, one: Owed, said: Wording) -> None:
-        begun: Owed | None = None
+    def _try(self, one: OutgoingMessage, said: Wording) -> None:
+        begun: OutgoingMessage | None = None
         try:
             bot = self._bots.of(one.user_id, one.team, one.person)
             channel = one.channel or direct_messages(bot, one.person)
@@ -230,12 +230,12 @@ class Messenger:
         except ActionError as error:
             self._give_up(begun or one, error)
 
-    def _send(self, begun: Owed, channel: str, said: Wording, since: Moment) -> None:
+    def _send(self, begun: OutgoingMessage, channel: str, said: Wording, since: Moment) -> None:
         bot = self._bots.of(begun.user_id, begun.team, begun.person, since)
         done = posting.post(bot, channel, said.text, str(begun.id), thread_ts=begun.thread_ts, blocks=said.blocks)
         outgoing_messages.posted(begun, done.ts)
 
-    def _put_off(self, one: Owed, error: ActionError) -> None:
+    def _put_off(self, one: OutgoingMessage, error: ActionError) -> None:
         self._heed(error)
         if database().now() - one.created_at > GIVE_UP_AFTER:
             self._give_up(one, error)
@@ -246,15 +246,15 @@ class Messenger:
         if isinstance(error, RateLimited):
             self._quiet_until = error.retry_at
 
-    def _refused(self, one: Owed, error: ActionError) -> None:
+    def _refused(self, one: OutgoingMessage, error: ActionError) -> None:
         if one.channel is None:
             self._give_up(one, error)
         else:
             outgoing_messages.again(one, database().now(), error.detail, directly=True)
 
-    def _give_up(self, one: Owed, error: ActionError) -> None:
+    def _give_up(self, one: OutgoingMessage, error: ActionError) -> None:
         log.warning("a message could not be posted to Slack", problem=error.slug, detail=error.detail)
-        outgoing_messages.give_up(one, State.FAILED, error.detail)
+        outgoing_messages.give_up(one, MessageState.FAILED, error.detail)
 
     # --- messages of which nothing was heard again
 
@@ -266,12 +266,12 @@ class Messenger:
                 self._find(one)
             except Uncertain as error:
                 log.warning("nobody can tell whether a message stands in Slack", detail=error.detail)
-                outgoing_messages.give_up(one, State.UNCERTAIN, error.detail)
+                outgoing_messages.give_up(one, MessageState.UNCERTAIN, error.detail)
             except ActionError as error:
                 self._heed(error)
                 outgoing_messages.look_again(one, database().now() + LOOK_AGAIN)
 
-    def _find(self, one: Owed) -> None:
+    def _find(self, one: OutgoingMessage) -> None:
         now = database().now()
         about = one.armed_at or now
         bot = self._bots.of(one.user_id, one.team, one.person)
@@ -289,12 +289,12 @@ class Messenger:
             outgoing_messages.forget()
 
 
-def _said(one: Owed) -> Wording | None:
+def _said(one: OutgoingMessage) -> Wording | None:
     """What to post; None where there is nothing to say any more."""
     job = _job(one.job_id)
     if job is None:
         return None
-    if one.kind == Kind.OUTCOME:
+    if one.kind == MessageKind.OUTCOME:
         return wording.outcome(job)
     waits = (job.state, job.reason) == ("waiting", "approval")
     return wording.question(job, approvals.sha256(job.input)) if waits else None
@@ -306,7 +306,7 @@ def _job(job_id: UUID) -> Job | None:
     return None if row is None else Job(*row)
 
 
-def _decider(one: Owed) -> str | None:
+def _decider(one: OutgoingMessage) -> str | None:
     """Who decided, for the one who was asked."""
     query = sa.select(users.c.id, users.c.email).join(job_rows, job_rows.c.decided_by == users.c.id)
     with reading(outgoing_messages.WHAT) as conn:
@@ -316,7 +316,7 @@ def _decider(one: Owed) -> str | None:
     return "you" if row.id == one.user_id else str(row.email)
 
 
-def _later(one: Owed, error: ActionError) -> datetime:
+def _later(one: OutgoingMessage, error: ActionError) -> datetime:
     if isinstance(error, RateLimited):
         return error.retry_at
     return database().now() + timedelta(seconds=min(FIRST_WAIT_S * 2**one.failures, LONGEST_WAIT_S))

@@ -39,14 +39,14 @@ AT_ONCE = 20
 DETAIL_LIMIT = 500
 
 
-class Kind(StrEnum):
+class MessageKind(StrEnum):
     """What a message is about."""
 
     OUTCOME = "outcome"  # how a job ended that was submitted from Slack
     APPROVAL = "approval"  # a job that waits for a person
 
 
-class State(StrEnum):
+class MessageState(StrEnum):
     """How far a message is."""
 
     PENDING = "pending"
@@ -58,7 +58,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Owed:
+class OutgoingMessage:
     """One message.
 
     Attributes:
@@ -94,7 +94,7 @@ _REST = [
 
 
 @dataclass(frozen=True)
-class Person:
+class SlackUser:
     """Somebody who uses the engine from Slack."""
 
     user_id: UUID
@@ -124,7 +124,7 @@ def ask(user_id: UUID, asked: bool) -> None:
         conn.execute(sa.update(people).where(people.c.user_id == user_id).values(asked=asked))
 
 
-def asked_people() -> list[Person]:
+def asked_people() -> list[SlackUser]:
     """Those who are asked for approvals in Slack, and have that account connected still; none while nothing waits."""
     theirs = sa.and_(
         connections.c.user_id == people.c.user_id,
@@ -136,7 +136,7 @@ def asked_people() -> list[Person]:
     with reading(WHAT) as conn:
         if conn.execute(sa.select(jobs.c.id).where(WAITS).limit(1)).first() is None:
             return []
-        return [Person(*row) for row in conn.execute(active)]
+        return [SlackUser(*row) for row in conn.execute(active)]
 
 
 # --- what is owed
@@ -144,38 +144,42 @@ def asked_people() -> list[Person]:
 
 def owe_outcome(user_id: UUID, key: str, team: str, person: str, channel: str | None, thread_ts: str | None) -> None:
     """Owe somebody the outcome of the job that is about to be submitted under the key; once, however often it is."""
-    _owe(Kind.OUTCOME, user_id, key, {"team": team, "person": person, "channel": channel, "thread_ts": thread_ts})
+    _owe(
+        MessageKind.OUTCOME, user_id, key, {"team": team, "person": person, "channel": channel, "thread_ts": thread_ts}
+    )
 
 
-def owe_approval(to: Person, job_id: UUID, sha256: str) -> None:
+def owe_approval(to: SlackUser, job_id: UUID, sha256: str) -> None:
     """Owe somebody the question whether a job may run with that input; once."""
     named = {"team": to.team, "person": to.person, "job_id": job_id}
-    _owe(Kind.APPROVAL, to.user_id, f"{job_id}:{sha256}", named)
+    _owe(MessageKind.APPROVAL, to.user_id, f"{job_id}:{sha256}", named)
 
 
-def _owe(kind: Kind, user_id: UUID, key: str, more: dict[str, Any]) -> None:
+def _owe(kind: MessageKind, user_id: UUID, key: str, more: dict[str, Any]) -> None:
     now = database().now()
-    row = {"id": new_id(), "user_id": user_id, "kind": kind, "key": key, "state": State.PENDING, "due_at": now}
+    row = {"id": new_id(), "user_id": user_id, "kind": kind, "key": key, "state": MessageState.PENDING, "due_at": now}
     with writing(WHAT) as conn:
         conn.execute(_insert(conn, messages).values({**row, "created_at": now, **more}).on_conflict_do_nothing())
 
 
 def known_approvals(user_id: UUID, job_ids: list[UUID]) -> set[str]:
     """Keys of the questions that somebody has been asked, or is about to be."""
-    mine = sa.and_(messages.c.user_id == user_id, messages.c.kind == Kind.APPROVAL, messages.c.job_id.in_(job_ids))
+    mine = sa.and_(
+        messages.c.user_id == user_id, messages.c.kind == MessageKind.APPROVAL, messages.c.job_id.in_(job_ids)
+    )
     with reading(WHAT) as conn:
         return set(conn.execute(sa.select(messages.c.key).where(mine)).scalars())
 
 
 def owe_nothing(user_id: UUID, key: str) -> None:
     """Take back what was owed for a submission that was refused."""
-    unborn = sa.and_(_of_outcome(user_id, key), messages.c.state == State.PENDING)
+    unborn = sa.and_(_of_outcome(user_id, key), messages.c.state == MessageState.PENDING)
     with writing(WHAT) as conn:
         conn.execute(sa.delete(messages).where(unborn))
 
 
 def _of_outcome(user_id: UUID, key: str) -> sa.ColumnElement[bool]:
-    return sa.and_(messages.c.user_id == user_id, messages.c.kind == Kind.OUTCOME, messages.c.key == key)
+    return sa.and_(messages.c.user_id == user_id, messages.c.kind == MessageKind.OUTCOME, messages.c.key == key)
 
 
 # --- what is due
@@ -183,33 +187,35 @@ def _of_outcome(user_id: UUID, key: str) -> sa.ColumnElement[bool]:
 _SUBMITTED = sa.and_(jobs.c.user_id == messages.c.user_id, jobs.c.idempotency_key == messages.c.key)
 
 
-def due() -> list[Owed]:
+def due() -> list[OutgoingMessage]:
     """Messages that can be posted now, the oldest first: outcomes of jobs that have ended, questions."""
-    waiting = sa.and_(messages.c.state == State.PENDING, messages.c.due_at <= database().now())
-    ended = sa.and_(messages.c.kind == Kind.OUTCOME, jobs.c.state.in_(ENDED))
+    waiting = sa.and_(messages.c.state == MessageState.PENDING, messages.c.due_at <= database().now())
+    ended = sa.and_(messages.c.kind == MessageKind.OUTCOME, jobs.c.state.in_(ENDED))
     outcomes = sa.select(*_OWN, jobs.c.id, *_REST).join(jobs, _SUBMITTED).where(waiting, ended)
-    questions = sa.select(*_OWN, messages.c.job_id, *_REST).where(waiting, messages.c.kind == Kind.APPROVAL)
+    questions = sa.select(*_OWN, messages.c.job_id, *_REST).where(waiting, messages.c.kind == MessageKind.APPROVAL)
     with reading(WHAT) as conn:
-        found = [Owed(*row) for query in (outcomes, questions) for row in conn.execute(_oldest(query))]
+        found = [OutgoingMessage(*row) for query in (outcomes, questions) for row in conn.execute(_oldest(query))]
     return sorted(found, key=lambda one: one.created_at)
 
 
-def unheard_of() -> list[Owed]:
+def unheard_of() -> list[OutgoingMessage]:
     """Messages whose poster has not said what became of them, and by now will not."""
-    over = sa.and_(messages.c.state == State.POSTING, messages.c.due_at <= database().now())
+    over = sa.and_(messages.c.state == MessageState.POSTING, messages.c.due_at <= database().now())
     with reading(WHAT) as conn:
-        return [Owed(*row) for row in conn.execute(_oldest(_WITH_JOB.where(over)))]
+        return [OutgoingMessage(*row) for row in conn.execute(_oldest(_WITH_JOB.where(over)))]
 
 
-def decided() -> list[Owed]:
+def decided() -> list[OutgoingMessage]:
     """Questions that stand in Slack and that are no question any more."""
     standing = sa.and_(
-        messages.c.state == State.POSTED, messages.c.kind == Kind.APPROVAL, messages.c.due_at <= database().now()
+        messages.c.state == MessageState.POSTED,
+        messages.c.kind == MessageKind.APPROVAL,
+        messages.c.due_at <= database().now(),
     )
     query = sa.select(*_OWN, messages.c.job_id, *_REST).outerjoin(jobs, jobs.c.id == messages.c.job_id)
     with reading(WHAT) as conn:
         gone = sa.or_(jobs.c.id.is_(None), sa.not_(WAITS), jobs.c.reason.is_(None))
-        return [Owed(*row) for row in conn.execute(_oldest(query.where(standing, gone)))]
+        return [OutgoingMessage(*row) for row in conn.execute(_oldest(query.where(standing, gone)))]
 
 
 _WITH_JOB = sa.select(*_OWN, sa.func.coalesce(messages.c.job_id, jobs.c.id), *_REST).outerjoin(jobs, _SUBMITTED)
@@ -222,19 +228,21 @@ def _oldest(query: sa.Select[Any]) -> sa.Select[Any]:
 # --- steps
 
 
-def begin(owed: Owed, channel: str) -> Owed | None:
+def begin(owed: OutgoingMessage, channel: str) -> OutgoingMessage | None:
     """Say that it may stand in the channel from here on; None where somebody else has begun."""
     now = database().now()
-    begun = _step(owed, State.PENDING, State.POSTING, due_at=now + POSTING, armed_at=now, posted_in=channel)
+    begun = _step(
+        owed, MessageState.PENDING, MessageState.POSTING, due_at=now + POSTING, armed_at=now, posted_in=channel
+    )
     return replace(owed, armed_at=now, posted_in=channel) if begun else None
 
 
-def posted(owed: Owed, ts: str) -> bool:
+def posted(owed: OutgoingMessage, ts: str) -> bool:
     """It stands there."""
-    return _step(owed, State.POSTING, State.POSTED, ts=ts, due_at=database().now())
+    return _step(owed, MessageState.POSTING, MessageState.POSTED, ts=ts, due_at=database().now())
 
 
-def again(owed: Owed, at: datetime, why: str, *, counted: bool = True, directly: bool = False) -> bool:
+def again(owed: OutgoingMessage, at: datetime, why: str, *, counted: bool = True, directly: bool = False) -> bool:
     """It does not stand there, and is to be posted later.
 
     Args:
@@ -244,39 +252,41 @@ def again(owed: Owed, at: datetime, why: str, *, counted: bool = True, directly:
     more: dict[str, Any] = {"due_at": at, "detail": why[:DETAIL_LIMIT], "failures": owed.failures + counted}
     if directly:
         more |= {"channel": None, "thread_ts": None}
-    return _step(owed, (State.PENDING, State.POSTING), State.PENDING, **more)
+    return _step(owed, (MessageState.PENDING, MessageState.POSTING), MessageState.PENDING, **more)
 
 
-def look_again(owed: Owed, at: datetime) -> None:
+def look_again(owed: OutgoingMessage, at: datetime) -> None:
     """Whether it stands there could not be seen; somebody looks again later."""
-    _step(owed, State.POSTING, State.POSTING, due_at=at)
+    _step(owed, MessageState.POSTING, MessageState.POSTING, due_at=at)
 
 
-def give_up(owed: Owed, state: State, why: str) -> None:
+def give_up(owed: OutgoingMessage, state: MessageState, why: str) -> None:
     """Nothing more is done about it."""
-    _step(owed, (State.PENDING, State.POSTING), state, detail=why[:DETAIL_LIMIT])
+    _step(owed, (MessageState.PENDING, MessageState.POSTING), state, detail=why[:DETAIL_LIMIT])
 
 
-def settle(owed: Owed) -> None:
+def settle(owed: OutgoingMessage) -> None:
     """The message says what was decided, or need not any more."""
-    _step(owed, (State.PENDING, State.POSTED), State.SETTLED)
+    _step(owed, (MessageState.PENDING, MessageState.POSTED), MessageState.SETTLED)
 
 
-def settle_later(owed: Owed, at: datetime) -> None:
+def settle_later(owed: OutgoingMessage, at: datetime) -> None:
     """The message could not be changed for now."""
-    _step(owed, State.POSTED, State.POSTED, due_at=at)
+    _step(owed, MessageState.POSTED, MessageState.POSTED, due_at=at)
 
 
-def _step(owed: Owed, before: State | tuple[State, ...], after: State, **values: Any) -> bool:
+def _step(
+    owed: OutgoingMessage, before: MessageState | tuple[MessageState, ...], after: MessageState, **values: Any
+) -> bool:
     only = before if isinstance(before, tuple) else (before,)
     fence = sa.and_(messages.c.id == owed.id, messages.c.state.in_(only))
-    if State.POSTING in only:  # by whoever began it; another may have found it forsaken and begun anew
-        fence = sa.and_(fence, sa.or_(messages.c.state != State.POSTING, _armed(owed)))
+    if MessageState.POSTING in only:  # by whoever began it; another may have found it forsaken and begun anew
+        fence = sa.and_(fence, sa.or_(messages.c.state != MessageState.POSTING, _armed(owed)))
     with writing(WHAT) as conn:
         return conn.execute(sa.update(messages).where(fence).values(state=after, **values)).rowcount == 1
 
 
-def _armed(owed: Owed) -> sa.ColumnElement[bool]:
+def _armed(owed: OutgoingMessage) -> sa.ColumnElement[bool]:
     return sa.true() if owed.armed_at is None else messages.c.armed_at == owed.armed_at
 
 
@@ -286,8 +296,8 @@ def forget() -> None:
     old = messages.c.created_at < now - FORGET_AFTER
     submitted = sa.select(jobs.c.id).where(_SUBMITTED).exists()
     unborn = sa.and_(
-        messages.c.kind == Kind.OUTCOME,
-        messages.c.state == State.PENDING,
+        messages.c.kind == MessageKind.OUTCOME,
+        messages.c.state == MessageState.PENDING,
         messages.c.created_at < now - NO_JOB_AFTER,
         sa.not_(submitted),
     )

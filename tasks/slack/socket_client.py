@@ -39,14 +39,14 @@ class Ack(Protocol):
 OnEnvelope = Callable[[str, Mapping[str, Any], str, Ack], None]
 
 
-class Socket(Protocol):
+class SlackSocket(Protocol):
     """An open conversation."""
 
     def is_connected(self) -> bool: ...
 
 
 @contextmanager
-def conversation(token: str, make_caller: Callable[[], Caller], api_url: str, on: OnEnvelope) -> Iterator[Socket]:
+def conversation(token: str, make_caller: Callable[[], Caller], api_url: str, on: OnEnvelope) -> Iterator[SlackSocket]:
     """Hear what Slack says, until the block ends.
 
     Args:

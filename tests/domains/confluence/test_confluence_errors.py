@@ -25,7 +25,7 @@ from llmcoder.errors import (
 from tasks.confluence.account import ConfluenceAccount
 from tasks.confluence.client import opened
 from tasks.confluence.connections import CONFLUENCE
-from tasks.confluence.errors import Conflict, complaint, error_of
+from tasks.confluence.errors import PageConflict, complaint, error_of
 from tasks.confluence.site import Site
 from tasks.confluence.wiki import Space
 
@@ -85,7 +85,7 @@ def test_a_refusal_names_its_remedy(
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_409_is_a_conflict(confluence: Confluence, kind: str, method: str) -> None:
     confluence.next(method, "refuse", 409)
-    assert type(raised(confluence, kind, method)) is Conflict
+    assert type(raised(confluence, kind, method)) is PageConflict
 
 
 @both
@@ -260,7 +260,7 @@ def test_a_refusal_says_why_in_one_line(body: bytes, said: str) -> None:
 )
 def test_a_wrong_version_is_a_conflict_whatever_status_it_has(status: int, message: str) -> None:
     body = f'{{"message": "{message}"}}'.encode()
-    assert type(error_of(status, {}, body, site="s", now=NOW, writes=True)) is Conflict
+    assert type(error_of(status, {}, body, site="s", now=NOW, writes=True)) is PageConflict
 
 
 @pytest.mark.parametrize("status", [301, 302, 304])

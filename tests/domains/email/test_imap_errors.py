@@ -36,7 +36,7 @@ from tasks.email.imap_connection import ImapAccount, own_account, who_am_i
 from tasks.email.imap_errors import of_goodbye, of_refusal, of_refused_login, said
 from tasks.email.mailbox import Query
 from tasks.email.settings import ImapSettings
-from tasks.email.smtp import Submission
+from tasks.email.smtp import SmtpSubmission
 
 ADDRESS, PASSWORD = "ada@example.org", "password-canary"
 ALLOWED = EngineSettings(fetch_allow=("127.0.0.1", "localhost"))
@@ -314,7 +314,7 @@ def test_a_cancellation_ends_a_wait_at_once(monkeypatch: pytest.MonkeyPatch) -> 
 
 def submit(script: Script, raw: bytes = b"Subject: x\r\n\r\nhi\r\n", **more: Any) -> None:
     with scripted(script) as port:
-        submission = Submission(account(smtp_port=port, **more), context())
+        submission = SmtpSubmission(account(smtp_port=port, **more), context())
         try:
             submission.address(ADDRESS, ["bob@elsewhere.example"], raw)
             submission.hand_over(raw)
@@ -381,7 +381,7 @@ def test_a_server_that_only_knows_login_is_signed_in_to() -> None:
 def test_seven_bits_are_enough_for_a_server_that_knows_no_eight() -> None:
     script = smtp({"EHLO": b"250-hello\r\n250 AUTH PLAIN\r\n"})
     with scripted(script) as port:
-        submission = Submission(account(smtp_port=port), context())
+        submission = SmtpSubmission(account(smtp_port=port), context())
         raw = (
             b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGr\xc3\xbc\xc3\x9fe\r\n"
         )
@@ -399,7 +399,7 @@ def test_starttls_for_sending_sends_no_password_before(mail_server: MailServer) 
     assert not any(b"AUTH" in line for line in script.heard)
     unknown = account(smtp_port=mail_server.smtp, smtp_security="starttls")
     with pytest.raises(Refused, match="certificate is not valid"):
-        Submission(unknown, context())
+        SmtpSubmission(unknown, context())
 
 
 # --- who we are

@@ -25,7 +25,7 @@ from llmcoder.errors import (
 from tasks.jira.account import JiraAccount
 from tasks.jira.client import opened
 from tasks.jira.connections import JIRA
-from tasks.jira.errors import Conflict, complaint, error_of
+from tasks.jira.errors import IssueConflict, complaint, error_of
 from tasks.jira.tracker import Tracker
 
 __all__ = ["jira"]
@@ -93,7 +93,7 @@ def raised(jira: Jira, kind: str, method: str) -> ActionError:
         (401, NeedsReconnect),
         (403, Forbidden),
         (404, NotFound),
-        (409, Conflict),
+        (409, IssueConflict),
         (413, Refused),
         (418, Refused),
     ],

@@ -30,7 +30,7 @@ from models.db.database import Database, database
 from models.jobs.store import NewJob, insert
 from models.jobs.tables import jobs
 from tasks.llm import actions, usage_actions
-from tasks.llm.prices import FREE, Budget, Price
+from tasks.llm.prices import FREE, Price, UsageBudget
 from tasks.llm.settings import LlmSettings
 from tasks.llm.tables import llm_usage
 from tasks.llm.usage import SqlLedger, Used, month_of, next_month, refuse_unless_held
@@ -221,18 +221,18 @@ DEAR = Price(tokens_in=1_000, tokens_out=1_000)  # the prompt of CALL costs one 
 @pytest.mark.parametrize(
     ("used", "price", "budget", "held"),
     [
-        (Used(tokens_in=8_000), DEAR, Budget(tokens=9_000), True),
-        (Used(tokens_in=8_001), DEAR, Budget(tokens=9_000), False),  # the prompt no longer fits
-        (Used(tokens_in=1, tokens_out=9_000), DEAR, Budget(tokens=9_000), False),
-        (Used(cost_microcents=4_000_000), DEAR, Budget(cents=5), True),
-        (Used(cost_microcents=4_000_001), DEAR, Budget(cents=5), False),
-        (Used(cost_microcents=9_000_000), FREE, Budget(cents=5), True),  # costs nothing
-        (Used(cost_microcents=9_000_000), FREE, Budget(cents=5, tokens=10), False),
-        (Used(tokens_in=10**9, cost_microcents=10**12), DEAR, Budget(), True),
+        (Used(tokens_in=8_000), DEAR, UsageBudget(tokens=9_000), True),
+        (Used(tokens_in=8_001), DEAR, UsageBudget(tokens=9_000), False),  # the prompt no longer fits
+        (Used(tokens_in=1, tokens_out=9_000), DEAR, UsageBudget(tokens=9_000), False),
+        (Used(cost_microcents=4_000_000), DEAR, UsageBudget(cents=5), True),
+        (Used(cost_microcents=4_000_001), DEAR, UsageBudget(cents=5), False),
+        (Used(cost_microcents=9_000_000), FREE, UsageBudget(cents=5), True),  # costs nothing
+        (Used(cost_microcents=9_000_000), FREE, UsageBudget(cents=5, tokens=10), False),
+        (Used(tokens_in=10**9, cost_microcents=10**12), DEAR, UsageBudget(), True),
     ],
 )
 def test_a_budget_holds_a_call_whose_prompt_fits_into_what_is_left(
-    used: Used, price: Price, budget: Budget, held: bool
+    used: Used, price: Price, budget: UsageBudget, held: bool
 ) -> None:
     if held:
         refuse_unless_held(used, CALL, price, budget, NOW)

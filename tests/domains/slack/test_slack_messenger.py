@@ -198,7 +198,7 @@ def test_what_nobody_can_see_is_called_uncertain(told: Config, slack: Slack, db:
 
 
 def test_a_poster_that_was_frozen_sends_nothing_once_another_may_have(told: Config, slack: Slack) -> None:
-    errand = messenger.Errand(told.get, within_s=0.0)
+    errand = messenger.CallerWithDeadline(told.get, within_s=0.0)
     with pytest.raises(Transient, match="too late"):
         client.who_is(client.of_token(BOT_TOKEN, errand))
     assert slack.asked == []
