@@ -35,7 +35,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 END_WITHIN_S = 4.0
 
 
-class Ear(EngineDoor, Listening):
+class ListenerRun(EngineDoor, Listening):
     """One run of one listener."""
 
     def __init__(self, db: Database, outbox: Outbox, known: Registry, own: Config, name: str) -> None:
@@ -60,11 +60,11 @@ class Ear(EngineDoor, Listening):
         self._end.set()
 
 
-class Kept:
+class ListenerThread:
     """One listener, kept running in a thread as long as its settings are enough.
 
     Args:
-        make: A new `Ear` for each run.
+        make: A new `ListenerRun` for each run.
     """
 
     def __init__(self, listener: Listener[Any], own: Config, make: Any) -> None:
@@ -72,7 +72,7 @@ class Kept:
         self._own = own
         self._make = make
         self._settings: Settings | None = None
-        self._ear: Ear | None = None
+        self._ear: ListenerRun | None = None
         self._thread: threading.Thread | None = None
 
     def look(self) -> None:
@@ -98,7 +98,7 @@ class Kept:
                 log.warning("a listener does not end", listener=self.listener.name)
         self._thread = self._ear = None
 
-    def _keep(self, ear: Ear) -> None:
+    def _keep(self, ear: ListenerRun) -> None:
         pause_s = FIRST_PAUSE_S
         while not ear.ended:
             ear.heard = False
@@ -106,7 +106,7 @@ class Kept:
             pause_s = FIRST_PAUSE_S if ear.heard else min(pause_s * 2, LONGEST_PAUSE_S)
             ear.wait(pause_s)
 
-    def _run(self, ear: Ear) -> None:
+    def _run(self, ear: ListenerRun) -> None:
         try:
             self.listener.run(ear)
         except ActionError as error:
@@ -126,13 +126,13 @@ def main() -> None:
     db = Database(settings.database_url, pool_size=4)
     outbox = Outbox(settings.broker_url, settings.redis_url, settings.doorbell_window)
     outbox.start()
-    kept = [Kept(one, own, lambda name: Ear(db, outbox, known, own, name)) for one in listeners()]
+    kept = [ListenerThread(one, own, lambda name: ListenerRun(db, outbox, known, own, name)) for one in listeners()]
     _until_told(kept)
     outbox.close()
     db.close()
 
 
-def _until_told(kept: Sequence[Kept]) -> None:
+def _until_told(kept: Sequence[ListenerThread]) -> None:
     told = threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from api.http.problems import HttpError
 from engine import references
-from engine.admission import PLAIN, Wish, look, new_job, refuse_unconfigured
+from engine.admission import PLAIN, JobSubmission, look, new_job, refuse_unconfigured
 from engine.idempotency import fingerprint
 from engine.local_door import KeyReused
 from engine.submitter import refuse_too_large
@@ -46,7 +46,7 @@ class KeySpent(HttpError):
     slug, title, status = "idempotency-key-spent", "The idempotency key has done its work", 422
 
 
-class NotJson(HttpError):
+class BodyNotJson(HttpError):
     """The body cannot be read."""
 
     slug, title, status = "invalid-json", "The body is not JSON", 400
@@ -95,7 +95,7 @@ async def accept(
     refuse_too_large(given.text, services.settings().max_input_bytes)
     if action.requires:
         refuse_unconfigured(services.config.get, action)
-    wish = Wish(
+    submission = JobSubmission(
         user_id=who.user_id,
         action=action,
         text=given.text,
@@ -106,8 +106,8 @@ async def accept(
         key=key,
         fingerprint=fingerprint(action.name, given.text, due_at, priority) if key is not None else None,
     )
-    standing = PLAIN if wish.is_plain else await services.sql.read(look, wish, services.registry)
-    accepted = await services.submitter.submit(new_job(wish, standing, services.db.now()))
+    standing = PLAIN if submission.is_plain else await services.sql.read(look, submission, services.registry)
+    accepted = await services.submitter.submit(new_job(submission, standing, services.db.now()))
     if accepted.conflict:
         raise KeyReused(f"The key {key!r} came with another submission before. Take a new key for a new job.")
     if accepted.gone:
@@ -122,7 +122,7 @@ def read_model(kind: type[M], body: bytes) -> M:
 
     Raises:
         RequestValidationError: It is something else.
-        NotJson: It is not JSON.
+        BodyNotJson: It is not JSON.
     """
     return _validated(kind, body, "body")
 
@@ -132,7 +132,7 @@ async def input_of_body(services: Services, who: Identity, action: AnyAction, bo
 
     Raises:
         RequestValidationError: It is not what the action takes.
-        NotJson: It is not JSON.
+        BodyNotJson: It is not JSON.
         NotFound, NoResultYet, BadInput: It refers to a result that cannot be had.
     """
     if references.SIGN in body:
@@ -169,7 +169,7 @@ def _parsed(body: bytes) -> Any:
     try:
         return strict_json.read(body, strict_json.MOST_CONTAINERS)
     except strict_json.NotJson as error:
-        raise NotJson(f"The body cannot be read as JSON: {error}.") from error
+        raise BodyNotJson(f"The body cannot be read as JSON: {error}.") from error
 
 
 def input_of_query(action: AnyAction, query: bytes) -> Given:

@@ -19,7 +19,7 @@ from models.accounts import vault
 from models.accounts.vault import VaultError
 from models.connections import store as connections
 from models.connections.account_access import Asking, InstallationConnection, StoredConnection, check, fallback
-from models.connections.store import Stored
+from models.connections.store import ConnectedAccount
 from models.db.database import TRANSIENT_ERRORS, Database, UnsafeDatabase
 
 AT_ONCE = 8
@@ -50,7 +50,7 @@ def _has_own(kind: AnyKind, config: Config) -> bool:
     return fallback(kind, config.get) is not None
 
 
-def _of_user(db: Database, kind: AnyKind | None, stored: Stored, email: str) -> Finding:
+def _of_user(db: Database, kind: AnyKind | None, stored: ConnectedAccount, email: str) -> Finding:
     part, whose = stored.provider, f"{stored.account} of {email}"
     if kind is None:
         return broken(part, f"{whose}: no installed package knows such accounts", "Install it, or remove the account.")

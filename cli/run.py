@@ -14,7 +14,7 @@ from cli.options import ExitCode, Output, OutputOption, UserOption
 from cli.output import say, show_json
 
 if TYPE_CHECKING:
-    from cli.follow import Ear
+    from cli.follow import JobEvents
     from models.db.database import Database
     from models.jobs.store import Job
 
@@ -77,9 +77,11 @@ def run(
             text, named = door.with_results(conn, registry(), account.id, found, given)
         refuse_too_large(text, settings.max_input_bytes)
         sources = [*named, *(derived_from or ())]
-        wish = submitting.wish_of(found, account.id, text, sources=sources, priority=priority, due_at=due_at, key=key)
+        submission = submitting.submission_of(
+            found, account.id, text, sources=sources, priority=priority, due_at=due_at, key=key
+        )
         with submitting.an_outbox(settings) as outbox:
-            accepted = door.submit(db, outbox, registry(), wish)
+            accepted = door.submit(db, outbox, registry(), submission)
         if accepted.replayed:
             say(f"The key came before; this is its job, {accepted.job.state}.")
         if not (wait or timeout_s is not None):
@@ -89,7 +91,7 @@ def run(
     raise typer.Exit(EXIT_CODES.get(job.state, ExitCode.FAILED))
 
 
-def wait_for(db: Database, ear: Ear, job: Job, timeout_s: float | None) -> Job:
+def wait_for(db: Database, ear: JobEvents, job: Job, timeout_s: float | None) -> Job:
     """The job as it ended; ends this process where that takes too long."""
     from cli.follow import StillRunning, follow
     from cli.screen import Screen

@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from pydantic import BaseModel, ValidationError
 
-from engine.admission import Standing, Wish, account_of, look, new_job, why
+from engine.admission import AdmissionFacts, JobSubmission, account_of, look, new_job, why
 from llmcoder import strict_json
 from llmcoder.errors import ActionError, BadInput, Forbidden, NotFound, problem_type
 from llmcoder.provenance import Taint
@@ -95,7 +95,7 @@ def retry(
     chosen = preferences.load(conn, user_id)
     whose = origin if origin.delegated else Origin(job.origin)
     tainted = job.tainted or (origin.delegated and taint.has_read_outside(conn, user_id, registry.outside))
-    asks = why(action, whose, Standing(chosen, tainted))
+    asks = why(action, whose, AdmissionFacts(chosen, tainted))
     approved = jobs.approved_sha256(conn, job_id) == approvals.sha256(job.input) and not origin.delegated
     expires_at = now + timedelta(seconds=chosen.approval_expires_s) if asks and not approved else None
     if origin.delegated:
@@ -196,8 +196,10 @@ def undo(
     text = given.model_dump_json(by_alias=True)
     undone = taint.look_up(conn, user_id, [job_id], registry.outside)[job_id]
     tainted = job.tainted or undone.result_taint is Taint.OUTSIDE  # its way back is made of both input and result
-    wish = Wish(user_id, action.undo.action, text, origin, (job_id,), undo_of=job_id, decided=decided, tainted=tainted)
-    accepted = jobs.insert_undo(conn, new_job(wish, look(conn, wish, registry), now), job, now)
+    submission = JobSubmission(
+        user_id, action.undo.action, text, origin, (job_id,), undo_of=job_id, decided=decided, tainted=tainted
+    )
+    accepted = jobs.insert_undo(conn, new_job(submission, look(conn, submission, registry), now), job, now)
     if not accepted.replayed:
         audit.append(conn, [Entry(Event.JOB_UNDONE, str(job_id), user_id, {"by": str(accepted.job.id)})], now)
     return accepted

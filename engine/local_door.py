@@ -11,7 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from engine import commands, references
-from engine.admission import Wish, look, new_job, refuse_unconfigured
+from engine.admission import JobSubmission, look, new_job, refuse_unconfigured
 from engine.outbox import Outbox
 from engine.submitter import Submitter, refuse_too_large
 from llmcoder import strict_json
@@ -65,9 +65,9 @@ class EngineDoor(Door):
             text, named = with_results(conn, self.registry, user.id, found, given)
         refuse_too_large(text, self._config.get(EngineSettings).max_input_bytes)
         fingerprint = hashlib.sha256(key.encode()).hexdigest()  # the key alone says which submission it is
-        wish = Wish(user.id, found, text, sources=(*named, *sources), key=key, fingerprint=fingerprint)
+        submission = JobSubmission(user.id, found, text, sources=(*named, *sources), key=key, fingerprint=fingerprint)
         with _transient():
-            return status(submit(self._db, self._outbox, self.registry, wish).job)
+            return status(submit(self._db, self._outbox, self.registry, submission).job)
 
     def job(self, user: User, job_id: UUID) -> JobStatus:
         with self._reading() as conn:
@@ -123,7 +123,7 @@ class KeyReused(BadInput):
     slug, title = "idempotency-key-reused", "The idempotency key belongs to another submission"
 
 
-def submit(db: Database, outbox: Outbox, registry: Registry, wish: Wish) -> Accepted:
+def submit(db: Database, outbox: Outbox, registry: Registry, submission: JobSubmission) -> Accepted:
     """Commit a job and ring for it; under a key that came before, find the first one.
 
     Raises:
@@ -131,8 +131,8 @@ def submit(db: Database, outbox: Outbox, registry: Registry, wish: Wish) -> Acce
         NotFound: A source is not there, or somebody else's.
     """
     with db.read() as conn:
-        standing = look(conn, wish, registry)
-    accepted = Submitter(db, outbox).submit_now([new_job(wish, standing, db.now())])[0]
+        standing = look(conn, submission, registry)
+    accepted = Submitter(db, outbox).submit_now([new_job(submission, standing, db.now())])[0]
     if accepted.conflict:
         raise KeyReused("The idempotency key came with another submission before. Take a new key for a new job.")
     if accepted.gone:

@@ -14,7 +14,7 @@ from models.audit import log as audit
 from models.audit.log import Entry, Event
 from models.macros import store
 from models.macros.document import Macro, check
-from models.macros.store import Stored
+from models.macros.store import StoredMacro
 from models.macros.text import LARGEST_BYTES
 from models.schedules.store import ChangedMeanwhile
 
@@ -30,7 +30,7 @@ class NameTaken(ActionError):
 
 def find(
     conn: sa.Connection, user_id: UUID, macro_id: UUID, version: int | None = None, *, locked: bool = False
-) -> Stored:
+) -> StoredMacro:
     """The user's macro, in its newest version or a given one.
 
     Raises:
@@ -43,7 +43,7 @@ def find(
     return found
 
 
-def add(conn: sa.Connection, registry: Registry, user_id: UUID, macro: Macro, now: datetime) -> Stored:
+def add(conn: sa.Connection, registry: Registry, user_id: UUID, macro: Macro, now: datetime) -> StoredMacro:
     """Keep a new macro.
 
     Raises:
@@ -63,7 +63,7 @@ def add(conn: sa.Connection, registry: Registry, user_id: UUID, macro: Macro, no
 def replace(
     conn: sa.Connection, registry: Registry, user_id: UUID, macro_id: UUID, macro: Macro, seen: int | None,
     now: datetime,
-) -> Stored:  # fmt: skip
+) -> StoredMacro:  # fmt: skip
     """Keep a new version of a macro; runs of an earlier one go on by that.
 
     Args:

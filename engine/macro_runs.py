@@ -72,7 +72,7 @@ class Macros:
 
     def look(self, run_id: UUID) -> None:
         """Move one run on as far as it goes now."""
-        self._follow(self._moved_on(Turn(run_id=run_id), config().get(EngineSettings)))
+        self._follow(self._moved_on(RunTurn(run_id=run_id), config().get(EngineSettings)))
 
     def _turns(self) -> list[UUID]:
         """Users whose turn it is, beginning after the one who had the last."""
@@ -94,7 +94,7 @@ class Macros:
 
     def _look_at_next(self, user_id: UUID, settings: EngineSettings) -> int:
         """Look at the user's next run; returns 1 where there was one. Whatever it raises, the others go on."""
-        turn = Turn(user_id)
+        turn = RunTurn(user_id)
         try:
             made = self._moved_on(turn, settings)
         except TRANSIENT_ERRORS as error:
@@ -112,7 +112,7 @@ class Macros:
         self._follow(made)
         return int(turn.run_id is not None)
 
-    def _moved_on(self, turn: Turn, settings: EngineSettings) -> AfterCommit | None:
+    def _moved_on(self, turn: RunTurn, settings: EngineSettings) -> AfterCommit | None:
         """One look, which is repeated for what it had to compute first; None when there is nothing to look at."""
         computations = Computations(postpones=True)
         while True:
@@ -123,7 +123,7 @@ class Macros:
                 computations.catch_up()
 
     def _look(
-        self, conn: sa.Connection, turn: Turn, settings: EngineSettings, computations: Computations
+        self, conn: sa.Connection, turn: RunTurn, settings: EngineSettings, computations: Computations
     ) -> AfterCommit | None:  # fmt: skip
         if turn.run_id is None and turn.user_id is not None:
             turn.run_id = store.next_due(conn, turn.user_id, self._db.now())
@@ -191,7 +191,7 @@ class Macros:
 
 
 @dataclass
-class Turn:
+class RunTurn:
     """A look that is due: at a run, or at the one of the user that has waited longest."""
 
     user_id: UUID | None = None

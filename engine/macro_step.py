@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from engine.admission import Wish, admit
+from engine.admission import JobSubmission, admit
 from engine.enqueue import AfterCommit, Reserve, enqueue
 from llmcoder import strict_json
 from llmcoder.config import config
@@ -26,9 +26,9 @@ from models.jobs.store import Job, NewJob
 from models.macros import plan, store
 from models.macros.computing import Computations
 from models.macros.document import AWAIT, LONGEST_WAIT_S, Step
-from models.macros.progress import WHOLE, Allowance, Finish, Progress, Row, StepState, Submit
+from models.macros.progress import WHOLE, Allowance, Finish, Progress, Row, StepState, WantedJob
 from models.macros.store import PLAN
-from models.macros.stored_values import Kept
+from models.macros.stored_values import StoredValue
 
 #: Steps and items that one look begins; the rest is for the run's next turn.
 PORTION = 50
@@ -60,7 +60,7 @@ class MacroStep:
     """One look at a run, in one transaction."""
 
     def __init__(
-        self, conn: sa.Connection, run: store.Run, registry: Registry, now: datetime, reserve: Reserve,
+        self, conn: sa.Connection, run: store.MacroRun, registry: Registry, now: datetime, reserve: Reserve,
         settings: EngineSettings, computations: Computations,
     ) -> None:  # fmt: skip
         computations.begin()
@@ -179,7 +179,7 @@ class MacroStep:
             return replace(place, state=StepState.FAILED, error=problem_of(error), job_id=job.id)
 
     def _row(self, progress: Progress, step: str, item: int, state: StepState, job: Job, error: Any = None) -> Row:
-        result = None if job.result is None else Kept(lambda: job.result)
+        result = None if job.result is None else StoredValue(lambda: job.result)
         if job.action == START and self._run.mode == PLAN and state is StepState.SUCCEEDED:
             state = StepState.PLANNED  # its result says what the macro in the macro would do
         return replace(progress.row(step, item), state=state, result=result, error=error, job_id=job.id)
@@ -195,7 +195,7 @@ class MacroStep:
             for wanted in then.submits:
                 self._submit(progress, wanted)
 
-    def _submit(self, progress: Progress, wanted: Submit) -> None:
+    def _submit(self, progress: Progress, wanted: WantedJob) -> None:
         place = Row(wanted.step.id, wanted.item, StepState.SUBMITTED, value=_item_of(progress, wanted))
         try:
             if self._run.mode == PLAN and (said := self._written_down(wanted)) is not None:
@@ -212,7 +212,7 @@ class MacroStep:
         if (seconds := _seconds(wanted.step)) is not None:
             self._deadlines[wanted.step.id, wanted.item] = self._now + timedelta(seconds=seconds)
 
-    def _written_down(self, wanted: Submit) -> dict[str, Any] | None:
+    def _written_down(self, wanted: WantedJob) -> dict[str, Any] | None:
         """What a plan says instead of doing it; None for what a plan does, too.
 
         Raises:
@@ -230,7 +230,7 @@ class MacroStep:
         wanted = replace(wanted, given=strict_json.read_lenient(job.input))  # with all that the action adds to it
         return plan.record(wanted, effect.value, asks=job.approval_expires_at is not None, keeps=keeps)
 
-    def _within_budget(self, wanted: Submit) -> NewJob:
+    def _within_budget(self, wanted: WantedJob) -> NewJob:
         if wanted.step.action != START:
             return self._admitted(wanted)
         if self._may_start <= 0:
@@ -239,12 +239,12 @@ class MacroStep:
         self._may_start -= 1
         return job
 
-    def _admitted(self, wanted: Submit) -> NewJob:
-        return admit(self._conn, self._wish(wanted), self._registry, config().get, self._now)
+    def _admitted(self, wanted: WantedJob) -> NewJob:
+        return admit(self._conn, self._submission(wanted), self._registry, config().get, self._now)
 
-    def _wish(self, wanted: Submit) -> Wish:
+    def _submission(self, wanted: WantedJob) -> JobSubmission:
         action, given, due_at = self._meant(wanted)
-        return Wish(
+        return JobSubmission(
             self._run.job.user_id,
             action,
             strict_json.write(given),
@@ -263,7 +263,7 @@ class MacroStep:
         began = Origin(self._run.job.origin)
         return began if began.delegated else Origin.MACRO
 
-    def _meant(self, wanted: Submit) -> tuple[AnyAction, Mapping[str, Any], datetime | None]:
+    def _meant(self, wanted: WantedJob) -> tuple[AnyAction, Mapping[str, Any], datetime | None]:
         """Which action with which input, and when."""
         waits = wanted.step.wait_for
         if waits is None:
@@ -394,16 +394,16 @@ def _written(result: Mapping[str, Any], most_bytes: int) -> str:
         NotJson: What is kept of a step is none.
     """
     text = strict_json.write_exact({name: _as_it_is_kept(value) for name, value in result.items()})
-    if len(text) <= most_bytes and any(isinstance(value, Kept) for value in result.values()):
+    if len(text) <= most_bytes and any(isinstance(value, StoredValue) for value in result.values()):
         strict_json.read_lenient(text)
     return text
 
 
 def _as_it_is_kept(value: Any) -> Any:
-    return strict_json.Fragment(value.text or "null") if isinstance(value, Kept) else value
+    return strict_json.Fragment(value.text or "null") if isinstance(value, StoredValue) else value
 
 
-def _item_of(progress: Progress, wanted: Submit) -> Any:
+def _item_of(progress: Progress, wanted: WantedJob) -> Any:
     return None if wanted.item == WHOLE else progress.item(wanted.step.id, wanted.item)
 
 

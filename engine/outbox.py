@@ -14,7 +14,7 @@ from uuid import UUID
 import structlog
 
 from engine.broker import PUSH_CHANNEL, redis_client
-from engine.doorbells import Bell, Ring, Window, connect_bell
+from engine.doorbells import Bell, DoorbellWindow, Ring, connect_bell
 from engine.enqueue import AfterCommit, announcement
 from llmcoder import strict_json
 from llmcoder.errors import Transient
@@ -43,7 +43,7 @@ class Outbox:
     def __init__(self, broker_url: str, redis_url: str, window: int) -> None:
         self._bell: Bell = connect_bell(broker_url)
         self._redis: redis.Redis = redis_client(redis_url)
-        self._window = Window(self._bell, window)
+        self._window = DoorbellWindow(self._bell, window)
         self._waiting: Queue[Ring | bytes | None] = Queue(WAITING_LIMIT)
         self._thread = vital("outbox", self._loop)
         self._away = False

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from engine.admission import Wish, admit
+from engine.admission import JobSubmission, admit
 from engine.enqueue import AfterCommit, Reserve, enqueue
 from llmcoder.config import config
 from llmcoder.errors import ActionError
@@ -27,7 +27,7 @@ from models.jobs import store as jobs
 from models.jobs.approvals import Origin
 from models.jobs.store import NewJob
 from models.schedules import store as schedules
-from models.schedules.store import CatchUp, MadeBy, Outcome, Overlap, Run, Schedule
+from models.schedules.store import CatchUp, MadeBy, Outcome, Overlap, Schedule, ScheduleRun
 
 #: A fire time that is noticed within this long was not missed: schedulers are replaced, machines are busy.
 PUNCTUAL = timedelta(seconds=60)
@@ -61,7 +61,7 @@ class Batch:
         self._registry = registry
         self._now = now
         self._new: list[NewJob] = []
-        self._runs: list[Run] = []
+        self._runs: list[ScheduleRun] = []
         self._advances: dict[UUID, dict[str, Any]] = {}
         self._after = AfterCommit()
 
@@ -73,7 +73,7 @@ class Batch:
         """
         fired = Counter() if fired is None else fired
         failing = schedules.failed_last(self._conn, [schedule.id for schedule in due])
-        plans: list[tuple[Schedule, Plan]] = []
+        plans: list[tuple[Schedule, FirePlan]] = []
         for schedule in due:
             left = MOST_OF_USER - fired[schedule.user_id]
             if left <= 0:
@@ -123,7 +123,9 @@ class Batch:
             self._keep(schedule, fire_at, Outcome.SKIPPED, why, made_by)
             return
         try:
-            job = admit(self._conn, self._wish(schedule, fire_at, made_by), self._registry, config().get, self._now)
+            job = admit(
+                self._conn, self._submission(schedule, fire_at, made_by), self._registry, config().get, self._now
+            )
         except ActionError as error:
             self._keep(schedule, fire_at, Outcome.REFUSED, error.detail, made_by)
             return
@@ -136,9 +138,9 @@ class Batch:
         self._new.append(job)
         self._keep(schedule, fire_at, Outcome.SUBMITTED, None, made_by, job.id)
 
-    def _wish(self, schedule: Schedule, fire_at: datetime, made_by: MadeBy) -> Wish:
+    def _submission(self, schedule: Schedule, fire_at: datetime, made_by: MadeBy) -> JobSubmission:
         action = self._registry.find(schedule.action)
-        return Wish(
+        return JobSubmission(
             schedule.user_id,
             action,
             schedule.input,
@@ -162,7 +164,7 @@ class Batch:
         made_by: MadeBy = MadeBy.CLOCK,
         job_id: UUID | None = None,
     ) -> None:
-        self._runs.append(Run(schedule.id, fire_at, outcome, detail, job_id, made_by, self._now))
+        self._runs.append(ScheduleRun(schedule.id, fire_at, outcome, detail, job_id, made_by, self._now))
 
 
 class Lane:
@@ -207,7 +209,7 @@ class Lane:
 
 
 @dataclass(frozen=True)
-class Plan:
+class FirePlan:
     """What becomes of the fire times of a schedule that have come.
 
     Attributes:
@@ -223,7 +225,7 @@ class Plan:
     why_missed: str | None = None
 
 
-def plan(schedule: Schedule, recurrence: Recurrence, now: datetime, most: int = MOST_AT_ONCE) -> Plan:
+def plan(schedule: Schedule, recurrence: Recurrence, now: datetime, most: int = MOST_AT_ONCE) -> FirePlan:
     """Decide about the fire times from `next_fire_at` to now, as many at once as there may be.
 
     Those of the last minute are punctual and all fire. Of those before, the schedule's policy says which are caught
@@ -237,17 +239,17 @@ def plan(schedule: Schedule, recurrence: Recurrence, now: datetime, most: int = 
     caught, skipped = _caught_up(schedule, recurrence, first, late_until, most)
     if len(caught) >= most:
         fires = tuple(caught[:most])
-        return Plan(fires, schedule.next_after(fires[-1], recurrence), *_why(skipped))
+        return FirePlan(fires, schedule.next_after(fires[-1], recurrence), *_why(skipped))
     on_time = schedule.next_after(late_until, recurrence)
     if on_time is None or on_time > now:
-        return Plan(tuple(caught), on_time, *_why(skipped))
+        return FirePlan(tuple(caught), on_time, *_why(skipped))
     rest = _punctual(schedule, recurrence, on_time, now, most - len(caught))
-    return Plan((*caught, *rest.fires), rest.next_fire_at, *_why(skipped))
+    return FirePlan((*caught, *rest.fires), rest.next_fire_at, *_why(skipped))
 
 
-def _punctual(schedule: Schedule, recurrence: Recurrence, first: datetime, now: datetime, most: int) -> Plan:
+def _punctual(schedule: Schedule, recurrence: Recurrence, first: datetime, now: datetime, most: int) -> FirePlan:
     fires = list(islice(_from(schedule, recurrence, first, now), most))
-    return Plan(tuple(fires), schedule.next_after(fires[-1], recurrence))
+    return FirePlan(tuple(fires), schedule.next_after(fires[-1], recurrence))
 
 
 def _caught_up(

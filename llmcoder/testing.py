@@ -28,7 +28,7 @@ from llmcoder.errors import Cancelled, NotConfigured
 from llmcoder.ids import new_id
 from llmcoder.provenance import Trail, following
 from llmcoder.settings import Settings
-from llmcoder.usage import Call, UsageLedger
+from llmcoder.usage import ProviderCall, UsageLedger
 
 if TYPE_CHECKING:
     from llmcoder.model import Model
@@ -77,9 +77,9 @@ class FakeLedger(UsageLedger):
     """
 
     def __init__(self) -> None:
-        self.calls: dict[UUID, tuple[Call, str, int | None, int | None]] = {}
+        self.calls: dict[UUID, tuple[ProviderCall, str, int | None, int | None]] = {}
 
-    def begin(self, call: Call) -> UUID:
+    def begin(self, call: ProviderCall) -> UUID:
         call_id = new_id()
         self.calls[call_id] = (call, call.model, None, None)
         return call_id

@@ -25,12 +25,12 @@ from llmcoder.registry import registry, triggers
 from llmcoder.settings import EngineSettings
 from models.accounts import vault
 from models.db.database import CLOCK_STEP_S, TRANSIENT_ERRORS, Database
-from schedules.deadlines import MOST_ABANDONED, Asked
+from schedules.deadlines import MOST_ABANDONED, WatchedTrigger
 from schedules.dispatcher import Dispatcher
 from schedules.firing_tick import Firing
 from schedules.reporting import Reporting
 from schedules.retention import Retention
-from schedules.triggers import Asking
+from schedules.triggers import TriggerTick
 from schedules.webhook_sender import Sending
 
 if TYPE_CHECKING:
@@ -109,7 +109,9 @@ def main() -> None:
     # What domains do has a database pool of its own, too: one that hangs keeps a connection of it.
     triggers_db = Database(settings.database_url, pool_size=max(4, len(known_triggers) * (MOST_ABANDONED + 1)))
     for trigger in known_triggers:
-        asked = Asked(f"ask {trigger.name}", partial(Asking, triggers_db, outbox, registry(), trigger), duties)
+        asked = WatchedTrigger(
+            f"ask {trigger.name}", partial(TriggerTick, triggers_db, outbox, registry(), trigger), duties
+        )
         duties.add(asked.name, trigger.every_s)
         clock.add_job(asked.look, "interval", seconds=trigger.every_s, id=asked.name, executor=TRIGGERS)
     # A tick that finds the one before still at work is left out, which is no news; what breaks is said elsewhere.

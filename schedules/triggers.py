@@ -10,7 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 
-from engine.admission import Wish, admit
+from engine.admission import JobSubmission, admit
 from engine.enqueue import AfterCommit, Reserve, enqueue
 from engine.outbox import Outbox
 from llmcoder import strict_json
@@ -38,7 +38,7 @@ class Abandoned(Exception):
     """The trigger took longer than it may; what it did is not kept, and another thread asks it."""
 
 
-class Asking:
+class TriggerTick:
     """Makes the jobs of one trigger.
 
     Args:
@@ -158,7 +158,7 @@ class Asking:
     def _wanted(self, conn: sa.Connection, due: Due, now: datetime) -> NewJob:
         if due.refusal is not None:
             raise Refused(due.refusal)
-        wish = Wish(
+        submission = JobSubmission(
             due.user_id,
             self._registry.find(due.action),
             strict_json.write(due.given),
@@ -168,7 +168,7 @@ class Asking:
             to_self=due.to_self,
             tainted=due.tainted,
         )
-        return admit(conn, wish, self._registry, config().get, now)
+        return admit(conn, submission, self._registry, config().get, now)
 
     def _refuse(self, conn: sa.Connection, due: Due, error: Exception, now: datetime) -> dict[str, str]:
         """Let the domain write down why; returns the problem."""

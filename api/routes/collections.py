@@ -20,7 +20,7 @@ from api.http.job_view import problems
 from api.routes.actions import JOB, Key
 from api.services import Services, services_of
 from engine import local_door as door
-from engine.admission import Wish, look, new_job
+from engine.admission import JobSubmission, look, new_job
 from engine.idempotency import checked_key, fingerprint
 from llmcoder import strict_json
 from llmcoder.declare.collection import Page
@@ -154,17 +154,17 @@ def _waiting(
     services = services_of(request)
     text = given.model_dump_json(by_alias=True)
     named = None if key is None else fingerprint(action.name, text, None, None)
-    wish = Wish(who.user_id, action, text, who.origin, key=key, fingerprint=named)
-    if who.origin is Origin.PERSON and key is None and _may_be_done(services, registry, wish):
+    submission = JobSubmission(who.user_id, action, text, who.origin, key=key, fingerprint=named)
+    if who.origin is Origin.PERSON and key is None and _may_be_done(services, registry, submission):
         return None
-    accepted = door.submit(services.db, services.outbox, registry, wish)
+    accepted = door.submit(services.db, services.outbox, registry, submission)
     return _after_waiting(services, accepted) if who.origin is Origin.PERSON else accepted.job
 
 
-def _may_be_done(services: Services, registry: Registry, wish: Wish) -> bool:
+def _may_be_done(services: Services, registry: Registry, submission: JobSubmission) -> bool:
     with services.db.read() as conn:
-        standing = look(conn, wish, registry)
-    job = new_job(wish, standing, services.db.now())
+        standing = look(conn, submission, registry)
+    job = new_job(submission, standing, services.db.now())
     return job.approval_expires_at is None and not job.held_s
 
 

@@ -25,7 +25,7 @@ from models.accounts import preferences
 from models.jobs.machine import State
 from models.jobs.store import Job
 from models.schedules import store as schedules
-from models.schedules.store import CatchUp, MadeBy, Outcome, Overlap, Run
+from models.schedules.store import CatchUp, MadeBy, Outcome, Overlap, ScheduleRun
 
 LARGEST_NUMBER = 200
 
@@ -283,7 +283,7 @@ async def _runs(services: Services, user_id: UUID, schedule_id: UUID, before: da
     return await services.sql.read(read)
 
 
-def _run(run: Run, job: Job | None) -> RunView:
+def _run(run: ScheduleRun, job: Job | None) -> RunView:
     return RunView(
         fire_at=run.fire_at,
         outcome=Outcome(run.outcome),

@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from pydantic import BaseModel, Field
 
-from engine.admission import Standing, why
+from engine.admission import AdmissionFacts, why
 from engine.views.jobs import JobView
 from llmcoder import strict_json
 from llmcoder.registry import AnyAction, Registry
@@ -71,7 +71,7 @@ def reasons_of(conn: sa.Connection, action: AnyAction | None, job: Job) -> list[
     """Why a job waits, as its user's preferences stand now."""
     if action is None:
         return []
-    return why(action, Origin(job.origin), Standing(preferences.load(conn, job.user_id), job.tainted))
+    return why(action, Origin(job.origin), AdmissionFacts(preferences.load(conn, job.user_id), job.tainted))
 
 
 def link_to(source: taint.Source) -> Link:

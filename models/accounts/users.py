@@ -50,7 +50,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class AccountStatus:
     """What a token's claims do not say, since it may change during their life."""
 
     email: str
@@ -121,10 +121,10 @@ def set_active(conn: sa.Connection, user_id: UUID, is_active: bool) -> None:
     conn.execute(sa.update(users).where(users.c.id == user_id).values(is_active=is_active))
 
 
-def standing(conn: sa.Connection, user_id: UUID, jti: str, session_id: UUID) -> Standing | None:
+def standing(conn: sa.Connection, user_id: UUID, jti: str, session_id: UUID) -> AccountStatus | None:
     """Who holds an access token now; None when the account is gone or disabled, or the token was revoked."""
     row = conn.execute(_STANDING, {"user": user_id, "jti": jti, "session": str(session_id)}).first()
-    return None if row is None else Standing(*row)
+    return None if row is None else AccountStatus(*row)
 
 
 _STANDING = sa.select(users.c.email, users.c.is_admin).where(

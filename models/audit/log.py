@@ -230,7 +230,7 @@ _known_keys = cache(keys)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EntryFilter:
     """Which entries; all that is None is not asked about.
 
     Attributes:
@@ -244,7 +244,7 @@ class Wanted:
     before: int | None = None
 
 
-def listed(conn: sa.Connection, wanted: Wanted, limit: int) -> list[Record]:
+def listed(conn: sa.Connection, wanted: EntryFilter, limit: int) -> list[Record]:
     """Entries, newest first."""
     asked = {audit.c.event: wanted.event, audit.c.actor_id: wanted.actor_id, audit.c.subject: wanted.subject}
     conditions = [column == value for column, value in asked.items() if value is not None]
@@ -271,7 +271,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Verification:
     """What `verify` found.
 
     Attributes:
@@ -283,7 +283,7 @@ class Verdict:
     fault: Fault | None
 
 
-def verify(conn: sa.Connection, known: Sequence[Key], expected: Head | None = None) -> Verdict:
+def verify(conn: sa.Connection, known: Sequence[Key], expected: Head | None = None) -> Verification:
     """Look at every row of the log, while others may go on writing.
 
     Args:
@@ -295,9 +295,9 @@ def verify(conn: sa.Connection, known: Sequence[Key], expected: Head | None = No
     last: int = conn.execute(sa.select(sa.func.coalesce(sa.func.max(audit.c.seq), 0))).scalar_one()
     found = conn.execute(_HEAD).first()
     if found is None:
-        return Verdict(None, Fault(last, "the head row is gone"))
+        return Verification(None, Fault(last, "the head row is gone"))
     head = Head(*found)
-    return Verdict(head, _fault(conn, {key.id: key for key in known}, head, expected) or _of_tail(head, last))
+    return Verification(head, _fault(conn, {key.id: key for key in known}, head, expected) or _of_tail(head, last))
 
 
 def _fault(conn: sa.Connection, known: Mapping[str, Key], head: Head, expected: Head | None) -> Fault | None:

@@ -31,7 +31,7 @@ from llmcoder.declare.connection import (
 from llmcoder.errors import ActionError, BadInput, NeedsReconnect, NotConfigured, Refused, Transient
 from llmcoder.settings import EngineSettings, Settings
 from models.connections import store as connections
-from models.connections.store import Stored
+from models.connections.store import ConnectedAccount
 from models.db.database import TRANSIENT_ERRORS, Database
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def choose(
     raise NotConfigured(how_to_connect(kinds))
 
 
-def _named(conn: sa.Connection, user_id: UUID, providers: Sequence[str], wanted: str | None) -> Stored | None:
+def _named(conn: sa.Connection, user_id: UUID, providers: Sequence[str], wanted: str | None) -> ConnectedAccount | None:
     found = connections.choose(conn, user_id, providers, wanted)
     if found is not None or wanted is None:
         return found
@@ -168,7 +168,7 @@ class StoredConnection(Connection[C]):
         self,
         db: Database,
         kind: ConnectionKind[C],
-        stored: Stored,
+        stored: ConnectedAccount,
         version: int,
         credentials: C,
         caller: Caller,

@@ -87,7 +87,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ClaimedDelivery:
     """A message that somebody sends now.
 
     Attributes:
@@ -307,7 +307,7 @@ def _due(now: datetime) -> sa.Select[UUID]:
 
 def take(
     conn: sa.Connection, user_id: UUID, now: datetime, busy: Mapping[UUID, int], each: int, limit: int, for_s: float
-) -> list[Taken]:
+) -> list[ClaimedDelivery]:
     """Take a user's messages to send, up to so many of each webhook at a time; first those that wait longest.
 
     Args:
@@ -323,7 +323,7 @@ def take(
     query = sa.select(webhooks.c.id).where(webhooks.c.user_id == user_id, *_sendable(now)).order_by(waits_since)
     left = limit
 
-    def take_some(webhook_id: UUID) -> list[Taken]:
+    def take_some(webhook_id: UUID) -> list[ClaimedDelivery]:
         nonlocal left
         room = min(each - busy.get(webhook_id, 0), left)
         taken = take_of(conn, webhook_id, now, room, for_s) if room > 0 else []
@@ -334,7 +334,7 @@ def take(
     return each_alone(conn, ids, take_some, lambda webhook_id, why: _set_aside(conn, webhook_id, why, now))
 
 
-def take_of(conn: sa.Connection, webhook_id: UUID, now: datetime, room: int, for_s: float) -> list[Taken]:
+def take_of(conn: sa.Connection, webhook_id: UUID, now: datetime, room: int, for_s: float) -> list[ClaimedDelivery]:
     """Of one webhook; nothing where it is disabled, or gone. See `take`."""
     enabled = sa.and_(webhooks.c.id == webhook_id, webhooks.c.enabled.is_(True))
     row = conn.execute(sa.select(*COLUMNS).where(enabled)).first()
@@ -353,12 +353,12 @@ def take_of(conn: sa.Connection, webhook_id: UUID, now: datetime, room: int, for
     ids = [one.id for one in rows]
     conn.execute(sa.update(webhook_deliveries).where(own.id.in_(ids)).values(due_at=until, tries=own.tries + 1))
     secrets = signing.counting(secrets_of(conn, webhook), now)
-    return [Taken(one.id, webhook, one.payload, one.tries + 1, secrets, one.created_at) for one in rows]
+    return [ClaimedDelivery(one.id, webhook, one.payload, one.tries + 1, secrets, one.created_at) for one in rows]
 
 
 def end(
-    conn: sa.Connection, taken: Taken, state: str, status: int | None, error: str | None, due_at: datetime | None,
-    now: datetime,
+    conn: sa.Connection, taken: ClaimedDelivery, state: str, status: int | None, error: str | None,
+    due_at: datetime | None, now: datetime,
 ) -> None:  # fmt: skip
     """Write down how a try went, if nobody else has it by now.
 

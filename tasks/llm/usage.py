@@ -15,7 +15,7 @@ from llmcoder.context import Context
 from llmcoder.errors import NotConfigured, Transient, Uncertain
 from llmcoder.ids import new_id
 from llmcoder.provenance import MOST_SOURCES, Taint
-from llmcoder.usage import BudgetSpent, Call, UsageLedger
+from llmcoder.usage import BudgetSpent, ProviderCall, UsageLedger
 from models.accounts.users import lock
 from models.db.database import database, reading, writing
 from models.jobs.approvals import Origin
@@ -74,9 +74,9 @@ class SqlLedger(UsageLedger):
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self._settings = ctx.settings(LlmSettings)
-        self._begun: dict[UUID, Call] = {}
+        self._begun: dict[UUID, ProviderCall] = {}
 
-    def begin(self, call: Call) -> UUID:
+    def begin(self, call: ProviderCall) -> UUID:
         price = self._price(call.provider, call.model)
         budget = self._settings.budget_of(self._ctx.user.email)
         if budget.cents is not None and price is None:
@@ -128,7 +128,7 @@ class SqlLedger(UsageLedger):
         return next((price for price in found if price is not None), None)
 
     def _refuse_unless_held(
-        self, conn: sa.Connection, call: Call, price: Price | None, budget: UsageBudget, now: datetime
+        self, conn: sa.Connection, call: ProviderCall, price: Price | None, budget: UsageBudget, now: datetime
     ) -> None:
         """Calls that begin at the same time stand in line here, and each sees what those before it reserved."""
         lock(conn, f"llm_usage:{self._ctx.user.id}")
@@ -136,7 +136,7 @@ class SqlLedger(UsageLedger):
         refuse_unless_held(used, call, price, budget, now)
 
 
-def refuse_unless_held(used: Used, call: Call, price: Price | None, budget: UsageBudget, now: datetime) -> None:
+def refuse_unless_held(used: Used, call: ProviderCall, price: Price | None, budget: UsageBudget, now: datetime) -> None:
     """Whether a budget holds one more call: it is not used up, and the prompt fits into what is left.
 
     What the call will generate is not foreseen, so it may end beyond the budget. A model that costs nothing is held by

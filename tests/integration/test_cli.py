@@ -26,7 +26,7 @@ from cli.accounts import acting, make_admin
 from cli.actions import command_line
 from cli.integrations import ask_all
 from cli.screen import Screen
-from cli.submitting import wish_of
+from cli.submitting import submission_of
 from engine.admission import PLAIN, new_job
 from llmcoder.arguments import assembled, read_input
 from llmcoder.config import Config
@@ -93,7 +93,7 @@ def job_of(db: Database) -> Callable[[User], UUID]:
 
     def make(owner: User) -> UUID:
         action = registry()["http.request"]
-        new = new_job(wish_of(action, owner.id, "{}", priority=5, due_at=None, key=None), PLAIN, db.now())
+        new = new_job(submission_of(action, owner.id, "{}", priority=5, due_at=None, key=None), PLAIN, db.now())
         with db.write() as conn:
             insert(conn, [new], db.now(), rung=[False])
         return new.id

@@ -20,7 +20,7 @@ from models.jobs.machine import State
 from models.jobs.tables import jobs
 from models.macros import computing, progress, stored_values
 from models.macros.computing import MOST_REPEATS, WORK_AT_ONCE, Computations
-from models.macros.evaluation import Budget, Postponed
+from models.macros.evaluation import EvaluationBudget, Postponed
 from models.macros.tables import macro_steps
 
 load_testkit()
@@ -62,7 +62,7 @@ class Watch:
         monkeypatch.setattr(Computations, "value", value)
         monkeypatch.setattr(Computations, "catch_up", watched)
 
-    def _counted(self, budget: Budget, compute: Any) -> Any:
+    def _counted(self, budget: EvaluationBudget, compute: Any) -> Any:
         try:
             return compute(budget)
         finally:
@@ -199,7 +199,7 @@ def test_a_run_that_an_earlier_version_left_amid_a_foreach_goes_on(runs: Runs) -
 def test_an_outcome_is_of_what_was_read_and_of_nothing_else() -> None:
     computations = Computations(postpones=True)
 
-    def compute(budget: Budget) -> int:
+    def compute(budget: EvaluationBudget) -> int:
         budget.spend(2 * WORK_AT_ONCE)
         return len(asked)
 

@@ -46,7 +46,7 @@ def test_each_state_is_kept_as_long_as_the_settings_say(db: Database, user: User
     assert prune(db) == 2 and prune(db) == 0
     assert left(db) == {ended[S.FAILED], ended[S.UNCERTAIN], waiting.id}
     with db.read() as conn:
-        written = audit.listed(conn, audit.Wanted(event=audit.Event.RETENTION_PRUNED), 10)
+        written = audit.listed(conn, audit.EntryFilter(event=audit.Event.RETENTION_PRUNED), 10)
     assert [row.detail for row in written] == ['{"cancelled":1,"succeeded":1}']
 
 

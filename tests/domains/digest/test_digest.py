@@ -28,7 +28,7 @@ from models.jobs.machine import State
 from models.jobs.tables import jobs
 from models.macros.document import check
 from models.macros.text import as_object
-from schedules.triggers import Asking
+from schedules.triggers import TriggerTick
 from tasks.digest import actions, triggers
 from tasks.digest.actions import document, write
 from tasks.digest.tables import digests
@@ -143,7 +143,7 @@ def test_it_is_sent_once_over_the_channels_of_its_user_without_asking(
         run_action(write, given, FakeContext(user=user, job_id=job.id))
     outbox = Outbox(redis_url, redis_url, window=100)
     outbox.start()
-    ask = Asking(db, outbox, Registry(discover()), triggers.WRITTEN).ask
+    ask = TriggerTick(db, outbox, Registry(discover()), triggers.WRITTEN).ask
     assert (ask(), ask()) == (1, 0)
     outbox.close()
     with db.read() as conn:

@@ -27,7 +27,7 @@ from models.accounts.preferences import Preferences
 from models.db.database import Database
 from models.jobs.machine import State
 from models.jobs.tables import jobs
-from schedules.triggers import Asking
+from schedules.triggers import TriggerTick
 from tasks.digest import triggers as digest_triggers
 from tasks.digest.tables import digests
 from tasks.reminders import due_reminders
@@ -112,7 +112,7 @@ WHAT = {"digest": digest, "reminder": reminder}
 
 
 def ask(db: Database, trigger: Trigger) -> None:
-    Asking(db, Outbox(NOBODY, NOBODY, window=100), Registry(discover()), trigger).ask()
+    TriggerTick(db, Outbox(NOBODY, NOBODY, window=100), Registry(discover()), trigger).ask()
 
 
 def made(db: Database, *but: str) -> list[Any]:

@@ -22,7 +22,7 @@ from llmcoder.registry import Registry, discover, triggers
 from models.db.database import Database, database
 from models.jobs.machine import Move, Reason, State, apply
 from models.jobs.tables import jobs
-from schedules.triggers import Asking
+from schedules.triggers import TriggerTick
 from tasks.email.mailbox_watch import MOST_WATCHES, WATCHES, NewWatch, Watch, WatchChange
 from tasks.email.mailbox_watch_trigger import LABEL, LOOK, MOST_FAILURES, WATCHED
 from tasks.email.tables import watches
@@ -47,10 +47,10 @@ def clock(db: Database, db_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.fixture
-def asking(db: Database, clock: list[datetime], redis_url: str) -> Iterator[Asking]:
+def asking(db: Database, clock: list[datetime], redis_url: str) -> Iterator[TriggerTick]:
     outbox = Outbox(redis_url, redis_url, window=100)
     outbox.start()
-    yield Asking(db, outbox, Registry(discover()), WATCHED)
+    yield TriggerTick(db, outbox, Registry(discover()), WATCHED)
     outbox.close()
 
 
@@ -90,7 +90,7 @@ def sorted_as(mail_id: str, *labels: str) -> dict[str, Any]:
 
 
 def test_a_look_begins_where_the_one_before_ended(
-    db: Database, user: User, asking: Asking, clock: list[datetime]
+    db: Database, user: User, asking: TriggerTick, clock: list[datetime]
 ) -> None:
     one = watch(user, instructions="My bank first.", label="Work", labels=["Bank"])
     assert asking.ask() == 1
@@ -108,7 +108,7 @@ def test_a_look_begins_where_the_one_before_ended(
 
 @pytest.mark.parametrize("reason", [None, Reason.RECONNECT])
 def test_there_is_one_look_at_a_time_and_a_waiting_one_keeps_the_place(
-    db: Database, user: User, asking: Asking, clock: list[datetime], reason: Reason | None
+    db: Database, user: User, asking: TriggerTick, clock: list[datetime], reason: Reason | None
 ) -> None:
     watch(user)
     asking.ask()
@@ -125,7 +125,7 @@ def test_there_is_one_look_at_a_time_and_a_waiting_one_keeps_the_place(
 
 
 def test_a_look_that_failed_was_cancelled_or_is_gone_is_done_again_from_the_same_place(
-    db: Database, user: User, asking: Asking, clock: list[datetime]
+    db: Database, user: User, asking: TriggerTick, clock: list[datetime]
 ) -> None:
     one = watch(user)
     asking.ask()
@@ -153,7 +153,7 @@ def remove(db: Database, job_id: UUID) -> None:
 
 
 def test_a_watch_that_fails_again_and_again_is_paused_until_it_is_enabled(
-    db: Database, user: User, asking: Asking, clock: list[datetime]
+    db: Database, user: User, asking: TriggerTick, clock: list[datetime]
 ) -> None:
     one = watch(user)
     for _ in range(MOST_FAILURES):
@@ -171,7 +171,7 @@ def test_a_watch_that_fails_again_and_again_is_paused_until_it_is_enabled(
 
 
 def test_a_look_that_cannot_become_a_job_counts_as_a_failure(
-    db: Database, user: User, asking: Asking, clock: list[datetime]
+    db: Database, user: User, asking: TriggerTick, clock: list[datetime]
 ) -> None:
     one = watch(user)
     with db.write() as conn:
@@ -186,7 +186,9 @@ def test_a_look_that_cannot_become_a_job_counts_as_a_failure(
     assert now_of(user, one).failures == 2
 
 
-def test_where_there_is_more_it_goes_on_at_once_and_a_gap_is_told(db: Database, user: User, asking: Asking) -> None:
+def test_where_there_is_more_it_goes_on_at_once_and_a_gap_is_told(
+    db: Database, user: User, asking: TriggerTick
+) -> None:
     one = watch(user, every_s=86_400)
     asking.ask()
     end(db, made(db)[0], State.SUCCEEDED, result=look("imap:ada@example.org 1.9", more=True, gap="Made anew."))
@@ -198,7 +200,7 @@ def test_where_there_is_more_it_goes_on_at_once_and_a_gap_is_told(db: Database, 
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_labels_wait_for_approval_and_are_asked_for_once(
-    db: Database, user: User, asking: Asking, wanted: bool
+    db: Database, user: User, asking: TriggerTick, wanted: bool
 ) -> None:
     watch(user, apply_labels=wanted)
     asking.ask()
@@ -217,7 +219,7 @@ def test_labels_wait_for_approval_and_are_asked_for_once(
     )
 
 
-def test_a_watch_that_looks_elsewhere_begins_anew(db: Database, user: User, asking: Asking) -> None:
+def test_a_watch_that_looks_elsewhere_begins_anew(db: Database, user: User, asking: TriggerTick) -> None:
     one = watch(user)
     asking.ask()
     WATCHES.change(user.id, one.id, WatchChange(label="Work"))
@@ -228,7 +230,7 @@ def test_a_watch_that_looks_elsewhere_begins_anew(db: Database, user: User, aski
 
 
 def test_schedulers_that_ask_at_once_begin_each_look_once(
-    db: Database, user: User, asking: Asking, clock: list[datetime]
+    db: Database, user: User, asking: TriggerTick, clock: list[datetime]
 ) -> None:
     for _ in range(MOST_WATCHES):
         watch(user)

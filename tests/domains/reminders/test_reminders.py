@@ -24,7 +24,7 @@ from models.accounts import preferences
 from models.accounts.preferences import Preferences
 from models.db.database import Database
 from models.jobs.tables import jobs
-from schedules.triggers import Asking
+from schedules.triggers import TriggerTick
 from tasks.reminders import actions, due_reminders
 from tasks.reminders.actions import Kept
 
@@ -52,7 +52,7 @@ def ask(db: Database, redis_url: str, clock: Clock) -> Iterator[Callable[[], int
     load_testkit()
     outbox = Outbox(redis_url, redis_url, window=100)
     outbox.start()
-    yield Asking(db, outbox, Registry(discover()), due_reminders.DUE_REMINDERS).ask
+    yield TriggerTick(db, outbox, Registry(discover()), due_reminders.DUE_REMINDERS).ask
     outbox.close()
 
 
