@@ -80,6 +80,7 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
         description=DESCRIPTION,
         version=pages.VERSION,
         lifespan=_lifespan(own, known, counted),
+        openapi_url=None,  # `pages` has it: not everybody sees all of it
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from api.http.problems import HttpError
 from engine import references
+from engine.administrators import refuse_others
 from engine.admission import PLAIN, JobSubmission, look, new_job, refuse_unconfigured
 from engine.idempotency import fingerprint
 from engine.local_door import KeyReused
@@ -134,7 +135,9 @@ async def input_of_body(services: Services, who: Identity, action: AnyAction, bo
         RequestValidationError: It is not what the action takes.
         BodyNotJson: It is not JSON.
         NotFound, NoResultYet, BadInput: It refers to a result that cannot be had.
+        AdministratorsOnly: The caller may not have the action run.
     """
+    await _refuse_others(services, who, action)
     if references.SIGN in body:
         return await _with_results(services, who, action, _parsed(body), (), "body")
     return Given(_text(action, body or b"{}", "body"))
@@ -151,7 +154,9 @@ async def input_of_object(
     Raises:
         RequestValidationError: It is not what the action takes.
         NotFound, NoResultYet, BadInput: It refers to a result that cannot be had.
+        AdministratorsOnly: The caller may not have the action run.
     """
+    await _refuse_others(services, who, action)
     return await _with_results(services, who, action, given, sources, *where)
 
 
@@ -172,12 +177,14 @@ def _parsed(body: bytes) -> Any:
         raise BodyNotJson(f"The body cannot be read as JSON: {error}.") from error
 
 
-def input_of_query(action: AnyAction, query: bytes) -> Given:
+async def input_of_query(services: Services, who: Identity, action: AnyAction, query: bytes) -> Given:
     """The input that stands in a query string; a list is a parameter that comes several times.
 
     Raises:
         RequestValidationError: It is not what the action takes.
+        AdministratorsOnly: The caller may not have the action run.
     """
+    await _refuse_others(services, who, action)
     given: dict[str, list[str]] = {}
     for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
         given.setdefault(name, []).append(value)
@@ -190,6 +197,12 @@ def input_of_query(action: AnyAction, query: bytes) -> Given:
         return Given(_dumped(action.input.model_validate(plain)))
     except ValidationError as error:
         raise _at(error, "query") from None
+
+
+async def _refuse_others(services: Services, who: Identity, action: AnyAction) -> None:
+    """Before the input is looked at: what is wrong with it would tell what it should be."""
+    if action.administrators_only:
+        await services.sql.read(refuse_others, action, who.user_id, who.origin)
 
 
 def _takes_list(schema: Mapping[str, Any]) -> bool:

@@ -59,6 +59,7 @@ def run(
     from cli.engine import whole_config
     from cli.follow import listening
     from engine import local_door as door
+    from engine.administrators import refusals_audited
     from engine.submitter import refuse_too_large
     from llmcoder.arguments import assembled
     from llmcoder.registry import registry
@@ -69,12 +70,12 @@ def run(
     given = assembled(found.input_schema, words or [], _object_in(json_file))
     due_at = _instant(due)
     config = whole_config()
-    submitting.refuse_unconfigured(config, found)
     settings = config.get(EngineSettings)
     with closing(database()) as db, listening(settings.redis_url) as ear:
-        with db.read() as conn:
+        with refusals_audited(db), db.read() as conn:
             account = accounts.acting(conn, user)
             text, named = door.with_results(conn, registry(), account.id, found, given)
+        submitting.refuse_unconfigured(config, found)
         refuse_too_large(text, settings.max_input_bytes)
         sources = [*named, *(derived_from or ())]
         submission = submitting.submission_of(

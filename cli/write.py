@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from cli import accounts
 from cli.engine import whole_config
 from cli.submitting import an_outbox
+from engine.administrators import refusals_audited
 from llmcoder.settings import EngineSettings
 from models.db.database import database
 from models.jobs.store import Job
@@ -25,7 +26,7 @@ def change(user: str | None, do: Change) -> Job:
     settings = whole_config().get(EngineSettings)
     with closing(database()) as db:
         now = db.now()
-        with db.write() as conn:
+        with refusals_audited(db), db.write() as conn:
             changed = do(conn, accounts.acting(conn, user).id, now)
         with an_outbox(settings) as outbox:
             outbox.announce(changed)

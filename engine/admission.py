@@ -13,6 +13,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from engine.administrators import refuse_others
 from llmcoder import strict_json
 from llmcoder.arguments import checked
 from llmcoder.config import config
@@ -70,7 +71,7 @@ class JobSubmission:
     @property
     def is_plain(self) -> bool:
         """Whether nothing needs to be looked up about it: most jobs read or draft, for a person, on plain input."""
-        looks = self.action.effect.writes or self.action.connects
+        looks = self.action.effect.writes or self.action.connects or self.action.administrators_only
         return not (looks or self.sources or self.origin.delegated or self.must_ask)
 
 
@@ -109,9 +110,11 @@ def look(conn: sa.Connection, submission: JobSubmission, registry: Registry) -> 
         NotFound: A source is not there, or somebody else's.
         BadInput: The user has no account of the name that the input gives.
         NotConfigured: The action needs an account, and there is none.
+        AdministratorsOnly: The user may not have it run.
     """
     if submission.is_plain:
         return AdmissionFacts(tainted=True) if submission.tainted else PLAIN
+    refuse_others(conn, submission.action, submission.user_id, submission.origin)
     names = registry.outside
     found = taint.look_up(conn, submission.user_id, submission.sources, names)
     others = [
@@ -159,8 +162,10 @@ def admit(
 
     Raises:
         BadInput: Its input is not what the action takes by now.
-        NotConfigured, NotFound: As `refuse_unconfigured` and `look`.
+        NotConfigured, NotFound, AdministratorsOnly: As `refuse_unconfigured` and `look`.
     """
+    # first, since who may not have it learns nothing of its input
+    refuse_others(conn, submission.action, submission.user_id, submission.origin)
     refuse_unconfigured(get, submission.action)
     text = checked(submission.action.input, _read(submission.text))
     submission = replace(submission, text=text)

@@ -8,6 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from pydantic import BaseModel, ValidationError
 
+from engine.administrators import refuse_others
 from engine.admission import AdmissionFacts, JobSubmission, account_of, look, new_job, why
 from llmcoder import strict_json
 from llmcoder.errors import ActionError, BadInput, Forbidden, NotFound, problem_type
@@ -88,12 +89,14 @@ def retry(
 
     Raises:
         NotFound: The user has no such job, or its action is not installed any more.
+        AdministratorsOnly: The action is for administrators, and the user is none now.
         WrongState: It is in another state.
     """
     job = find(conn, user_id, job_id)
     action = registry.find(job.action)
-    chosen = preferences.load(conn, user_id)
     whose = origin if origin.delegated else Origin(job.origin)
+    refuse_others(conn, action, user_id, whose)
+    chosen = preferences.load(conn, user_id)
     tainted = job.tainted or (origin.delegated and taint.has_read_outside(conn, user_id, registry.outside))
     asks = why(action, whose, AdmissionFacts(chosen, tainted))
     approved = jobs.approved_sha256(conn, job_id) == approvals.sha256(job.input) and not origin.delegated
@@ -146,8 +149,12 @@ def approve(
         WrongState: It does not wait for approval.
         NotAsShown: Its input is another than the one that was seen.
         BadInput: The edited input is not what the action takes.
+        AdministratorsOnly: The action is for administrators, and the job's user or this person is none now.
     """
     job = to_decide(conn, by, job_id)
+    if (known := registry.get(job.action)) is not None:
+        refuse_others(conn, known, by)
+        refuse_others(conn, known, job.user_id, Origin(job.origin))
     if edited is not None:
         action = registry.find(job.action)
         edited = _checked(action, edited)
@@ -182,9 +189,11 @@ def undo(
         NotFound: The user has no such job, or its action is not installed any more.
         WrongState: Its effect did not take place, or not yet.
         NoUndo: Its action has no way back.
+        AdministratorsOnly: It, or what takes it back, is for administrators, and the user is none now.
     """
     job = find(conn, user_id, job_id)
     action = registry.find(job.action)
+    refuse_others(conn, action, user_id, origin)
     if action.undo is None:
         raise NoUndo(f"What {job.action} did cannot be taken back from here.")
     if job.state != State.SUCCEEDED:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from engine.administrators import refuse_others
 from engine.admission import JobSubmission, admit
 from engine.scheduling import TooMany
 from llmcoder import strict_json
@@ -78,7 +79,9 @@ def add(
     Raises:
         BadInput, NotFound: The action, its input's template or the secret makes no sense.
         TooMany: The user has as many as anybody may have.
+        AdministratorsOnly: The action is for administrators, and the user is none.
     """
+    refuse_others(conn, registry.find(new.action), new.user_id)
     _check(registry, new)
     if inbound.count(conn, new.user_id) >= MOST_HOOKS:
         raise TooMany(f"A user has at most {MOST_HOOKS} hooks. Remove one first.")
@@ -99,9 +102,10 @@ def change(
 
     Raises:
         ChangedMeanwhile: It has another version.
-        BadInput, NotFound: As `add` and `find`.
+        BadInput, NotFound, AdministratorsOnly: As `add` and `find`.
     """
     found = find(conn, user_id, hook_id, locked=True)
+    refuse_others(conn, registry.find(replace(found, **values).action), user_id)
     if seen is not None and seen != found.version:
         raise ChangedMeanwhile(f"It has version {found.version}, and you saw {seen}. Read it again.")
     _check(registry, replace(found, **values))

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from engine.administrators import refuse_any
 from engine.scheduling import TooMany
 from llmcoder.errors import ActionError, BadInput, NotFound
 from llmcoder.registry import Registry
@@ -48,9 +49,10 @@ def add(conn: sa.Connection, registry: Registry, user_id: UUID, macro: Macro, no
 
     Raises:
         BadInput: It cannot run, or is too large.
+        AdministratorsOnly: A step is for administrators, and the user is none.
         NameTaken, TooMany: There is one of that name, or there are as many as anybody may have.
     """
-    _refuse_bad(macro, registry)
+    _refuse_bad(conn, macro, registry, user_id)
     if store.count(conn, user_id) >= MOST_MACROS:
         raise TooMany(f"A user has at most {MOST_MACROS} macros. Remove one first.")
     macro_id = store.add(conn, user_id, macro, now)
@@ -71,9 +73,9 @@ def replace(
 
     Raises:
         ChangedMeanwhile: It has another version.
-        BadInput, NameTaken, NotFound, TooMany: As `add` and `find`.
+        AdministratorsOnly, BadInput, NameTaken, NotFound, TooMany: As `add` and `find`.
     """
-    _refuse_bad(macro, registry)
+    _refuse_bad(conn, macro, registry, user_id)
     found = find(conn, user_id, macro_id, locked=True)
     if seen is not None and seen != found.version:
         raise ChangedMeanwhile(f"It has version {found.version}, and you saw {seen}. Read it again.")
@@ -92,7 +94,9 @@ def remove(conn: sa.Connection, user_id: UUID, macro_id: UUID, now: datetime) ->
     audit.append(conn, [Entry(Event.MACRO_REMOVED, str(macro_id), user_id)], now)
 
 
-def _refuse_bad(macro: Macro, registry: Registry) -> None:
+def _refuse_bad(conn: sa.Connection, macro: Macro, registry: Registry, user_id: UUID) -> None:
+    named = [registry.get(step.action or "") for step in macro.steps]
+    refuse_any(conn, [action for action in named if action is not None], user_id)
     size = len(macro.model_dump_json(exclude_defaults=True, by_alias=True))
     if size > LARGEST_BYTES:
         raise BadInput(f"The document has {size:,} bytes; at most {LARGEST_BYTES:,} are kept.")

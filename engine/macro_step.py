@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from engine.administrators import entries_of, refuse_others
 from engine.admission import JobSubmission, admit
 from engine.enqueue import AfterCommit, Reserve, enqueue
 from llmcoder import strict_json
@@ -18,6 +19,7 @@ from llmcoder.errors import ActionError, BadInput, Uncertain, problem_type
 from llmcoder.problems import problem_of
 from llmcoder.registry import AnyAction, Registry
 from llmcoder.settings import EngineSettings
+from models.audit import log as audit
 from models.jobs import store as jobs
 from models.jobs import taint
 from models.jobs.approvals import Origin
@@ -76,6 +78,7 @@ class MacroStep:
         self._rows: dict[tuple[str, int], Row] = {}
         self._deadlines: dict[tuple[str, int], datetime] = {}
         self._new: list[NewJob] = []
+        self._refusals: list[Exception] = []
 
     def go(self) -> AfterCommit:
         """Do what there is to do."""
@@ -102,6 +105,7 @@ class MacroStep:
             begun = {"steps": steps + allowance.begun, "runs": self._settings.macro_max_runs - self._may_start}
             store.count_begun(self._conn, self._run.root_id, **begun)
         self._write(progress, finish, under_way)
+        audit.append(self._conn, entries_of(self._refusals), self._now)
         return self._after
 
     def _progress(self, allowance: Allowance) -> Progress:
@@ -205,6 +209,7 @@ class MacroStep:
         except sa.exc.SQLAlchemyError:
             raise  # the transaction is lost with it
         except Exception as error:  # noqa: BLE001  a value that nobody can write down, whatever it is: this step's failure alone
+            self._refusals.append(error)
             progress.settle(replace(place, state=StepState.FAILED, error=problem_of(error)))
             return
         self._new.append(job)
@@ -221,6 +226,7 @@ class MacroStep:
         if wanted.step.wait_for is not None:
             return plan.record(wanted, None, asks=wanted.step.wait_for.approval is not None)
         action, given, _ = self._meant(wanted)
+        refuse_others(self._conn, action, self._run.job.user_id, self._origin())
         effect, keeps = action.effect, action.leaves_something(given)
         if not keeps and not (wanted.blind or wanted.unsure):
             return None

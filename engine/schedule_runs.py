@@ -16,6 +16,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from engine.administrators import entries_of
 from engine.admission import JobSubmission, admit
 from engine.enqueue import AfterCommit, Reserve, enqueue
 from llmcoder.config import config
@@ -23,6 +24,7 @@ from llmcoder.errors import ActionError
 from llmcoder.problems import problem_of
 from llmcoder.recurrence import Recurrence
 from llmcoder.registry import Registry
+from models.audit import log as audit
 from models.jobs import store as jobs
 from models.jobs.approvals import Origin
 from models.jobs.store import NewJob
@@ -63,6 +65,7 @@ class Batch:
         self._new: list[NewJob] = []
         self._runs: list[ScheduleRun] = []
         self._advances: dict[UUID, dict[str, Any]] = {}
+        self._refusals: list[ActionError] = []
         self._after = AfterCommit()
 
     def take(self, due: Sequence[Schedule], fired: Counter[UUID] | None = None) -> None:
@@ -105,6 +108,7 @@ class Batch:
         enqueue(self._conn, self._new, self._now, reserve, self._after)
         schedules.keep_runs(self._conn, self._runs)
         schedules.advance(self._conn, self._advances)
+        audit.append(self._conn, entries_of(self._refusals), self._now)
         return Fired(len(self._new), self._after)
 
     def _fire(self, wanted: Sequence[tuple[Schedule, Sequence[datetime]]], made_by: MadeBy) -> None:
@@ -127,6 +131,7 @@ class Batch:
                 self._conn, self._submission(schedule, fire_at, made_by), self._registry, config().get, self._now
             )
         except ActionError as error:
+            self._refusals.append(error)
             self._keep(schedule, fire_at, Outcome.REFUSED, error.detail, made_by)
             return
         except sa.exc.SQLAlchemyError:

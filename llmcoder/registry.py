@@ -72,13 +72,14 @@ class Registry(Mapping[str, AnyAction]):
         """The action of that name.
 
         Raises:
-            NotFound: There is none; the detail offers the nearest names.
+            NotFound: There is none; the detail offers the nearest names of those that are for everybody.
         """
         if name in self._actions:
             return self._actions[name]
         from difflib import get_close_matches
 
-        near = get_close_matches(name, self._actions, n=3)
+        offered = [one.name for one in self._actions.values() if not one.administrators_only]
+        near = get_close_matches(name, offered, n=3)
         hint = f" Did you mean {' or '.join(near)}?" if near else " GET /actions lists them."
         raise NotFound(f"There is no action {name!r}.{hint}")
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 
+from engine.administrators import entries_of
 from engine.admission import JobSubmission, admit
 from engine.enqueue import AfterCommit, Reserve, enqueue
 from engine.outbox import Outbox
@@ -21,6 +22,7 @@ from llmcoder.errors import ActionError, Refused
 from llmcoder.ids import new_id
 from llmcoder.problems import problem_of
 from llmcoder.registry import Registry
+from models.audit import log as audit
 from models.db.database import TRANSIENT_ERRORS, Database
 from models.jobs import taint
 from models.jobs.approvals import Origin
@@ -51,6 +53,7 @@ class TriggerTick:
         self._registry = known
         self._trigger = trigger
         self._conn: sa.Connection | None = None  # on which the domain's code is at work
+        self._refusals: list[Exception] = []  # of the batch under way
         self._abandoned = False
 
     @property
@@ -93,6 +96,7 @@ class TriggerTick:
 
     def _batch(self) -> int | None:
         now = self._db.now()
+        self._refusals = []
         with self._db.write() as conn, self._open(conn):
             due = self._trigger.take(conn, now, BATCH)
             failures: dict[UUID, dict[str, str]] = {}
@@ -103,6 +107,7 @@ class TriggerTick:
             for one in new:
                 if one[1].id in failures and self._insert(conn, [one], _not_rung, after, now):
                     apply(conn, [_failing(one[1].id, failures[one[1].id])], now)
+            audit.append(conn, entries_of(self._refusals), now)
         self._outbox.follow(after)
         return made if due else None
 
@@ -176,6 +181,7 @@ class TriggerTick:
         problem = error.as_problem() if isinstance(error, ActionError) else problem_of(error)
         row = {"trigger": self._trigger.name, "row": str(due.row_id), "why": problem["type"]}
         log.info("a trigger's job was refused", **row, exc_info=None if expected else error)
+        self._refusals.append(error)
         try:
             with conn.begin_nested():
                 self._trigger.refused(conn, due, problem["detail"], now)

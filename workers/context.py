@@ -6,15 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from engine.administrators import refusals_audited, refuse_others
 from engine.outbox import Outbox
 from llmcoder import faults, strict_json
 from llmcoder.config import config
 from llmcoder.context import Context, S, T, User
 from llmcoder.declare.rate import pause_until
 from llmcoder.errors import ActionError, Cancelled, DeclarationError, Transient, Uncertain
-from llmcoder.registry import registry
+from llmcoder.registry import AnyAction, registry
 from llmcoder.settings import EngineSettings
 from llmcoder.strict_json import storable
+from models.audit import log as audit
+from models.audit.log import Entry, Event
 from models.connections.account_access import StoredConnection, choose, connect
 from models.db.database import TRANSIENT_ERRORS, Database, database
 from models.jobs.claims import is_armed
@@ -55,6 +58,21 @@ class JobContext(Context):
         self._may_have_sent = False  # since then
         self._db = db or database()
         self._connections: dict[str, Connection[Any]] = {}
+
+    def start_for_administrator(self, action: AnyAction) -> None:
+        """Have the audit log name who has an action run that is for administrators only.
+
+        Raises:
+            AdministratorsOnly: The job's user is none any more.
+            Transient: The database is away; nothing was begun.
+        """
+        started = Entry(Event.ACTION_STARTED, action.name, self.user.id, {"job": str(self.job_id)})
+        try:
+            with refusals_audited(self._db), self._db.write() as conn:
+                refuse_others(conn, action, self.user.id)
+                audit.append(conn, [started], self._db.now())
+        except TRANSIENT_ERRORS as error:
+            raise Transient("The database is busy or away; nothing was begun.") from error
 
     def settings(self, kind: type[S]) -> S:
         return config().get(kind)

@@ -173,6 +173,8 @@ _LOST_TIME = {
 
 
 def _run(attempt: Attempt, action: AnyAction, given: Any, ctx: JobContext, max_result_bytes: int) -> Ending:
+    if action.administrators_only:
+        ctx.start_for_administrator(action)
     for kind in action.requires:
         if missing := ctx.settings(kind).missing():
             raise NotConfigured(

@@ -13,6 +13,7 @@ from pydantic import Field, JsonValue
 from starlette.responses import Response
 
 from api.auth.identity import Identity, bearer, current
+from api.http.document import FOR_ADMINISTRATORS
 from api.http.job_view import problems
 from api.http.lean import Answer, JsonBytes, LeanRequest, LeanRoute, read_body
 from api.http.prefer import LONGEST_WAIT_S, Prefer, read_prefer
@@ -120,7 +121,7 @@ def _by_get(action: AnyAction) -> LeanRoute:
 
     async def answer(request: LeanRequest) -> Response:
         services, who = await _caller(request)
-        given = input_of_query(action, request.query)
+        given = await input_of_query(services, who, action, request.query)
         key = checked_key(request.header(b"idempotency-key"))
         prefer = read_prefer(request.header(b"prefer"))
         waits = not prefer.respond_async
@@ -156,12 +157,13 @@ def _any_action() -> LeanRoute:
         operation_id="submit_job",
         summary="Submit a job for any action.",
         tags=["jobs"],
-        responses=ENDED | problems(400, 401, 404, 409, 413, 415, 422, 503),
+        responses=ENDED | problems(400, 401, 403, 404, 409, 413, 415, 422, 503),
         **ACCEPTED,
     )
 
 
 def _route(action: AnyAction, method: str, documented: Callable[..., Any], answer: Answer) -> LeanRoute:
+    refusals = (403,) if action.administrators_only else ()
     return LeanRoute(
         f"/{action.domain}/{action.verb}",
         documented,
@@ -172,7 +174,8 @@ def _route(action: AnyAction, method: str, documented: Callable[..., Any], answe
         summary=action.summary,
         description=action.description,
         tags=[action.domain],
-        responses=ENDED | problems(400, 401, 409, 413, 415, 422, 503),
+        responses=ENDED | problems(400, 401, *refusals, 409, 413, 415, 422, 503),
+        openapi_extra=FOR_ADMINISTRATORS if action.administrators_only else None,
         **ACCEPTED,
     )
 

@@ -16,10 +16,12 @@ from pydantic import BaseModel
 
 from api.auth.identity import Identity, current
 from api.http.bodies import Router
+from api.http.document import FOR_ADMINISTRATORS
 from api.http.job_view import problems
 from api.routes.actions import JOB, Key
 from api.services import Services, services_of
 from engine import local_door as door
+from engine.administrators import refuse_others
 from engine.admission import JobSubmission, look, new_job
 from engine.idempotency import checked_key, fingerprint
 from llmcoder import strict_json
@@ -76,8 +78,9 @@ def _add_list(router: APIRouter, collection: AnyCollection) -> None:
 def _add_addition(router: APIRouter, collection: AnyCollection, registry: Registry) -> None:
     new: Any = collection.new
     item = collection.item
+    about = _named(collection, "add") | _for(collection.adds)
 
-    @router.post("", status_code=201, response_model=item, responses=WAITS, **_named(collection, "add"))
+    @router.post("", status_code=201, response_model=item, responses=WAITS, **about)
     def add_record(request: Request, who: Caller, body: new, response: Response, key: Key = None) -> Any:
         """Keep a new record; `Location` is its address."""
         job = _waiting(request, registry, who, collection.adds, body, key)
@@ -100,7 +103,7 @@ def _add_show(router: APIRouter, collection: AnyCollection) -> None:
 
 def _add_change(router: APIRouter, collection: AnyCollection, registry: Registry) -> None:
     change: Any = collection.change
-    about = _named(collection, "change")
+    about = _named(collection, "change") | _for(collection.changes)
 
     @router.patch("/{record_id}", response_model=collection.item, responses=NO_SUCH | WAITS, **about)
     def change_record(request: Request, who: Caller, record_id: UUID, body: change, key: Key = None) -> Any:
@@ -115,7 +118,7 @@ def _add_change(router: APIRouter, collection: AnyCollection, registry: Registry
 
 
 def _add_removal(router: APIRouter, collection: AnyCollection, registry: Registry) -> None:
-    about = _named(collection, "remove")
+    about = _named(collection, "remove") | _for(collection.removes)
 
     @router.delete("/{record_id}", status_code=204, response_model=None, responses=NO_SUCH | WAITS, **about)
     def remove_record(request: Request, who: Caller, record_id: UUID, key: Key = None) -> Response | None:
@@ -211,6 +214,17 @@ def _there(collection: AnyCollection, record_id: UUID, found: Any) -> Any:
     if found is None:
         raise NotFound(f"There is no {record_id} in your {collection.title.lower()}.")
     return found
+
+
+def _for(action: AnyAction | None) -> dict[str, Any]:
+    """What a route of an action says that is for administrators only: it refuses before it reads the body."""
+    if action is None or not action.administrators_only:
+        return {}
+
+    async def refuse(request: Request, who: Caller) -> None:
+        await services_of(request).sql.read(refuse_others, action, who.user_id, who.origin)
+
+    return {"dependencies": [Depends(refuse)], "openapi_extra": FOR_ADMINISTRATORS}
 
 
 def _named(collection: AnyCollection, verb: str) -> dict[str, Any]:

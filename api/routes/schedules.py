@@ -150,7 +150,9 @@ async def add_schedule(request: Request, response: Response, who: Person, new: N
     """Have the clock submit an action."""
     services = services_of(request)
     now = services.db.now()
-    made = scheduling.check(services.registry, schedule_of(who.user_id, new, now), now)
+    wanted = schedule_of(who.user_id, new, now)
+    await services.sql.read(scheduling.refuse_to_others, services.registry, wanted)
+    made = scheduling.check(services.registry, wanted, now)
     added = await services.sql.write(scheduling.add, made, now)
     response.headers["location"] = f"/schedules/{added.id}"
     return schedule_view(added)

@@ -131,6 +131,7 @@ class Action(Generic[In, Out]):
     settle_s: float = SETTLE_S
     connects: tuple[ConnectionKind[Any], ...] = ()
     keeps: bool | str = False
+    administrators_only: bool = False
 
     def __call__(self, given: In, ctx: Context) -> Out:
         return self.function(given, ctx)
@@ -196,6 +197,7 @@ def action(
     settle_s: float = SETTLE_S,
     connects: ConnectionKind[Any] | tuple[ConnectionKind[Any], ...] = (),
     keeps: bool | str = False,
+    administrators_only: bool = False,
 ) -> Callable[[Callable[[In, Context], Out]], Action[In, Out]]:
     """Declare a function as an action.
 
@@ -226,6 +228,8 @@ def action(
         keeps: Whether a READ or DRAFT leaves something behind that people or later jobs meet, such as a draft in a
             mailbox, an index or a message: a plan writes it down instead of doing it. The name of a yes-or-no field
             where the caller decides.
+        administrators_only: Whether only an administrator may have it run. Every door hides it from others and refuses
+            it with 403, an agent's token too, and the audit log names who ran it and who was refused.
 
     Raises:
         DeclarationError: The declaration breaks a rule; at import, naming the rule.
@@ -254,6 +258,7 @@ def action(
             settle_s=settle_s,
             connects=kinds,
             keeps=keeps,
+            administrators_only=administrators_only,
         )
         _check(declared, said_repeatable=repeatable is not None)
         return declared
@@ -311,6 +316,10 @@ def _rules(a: Action[Any, Any], said_repeatable: bool) -> list[tuple[bool, str]]
         (not all(_is_settings(kind) for kind in a.requires), "requires lists kinds of settings"),
         (a.undo is not None and not a.effect.writes, "only a write has something to undo"),
         (a.undo is not None and not a.undo.action.effect.writes, "what undoes an effect is a write itself"),
+        (
+            a.undo is not None and a.undo.action.administrators_only and not a.administrators_only,
+            "whoever may have an effect may take it back: undo names an action that is for administrators only",
+        ),
         (a.own_records and a.effect is not Effect.WRITE, "own_records is said of a WRITE; nothing else asks for it"),
         (a.own_records and a.undo is None, "what changes own records unasked can be taken back: undo=Undo(...)"),
         (

@@ -112,6 +112,12 @@ def by_id(conn: sa.Connection, user_id: UUID) -> Account | None:
     return None if row is None else Account(*row)
 
 
+def is_administrator(conn: sa.Connection, user_id: UUID) -> bool:
+    """Whether the account has an administrator's rights now; one that is disabled has none."""
+    wanted = sa.select(users.c.id).where(users.c.id == user_id, users.c.is_admin, users.c.is_active)
+    return conn.execute(wanted).first() is not None
+
+
 def set_password_hash(conn: sa.Connection, user_id: UUID, password_hash: str) -> None:
     conn.execute(sa.update(users).where(users.c.id == user_id).values(password_hash=password_hash))
 

@@ -51,6 +51,8 @@ class Event(StrEnum):
     USER_ENABLED = "user.enabled"
     USER_PASSWORD = "user.password"
     AGENT_ADDED = "agent.added"  # a session for an agent that acts in the user's name
+    ACTION_REFUSED = "action.refused"  # one that is for administrators only
+    ACTION_STARTED = "action.started"  # one that is for administrators only
     CONFIG_SET = "config.set"
     CONFIG_UNSET = "config.unset"
     PREFERENCES_CHANGED = "preferences.changed"  # about approvals, or who gives them

@@ -15,7 +15,7 @@ from llmcoder import strict_json
 from llmcoder.arguments import assembled
 from llmcoder.context import User
 from llmcoder.declare.door import Door, JobStatus
-from llmcoder.errors import ActionError, BadInput, Transient
+from llmcoder.errors import ActionError, BadInput, Forbidden, Transient
 from llmcoder.registry import AnyAction
 from tasks.slack import outgoing_messages, wording
 from tasks.slack.connections import account_name
@@ -77,7 +77,7 @@ def command(payload: Payload, key: str, door: Door) -> str:
     given = Command(user, team, person, str(payload.get("channel_id") or ""), key)
     match first:
         case "actions":
-            return _actions(rest, door)
+            return _actions(rest, given.user, door)
         case "jobs":
             return _jobs(door.jobs(user, LISTED))
         case "cancel":
@@ -96,7 +96,7 @@ def _split(text: str) -> tuple[str, str]:
 
 def _submit(given: Command, name: str, rest: str, door: Door, *, here: bool) -> str:
     action = door.registry.find(name)
-    words = read_words(action, rest)
+    words = read_words(action, rest) if door.may_run(given.user, name) else {}  # refused below, whatever they are
     outgoing_messages.owe_outcome(
         given.user.id, given.key, given.team, given.person, given.channel if here else None, None
     )
@@ -145,12 +145,13 @@ def _object(text: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _actions(wanted: str, door: Door) -> str:
-    if wanted in door.registry:
+def _actions(wanted: str, user: User, door: Door) -> str:
+    if wanted in door.registry and door.may_run(user, wanted):
         return _fields(door.registry[wanted])
-    found = [one for name, one in door.registry.items() if wanted.lower() in name]
+    found = [one for name, one in door.registry.items() if wanted.lower() in name and door.may_run(user, name)]
     if not found:
-        door.registry.find(wanted)  # says what is near
+        hidden = door.registry.find(wanted)  # says what is near
+        raise Forbidden(f"Only an administrator runs {hidden.name}.")
     lines = [f"• `{one.name}` – {escaped(one.summary)}" for one in found[:ACTIONS_LISTED]]
     more = f"\n… and {len(found) - ACTIONS_LISTED} more" if len(found) > ACTIONS_LISTED else ""
     return shortened("\n".join(lines), wording.MOST_TEXT) + more
