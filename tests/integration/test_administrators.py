@@ -27,7 +27,7 @@ from llmcoder.errors import DeclarationError
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, discover
 from models.accounts.tables import users
-from models.audit.log import Event, Wanted, listed
+from models.audit.log import EntryFilter, Event, listed
 from models.db.database import Database
 from models.jobs.approvals import Origin
 from models.schedules import store as schedules
@@ -56,7 +56,7 @@ def set_standing(engine: Inline, **columns: bool) -> None:
 def audited(engine: Inline, event: Event) -> list[str]:
     """What the audit log names, newest first."""
     with engine.db.read() as conn:
-        found = listed(conn, Wanted(event=event), 100)
+        found = listed(conn, EntryFilter(event=event), 100)
     assert {one.actor_id for one in found} <= {engine.user.id}
     return [one.subject for one in found]
 

@@ -26,7 +26,7 @@ from llmcoder.errors import Forbidden
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, discover
 from models.accounts.tables import users
-from models.audit.log import Event, Wanted, listed
+from models.audit.log import EntryFilter, Event, listed
 from models.jobs.approvals import Origin, sha256
 from models.jobs.machine import Reason, State
 from models.jobs.tables import jobs
@@ -185,7 +185,7 @@ def made_by(served: Served, client: httpx.Client) -> dict[str, str]:
 def refusals(served: Served, user: User) -> list[tuple[str, str]]:
     """Action and origin of what the audit log says was refused to the user."""
     with served.db.read() as conn:
-        found = listed(conn, Wanted(event=Event.ACTION_REFUSED, actor_id=user.id), 1_000)
+        found = listed(conn, EntryFilter(event=Event.ACTION_REFUSED, actor_id=user.id), 1_000)
     return [(one.subject, json.loads(one.detail)["origin"]) for one in found]
 
 
