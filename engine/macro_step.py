@@ -15,6 +15,7 @@ from engine.admission import JobSubmission, admit
 from engine.enqueue import AfterCommit, Reserve, enqueue
 from llmcoder import strict_json
 from llmcoder.config import config
+from llmcoder.declare.action import Role
 from llmcoder.errors import ActionError, BadInput, Uncertain, problem_type
 from llmcoder.problems import problem_of
 from llmcoder.registry import AnyAction, Registry
@@ -27,7 +28,7 @@ from models.jobs.machine import Move, Reason, State, apply, wait_for
 from models.jobs.store import Job, NewJob
 from models.macros import plan, store
 from models.macros.computing import Computations
-from models.macros.document import AWAIT, LONGEST_WAIT_S, Step
+from models.macros.document import LONGEST_WAIT_S, Step
 from models.macros.progress import WHOLE, Allowance, Finish, Progress, Row, StepState, WantedJob
 from models.macros.store import PLAN
 from models.macros.stored_values import StoredValue
@@ -42,13 +43,6 @@ LOOK_S = 0.25
 
 #: A run is looked at so often although nothing was noticed: no defect of ours in noticing may lose it.
 LOOK_AT_LEAST_EVERY = timedelta(hours=1)
-
-
-#: Actions that stand for waiting; they live with the others, so that a wait is a job like any other.
-ASK, PASS = "tasks.ask_person", "tasks.pass_time"
-
-
-START = "tasks.start_macro"
 
 
 UnderWay = Mapping[tuple[str, int], tuple[Job, datetime | None]]
@@ -184,7 +178,7 @@ class MacroStep:
 
     def _row(self, progress: Progress, step: str, item: int, state: StepState, job: Job, error: Any = None) -> Row:
         result = None if job.result is None else StoredValue(lambda: job.result)
-        if job.action == START and self._run.mode == PLAN and state is StepState.SUCCEEDED:
+        if self._run.mode == PLAN and self._starts_macro(job.action) and state is StepState.SUCCEEDED:
             state = StepState.PLANNED  # its result says what the macro in the macro would do
         return replace(progress.row(step, item), state=state, result=result, error=error, job_id=job.id)
 
@@ -237,7 +231,7 @@ class MacroStep:
         return plan.record(wanted, effect.value, asks=job.approval_expires_at is not None, keeps=keeps)
 
     def _within_budget(self, wanted: WantedJob) -> NewJob:
-        if wanted.step.action != START:
+        if not self._starts_macro(wanted.step.action):
             return self._admitted(wanted)
         if self._may_start <= 0:
             raise store.too_many_runs(self._settings.macro_max_runs)
@@ -276,16 +270,20 @@ class MacroStep:
             assert wanted.step.action is not None
             given = {**wanted.given, "mode": PLAN} if self._plans_another(wanted.step) else wanted.given
             return self._registry.find(wanted.step.action), given, None
+        action = self._registry.in_role(waits.role)  # a wait is a job like any other
         if waits.approval is not None:
-            return self._registry.find(ASK), {"question": str(wanted.given["approval"])}, None
+            return action, {"question": str(wanted.given["approval"])}, None
         if waits.webhook:
-            return self._registry.find(AWAIT), {}, None
+            return action, {}, None
         if waits.seconds is not None:
-            return self._registry.find(PASS), {}, self._now + timedelta(seconds=waits.seconds)
-        return self._registry.find(PASS), {}, _instant(wanted.given["until"])
+            return action, {}, self._now + timedelta(seconds=waits.seconds)
+        return action, {}, _instant(wanted.given["until"])
 
     def _plans_another(self, step: Step) -> bool:
-        return self._run.mode == PLAN and step.action == START
+        return self._run.mode == PLAN and self._starts_macro(step.action)
+
+    def _starts_macro(self, action: str | None) -> bool:
+        return self._registry.plays(action, Role.START_MACRO)
 
     # --- what is written
 

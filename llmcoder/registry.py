@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, TypeVar, cast
 
-from llmcoder.declare.action import Action
+from llmcoder.declare.action import Action, Role
 from llmcoder.declare.channel import Channel
 from llmcoder.declare.collection import Collection
 from llmcoder.declare.connection import ConnectionKind
@@ -47,7 +47,7 @@ class Registry(Mapping[str, AnyAction]):
         rates: How often each provider may be called, where somebody declares it.
 
     Raises:
-        DeclarationError: Two actions carry one name, or differ about a provider's rate.
+        DeclarationError: Two actions carry one name, play one role, or differ about a provider's rate.
     """
 
     def __init__(self, actions: Iterable[AnyAction]) -> None:
@@ -58,6 +58,7 @@ class Registry(Mapping[str, AnyAction]):
                 raise DeclarationError(f"{found.name}: a name belongs to one action; declared in {places}")
         self.outside = frozenset(found.name for found in self._actions.values() if found.outside)
         self.rates = _declared_rates(self._actions.values())
+        self._roles = _declared_roles(self._actions.values())
 
     def __getitem__(self, name: str) -> AnyAction:
         return self._actions[name]
@@ -82,6 +83,24 @@ class Registry(Mapping[str, AnyAction]):
         near = get_close_matches(name, offered, n=3)
         hint = f" Did you mean {' or '.join(near)}?" if near else " GET /actions lists them."
         raise NotFound(f"There is no action {name!r}.{hint}")
+
+    def in_role(self, role: Role) -> AnyAction:
+        """The action that the engine needs for something.
+
+        Raises:
+            NotConfigured: No installed domain declares one.
+        """
+        if role not in self._roles:
+            raise NotConfigured(
+                f"No installed action has the role {role}, which this needs. Install a domain that declares one: "
+                f"@action(..., role=Role.{role.name})."
+            )
+        return self._roles[role]
+
+    def plays(self, name: str | None, role: Role) -> bool:
+        """Whether the action of that name has the role."""
+        found = self._roles.get(role)
+        return found is not None and found.name == name
 
     def settings(self) -> list[type[Settings]]:
         """Every kind of settings that some action's domain declares, once each."""
@@ -258,6 +277,16 @@ def _declared_actions(module: ModuleType) -> Iterator[AnyAction]:
             declared_in = value.function.__module__
             if declared_in == module.__name__ or (folder and declared_in.rpartition(".")[0] == folder):
                 yield value
+
+
+def _declared_roles(actions: Iterable[AnyAction]) -> dict[Role, AnyAction]:
+    roles: dict[Role, AnyAction] = {}
+    for found in actions:
+        if found.role is not None and roles.setdefault(found.role, found) is not found:
+            raise DeclarationError(
+                f"{found.name}: a role is played by one action; {roles[found.role].name} has {found.role}"
+            )
+    return roles
 
 
 def _declared_rates(actions: Iterable[AnyAction]) -> dict[str, Rate]:

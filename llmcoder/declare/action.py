@@ -62,6 +62,15 @@ class Queue(StrEnum):
     HEAVY = "heavy"  # a process of its own, one at a time, killable: browser, local models, training
 
 
+class Role(StrEnum):
+    """What the engine needs an action for. Each is played by one action at most, whichever domain declares it."""
+
+    START_MACRO = "start-macro"  # begins a run of a macro, and waits for its steps
+    ASK_PERSON = "ask-person"  # a step that waits for a person's approval; its input has `question`
+    PASS_TIME = "pass-time"  # a step that waits until it is due
+    AWAIT_CALL = "await-call"  # a step that waits for a call from outside
+
+
 @dataclass(frozen=True)
 class Retry:
     """When a `Transient` failure is tried again.
@@ -132,6 +141,7 @@ class Action(Generic[In, Out]):
     connects: tuple[ConnectionKind[Any], ...] = ()
     keeps: bool | str = False
     administrators_only: bool = False
+    role: Role | None = None
 
     def __call__(self, given: In, ctx: Context) -> Out:
         return self.function(given, ctx)
@@ -198,6 +208,7 @@ def action(
     connects: ConnectionKind[Any] | tuple[ConnectionKind[Any], ...] = (),
     keeps: bool | str = False,
     administrators_only: bool = False,
+    role: Role | None = None,
 ) -> Callable[[Callable[[In, Context], Out]], Action[In, Out]]:
     """Declare a function as an action.
 
@@ -230,6 +241,7 @@ def action(
             where the caller decides.
         administrators_only: Whether only an administrator may have it run. Every door hides it from others and refuses
             it with 403, an agent's token too, and the audit log names who ran it and who was refused.
+        role: What the engine needs it for, such as waiting for a person; the engine finds it by that, not by its name.
 
     Raises:
         DeclarationError: The declaration breaks a rule; at import, naming the rule.
@@ -259,6 +271,7 @@ def action(
             connects=kinds,
             keeps=keeps,
             administrators_only=administrators_only,
+            role=role,
         )
         _check(declared, said_repeatable=repeatable is not None)
         return declared
@@ -308,6 +321,10 @@ def _rules(a: Action[Any, Any], said_repeatable: bool) -> list[tuple[bool, str]]
         (a.reconcile is not None and not a.effect.writes, "only a write has something to reconcile"),
         (a.input.model_config.get("extra") != "forbid", f"{a.input.__name__} forbids unknown fields: extra=forbid"),
         (bool(undescribed), f"every input field has a description; missing on {', '.join(undescribed)}"),
+        (
+            a.role is Role.ASK_PERSON and ("question" not in fields or not a.effect.writes),
+            "what asks a person is a write, since those wait for approval, and its input has a field question",
+        ),
         (
             a.effect is Effect.READ and bool(nested),
             f"a READ takes query parameters, so its fields are scalars or lists of them; not so {', '.join(nested)}",
