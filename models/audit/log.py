@@ -27,6 +27,7 @@ from llmcoder import keyfile, strict_json
 from llmcoder.config import config
 from llmcoder.keyfile import KEY_BYTES
 from llmcoder.settings import EngineSettings
+from llmcoder.text import storable
 from models.audit.tables import audit, audit_head
 from models.db import batch
 
@@ -190,7 +191,7 @@ _ADVANCE = sa.update(audit_head).values(seq=sa.bindparam("to_seq"), hash=sa.bind
 def _sealed(key: Key, head: Head, entry: Entry, now: datetime) -> Record:
     # ASCII escapes: whatever a text holds, both stores keep it
     detail = strict_json.canonical(dict(entry.detail), escaped=True)
-    subject = entry.subject.encode("utf-8", "replace").decode().replace("\0", "")[:LONGEST_SUBJECT]
+    subject = storable(entry.subject)[:LONGEST_SUBJECT]
     row = Record(head.seq + 1, now, entry.actor, entry.event.value, subject, detail, key.id, head.hash, "")
     return replace(row, hash=seal(key, row))
 

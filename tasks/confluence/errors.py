@@ -23,6 +23,7 @@ from llmcoder.errors import (
     Uncertain,
 )
 from llmcoder.retry_after import retry_at
+from llmcoder.text import one_line
 
 REASON_LIMIT = 300
 #: What Confluence says of credentials beside the answer; with wrong ones some of its answers are those for strangers.
@@ -127,9 +128,4 @@ def complaint(body: bytes) -> str:
     errors = told.get("errors")
     first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
     said = [first.get("title"), first.get("detail")] if first else [told.get("message") or told.get("error")]
-    return _short(": ".join(one for one in said if isinstance(one, str) and one))
-
-
-def _short(text: str) -> str:
-    plain = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return plain if len(plain) <= REASON_LIMIT else f"{plain[:REASON_LIMIT]}…"
+    return one_line(": ".join(one for one in said if isinstance(one, str) and one), REASON_LIMIT)

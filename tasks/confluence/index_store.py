@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from llmcoder import strict_json
 from llmcoder.errors import NotConfigured, Transient, Uncertain
+from llmcoder.text import storable
 from models.connections.tables import connections
 from models.db.database import database, reading, writing
 from tasks.confluence import full_text, piece_store
@@ -210,7 +211,7 @@ def begun(wiki_id: int, space: Space, job_id: UUID) -> IndexRun:
 
 
 def _space(conn: sa.Connection, wiki_id: int, space: Space) -> int:
-    row = {"wiki_id": wiki_id, "key": space.key, "name": clean(space.name)}
+    row = {"wiki_id": wiki_id, "key": space.key, "name": storable(space.name)}
     put = _insert(conn, spaces).values(row)
     put = put.on_conflict_do_update(index_elements=["wiki_id", "key"], set_={"name": put.excluded.name})
     return int(conn.execute(put.returning(spaces.c.id)).scalar_one())
@@ -305,16 +306,16 @@ def save(conn: sa.Connection, run: IndexRun, texts: Sequence[IndexedText]) -> in
 
 
 def _row(run: IndexRun, text: IndexedText) -> dict[str, Any]:
-    body = clean(text.text)
+    body = storable(text.text)
     return {
         "wiki_id": run.wiki_id,
         "space_id": run.space_id,
         "page_id": text.page_id,
         "file_id": text.file_id,
-        "title": clean(text.title),
+        "title": storable(text.title),
         "version": text.version,
         "reader": text.reader,
-        "url": clean(text.url),
+        "url": storable(text.url),
         "updated_at": text.updated_at,
         "text": body,
         "text_sha256": sha256(body),
@@ -376,11 +377,6 @@ def remove_other_spaces(wiki_id: int, keys: Sequence[str]) -> int:
             removed += sum(1 for row in found if row.file_id == "")
 
 
-def clean(text: str) -> str:
-    """Without what a database cannot keep: NUL, and halves of characters."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode()
-
-
 def _insert(conn: sa.Connection, table: sa.Table) -> Any:
     """The dialect's own insert, which knows conflicts."""
     return (postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert)(table)
@@ -390,4 +386,9 @@ def head_is_kept(head: PageHead, kept: IndexedVersion | None, space_id: int, rea
     """Whether what is kept of a page is still what the site has."""
     if kept is None:
         return False
-    return (kept.version, kept.reader, kept.space_id, kept.title) == (head.version, reader, space_id, clean(head.title))
+    return (kept.version, kept.reader, kept.space_id, kept.title) == (
+        head.version,
+        reader,
+        space_id,
+        storable(head.title),
+    )

@@ -19,6 +19,7 @@ from email.policy import Compat32, Policy
 from email.utils import getaddresses, parsedate_to_datetime
 from typing import cast
 
+from llmcoder.text import whole
 from tasks.email.html import as_text, safe_html
 
 LONGEST_TEXT_CHARS = 100_000
@@ -297,7 +298,7 @@ def _as_text(data: bytes, charset: str | None) -> str:
 
 def clean(text: str) -> str:
     """Without control characters and halves of characters, which no database and no JSON takes."""
-    return _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).encode("utf-8", "replace").decode("utf-8")
+    return whole(_CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
 
 
 def _is_file(part: _Part) -> bool:

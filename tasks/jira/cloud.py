@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from llmcoder.text import whole
 from tasks.jira.adf import text_of
 from tasks.jira.adf_writing import document_of
 from tasks.jira.client import segment
@@ -25,7 +26,6 @@ from tasks.jira.wire import (
     TransitionPayload,
     TransitionsPayload,
     UserPayload,
-    mended,
 )
 
 _ACCOUNT_ID = re.compile(r"[0-9A-Za-z:-]{20,128}")
@@ -47,7 +47,7 @@ class CloudTracker(Tracker):
         return FoundPage(found.issues, found.next)
 
     def text(self, sent: Any) -> str:
-        return mended(text_of(sent))
+        return whole(text_of(sent))
 
     def body(self, markdown: str) -> Any:
         return document_of(markdown)

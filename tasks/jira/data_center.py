@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from llmcoder import strict_json
+from llmcoder.text import whole
 from tasks.jira.client import segment
 from tasks.jira.tracker import (
     PEOPLE_AT_ONCE,
@@ -18,7 +19,7 @@ from tasks.jira.tracker import (
 )
 from tasks.jira.wiki import wiki_of
 from tasks.jira.wiki_reading import text_of
-from tasks.jira.wire import CommentPayload, IssuePayload, SearchPayload, TransitionPayload, UserPayload, mended
+from tasks.jira.wire import CommentPayload, IssuePayload, SearchPayload, TransitionPayload, UserPayload
 
 
 class DataCenterTracker(Tracker):
@@ -32,7 +33,7 @@ class DataCenterTracker(Tracker):
         return FoundPage(found.issues, str(following) if found.issues and following < found.total else None)
 
     def text(self, sent: Any) -> str:
-        return mended(text_of(sent)) if isinstance(sent, str) else ""
+        return whole(text_of(sent)) if isinstance(sent, str) else ""
 
     def body(self, markdown: str) -> Any:
         return wiki_of(markdown)

@@ -24,6 +24,7 @@ from llmcoder.errors import (
     Uncertain,
 )
 from llmcoder.retry_after import retry_at
+from llmcoder.text import one_line
 
 REASON_LIMIT = 600
 #: What JIRA says of credentials beside the answer; with wrong ones, some of its answers are those for strangers.
@@ -117,7 +118,7 @@ def complaint(body: bytes) -> str:
         told = strict_json.read_lenient(body)
     except (ValueError, RecursionError):
         return ""
-    return _short("; ".join(_said(told))) if isinstance(told, dict) else ""
+    return one_line("; ".join(_said(told)), REASON_LIMIT) if isinstance(told, dict) else ""
 
 
 def _said(told: Mapping[str, Any]) -> Iterator[str]:
@@ -129,8 +130,3 @@ def _said(told: Mapping[str, Any]) -> Iterator[str]:
     for name in ("errorMessage", "message", "error_description"):
         if isinstance(one := told.get(name), str) and one:
             yield one
-
-
-def _short(text: str) -> str:
-    plain = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return plain if len(plain) <= REASON_LIMIT else f"{plain[:REASON_LIMIT]}…"

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, model_validator
 
-#: Half a character, as databases that count in UTF-16 leave behind; no text of ours can hold it.
-_HALF = re.compile("[\ud800-\udfff]")
-
-
-def mended(text: str) -> str:
-    """A text without half characters."""
-    return _HALF.sub("\ufffd", text)
+from llmcoder.text import whole
 
 
 class JiraPayload(BaseModel):
@@ -26,14 +19,14 @@ class JiraPayload(BaseModel):
     def _null_is_left_out(cls, sent: Any) -> Any:
         if not isinstance(sent, dict):
             return sent
-        return {name: _mended(value) for name, value in sent.items() if value is not None}
+        return {name: _whole(value) for name, value in sent.items() if value is not None}
 
 
-def _mended(value: Any) -> Any:
-    """A text, or those of a list; what is deeper is mended by its own model, or where it is read."""
+def _whole(value: Any) -> Any:
+    """A text, or those of a list; what is deeper is made whole by its own model, or where it is read."""
     if isinstance(value, str):
-        return mended(value)
-    return [mended(one) if isinstance(one, str) else one for one in value] if isinstance(value, list) else value
+        return whole(value)
+    return [whole(one) if isinstance(one, str) else one for one in value] if isinstance(value, list) else value
 
 
 class UserPayload(JiraPayload):

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from llmcoder.errors import NotConfigured, Refused, Transient
 from llmcoder.language import Completion
+from llmcoder.text import one_line
 from tasks.llm.asking import (
+    REASON_LIMIT,
     Ask,
     Headers,
     Hearer,
@@ -23,7 +25,6 @@ from tasks.llm.asking import (
     first_chat_model,
     http_client,
     not_the_protocol,
-    short,
     unanswered,
 )
 from tasks.llm.settings import OPENAI_URL, LlmSettings
@@ -165,7 +166,7 @@ class OpenAIProvider(ModelProvider):
 
     def _told(self, reason: str) -> str:
         """What the server said, without our key: some quote it wherever they can."""
-        return short(reason.replace(self._key, "***"))
+        return one_line(reason, REASON_LIMIT, {self._key})
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
