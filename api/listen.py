@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from functools import partial
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -28,6 +28,9 @@ from llmcoder.vital import vital
 from models.accounts import vault
 from models.db.database import Database
 
+if TYPE_CHECKING:
+    from llmcoder.net import Network
+
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 1.0
@@ -42,7 +45,22 @@ class ListenerRun(EngineDoor, Listening):
         super().__init__(db, outbox, known, own)
         self._end = threading.Event()
         self._name = name
+        self._net: Network | None = None
         self.heard = False
+
+    @property
+    def net(self) -> Network:
+        if self._net is None:
+            from llmcoder.net import Network
+
+            self._net = Network(allow=self.settings(EngineSettings).fetch_allow, job=self._name)
+        return self._net
+
+    def hang_up(self) -> None:
+        """Close what a run has left open, or what keeps it from ending."""
+        if self._net is not None:
+            self._net.close()
+        self._net = None
 
     @property
     def ended(self) -> bool:
@@ -96,6 +114,8 @@ class ListenerThread:
             self._thread.join(END_WITHIN_S)
             if self._thread.is_alive():
                 log.warning("a listener does not end", listener=self.listener.name)
+        if self._ear is not None:
+            self._ear.hang_up()
         self._thread = self._ear = None
 
     def _keep(self, ear: ListenerRun) -> None:
@@ -114,6 +134,8 @@ class ListenerThread:
         except BaseException:
             # a domain's defect, its SystemExit too, must end neither the process nor the other listeners
             log.exception("a listener failed", listener=self.listener.name)
+        finally:
+            ear.hang_up()
 
 
 def main() -> None:

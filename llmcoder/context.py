@@ -13,7 +13,7 @@ from llmcoder.settings import Settings
 
 if TYPE_CHECKING:
     from llmcoder.declare.connection import C, Connection, ConnectionKind
-    from llmcoder.net import GuardedClient
+    from llmcoder.net import GuardedClient, Network
 
 S = TypeVar("S", bound=Settings)
 T = TypeVar("T")
@@ -96,8 +96,9 @@ class Context(ABC):
     def check_fence(self) -> None:
         """Raise where this attempt may not send any more, because it lost its job or its time is over.
 
-        `ctx.http` asks right before the first byte of each request. A write that sends by other means asks itself,
-        after `armed` and right before it sends: a process can be frozen in between for longer than its lease.
+        `ctx.http` asks right before the first byte of each request, and `ctx.net` before the first byte of each
+        connection and the first one after `armed`. A write that sends by other means asks itself, after `armed` and
+        right before it sends: a process can be frozen in between for longer than its lease.
 
         Raises:
             Cancelled, Transient, Uncertain: Nothing may be sent any more.
@@ -150,3 +151,8 @@ class Context(ABC):
     @abstractmethod
     def http(self) -> GuardedClient:
         """The guarded HTTP client; pass `check=ctx.check` so that a cancelled job stops waiting."""
+
+    @property
+    @abstractmethod
+    def net(self) -> Network:
+        """Guarded connections for other protocols, and for a browser; all of them end with the job."""

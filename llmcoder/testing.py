@@ -32,7 +32,7 @@ from llmcoder.usage import ProviderCall, UsageLedger
 
 if TYPE_CHECKING:
     from llmcoder.model import Model
-    from llmcoder.net import GuardedClient
+    from llmcoder.net import GuardedClient, Network
 
 T = TypeVar("T", bound=BaseModel)
 P = TypeVar("P")
@@ -136,6 +136,7 @@ class FakeContext(Context):
         self._services = tuple(services)
         self._cancel_after = cancel_after
         self._looks = 0
+        self._net: Network | None = None
         self._fetch_allow = fetch_allow
         self._deadline = time.monotonic() + timeout_s
         self._connections: dict[ConnectionKind[Any], FakeConnection[Any]] = {
@@ -212,6 +213,29 @@ class FakeContext(Context):
 
         return GuardedClient(allow=self._fetch_allow)
 
+    @property
+    def net(self) -> Network:
+        if self._net is None:
+            from llmcoder.net import Network
+
+            self._net = Network(
+                allow=self._fetch_allow,
+                remaining_s=lambda: self.remaining_s,
+                check=self._check_without_counting,
+                job=str(self.job_id),
+            )
+        return self._net
+
+    def close(self) -> None:
+        """End what the action has opened and not closed, as a worker does."""
+        if self._net is not None:
+            self._net.close()
+
+    def _check_without_counting(self) -> None:
+        """Connections look by themselves, nobody knows how often."""
+        if self._cancel_after is not None and self._looks > self._cancel_after:
+            raise Cancelled("The job was cancelled while it ran.")
+
 
 @dataclass(frozen=True)
 class Run(Generic[T]):
@@ -238,8 +262,11 @@ def run_action(action: Action[In, Out], given: In | Mapping[str, Any], context: 
         if missing := ctx.settings(kind).missing():
             raise NotConfigured(f"{action.name} needs {', '.join(missing)}.")
     checked = given if isinstance(given, action.input) else action.input.model_validate(given)
-    with following(ctx.trail):
-        result = action(checked, ctx)
+    try:
+        with following(ctx.trail):
+            result = action(checked, ctx)
+    finally:
+        ctx.close()
     if not isinstance(result, action.output):
         raise AssertionError(f"{action.name} returned {type(result).__name__}, not {action.output.__name__}")
     if action.effect.writes and not action.repeatable and not ctx.markers:

@@ -26,7 +26,7 @@ from workers.ledger import Ledger
 
 if TYPE_CHECKING:
     from llmcoder.declare.connection import C, Connection, ConnectionKind
-    from llmcoder.net import GuardedClient
+    from llmcoder.net import GuardedClient, Network
 
 MESSAGE_LIMIT = 2_000
 #: Provider, account, until.
@@ -54,6 +54,7 @@ class JobContext(Context):
         self._outbox = outbox
         self._pause = pause
         self._http: GuardedClient | None = None
+        self._net: Network | None = None
         self._has_armed = False
         self._may_have_sent = False  # since then
         self._db = db or database()
@@ -180,6 +181,38 @@ class JobContext(Context):
             allow = self.settings(EngineSettings).fetch_allow
             self._http = GuardedClient(allow=allow, before_send=self.check_fence, may_send=self._may_send)
         return self._http
+
+    @property
+    def net(self) -> Network:
+        self._calls_out()
+        if self._net is None:
+            from llmcoder.net import Network
+
+            self._net = Network(
+                allow=self.settings(EngineSettings).fetch_allow,
+                remaining_s=lambda: self.remaining_s,
+                check=self.check,
+                check_owner=self._check_owner,
+                before_send=self.check_fence,
+                may_send=self._piece_may_go,
+                job=str(self.job_id),
+            )
+        return self._net
+
+    def close(self) -> None:
+        """End what the action has opened and not closed; it may not outlive the attempt."""
+        if self._net is not None:
+            self._net.close()
+
+    def _check_owner(self) -> None:
+        if self._attempt.should_end() and self._attempt.end is not End.CANCELLED:
+            raise self._attempt.error()
+
+    def _piece_may_go(self) -> bool:
+        """As for a request, also on a connection that was opened before the effect was armed."""
+        if self._has_armed and not self._may_have_sent:
+            self.check_fence()
+        return self._may_send()
 
     def _calls_out(self) -> None:
         """From here on an error may quote a stranger."""

@@ -183,7 +183,10 @@ class Runtime:
         if attempt.lost:
             return None
         ctx = JobContext(attempt, self.ledger, self.outbox, self._pause, self.db)
-        ending = execute(attempt, ctx, self.db, self._max_result_bytes)
+        try:
+            ending = execute(attempt, ctx, self.db, self._max_result_bytes)
+        finally:
+            ctx.close()
         if ending.move.reason is Reason.RECONNECT and (refused := ctx.refused()) is not None:
             self._declare_broken(refused, str(ending.move.values["error"]))
         achieved = ending.move.to is State.SUCCEEDED

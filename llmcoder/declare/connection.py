@@ -29,7 +29,7 @@ from llmcoder.model import Model
 from llmcoder.settings import Settings
 
 if TYPE_CHECKING:
-    from llmcoder.net import GuardedClient
+    from llmcoder.net import GuardedClient, Network
 
 C = TypeVar("C", bound=Model)
 S = TypeVar("S", bound=Settings)
@@ -55,6 +55,9 @@ class Caller(Protocol):
 
     @property
     def http(self) -> GuardedClient: ...
+
+    @property
+    def net(self) -> Network: ...
 
     @property
     def remaining_s(self) -> float: ...

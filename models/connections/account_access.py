@@ -35,7 +35,7 @@ from models.connections.store import ConnectedAccount
 from models.db.database import TRANSIENT_ERRORS, Database
 
 if TYPE_CHECKING:
-    from llmcoder.net import GuardedClient
+    from llmcoder.net import GuardedClient, Network
 
 log = structlog.get_logger(__name__)
 
@@ -306,6 +306,12 @@ class Asking:
 
             self._http = GuardedClient(allow=config().get(EngineSettings).fetch_allow)
         return self._http
+
+    @property
+    def net(self) -> Network:
+        from llmcoder.net import Network
+
+        return Network(allow=config().get(EngineSettings).fetch_allow, remaining_s=lambda: self.remaining_s)
 
     @property
     def remaining_s(self) -> float:

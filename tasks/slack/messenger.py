@@ -44,7 +44,7 @@ from tasks.slack.settings import SlackSettings
 from tasks.slack.wording import Wording
 
 if TYPE_CHECKING:
-    from llmcoder.net import GuardedClient
+    from llmcoder.net import GuardedClient, Network
 
 log = structlog.get_logger(__name__)
 
@@ -89,6 +89,17 @@ class CallerWithDeadline:
             allow = self._get(EngineSettings).fetch_allow
             self._http = GuardedClient(allow=allow, before_send=self._refuse_if_late, may_send=self._in_time)
         return self._http
+
+    @property
+    def net(self) -> Network:
+        from llmcoder.net import Network
+
+        return Network(
+            allow=self._get(EngineSettings).fetch_allow,
+            remaining_s=lambda: self.remaining_s,
+            before_send=self._refuse_if_late,
+            may_send=self._in_time,
+        )
 
     def _in_time(self) -> bool:
         return self.remaining_s > 0
