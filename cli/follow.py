@@ -15,6 +15,7 @@ from uuid import UUID
 from cli.screen import Screen
 from engine.broker import PUSH_CHANNEL, redis_client
 from llmcoder import strict_json
+from llmcoder.states import State
 from models.db.database import TRANSIENT_ERRORS, Database
 from models.jobs.claims import workers_seen
 from models.jobs.store import Job, get
@@ -106,7 +107,7 @@ def follow(db: Database, ear: JobEvents, screen: Screen, job: Job, timeout_s: fl
             raise StillRunning
         _hear(ear, screen, job, min(left_s, LOOK_S))
         job = _look(db, job)
-        if not warned and job.state == "queued" and time.monotonic() - began > ALONE_AFTER_S:
+        if not warned and job.state == State.QUEUED and time.monotonic() - began > ALONE_AFTER_S:
             warned = True
             _warn_if_alone(db, screen, job.queue)
     _hear_out(ear, screen, job.id)

@@ -12,13 +12,14 @@ import typer
 
 from cli.options import ExitCode, Output, OutputOption, UserOption
 from cli.output import say, show_json
+from llmcoder.states import State
 
 if TYPE_CHECKING:
     from cli.follow import JobEvents
     from models.db.database import Database
     from models.jobs.store import Job
 
-EXIT_CODES = {"succeeded": ExitCode.DONE, "uncertain": ExitCode.UNCERTAIN}
+EXIT_CODES: dict[str, ExitCode] = {State.SUCCEEDED: ExitCode.DONE, State.UNCERTAIN: ExitCode.UNCERTAIN}
 
 
 def run(
@@ -128,8 +129,8 @@ def _ending(job: Job) -> str:
 
     error = strict_json.read_lenient(job.error) if job.error else {}
     said = error.get("detail") or error.get("title") or job.note
-    why = (f" ({job.reason})" if job.state == "cancelled" and job.reason else "") + (f": {said}" if said else "")
-    hint = f" Settle it with `llmcoder jobs resolve {job.id}`." if job.state == "uncertain" else ""
+    why = (f" ({job.reason})" if job.state == State.CANCELLED and job.reason else "") + (f": {said}" if said else "")
+    hint = f" Settle it with `llmcoder jobs resolve {job.id}`." if job.state == State.UNCERTAIN else ""
     return f"{job.state}{why}{hint}"
 
 

@@ -14,6 +14,7 @@ from llmcoder import strict_json
 from llmcoder.errors import ActionError, BadInput, Forbidden, NotFound, problem_type
 from llmcoder.provenance import Taint
 from llmcoder.registry import AnyAction, Registry
+from llmcoder.states import Reason, State
 from models.accounts import preferences
 from models.audit import log as audit
 from models.audit.log import Entry, Event
@@ -21,7 +22,7 @@ from models.connections.account_access import Chosen
 from models.jobs import approvals, taint
 from models.jobs import store as jobs
 from models.jobs.approvals import Origin
-from models.jobs.machine import Moved, Reason, State
+from models.jobs.machine import Moved
 from models.jobs.store import Accepted, Job
 
 

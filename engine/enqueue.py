@@ -11,8 +11,9 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from engine.doorbells import Ring
+from llmcoder.states import State
 from models.jobs import store as jobs
-from models.jobs.machine import Moved, State
+from models.jobs.machine import Moved
 from models.jobs.store import Accepted, Job, NewJob
 
 #: Whether a doorbell of a queue may go out, see `engine.outbox.Outbox.reserve`.

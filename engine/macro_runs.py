@@ -24,10 +24,11 @@ from llmcoder.config import config
 from llmcoder.problems import problem_of
 from llmcoder.registry import Registry
 from llmcoder.settings import EngineSettings
+from llmcoder.states import State
 from models.db.database import TRANSIENT_ERRORS, Database
 from models.jobs import store as jobs
 from models.jobs import tables
-from models.jobs.machine import ENDED, Move, State, apply
+from models.jobs.machine import ENDED, Move, apply
 from models.macros import store
 from models.macros.computing import Computations
 from models.macros.evaluation import Postponed

@@ -20,11 +20,12 @@ from llmcoder.errors import ActionError, BadInput, Uncertain, problem_type
 from llmcoder.problems import problem_of
 from llmcoder.registry import AnyAction, Registry
 from llmcoder.settings import EngineSettings
+from llmcoder.states import Reason, State
 from models.audit import log as audit
 from models.jobs import store as jobs
 from models.jobs import taint
 from models.jobs.approvals import Origin
-from models.jobs.machine import Move, Reason, State, apply, wait_for
+from models.jobs.machine import Move, apply, wait_for
 from models.jobs.store import Job, NewJob
 from models.macros import plan, store
 from models.macros.computing import Computations

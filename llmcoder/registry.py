@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -105,8 +105,7 @@ class Registry(Mapping[str, AnyAction]):
     def settings(self) -> list[type[Settings]]:
         """Every kind of settings that some action's domain declares, once each."""
         kinds: dict[type[Settings], None] = {}
-        for module in _modules("tasks", "settings"):
-            kinds.update(dict.fromkeys(_declared_settings(module)))
+        kinds.update(dict.fromkeys(_declared_settings()))
         for found in self._actions.values():
             kinds.update(dict.fromkeys(found.requires))
             for kind in found.connects:
@@ -119,13 +118,10 @@ class Registry(Mapping[str, AnyAction]):
         Raises:
             DeclarationError: Two kinds carry one provider's name.
         """
-        declared = [kind for module in _modules("tasks", "connections") for kind in _declared_kinds(module)]
         used = [kind for found in self._actions.values() for kind in found.connects]
-        kinds: dict[str, AnyKind] = {}
-        for kind in sorted([*declared, *used], key=lambda one: one.provider):
-            if kinds.setdefault(kind.provider, kind) is not kind:
-                raise DeclarationError(f"{kind.provider}: a provider's accounts are of one kind; two are declared")
-        return kinds
+        every = [*_declared("connections", ConnectionKind), *used]
+        rule = "a provider's accounts are of one kind; two are declared"
+        return dict(sorted(_by_key(every, lambda kind: kind.provider, rule).items()))
 
     def connecting(self, provider: str | None = None) -> frozenset[str]:
         """Names of the actions that use accounts, of one provider or of any."""
@@ -138,10 +134,9 @@ class Registry(Mapping[str, AnyAction]):
         Raises:
             NotConfigured: No installed domain provides it.
         """
-        for module in _modules("tasks", "services"):
-            for value in vars(module).values():
-                if isinstance(value, Provider) and value.interface is interface:
-                    return cast("Provider[T]", value)
+        for provider in _declared("services", Provider):
+            if provider.interface is interface:
+                return cast("Provider[T]", provider)
         raise NotConfigured(f"No installed domain provides a {interface.__name__}.")
 
     def collections(self) -> list[AnyCollection]:
@@ -150,12 +145,10 @@ class Registry(Mapping[str, AnyAction]):
         Raises:
             DeclarationError: A collection stands in another domain's folder, or its address is taken.
         """
-        found: dict[str, AnyCollection] = {}
         for module in _modules("tasks", "collections"):
-            for collection in _declared_collections(module):
+            for collection in _of_kind(module, Collection):
                 _refuse_taken(collection, module, self._actions)
-                if found.setdefault(collection.path, collection) is not collection:
-                    raise DeclarationError(f"{collection.path}: a path belongs to one collection")
+        found = _by_key(_declared("collections", Collection), lambda one: one.path, "a path belongs to one collection")
         return [found[path] for path in sorted(found)]
 
     def hooks(self) -> list[Hook]:
@@ -164,12 +157,10 @@ class Registry(Mapping[str, AnyAction]):
         Raises:
             DeclarationError: An action or another hook has its address.
         """
-        found: dict[str, Hook] = {}
-        for hook in _declared("hooks", Hook):
-            if hook.path.replace("/", ".") in self._actions:
-                raise DeclarationError(f"{hook.path}: an action has this address")
-            if found.setdefault(hook.path, hook) is not hook:
-                raise DeclarationError(f"{hook.path}: a path belongs to one hook")
+        found = _by_key(_declared("hooks", Hook), lambda one: one.path, "a path belongs to one hook")
+        for path in found:
+            if path.replace("/", ".") in self._actions:
+                raise DeclarationError(f"{path}: an action has this address")
         return [found[path] for path in sorted(found)]
 
 
@@ -185,10 +176,7 @@ def listeners() -> list[Listener[Any]]:
     Raises:
         DeclarationError: Two carry one name.
     """
-    found: dict[str, Listener[Any]] = {}
-    for listener in _declared("listeners", Listener):
-        if found.setdefault(listener.name, listener) is not listener:
-            raise DeclarationError(f"{listener.name}: a name belongs to one listener")
+    found = _by_key(_declared("listeners", Listener), lambda one: one.name, "a name belongs to one listener")
     return [found[name] for name in sorted(found)]
 
 
@@ -198,10 +186,7 @@ def triggers() -> list[Trigger]:
     Raises:
         DeclarationError: Two carry one name.
     """
-    found: dict[str, Trigger] = {}
-    for trigger in _declared("triggers", Trigger):
-        if found.setdefault(trigger.name, trigger) is not trigger:
-            raise DeclarationError(f"{trigger.name}: a name belongs to one trigger")
+    found = _by_key(_declared("triggers", Trigger), lambda one: one.name, "a name belongs to one trigger")
     return [found[name] for name in sorted(found)]
 
 
@@ -212,10 +197,7 @@ def channels() -> dict[str, Channel]:
     Raises:
         DeclarationError: Two carry one name.
     """
-    found: dict[str, Channel] = {}
-    for channel in _declared("notify", Channel):
-        if found.setdefault(channel.name, channel) is not channel:
-            raise DeclarationError(f"{channel.name}: a name belongs to one channel")
+    found = _by_key(_declared("notify", Channel), lambda one: one.name, "a name belongs to one channel")
     return dict(sorted(found.items()))
 
 
@@ -226,11 +208,7 @@ def digest_parts() -> dict[str, Part]:
     Raises:
         DeclarationError: Two carry one name.
     """
-    found: dict[str, Part] = {}
-    for part in _declared("digests", Part):
-        if found.setdefault(part.name, part) is not part:
-            raise DeclarationError(f"{part.name}: a name belongs to one part of a digest")
-    return found
+    return _by_key(_declared("digests", Part), lambda one: one.name, "a name belongs to one part of a digest")
 
 
 def default_schedules() -> list[DefaultSchedule]:
@@ -266,7 +244,24 @@ def _modules(package: str, name: str) -> Iterator[ModuleType]:
 def _declared(name: str, kind: type[D]) -> Iterator[D]:
     """What the domains declare in their files of that name."""
     for module in _modules("tasks", name):
-        yield from (value for value in vars(module).values() if isinstance(value, kind))
+        yield from _of_kind(module, kind)
+
+
+def _of_kind(module: ModuleType, kind: type[D]) -> Iterator[D]:
+    return (value for value in vars(module).values() if isinstance(value, kind))
+
+
+def _by_key(declared: Iterable[D], key: Callable[[D], str], rule: str) -> dict[str, D]:
+    """In the order in which they are declared.
+
+    Raises:
+        DeclarationError: Two of them have one key.
+    """
+    found: dict[str, D] = {}
+    for one in declared:
+        if found.setdefault(key(one), one) is not one:
+            raise DeclarationError(f"{key(one)}: {rule}")
+    return found
 
 
 def _declared_actions(module: ModuleType) -> Iterator[AnyAction]:
@@ -300,22 +295,12 @@ def _declared_rates(actions: Iterable[AnyAction]) -> dict[str, Rate]:
     return rates
 
 
-def _declared_settings(module: ModuleType) -> Iterator[type[Settings]]:
-    for value in vars(module).values():
-        if isinstance(value, type) and issubclass(value, Settings) and value.__module__ == module.__name__:
-            yield value
-
-
-def _declared_collections(module: ModuleType) -> Iterator[AnyCollection]:
-    for value in vars(module).values():
-        if isinstance(value, Collection):
-            yield value
-
-
-def _declared_kinds(module: ModuleType) -> Iterator[AnyKind]:
-    for value in vars(module).values():
-        if isinstance(value, ConnectionKind):
-            yield value
+def _declared_settings() -> Iterator[type[Settings]]:
+    """The kinds themselves: a file of settings declares classes, and imports others."""
+    for module in _modules("tasks", "settings"):
+        for value in _of_kind(module, type):
+            if issubclass(value, Settings) and value.__module__ == module.__name__:
+                yield value
 
 
 def _refuse_taken(collection: AnyCollection, module: ModuleType, actions: Mapping[str, AnyAction]) -> None:

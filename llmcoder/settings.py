@@ -33,6 +33,7 @@ from pydantic import (
 )
 
 from llmcoder.errors import DeclarationError, NotConfigured
+from llmcoder.states import State
 
 
 class InvalidSettings(ValueError):
@@ -327,19 +328,19 @@ class EngineSettings(Settings):
     def retention_days(self) -> dict[str, int]:
         """Days a job is kept, by its terminal state."""
         return {
-            "succeeded": self.retention_succeeded_days,
-            "cancelled": self.retention_cancelled_days,
-            "failed": self.retention_failed_days,
-            "uncertain": self.retention_uncertain_days,
+            State.SUCCEEDED: self.retention_succeeded_days,
+            State.CANCELLED: self.retention_cancelled_days,
+            State.FAILED: self.retention_failed_days,
+            State.UNCERTAIN: self.retention_uncertain_days,
         }
 
     @property
     def retention_jobs(self) -> dict[str, int]:
         """How many jobs are kept, by terminal state; an uncertain one waits for a person however many there are."""
         return {
-            "succeeded": self.retention_succeeded_jobs,
-            "cancelled": self.retention_cancelled_jobs,
-            "failed": self.retention_failed_jobs,
+            State.SUCCEEDED: self.retention_succeeded_jobs,
+            State.CANCELLED: self.retention_cancelled_jobs,
+            State.FAILED: self.retention_failed_jobs,
         }
 
 

@@ -22,11 +22,12 @@ from llmcoder.errors import ActionError, Refused
 from llmcoder.ids import new_id
 from llmcoder.problems import problem_of
 from llmcoder.registry import Registry
+from llmcoder.states import State
 from models.audit import log as audit
 from models.db.database import TRANSIENT_ERRORS, Database
 from models.jobs import taint
 from models.jobs.approvals import Origin
-from models.jobs.machine import Move, State, apply
+from models.jobs.machine import Move, apply
 from models.jobs.store import NewJob
 
 log = structlog.get_logger(__name__)

@@ -27,7 +27,8 @@ from models.audit import log as audit
 from models.audit.log import Entry, Event
 from models.db.database import TRANSIENT_ERRORS, Database
 from models.webhooks import outbound as webhooks
-from models.webhooks.outbound import DELIVERED, FAILED, PENDING, ClaimedDelivery
+from models.webhooks.outbound import ClaimedDelivery
+from models.webhooks.tables import DeliveryState
 
 if TYPE_CHECKING:
     from llmcoder.net import GuardedClient
@@ -189,7 +190,7 @@ class Sending:
             return None
         now = self._db.now()
         with self._db.write() as conn:
-            webhooks.end(conn, taken, DELIVERED, outcome.status, None, None, now)
+            webhooks.end(conn, taken, DeliveryState.DELIVERED, outcome.status, None, None, now)
             if taken.webhook.failures:
                 webhooks.change(conn, taken.webhook.id, _WELL)
             following = webhooks.take_of(conn, taken.webhook.id, now, 1, LOST_AFTER_S) if go_on else []
@@ -200,7 +201,8 @@ class Sending:
         again = None if outcome.gone else _next_try(taken, now)
         disabled = _why_disabled(taken, outcome, now)
         with self._db.write() as conn:
-            webhooks.end(conn, taken, FAILED if again is None else PENDING, outcome.status, error, again, now)
+            state = DeliveryState.FAILED if again is None else DeliveryState.PENDING
+            webhooks.end(conn, taken, state, outcome.status, error, again, now)
             webhooks.change(conn, taken.webhook.id, _badly(taken, disabled, now))
             if disabled is not None:
                 about = str(taken.webhook.id), taken.webhook.user_id

@@ -24,13 +24,14 @@ from llmcoder.declare.action import Queue
 from llmcoder.moment import Moment
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
+from llmcoder.states import Reason, State
 from llmcoder.vital import vital
 from models.connections.account_access import StoredConnection
 from models.db.database import TRANSIENT_ERRORS, Database
 from models.db.group_commit import Closed
 from models.jobs import rates
 from models.jobs.claims import Claimed
-from models.jobs.machine import Move, Reason, State
+from models.jobs.machine import Move
 from workers.attempt import Attempt, End
 from workers.context import JobContext
 from workers.events import Events

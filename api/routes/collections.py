@@ -28,9 +28,9 @@ from llmcoder import strict_json
 from llmcoder.declare.collection import Page
 from llmcoder.errors import ActionError, BadInput, Forbidden, NotFound, Refused, problem_type
 from llmcoder.registry import AnyAction, AnyCollection, Registry
+from llmcoder.states import State
 from models.jobs import store as jobs
 from models.jobs.approvals import Origin
-from models.jobs.machine import State
 from models.jobs.store import Accepted, Job
 
 Caller = Annotated[Identity, Depends(current)]

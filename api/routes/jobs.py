@@ -24,7 +24,7 @@ from engine.views.jobs import LARGEST_REV, JobChanges, JobPage, JobView
 from llmcoder.errors import BadInput
 from llmcoder.instants import Instant
 from llmcoder.model import Model
-from models.jobs.machine import State
+from llmcoder.states import State
 from models.jobs.store import Filter, Job, changes, listed
 
 MOST_PER_PAGE = 200

@@ -21,8 +21,8 @@ from llmcoder.errors import BadInput
 from llmcoder.instants import Instant
 from llmcoder.model import Model
 from llmcoder.registry import default_schedules
+from llmcoder.states import State
 from models.accounts import preferences
-from models.jobs.machine import State
 from models.jobs.store import Job
 from models.schedules import store as schedules
 from models.schedules.store import CatchUp, MadeBy, Outcome, Overlap, ScheduleRun

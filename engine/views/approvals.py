@@ -12,10 +12,10 @@ from engine.admission import AdmissionFacts, why
 from engine.views.jobs import JobView
 from llmcoder import strict_json
 from llmcoder.registry import AnyAction, Registry
+from llmcoder.states import State
 from models.accounts import preferences
 from models.jobs import approvals, taint
 from models.jobs.approvals import Origin, Pending, Why
-from models.jobs.machine import State
 from models.jobs.store import Job
 
 WORDS = {

@@ -8,8 +8,8 @@ from uuid import UUID
 from pydantic import BaseModel, Field, JsonValue
 
 from llmcoder.declare.action import Effect
+from llmcoder.states import Reason, State
 from models.jobs.approvals import Origin
-from models.jobs.machine import Reason, State
 
 #: The largest number that both stores keep.
 LARGEST_REV = 2**63 - 1

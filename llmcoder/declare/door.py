@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from llmcoder.context import User
+from llmcoder.states import Reason, State
 
 if TYPE_CHECKING:
     from llmcoder.declare.connection import S
@@ -49,7 +50,7 @@ class JobStatus:
 
     @property
     def awaits_approval(self) -> bool:
-        return (self.state, self.reason) == ("waiting", "approval")
+        return (self.state, self.reason) == (State.WAITING, Reason.APPROVAL)
 
 
 class Door(ABC):

@@ -22,7 +22,6 @@ from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.dialects import postgresql, sqlite
 
 from llmcoder import keyfile
 from llmcoder.config import config
@@ -31,6 +30,7 @@ from llmcoder.errors import NeedsReconnect, Transient
 from llmcoder.keyfile import KEY_BYTES
 from llmcoder.settings import EngineSettings
 from models.accounts.tables import key_fingerprints
+from models.db import conflicts
 from models.db.database import TRANSIENT_ERRORS, Database
 
 log = structlog.get_logger(__name__)
@@ -220,9 +220,8 @@ def _newest(conn: sa.Connection, now: datetime) -> KnownKey:
 
 
 def add_key(conn: sa.Connection, new: KnownKey, now: datetime) -> None:
-    kind = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
     row = {"version": new.version, "fingerprint": new.fingerprint, "created_at": now}
-    conn.execute(kind(key_fingerprints).values(row).on_conflict_do_nothing())
+    conn.execute(conflicts.insert(conn.dialect.name, key_fingerprints).values(row).on_conflict_do_nothing())
 
 
 # --- sealing

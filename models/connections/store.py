@@ -17,20 +17,22 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from pydantic import JsonValue, ValidationError
-from sqlalchemy.dialects import postgresql, sqlite
 
 from llmcoder import strict_json
 from llmcoder.declare.connection import GRANT, C, ConnectionKind, Grant, keeping_refresh_token, revealed, shown
 from llmcoder.errors import NeedsReconnect
 from llmcoder.ids import new_id
 from llmcoder.model import Model
+from llmcoder.states import Reason, State
 from models.accounts import vault
 from models.accounts.vault import Sealed
 from models.audit import log as audit
 from models.audit.log import Entry, Event
 from models.connections.tables import connections
+from models.db import conflicts
+from models.db.literals import literal
 from models.jobs import fair_queue
-from models.jobs.machine import Move, Moved, Reason, State, apply, lock
+from models.jobs.machine import Move, Moved, apply, lock
 from models.jobs.tables import jobs
 
 LONGEST_ERROR_CHARS = 1_000
@@ -156,8 +158,7 @@ def keep(
     one = new_id()
     row = {"id": one, "user_id": user_id, "provider": kind.provider, "account": account, "created_at": now}
     row |= _values(conn, (one, user_id, kind.provider), new, now)
-    insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-    conn.execute(insert(connections).values(row).on_conflict_do_nothing())
+    conn.execute(conflicts.insert(conn.dialect.name, connections).values(row).on_conflict_do_nothing())
     before = _first(conn, _SELECT.where(named).with_for_update())
     assert before is not None
     if before.id != one:
@@ -289,7 +290,7 @@ def _first(conn: sa.Connection, query: sa.Select[Any]) -> ConnectedAccount | Non
 # --- the jobs of an account
 
 _AT_REST = (State.QUEUED, State.SCHEDULED)
-_WAITS = sa.and_(jobs.c.state == sa.literal_column("'waiting'"), jobs.c.reason == sa.literal_column("'reconnect'"))
+_WAITS = sa.and_(jobs.c.state == literal(State.WAITING), jobs.c.reason == literal(Reason.RECONNECT))
 
 
 def hold(

@@ -12,10 +12,11 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from llmcoder import strict_json
+from llmcoder.states import Reason, State
 from models.accounts.tables import revisions
 from models.db import batch
 from models.jobs import fair_queue, spent_keys
-from models.jobs.machine import ENDED, Move, Moved, Reason, State, apply, lock, take_revisions
+from models.jobs.machine import ENDED, Move, Moved, apply, lock, take_revisions
 from models.jobs.spent_keys import SpentKey
 from models.jobs.tables import jobs
 

@@ -17,9 +17,9 @@ from llmcoder import strict_json
 from llmcoder.errors import NotFound
 from llmcoder.provenance import MOST_SOURCES, Taint, worse
 from llmcoder.registry import Registry
+from llmcoder.states import State
 from models.db.base import metadata
 from models.jobs.approvals import Origin
-from models.jobs.machine import State
 from models.jobs.tables import jobs
 from models.webhooks.tables import inbound_hooks
 

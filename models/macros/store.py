@@ -18,9 +18,11 @@ from llmcoder.config import config
 from llmcoder.errors import BadInput, NotFound
 from llmcoder.ids import new_id
 from llmcoder.settings import EngineSettings
+from llmcoder.states import State
 from models.db import batch
 from models.db.base import Id
-from models.jobs.machine import ENDED, State
+from models.db.literals import literal
+from models.jobs.machine import ENDED
 from models.jobs.store import COLUMNS as JOB_COLUMNS
 from models.jobs.store import Job
 from models.jobs.tables import jobs
@@ -324,8 +326,8 @@ def _is_due(now: datetime) -> sa.ColumnElement[bool]:
 def to_notice(conn: sa.Connection, now: datetime) -> list[UUID]:
     """Runs that wait for something which has happened: a step's job or the run's own has ended, or was settled."""
     state, job_state = macro_steps.c.state, jobs.c.state
-    ended = sa.and_(state == sa.literal_column("'submitted'"), job_state.in_(ENDED))
-    settled = sa.and_(state == sa.literal_column("'uncertain'"), job_state != State.UNCERTAIN)
+    ended = sa.and_(state == literal(StepState.SUBMITTED), job_state.in_(ENDED))
+    settled = sa.and_(state == literal(StepState.UNCERTAIN), job_state != State.UNCERTAIN)
     under_way = state.in_(sa.bindparam("under_way", UNDER_WAY, expanding=True, literal_execute=True))
     waits = sa.and_(_IS_OPEN, sa.or_(macro_runs.c.look_at.is_(None), macro_runs.c.look_at > now))
     of_steps = (

@@ -19,9 +19,11 @@ import sqlalchemy as sa
 
 from llmcoder.errors import ActionError
 from llmcoder.recurrence import Cron, Every, Once, Recurrence
+from llmcoder.states import Reason, State
 from models.db import batch
+from models.db.literals import literal
 from models.jobs import fair_queue
-from models.jobs.machine import ENDED, Move, Moved, Reason, State, apply, lock
+from models.jobs.machine import ENDED, Move, Moved, apply, lock
 from models.jobs.store import COLUMNS as JOB_COLUMNS
 from models.jobs.store import Job
 from models.jobs.tables import OPEN, jobs
@@ -315,7 +317,7 @@ def _is_open(table: sa.FromClause) -> sa.ColumnElement[bool]:
 # --- one after the other
 
 
-_FOLLOWS = sa.and_(jobs.c.state == sa.literal_column("'waiting'"), jobs.c.reason == sa.literal_column("'previous'"))
+_FOLLOWS = sa.and_(jobs.c.state == literal(State.WAITING), jobs.c.reason == literal(Reason.PREVIOUS))
 
 
 def any_follower(conn: sa.Connection, _now: datetime) -> bool:

@@ -16,22 +16,22 @@ import sqlalchemy as sa
 
 from llmcoder import strict_json
 from llmcoder.ids import new_id
+from llmcoder.states import Reason, State
 from models.accounts.tables import revisions
 from models.audit import log as audit
 from models.audit.log import Entry, Event
 from models.db import batch
 from models.db.due_rows import each_alone
-from models.jobs.machine import Reason, State
+from models.db.literals import literal
 from models.jobs.store import Job, changes
 from models.webhooks import signing
 from models.webhooks.signing import Secret
-from models.webhooks.tables import webhook_deliveries, webhooks
+from models.webhooks.tables import DeliveryState, webhook_deliveries, webhooks
 
 #: What may be heard of; `job.waiting` is a job that waits for a person.
 EVENTS = ("job.succeeded", "job.failed", "job.cancelled", "job.uncertain", "job.waiting")
 TEST = "webhook.test"
 LARGEST_RESULT_BYTES = 256 * 1024
-PENDING, DELIVERED, FAILED = "pending", "delivered", "failed"
 #: What a person can end.
 _FOR_A_PERSON = (Reason.APPROVAL, Reason.RECONNECT)
 
@@ -239,7 +239,8 @@ def _row(
 ) -> dict[str, Any]:
     return {
         "id": new_id(), "webhook_id": webhook.id, "event": event, "job_id": job_id, "attempt": attempt,
-        "payload": strict_json.write(payload), "state": PENDING, "tries": 0, "due_at": now, "created_at": now,
+        "payload": strict_json.write(payload), "state": DeliveryState.PENDING, "tries": 0, "due_at": now,
+        "created_at": now,
     }  # fmt: skip
 
 
@@ -302,7 +303,7 @@ def _sendable(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
 
 def _due(now: datetime) -> sa.Select[UUID]:
     own = webhook_deliveries.c
-    return sa.select(own.id).where(own.state == sa.literal_column("'pending'"), own.due_at <= now)
+    return sa.select(own.id).where(own.state == literal(DeliveryState.PENDING), own.due_at <= now)
 
 
 def take(
@@ -317,7 +318,7 @@ def take(
     own = webhook_deliveries.c
     waits_since = (
         sa.select(sa.func.min(own.due_at))
-        .where(own.webhook_id == webhooks.c.id, own.state == sa.literal_column("'pending'"))
+        .where(own.webhook_id == webhooks.c.id, own.state == literal(DeliveryState.PENDING))
         .scalar_subquery()
     )
     query = sa.select(webhooks.c.id).where(webhooks.c.user_id == user_id, *_sendable(now)).order_by(waits_since)
@@ -342,7 +343,7 @@ def take_of(conn: sa.Connection, webhook_id: UUID, now: datetime, room: int, for
         return []
     webhook, own = Webhook(*row), webhook_deliveries.c
     query = sa.select(own.id, own.payload, own.tries, own.created_at).where(
-        own.webhook_id == webhook_id, own.state == sa.literal_column("'pending'"), own.due_at <= now
+        own.webhook_id == webhook_id, own.state == literal(DeliveryState.PENDING), own.due_at <= now
     )
     if webhook.failures:
         room = 1  # one finds out whether it works again
@@ -368,7 +369,7 @@ def end(
     values: dict[str, Any] = {"state": state, "status": status, "error": error}
     values |= {"ended_at": now} if due_at is None else {"due_at": due_at}
     own = webhook_deliveries.c
-    mine = sa.and_(own.id == taken.id, own.state == PENDING, own.tries == taken.tries)
+    mine = sa.and_(own.id == taken.id, own.state == DeliveryState.PENDING, own.tries == taken.tries)
     conn.execute(sa.update(webhook_deliveries).where(mine).values(values))
 
 
@@ -389,7 +390,7 @@ def send_again(conn: sa.Connection, webhook_id: UUID, message_id: UUID, now: dat
     """Have a message sent once more, whatever became of it; None where there is none."""
     own = webhook_deliveries.c
     which = sa.and_(own.id == message_id, own.webhook_id == webhook_id)
-    values = {"state": PENDING, "due_at": now, "ended_at": None, "error": None}
+    values = {"state": DeliveryState.PENDING, "due_at": now, "ended_at": None, "error": None}
     row = conn.execute(sa.update(webhook_deliveries).where(which).values(values).returning(*_DELIVERY)).first()
     return None if row is None else Delivery(*row)
 

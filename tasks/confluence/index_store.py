@@ -14,12 +14,12 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from llmcoder import strict_json
 from llmcoder.errors import NotConfigured, Transient, Uncertain
 from llmcoder.text import storable
 from models.connections.tables import connections
+from models.db import conflicts
 from models.db.database import database, reading, writing
 from tasks.confluence import full_text, piece_store
 from tasks.confluence.chunking import sha256
@@ -159,9 +159,10 @@ def opened(conn: sa.Connection, owner: Owner, site: str) -> int:
         connections.c.provider == owner.provider,
         connections.c.account == owner.account,
     )
-    made = _insert(conn, wikis).values(**asdict(owner), site=site, connection_id=its_row.scalar_subquery())
-    made = made.on_conflict_do_nothing().returning(wikis.c.id)
-    found = conn.execute(made).scalar_one_or_none()
+    made = conflicts.insert(conn.dialect.name, wikis).values(
+        **asdict(owner), site=site, connection_id=its_row.scalar_subquery()
+    )
+    found = conn.execute(made.on_conflict_do_nothing().returning(wikis.c.id)).scalar_one_or_none()
     if found is None:  # another job was quicker
         found = conn.execute(sa.select(wikis.c.id).where(_of(owner))).scalar_one()
     return int(found)
@@ -212,7 +213,7 @@ def begun(wiki_id: int, space: Space, job_id: UUID) -> IndexRun:
 
 def _space(conn: sa.Connection, wiki_id: int, space: Space) -> int:
     row = {"wiki_id": wiki_id, "key": space.key, "name": storable(space.name)}
-    put = _insert(conn, spaces).values(row)
+    put = conflicts.insert(conn.dialect.name, spaces).values(row)
     put = put.on_conflict_do_update(index_elements=["wiki_id", "key"], set_={"name": put.excluded.name})
     return int(conn.execute(put.returning(spaces.c.id)).scalar_one())
 
@@ -324,7 +325,7 @@ def _row(run: IndexRun, text: IndexedText) -> dict[str, Any]:
 
 
 def _put_pages(conn: sa.Connection, rows: list[dict[str, Any]]) -> dict[tuple[str, str], int]:
-    put = _insert(conn, pages).values(rows)
+    put = conflicts.insert(conn.dialect.name, pages).values(rows)
     new = put.excluded
     differs = (pages.c[name] != new[name] for name in ("version", "reader", "space_id", "title"))
     put = put.on_conflict_do_update(
@@ -375,11 +376,6 @@ def remove_other_spaces(wiki_id: int, keys: Sequence[str]) -> int:
                 return removed
             remove(conn, wiki_id, [row.id for row in found])
             removed += sum(1 for row in found if row.file_id == "")
-
-
-def _insert(conn: sa.Connection, table: sa.Table) -> Any:
-    """The dialect's own insert, which knows conflicts."""
-    return (postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert)(table)
 
 
 def head_is_kept(head: PageHead, kept: IndexedVersion | None, space_id: int, reader: int) -> bool:

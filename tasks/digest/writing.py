@@ -12,6 +12,7 @@ from pydantic import Field, JsonValue
 
 from llmcoder import Model
 from llmcoder.errors import problem_type
+from llmcoder.states import State
 
 LONGEST_LINE = 300
 MOST_LINES = 50
@@ -29,7 +30,7 @@ class Gathered(Model):
 
     @property
     def ok(self) -> bool:
-        return self.state == "succeeded"
+        return self.state == State.SUCCEEDED
 
     @property
     def left_out(self) -> bool:

@@ -17,8 +17,9 @@ import sqlalchemy as sa
 from llmcoder import strict_json
 from llmcoder.declare.trigger import Due, Trigger
 from llmcoder.provenance import worse
+from llmcoder.states import State
 from models.db.due_rows import each_alone
-from models.jobs.machine import ENDED, State
+from models.jobs.machine import ENDED
 from models.jobs.tables import jobs
 from tasks.email.tables import watches
 

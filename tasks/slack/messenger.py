@@ -28,6 +28,7 @@ from llmcoder.errors import (
 )
 from llmcoder.moment import Moment
 from llmcoder.settings import EngineSettings
+from llmcoder.states import Reason, State
 from models.accounts.tables import users
 from models.connections.account_access import connect
 from models.db.database import database, reading
@@ -307,7 +308,7 @@ def _said(one: OutgoingMessage) -> Wording | None:
         return None
     if one.kind == MessageKind.OUTCOME:
         return wording.outcome(job)
-    waits = (job.state, job.reason) == ("waiting", "approval")
+    waits = (job.state, job.reason) == (State.WAITING, Reason.APPROVAL)
     return wording.question(job, approvals.sha256(job.input)) if waits else None
 
 

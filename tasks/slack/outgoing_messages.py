@@ -17,11 +17,11 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from llmcoder.ids import new_id
 from models.accounts.tables import users
 from models.connections.tables import connections
+from models.db import conflicts
 from models.db.database import database, reading, writing
 from models.jobs.approvals import WAITS
 from models.jobs.machine import ENDED
@@ -114,7 +114,7 @@ def uses(user_id: UUID, team: str, person: str) -> None:
         if conn.execute(mine.where(people.c.person == person)).first() is not None:
             return
     with writing(WHAT) as conn:
-        made = _insert(conn, people).values(row)
+        made = conflicts.insert(conn.dialect.name, people).values(row)
         conn.execute(made.on_conflict_do_update(index_elements=[people.c.user_id], set_=row))
 
 
@@ -159,7 +159,11 @@ def _owe(kind: MessageKind, user_id: UUID, key: str, more: dict[str, Any]) -> No
     now = database().now()
     row = {"id": new_id(), "user_id": user_id, "kind": kind, "key": key, "state": MessageState.PENDING, "due_at": now}
     with writing(WHAT) as conn:
-        conn.execute(_insert(conn, messages).values({**row, "created_at": now, **more}).on_conflict_do_nothing())
+        conn.execute(
+            conflicts.insert(conn.dialect.name, messages)
+            .values({**row, "created_at": now, **more})
+            .on_conflict_do_nothing()
+        )
 
 
 def known_approvals(user_id: UUID, job_ids: list[UUID]) -> set[str]:
@@ -303,7 +307,3 @@ def forget() -> None:
     )
     with writing(WHAT) as conn:
         conn.execute(sa.delete(messages).where(sa.or_(old, unborn)))
-
-
-def _insert(conn: sa.Connection, table: sa.Table) -> Any:
-    return (postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert)(table)

@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import Field
 
 from llmcoder import Context, Effect, Model, NotFound, Refused, action
+from llmcoder.states import State
 from models.db.database import database, reading, writing
-from models.jobs.machine import State
 from models.jobs.store import Filter, Job, get, listed, request_cancel
 from tasks.system.machine import MachineLoad, busy_fraction, read
 

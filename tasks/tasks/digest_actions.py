@@ -11,9 +11,9 @@ from pydantic import Field
 
 from llmcoder import Context, Effect, Model, action, strict_json
 from llmcoder.instants import WrittenInstant
+from llmcoder.states import Reason, State
 from models.db.database import database, reading
 from models.jobs import taint
-from models.jobs.machine import Reason, State
 from models.jobs.tables import jobs
 from models.schedules.tables import schedules
 

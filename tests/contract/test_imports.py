@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from llmcoder.log import OURS
+from llmcoder.states import State
 
 ROOT = Path(__file__).resolve().parents[2]
 PROCESSES = ["workers.__main__", "workers.app", "api.__main__", "schedules.__main__"]
@@ -72,3 +73,17 @@ def test_jobs_come_into_the_database_in_one_way() -> None:
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("jobs.insert", "store.insert")
     }
     assert callers == {"engine/enqueue.py"}
+
+
+def test_states_of_jobs_are_values_of_their_own_kind_and_no_bare_words() -> None:
+    words = {state.value for state in State}
+    bare = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for folder in OURS
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Compare)
+        for side in ast.walk(node)
+        if isinstance(side, ast.Constant) and side.value in words
+    ]
+    assert bare == []

@@ -19,12 +19,13 @@ from llmcoder.config import config
 from llmcoder.context import User
 from llmcoder.declare.trigger import Trigger
 from llmcoder.registry import Registry
+from llmcoder.states import State
 from models.db.database import Database
 from models.jobs import approvals
 from models.jobs import store as jobs
 from models.jobs.approvals import Origin
 from models.jobs.claims import arm, claimed, pick, taking
-from models.jobs.machine import State, apply
+from models.jobs.machine import apply
 from models.jobs.store import Job
 from models.jobs.tables import jobs as table
 from models.macros.tables import macro_runs

@@ -22,9 +22,9 @@ from websockets.sync.client import ClientConnection, connect
 
 from api.push import hub, sse
 from llmcoder import User
+from llmcoder.states import State
 from models.accounts import users
 from models.db.database import Database
-from models.jobs.machine import State
 
 Events = Iterator[dict[str, Any]]
 

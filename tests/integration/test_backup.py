@@ -40,12 +40,13 @@ from cli.up.preflight import take_lock
 from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.registry import Registry, discover
+from llmcoder.states import Reason, State
 from models.accounts.tables import users
 from models.audit import log as audit
 from models.db.database import Database
 from models.db.dump import DumpError
 from models.db.migrate import alembic_config, is_current
-from models.jobs.machine import ENDED, Reason, State
+from models.jobs.machine import ENDED
 from models.jobs.tables import jobs
 
 S = State

@@ -19,8 +19,8 @@ from engine.broker import KEY_TYPES, PREFIX, PRIORITY_MARK, mend_keys
 from engine.doorbells import RedisBell, Ring
 from engine.outbox import Outbox
 from engine.submitter import Submitter
+from llmcoder.states import State
 from models.db.database import Database
-from models.jobs.machine import State
 
 kit = load_testkit()
 JOBS = 6

@@ -36,12 +36,13 @@ from llmcoder.ids import new_id
 from llmcoder.model import Model
 from llmcoder.registry import registry
 from llmcoder.settings import Settings
+from llmcoder.states import Reason, State
 from models.accounts.tables import refresh_tokens, users
 from models.accounts.users import start_session
 from models.audit.tables import audit
 from models.db.database import Database
 from models.jobs.claims import workers_seen
-from models.jobs.machine import Move, Reason, State, apply
+from models.jobs.machine import Move, apply
 from models.jobs.store import get, insert
 from models.jobs.tables import jobs
 

@@ -22,11 +22,11 @@ from engine.admission import look, new_job
 from llmcoder.context import User
 from llmcoder.errors import BadInput
 from llmcoder.registry import registry
+from llmcoder.states import State
 from models.accounts import preferences
 from models.audit import log as audit
 from models.db.database import Database
 from models.jobs import approvals
-from models.jobs.machine import State
 from models.jobs.store import insert
 from models.jobs.tables import jobs
 

@@ -27,6 +27,7 @@ from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.errors import NeedsReconnect, NotConfigured, RateLimited, Refused, Transient
 from llmcoder.ids import new_id
+from llmcoder.states import State
 from models.audit import log as audit
 from models.connections import account_access as connected
 from models.connections import store as connections
@@ -35,7 +36,6 @@ from models.connections.tables import connections as rows
 from models.connections.tables import oauth_states
 from models.db.database import Database
 from models.jobs.approvals import Origin
-from models.jobs.machine import State
 from models.jobs.tables import jobs
 from models.tables import metadata
 from schedules.dispatcher import Dispatcher

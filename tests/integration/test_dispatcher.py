@@ -40,8 +40,8 @@ from engine.outbox import Outbox
 from engine.submitter import Submitter
 from llmcoder.context import User
 from llmcoder.settings import EngineSettings
+from llmcoder.states import Reason, State
 from models.db.database import Database
-from models.jobs.machine import Reason, State
 from models.jobs.store import Job
 from models.jobs.tables import jobs
 from schedules.__main__ import steady

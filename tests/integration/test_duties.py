@@ -23,10 +23,10 @@ from llmcoder.context import User
 from llmcoder.declare.trigger import Due, Trigger
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, discover
+from llmcoder.states import State
 from models.accounts.tables import login_attempts
 from models.db.database import Database
 from models.jobs import duties as stored
-from models.jobs.machine import State
 from models.jobs.tables import duties as table
 from schedules.__main__ import steady
 from schedules.deadlines import MOST_ABANDONED, WatchedTrigger

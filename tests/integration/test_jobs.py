@@ -19,8 +19,9 @@ from engine_kit import accept, accept_one, job_of, move, now_of, row, set_column
 from engine.outbox import Outbox
 from engine.submitter import Submitter
 from llmcoder.context import User
+from llmcoder.states import Reason, State
 from models.db.database import Database
-from models.jobs.machine import ENDED, Reason, State
+from models.jobs.machine import ENDED
 from models.jobs.store import (
     COLUMNS,
     Accepted,

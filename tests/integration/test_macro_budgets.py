@@ -18,8 +18,8 @@ from engine.enqueue import AfterCommit
 from engine.macro_runs import Macros
 from llmcoder.config import Config
 from llmcoder.context import User
+from llmcoder.states import State
 from models.db.database import Database
-from models.jobs.machine import State
 from models.jobs.tables import jobs
 from models.macros import store
 from models.macros.document import Macro

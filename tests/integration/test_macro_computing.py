@@ -15,8 +15,8 @@ from engine import macro_step
 from llmcoder import strict_json
 from llmcoder.config import Config
 from llmcoder.context import User
+from llmcoder.states import State
 from models.db.database import Database
-from models.jobs.machine import State
 from models.jobs.tables import jobs
 from models.macros import computing, progress, stored_values
 from models.macros.computing import MOST_REPEATS, WORK_AT_ONCE, Computations

@@ -17,8 +17,8 @@ from engine import macro_step
 from engine.enqueue import AfterCommit
 from llmcoder.config import Config
 from llmcoder.context import User
+from llmcoder.states import State
 from models.db.database import Database
-from models.jobs.machine import State
 from models.jobs.tables import jobs
 from models.macros import expressions, progress, store
 from models.macros.tables import macro_runs, macro_steps

@@ -32,9 +32,9 @@ from llmcoder.context import User
 from llmcoder.declare.action import Action
 from llmcoder.errors import Transient
 from llmcoder.ids import new_id
+from llmcoder.states import State
 from models.accounts.tables import revisions, users
 from models.db.database import Database
-from models.jobs.machine import State
 from tests.conftest import missing
 
 # Debian's command on PATH is a wrapper that becomes another user and drops the environment.

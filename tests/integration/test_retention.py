@@ -14,11 +14,12 @@ from engine_kit import accept, job_of, set_columns, stand_in
 
 from llmcoder.context import User
 from llmcoder.settings import EngineSettings
+from llmcoder.states import State
 from models.audit import log as audit
 from models.db.database import Database
 from models.db.migrate import upgrade
 from models.jobs import retention
-from models.jobs.machine import ENDED, State
+from models.jobs.machine import ENDED
 from models.jobs.tables import jobs
 from schedules.retention import Retention
 

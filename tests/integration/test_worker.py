@@ -31,9 +31,9 @@ from engine.outbox import Outbox
 from engine.submitter import Submitter
 from llmcoder.context import User
 from llmcoder.ids import new_id
+from llmcoder.states import Reason, State
 from models.accounts.tables import revisions, users
 from models.db.database import Database
-from models.jobs.machine import Reason, State
 from models.jobs.store import Accepted, Job, request_cancel, revision
 from models.jobs.tables import workers
 from workers.runtime import EXIT_REPLACE_ME

@@ -23,9 +23,9 @@ from websockets.sync.client import connect
 from llmcoder.context import User
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, discover
+from llmcoder.states import Reason, State
 from models.db.migrate import is_declared
 from models.jobs.approvals import Origin
-from models.jobs.machine import Reason, State
 from models.tables import metadata
 
 CHANGING = ("POST", "PUT", "PATCH", "DELETE")

@@ -30,9 +30,9 @@ from api.push import ws
 from llmcoder.context import User
 from llmcoder.errors import ActionError
 from llmcoder.ids import new_id
+from llmcoder.states import Reason, State
 from llmcoder.testing import FakeContext, run_action
 from models.connections import store as connections
-from models.jobs.machine import Reason, State
 from models.jobs.tables import jobs
 
 #: In everything that is A's, and in nothing that anybody else is told.

@@ -20,11 +20,11 @@ from llmcoder.declare.channel import Channel
 from llmcoder.declare.digest import Part, Span
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, digest_parts, discover
+from llmcoder.states import State
 from llmcoder.testing import FakeContext, run_action
 from models.accounts import preferences
 from models.accounts.preferences import Preferences
 from models.db.database import Database
-from models.jobs.machine import State
 from models.jobs.tables import jobs
 from models.macros.document import check
 from models.macros.text import as_object

@@ -21,11 +21,11 @@ from llmcoder.declare.trigger import Trigger
 from llmcoder.errors import Refused
 from llmcoder.registry import Registry, discover
 from llmcoder.registry import channels as installed
+from llmcoder.states import State
 from llmcoder.testing import FakeContext, run_action
 from models.accounts import preferences
 from models.accounts.preferences import Preferences
 from models.db.database import Database
-from models.jobs.machine import State
 from models.jobs.tables import jobs
 from schedules.triggers import TriggerTick
 from tasks.digest import triggers as digest_triggers

@@ -19,8 +19,9 @@ from llmcoder import BadInput
 from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.registry import Registry, discover, triggers
+from llmcoder.states import Reason, State
 from models.db.database import Database, database
-from models.jobs.machine import Move, Reason, State, apply
+from models.jobs.machine import Move, apply
 from models.jobs.tables import jobs
 from schedules.triggers import TriggerTick
 from tasks.email.mailbox_watch import MOST_WATCHES, WATCHES, NewWatch, Watch, WatchChange

@@ -11,7 +11,7 @@ import pytest
 from jira_kit import jira
 from jira_server import EMAIL, TOKEN, Jira
 
-from models.jobs.machine import State
+from llmcoder.states import State
 from tasks.jira.commenting_actions import add_comment
 from tasks.jira.create_actions import create_issue
 from tasks.jira.transition_actions import transition

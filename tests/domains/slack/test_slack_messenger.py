@@ -22,11 +22,11 @@ from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.declare.connection import Grant
 from llmcoder.ids import new_id
+from llmcoder.states import Reason, State
 from models.accounts.tables import users
 from models.connections import store as connections
 from models.connections.tables import connections as rows
 from models.db.database import Database, database
-from models.jobs.machine import Reason, State
 from models.jobs.tables import jobs
 from tasks.slack import client, messenger, outgoing_messages, wording
 from tasks.slack.connections import SLACK, SlackAccount
