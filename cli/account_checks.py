@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from cli import accounts
 from cli.results import Finding, broken, fine
+from engine.account_access import Asking, InstallationConnection, StoredConnection, check, fallback
 from llmcoder.config import Config
 from llmcoder.errors import ActionError
 from llmcoder.registry import AnyKind, Registry
@@ -18,7 +19,6 @@ from llmcoder.settings import EngineSettings
 from models.accounts import vault
 from models.accounts.vault import VaultError
 from models.connections import store as connections
-from models.connections.account_access import Asking, InstallationConnection, StoredConnection, check, fallback
 from models.connections.store import ConnectedAccount
 from models.db.database import TRANSIENT_ERRORS, Database, UnsafeDatabase
 

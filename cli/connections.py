@@ -200,9 +200,9 @@ def _kind(provider: str) -> AnyKind:
 
 
 def _own_kinds() -> list[AnyKind]:
+    from engine.account_access import fallback
     from llmcoder.config import config
     from llmcoder.registry import registry
-    from models.connections.account_access import fallback
 
     return [kind for kind in registry().connections().values() if fallback(kind, config().get) is not None]
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from engine.account_access import Asking, InstallationConnection, StoredConnection, check, fallback, identify
 from engine.outbox import Outbox
 from llmcoder import strict_json
 from llmcoder.config import config
@@ -16,14 +17,6 @@ from llmcoder.errors import BadInput, NeedsReconnect, NotConfigured
 from llmcoder.registry import AnyKind, Registry
 from models.connections import signins
 from models.connections import store as connections
-from models.connections.account_access import (
-    Asking,
-    InstallationConnection,
-    StoredConnection,
-    check,
-    fallback,
-    identify,
-)
 from models.connections.signins import Signin
 from models.connections.store import ConnectedAccount
 from models.db.database import Database

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from engine.account_access import Chosen, choose
 from engine.administrators import refuse_others
 from llmcoder import strict_json
 from llmcoder.arguments import checked
@@ -25,7 +26,6 @@ from llmcoder.provenance import Taint
 from llmcoder.registry import AnyAction, Registry
 from models.accounts import preferences
 from models.accounts.preferences import Preferences
-from models.connections.account_access import Chosen, choose
 from models.jobs import taint
 from models.jobs.approvals import Origin, Why, why_ask
 from models.jobs.store import PRIORITY, NewJob

@@ -8,6 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from pydantic import BaseModel, ValidationError
 
+from engine.account_access import Chosen
 from engine.administrators import refuse_others
 from engine.admission import AdmissionFacts, JobSubmission, account_of, look, new_job, why
 from llmcoder import strict_json
@@ -18,7 +19,6 @@ from llmcoder.states import Reason, State
 from models.accounts import preferences
 from models.audit import log as audit
 from models.audit.log import Entry, Event
-from models.connections.account_access import Chosen
 from models.jobs import approvals, taint
 from models.jobs import store as jobs
 from models.jobs.approvals import Origin

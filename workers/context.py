@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from engine.account_access import StoredConnection, choose, connect
 from engine.administrators import refusals_audited, refuse_others
 from engine.outbox import Outbox
 from llmcoder import faults, strict_json
@@ -18,7 +19,6 @@ from llmcoder.settings import EngineSettings
 from llmcoder.strict_json import storable
 from models.audit import log as audit
 from models.audit.log import Entry, Event
-from models.connections.account_access import StoredConnection, choose, connect
 from models.db.database import TRANSIENT_ERRORS, Database, database
 from models.jobs.claims import is_armed
 from workers.attempt import Attempt, End

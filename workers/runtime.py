@@ -14,6 +14,7 @@ from uuid import UUID
 import structlog
 
 from engine import metrics
+from engine.account_access import StoredConnection
 from engine.accounts import Accounts
 from engine.duties import Duties
 from engine.outbox import Outbox
@@ -26,7 +27,6 @@ from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
 from llmcoder.states import Reason, State
 from llmcoder.vital import vital
-from models.connections.account_access import StoredConnection
 from models.db.database import TRANSIENT_ERRORS, Database
 from models.db.group_commit import Closed
 from models.jobs import rates

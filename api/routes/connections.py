@@ -23,6 +23,7 @@ from api.auth.identity import Identity, person
 from api.http.bodies import Router
 from api.http.job_view import problems
 from api.services import Services, services_of
+from engine.account_access import fallback
 from engine.accounts import CALLBACK, oauth_of
 from llmcoder import strict_json
 from llmcoder.config import config
@@ -33,7 +34,6 @@ from llmcoder.registry import AnyKind
 from models.accounts import users
 from models.connections import signins
 from models.connections import store as connections
-from models.connections.account_access import fallback
 from models.connections.signins import LIVES, Signin
 from models.connections.store import ConnectedAccount, ConnectionState
 

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from api.routes.health import WORKER_SEEN_WITHIN
 from api.services import Services
+from engine.account_access import door_of
 from engine.commands import find
 from engine.views.approvals import WORDS, Link, link_to, reasons_of
 from llmcoder.model import Model
@@ -18,7 +19,6 @@ from llmcoder.states import Reason, State
 from models.accounts import preferences
 from models.accounts.tables import users
 from models.connections import store as connections
-from models.connections.account_access import door_of
 from models.db.base import Id
 from models.db.literals import literal
 from models.jobs import rates, taint

@@ -121,7 +121,7 @@ def who_am_i(account: GmailAccount, caller: Caller) -> str:
 
 def describe_installation(settings: GmailSettings) -> str:
     """Whose mailbox the installation's is, by one real call."""
-    from models.connections.account_access import Asking, InstallationConnection, check  # loads the database's library
+    from engine.account_access import Asking, InstallationConnection, check  # loads the database's library
 
     class Checking(Asking):
         """Asks with the settings that are to be checked."""

@@ -133,7 +133,7 @@ def who_am_i(account: ImapAccount, caller: Caller) -> str:
 
 def describe_installation(settings: ImapSettings) -> str:
     """Whose mailbox the installation's is, by a sign-in at both servers."""
-    from models.connections.account_access import Asking, identify  # loads the database's library
+    from engine.account_access import Asking, identify  # loads the database's library
 
     class Checking(Asking):
         """Asks with the settings that are to be checked."""

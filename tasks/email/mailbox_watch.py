@@ -9,10 +9,10 @@ from uuid import UUID
 import sqlalchemy as sa
 from pydantic import Field, StrictBool
 
+from engine.account_access import choose
 from llmcoder import BadInput, Model
 from llmcoder.config import config
 from llmcoder.model import ChangeModel
-from models.connections.account_access import choose
 from models.db.database import reading
 from models.owned_records import OwnedRows
 from tasks.email.accounts import KINDS

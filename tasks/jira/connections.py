@@ -82,7 +82,7 @@ def _named(names: Mapping[str, str], wrong: set[str]) -> str:
 
 def describe_installation(settings: JiraSettings) -> str:
     """Who the installation is at its site, by one real call."""
-    from models.connections.account_access import Asking, InstallationConnection, check  # loads the database's library
+    from engine.account_access import Asking, InstallationConnection, check  # loads the database's library
 
     class Checking(Asking):
         """Asks with the settings that are to be checked."""

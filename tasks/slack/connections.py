@@ -130,7 +130,7 @@ def own_bot(get: GetSettings) -> SlackAccount | None:
 
 def describe_installation(settings: SlackSettings) -> str:
     """Whose bot the installation's is, by one real call."""
-    from models.connections.account_access import Asking  # loads the database's library
+    from engine.account_access import Asking  # loads the database's library
     from tasks.slack.client import of_token, who_is
 
     class Checking(Asking):

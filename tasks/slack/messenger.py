@@ -15,6 +15,7 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 
+from engine.account_access import connect
 from llmcoder.declare.connection import GetSettings
 from llmcoder.errors import (
     ActionError,
@@ -30,7 +31,6 @@ from llmcoder.moment import Moment
 from llmcoder.settings import EngineSettings
 from llmcoder.states import Reason, State
 from models.accounts.tables import users
-from models.connections.account_access import connect
 from models.db.database import database, reading
 from models.jobs import approvals
 from models.jobs import store as jobs

@@ -21,6 +21,8 @@ from served import Served, serving
 from websockets.sync.client import connect as websocket
 
 from api.routes import connections as connections_door
+from engine import account_access as connected
+from engine.account_access import Asking, connect
 from engine.doorbells import connect_bell
 from engine.outbox import Outbox
 from llmcoder.config import Config, use
@@ -29,9 +31,7 @@ from llmcoder.errors import NeedsReconnect, NotConfigured, RateLimited, Refused,
 from llmcoder.ids import new_id
 from llmcoder.states import State
 from models.audit import log as audit
-from models.connections import account_access as connected
 from models.connections import store as connections
-from models.connections.account_access import Asking, connect
 from models.connections.tables import connections as rows
 from models.connections.tables import oauth_states
 from models.db.database import Database

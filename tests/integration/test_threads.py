@@ -32,7 +32,7 @@ ANSWERING = {
     ("cli/integrations.py", "ask"),
     ("cli/up/supervisor.py", "ask"),
     ("llmcoder/net/dial.py", "look_up"),
-    ("models/connections/account_access.py", "run"),
+    ("engine/account_access.py", "run"),
 }
 THE_ONE = ("llmcoder/vital.py", "run")
 Plant = Callable[..., None]

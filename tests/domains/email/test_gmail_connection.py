@@ -16,10 +16,10 @@ import pytest
 from gmail_kit import grant
 from gmail_server import ADDRESS, Gmail, gmail_on_loopback
 
+from engine.account_access import Asking, check, connect
 from llmcoder import NeedsReconnect, NotConfigured, Transient
 from llmcoder.config import Config, use
 from llmcoder.states import State
-from models.connections.account_access import Asking, check, connect
 from models.db.database import Database
 from tasks.email.connections import GMAIL
 from tasks.email.gmail_connection import AUTHORIZE_URL, TOKEN_URL, client, own_account, registration
