@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from cli import accounts
 from cli.results import Finding, broken, fine
-from engine.account_access import Asking, InstallationConnection, StoredConnection, check, fallback
+from engine.account_access import InstallationConnection, StoredConnection, check, fallback
+from llmcoder.caller import CallerWithDeadline
 from llmcoder.config import Config
 from llmcoder.errors import ActionError
 from llmcoder.registry import AnyKind, Registry
@@ -57,7 +58,7 @@ def _of_user(db: Database, kind: AnyKind | None, stored: ConnectedAccount, email
     try:
         with db.read() as conn:
             version, credentials = connections.credentials(conn, stored, kind)
-        name = check(StoredConnection(db, kind, stored, version, credentials, Asking()))
+        name = check(StoredConnection(db, kind, stored, version, credentials, CallerWithDeadline()))
     except ActionError as error:
         return broken(part, f"{whose}: {error.detail}", f"`llmcoder connections check {stored.id} --user {email}`")
     except TRANSIENT_ERRORS:
@@ -66,7 +67,7 @@ def _of_user(db: Database, kind: AnyKind | None, stored: ConnectedAccount, email
 
 
 def _own(kind: AnyKind, config: Config) -> Finding:
-    caller = Asking()
+    caller = CallerWithDeadline()
     given = fallback(kind, config.get)
     assert given is not None  # it was there a moment ago
     try:

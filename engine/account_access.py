@@ -16,9 +16,7 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 
-from llmcoder.config import config
 from llmcoder.declare.connection import (
-    IDENTIFY_WITHIN_S,
     LONGEST_ACCOUNT,
     C,
     Caller,
@@ -29,13 +27,12 @@ from llmcoder.declare.connection import (
     revealed,
 )
 from llmcoder.errors import ActionError, BadInput, NeedsReconnect, NotConfigured, Refused, Transient
-from llmcoder.settings import EngineSettings, Settings
 from models.connections import store as connections
 from models.connections.store import ConnectedAccount
 from models.db.database import TRANSIENT_ERRORS, Database
 
 if TYPE_CHECKING:
-    from llmcoder.net import GuardedClient, Network
+    pass
 
 log = structlog.get_logger(__name__)
 
@@ -287,35 +284,6 @@ class InstallationConnection(Connection[C]):
 
 
 # --- who we are there
-
-
-class Asking:
-    """A `Caller` outside of any job, with a deadline."""
-
-    def __init__(self, within_s: float | None = None) -> None:
-        self._until = time.monotonic() + (IDENTIFY_WITHIN_S if within_s is None else within_s)
-        self._http: GuardedClient | None = None
-
-    def settings(self, kind: type[Settings]) -> Any:
-        return config().get(kind)
-
-    @property
-    def http(self) -> GuardedClient:
-        if self._http is None:
-            from llmcoder.net import GuardedClient
-
-            self._http = GuardedClient(allow=config().get(EngineSettings).fetch_allow)
-        return self._http
-
-    @property
-    def net(self) -> Network:
-        from llmcoder.net import Network
-
-        return Network(allow=config().get(EngineSettings).fetch_allow, remaining_s=lambda: self.remaining_s)
-
-    @property
-    def remaining_s(self) -> float:
-        return self._until - time.monotonic()
 
 
 def identify(kind: ConnectionKind[C], credentials: C, caller: Caller) -> str:

@@ -8,9 +8,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from engine.account_access import Asking, InstallationConnection, StoredConnection, check, fallback, identify
+from engine.account_access import InstallationConnection, StoredConnection, check, fallback, identify
 from engine.outbox import Outbox
 from llmcoder import strict_json
+from llmcoder.caller import CallerWithDeadline
 from llmcoder.config import config
 from llmcoder.declare.connection import C, ConnectionKind, OAuth
 from llmcoder.errors import BadInput, NeedsReconnect, NotConfigured
@@ -49,7 +50,7 @@ class Accounts:
             ActionError: It could not be asked.
         """
         try:
-            name = identify(kind, credentials, Asking())
+            name = identify(kind, credentials, CallerWithDeadline())
         except NeedsReconnect as error:
             raise BadInput(f"{kind.title} refused these credentials. {error.detail}") from error
         with self._db.write() as conn:
@@ -82,7 +83,7 @@ class Accounts:
         """
         from llmcoder import oauth  # loads httpx
 
-        declared, caller = oauth_of(kind), Asking()
+        declared, caller = oauth_of(kind), CallerWithDeadline()
         grant, answer = oauth.exchange(
             declared,
             declared.client(config().get),
@@ -116,7 +117,7 @@ class Accounts:
             NotConfigured: There is none.
             ActionError: It is refused, or could not be asked.
         """
-        caller = Asking()
+        caller = CallerWithDeadline()
         given = fallback(kind, caller.settings)
         if given is None:
             raise NotConfigured(f"This installation has no {kind.title} account.")
@@ -134,7 +135,7 @@ class Accounts:
         except NeedsReconnect as error:
             self.broken(stored.id, None, error.detail)
             raise
-        return StoredConnection(self._db, kind, stored, version, credentials, Asking())
+        return StoredConnection(self._db, kind, stored, version, credentials, CallerWithDeadline())
 
     def _works(self, stored: ConnectedAccount, version: int) -> ConnectedAccount:
         with self._db.write() as conn:

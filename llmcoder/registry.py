@@ -19,6 +19,7 @@ from typing import Any, TypeVar, cast
 
 from llmcoder.declare.action import Action, Role
 from llmcoder.declare.channel import Channel
+from llmcoder.declare.check import Check
 from llmcoder.declare.collection import Collection
 from llmcoder.declare.connection import ConnectionKind
 from llmcoder.declare.digest import Part
@@ -209,6 +210,19 @@ def digest_parts() -> dict[str, Part]:
         DeclarationError: Two carry one name.
     """
     return _by_key(_declared("digests", Part), lambda one: one.name, "a name belongs to one part of a digest")
+
+
+def checks() -> list[Check[Any]]:
+    """Every check of settings that a domain declares.
+
+    Raises:
+        DeclarationError: Two are of one kind.
+    """
+    found: dict[type[Settings], Check[Any]] = {}
+    for check in _declared("checks", Check):
+        if found.setdefault(check.settings, check) is not check:
+            raise DeclarationError(f"{check.settings.__name__}: a kind of settings has one check")
+    return list(found.values())
 
 
 def default_schedules() -> list[DefaultSchedule]:

@@ -127,7 +127,7 @@ class Settings(BaseModel):
         return [name for name in self.needs if _is_empty(getattr(self, name.lower()))]
 
     def check(self) -> str:
-        """Make one cheap real call and say who we are there; a kind that has nobody to call says "configured".
+        """Refuse settings that miss something. The real call is made by whoever declares it, see `declare.check`.
 
         Raises:
             NotConfigured: A needed setting has no value; the detail names it.

@@ -6,7 +6,6 @@ Where tokens come from and how an app is registered at Atlassian stands in `docs
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -87,23 +86,6 @@ def own_account(get: GetSettings) -> ConfluenceAccount | None:
 
 def _named(names: Mapping[str, str], wrong: set[str]) -> str:
     return ", ".join(name for field, name in names.items() if field in wrong) or "CONFLUENCE_URL"
-
-
-def describe_installation(settings: ConfluenceSettings) -> str:
-    """Who the installation is at its site, by one real call."""
-    from engine.account_access import Asking, InstallationConnection, check  # loads the database's library
-
-    class Checking(Asking):
-        """Asks with the settings that are to be checked."""
-
-        def settings(self, kind: type[Any]) -> Any:
-            return settings if kind is ConfluenceSettings else super().settings(kind)
-
-    caller = Checking()
-    own = own_account(caller.settings)
-    if own is None:
-        return "configured; users connect their own accounts, and there is none for those who have not."
-    return f"Confluence, as {check(InstallationConnection(CONFLUENCE, own, caller))}."
 
 
 CONFLUENCE: ConnectionKind[ConfluenceAccount] = ConnectionKind(

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from pydantic import SecretStr
 
@@ -117,24 +116,6 @@ def who_am_i(account: GmailAccount, caller: Caller) -> str:
     token = account.grant.access_token.get_secret_value()
     gmail = GmailClient(caller, lambda refused: token)
     return str(gmail.ask(gmail.users.getProfile(userId="me"))["emailAddress"])
-
-
-def describe_installation(settings: GmailSettings) -> str:
-    """Whose mailbox the installation's is, by one real call."""
-    from engine.account_access import Asking, InstallationConnection, check  # loads the database's library
-
-    class Checking(Asking):
-        """Asks with the settings that are to be checked."""
-
-        def settings(self, kind: type[Any]) -> Any:
-            return settings if kind is GmailSettings else super().settings(kind)
-
-    caller = Checking()
-    client(caller.settings)
-    own = own_account(caller.settings)
-    if own is None:
-        return "configured; users connect their own mailboxes, and there is none for those who have not."
-    return f"Gmail, as {check(InstallationConnection(GMAIL, own, caller))}."
 
 
 GMAIL: ConnectionKind[GmailAccount] = ConnectionKind(

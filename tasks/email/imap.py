@@ -17,7 +17,7 @@ from llmcoder.context import Context
 from llmcoder.declare.connection import Caller, Connection
 from llmcoder.errors import ActionError, BadInput, NotFound, Refused
 from tasks.email import imap_format as fmt
-from tasks.email.imap_connection import ImapAccount
+from tasks.email.imap_account import ImapAccount
 from tasks.email.imap_folders import Folders
 from tasks.email.imap_sending import Outgoing, SmtpSending, outgoing
 from tasks.email.mailbox import INBOX, Arrivals, Mailbox, MailListing, Query, Sent, StoredMail

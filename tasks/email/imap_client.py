@@ -20,27 +20,14 @@ from llmcoder.declare.connection import Caller
 from llmcoder.errors import ActionError, BadInput, Forbidden, NeedsReconnect, Refused
 from llmcoder.net.line import Broken, Line, Silent
 from tasks.email import imap_errors
-from tasks.email.imap_connection import ImapAccount, MailServer
+from tasks.email.imap_account import ImapAccount, MailServer
+from tasks.email.imap_format import Folder
 from tasks.email.imap_wire import ImapClient, TooMuch, client_over, is_garbage, quoted, search
 from tasks.email.server_connection import dial, start_tls
 
 GOODBYE_WITHIN_S = 2.0
 #: Host, what was asked for, its answer.
 Refusal = Callable[[str, str, str], ActionError]
-
-
-@dataclass(frozen=True)
-class Folder:
-    """A folder as the server lists it.
-
-    Attributes:
-        flags: In lower case, such as `\\drafts`.
-        delimiter: Between the parts of a name; empty where folders are in no tree.
-    """
-
-    name: str
-    flags: frozenset[str]
-    delimiter: str
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from llmcoder.declare.connection import Caller
 from llmcoder.errors import NotFound, Refused
 from tasks.email import imap_format as fmt
-from tasks.email.imap_connection import ImapAccount
+from tasks.email.imap_account import ImapAccount
 from tasks.email.mailbox import INBOX
 from tasks.email.rfc822 import header_of
 
 if TYPE_CHECKING:
-    from tasks.email.imap_client import Folder, ImapSession, Opened
+    from tasks.email.imap_client import ImapSession, Opened
+    from tasks.email.imap_format import Folder
 
 #: Besides the Message-ID, what tells a copy that is being sent.
 _MARKS = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID X-LLMCODER-SENDING)]"

@@ -7,14 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, unquote
 
 from llmcoder.errors import BadInput, NotFound
 from tasks.email.mailbox import INBOX, Query, StoredMail
-
-if TYPE_CHECKING:
-    from tasks.email.imap_client import Folder
 
 DRAFTS, SENT, ARCHIVE, ALL, TRASH, JUNK = "\\drafts", "\\sent", "\\archive", "\\all", "\\trash", "\\junk"
 #: Folders by other names that people know; as Gmail calls its labels.
@@ -55,6 +52,20 @@ _WORDS = re.compile(r'"([^"]*)"|(\S+)')
 _MESSAGE_ID = re.compile(r"<[^<>\s]+>")
 MOST_WORDS = 20
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder as the server lists it.
+
+    Attributes:
+        flags: In lower case, such as `\\drafts`.
+        delimiter: Between the parts of a name; empty where folders are in no tree.
+    """
+
+    name: str
+    flags: frozenset[str]
+    delimiter: str
 
 
 class SearchText(str):

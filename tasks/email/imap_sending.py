@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 from llmcoder.declare.connection import Caller
 from llmcoder.errors import ActionError, BadInput, NotFound, Refused, Uncertain
 from tasks.email import imap_format as fmt
-from tasks.email.imap_connection import ImapAccount
+from tasks.email.imap_account import ImapAccount
 from tasks.email.mailbox import INBOX, Sent
 from tasks.email.rfc822 import header_of, with_header, without_headers
 

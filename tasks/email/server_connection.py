@@ -19,7 +19,7 @@ from llmcoder.net import AllowList, verifying_context
 from llmcoder.net.guard import canonical_host
 from llmcoder.net.line import Line
 from llmcoder.settings import EngineSettings
-from tasks.email.imap_connection import MailServer, own_account
+from tasks.email.imap_account import MailServer, own_account
 from tasks.email.settings import ImapSettings
 
 #: Of IMAP and of submission. Not 25, where servers speak to each other and nobody signs in.

@@ -35,7 +35,7 @@ from llmcoder.errors import (
 )
 from llmcoder.net.guard import canonical_host
 from llmcoder.net.line import Broken, Line, Silent
-from tasks.email.imap_connection import ImapAccount
+from tasks.email.imap_account import ImapAccount
 from tasks.email.imap_errors import said
 from tasks.email.server_connection import dial, start_tls
 

@@ -47,15 +47,3 @@ class JiraSettings(Settings):
         lacking = [name for name, value in account.items() if not value]
         registered = self.jira_oauth_client_id and self.jira_oauth_client_secret
         return [] if registered and len(lacking) == len(account) else lacking
-
-    def check(self) -> str:
-        """Ask JIRA who we are there, where the installation has an account.
-
-        Raises:
-            NotConfigured: Nothing is named.
-            ActionError: The site refuses the token, or could not be asked.
-        """
-        super().check()
-        from tasks.jira.connections import describe_installation  # loads the kind of account
-
-        return describe_installation(self)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from slack_sdk import WebClient
     from slack_sdk.web import SlackResponse
 
-    from tasks.slack.connections import SlackAccount
+    from tasks.slack.account import SlackAccount
 
 #: The token, or another one than the one that was refused.
 Token = Callable[[str | None], str]

@@ -18,7 +18,7 @@ from llmcoder.declare.door import Door, JobStatus
 from llmcoder.errors import ActionError, BadInput, Forbidden, Transient
 from llmcoder.registry import AnyAction
 from tasks.slack import outgoing_messages, wording
-from tasks.slack.connections import account_name
+from tasks.slack.account import account_name
 from tasks.slack.errors import PROVIDER
 from tasks.slack.mrkdwn import escaped, shortened, unescaped
 

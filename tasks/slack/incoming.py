@@ -18,9 +18,9 @@ from llmcoder.context import User
 from llmcoder.declare.door import Door
 from llmcoder.errors import ActionError, BadInput, NotFound, Transient
 from tasks.slack import client, outgoing_messages, wording
+from tasks.slack.account import account_name
 from tasks.slack.commands import Payload, command, stranger, user_of
-from tasks.slack.connections import account_name
-from tasks.slack.messenger import Bots, CallerWithDeadline
+from tasks.slack.messenger import Bots, request
 from tasks.slack.mrkdwn import escaped
 
 log = structlog.get_logger(__name__)
@@ -195,9 +195,7 @@ def tell(one: SlackEvent, door: Door) -> None:
 
 def _tell(one: SlackEvent, text: str, door: Door) -> None:
     if (url := one.payload.get("response_url")) is not None:
-        client.answer_later(
-            str(url), {**only_for_them(text), "replace_original": False}, CallerWithDeadline(door.settings)
-        )
+        client.answer_later(str(url), {**only_for_them(text), "replace_original": False}, request(door.settings))
         return
     event = one.payload.get("event") or {}
     team, person = str(event.get("team") or one.payload.get("team_id") or ""), str(event.get("user") or "")

@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
 
 from engine.account_access import connect
+from llmcoder.caller import CallerWithDeadline
 from llmcoder.declare.connection import GetSettings
 from llmcoder.errors import (
     ActionError,
@@ -28,7 +28,6 @@ from llmcoder.errors import (
     Uncertain,
 )
 from llmcoder.moment import Moment
-from llmcoder.settings import EngineSettings
 from llmcoder.states import Reason, State
 from models.accounts.tables import users
 from models.db.database import database, reading
@@ -37,19 +36,17 @@ from models.jobs import store as jobs
 from models.jobs.store import Job
 from models.jobs.tables import jobs as job_rows
 from tasks.slack import client, outgoing_messages, posting, wording
+from tasks.slack.account import account_name
 from tasks.slack.channels import direct_messages
 from tasks.slack.client import SlackClient
-from tasks.slack.connections import SLACK, account_name
+from tasks.slack.connections import SLACK
 from tasks.slack.outgoing_messages import MessageKind, MessageState, OutgoingMessage
 from tasks.slack.settings import SlackSettings
 from tasks.slack.wording import Wording
 
-if TYPE_CHECKING:
-    from llmcoder.net import GuardedClient, Network
-
 log = structlog.get_logger(__name__)
 
-#: Below `owed.POSTING`, so that nobody takes a message for forsaken that is on its way.
+#: Below `outgoing_messages.POSTING`, so that nobody takes a message for forsaken that is on its way.
 REQUEST_S = 8.0
 LOOK_AGAIN = timedelta(seconds=10)
 #: Slack has shown a message by then that it has.
@@ -62,53 +59,9 @@ FORGET_EVERY_S = 3600.0
 CLOSED = (NotFound, Forbidden, Refused)
 
 
-class CallerWithDeadline:
-    """A `Caller` outside of any job: some seconds, after which nothing is sent any more.
-
-    Args:
-        since: From when on they count; for what another does when nothing was heard, from before that was written down.
-    """
-
-    def __init__(self, get: GetSettings, within_s: float = REQUEST_S, since: Moment | None = None) -> None:
-        self._get = get
-        self._since = since or Moment.now()
-        self._within_s = within_s
-        self._http: GuardedClient | None = None
-
-    def settings(self, kind: Any) -> Any:
-        return self._get(kind)
-
-    @property
-    def remaining_s(self) -> float:
-        return self._within_s - self._since.gone_s()
-
-    @property
-    def http(self) -> GuardedClient:
-        if self._http is None:
-            from llmcoder.net import GuardedClient
-
-            allow = self._get(EngineSettings).fetch_allow
-            self._http = GuardedClient(allow=allow, before_send=self._refuse_if_late, may_send=self._in_time)
-        return self._http
-
-    @property
-    def net(self) -> Network:
-        from llmcoder.net import Network
-
-        return Network(
-            allow=self._get(EngineSettings).fetch_allow,
-            remaining_s=lambda: self.remaining_s,
-            before_send=self._refuse_if_late,
-            may_send=self._in_time,
-        )
-
-    def _in_time(self) -> bool:
-        return self.remaining_s > 0
-
-    def _refuse_if_late(self) -> None:
-        """A process that was frozen must not post what another has posted meanwhile."""
-        if not self._in_time():
-            raise Transient("It is too late for this; nothing was sent.")
+def request(get: GetSettings, since: Moment | None = None) -> CallerWithDeadline:
+    """With what one request to Slack is made outside of any job."""
+    return CallerWithDeadline(REQUEST_S, get, since)
 
 
 @dataclass
@@ -137,7 +90,7 @@ class Bots:
         return self._with(theirs or (own.get_secret_value() if own else ""), since)
 
     def _with(self, token: str, since: Moment | None = None) -> SlackClient:
-        return client.of_token(token, CallerWithDeadline(self.get, since=since))
+        return client.of_token(token, request(self.get, since))
 
     def _team_of(self, token: str) -> str:
         if token not in self._teams:
@@ -146,7 +99,7 @@ class Bots:
 
     def _signed_in(self, user_id: UUID, team: str, person: str) -> str | None:
         try:
-            found = connect(database(), user_id, SLACK, account_name(team, person), CallerWithDeadline(self.get))
+            found = connect(database(), user_id, SLACK, account_name(team, person), request(self.get))
         except ActionError:  # gone or broken since; the installation's bot may still do
             return None
         token = found.credentials.bot_token

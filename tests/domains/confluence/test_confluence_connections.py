@@ -11,6 +11,7 @@ from confluence_server import ACCESS, CLOUD_ID, EMAIL, TOKEN, Confluence
 from pydantic import SecretStr, ValidationError
 from site_kit import KINDS, confluence, context
 
+from engine.integration_checks import check_settings
 from llmcoder import oauth
 from llmcoder.declare.connection import Grant, read_form, revealed, shown
 from llmcoder.errors import ActionError, BadInput, NeedsReconnect, NotConfigured, Refused, Transient
@@ -135,7 +136,7 @@ def test_the_installations_account_is_that_of_its_settings_and_may_be_private(co
     ctx = FakeContext([own])
     assert ctx.connection(CONFLUENCE).account == ""
     assert [space.key for space in opened(ctx.connection(CONFLUENCE), ctx).spaces()] == ["OPS"]
-    assert own.check() == f"Confluence, as {EMAIL} at {urlsplit(confluence.url).netloc}."
+    assert check_settings(own) == f"Confluence, as {EMAIL} at {urlsplit(confluence.url).netloc}."
 
 
 def test_an_installation_without_an_account_has_none_and_says_what_is_missing() -> None:
@@ -143,10 +144,10 @@ def test_an_installation_without_an_account_has_none_and_says_what_is_missing() 
     assert ConfluenceSettings().missing() == ["CONFLUENCE_URL", "CONFLUENCE_API_TOKEN"]
     assert ConfluenceSettings(confluence_url="https://a.example").missing() == ["CONFLUENCE_API_TOKEN"]
     with pytest.raises(NotConfigured, match="CONFLUENCE_URL"):
-        ConfluenceSettings().check()
+        check_settings(ConfluenceSettings())
     only_app = ConfluenceSettings(confluence_oauth_client_id="a", confluence_oauth_client_secret=SecretStr("b"))
     assert only_app.missing() == []
-    assert "users connect their own" in only_app.check()
+    assert "users connect their own" in check_settings(only_app)
 
 
 def test_settings_that_cannot_be_used_are_named_without_their_values() -> None:

@@ -15,6 +15,7 @@ from imap_kit import mail
 from mail_server import MailServer
 from scripted_mail import HANG_UP, SILENCE, Script, imap, scripted, smtp
 
+from engine.integration_checks import check_settings
 from llmcoder.errors import (
     ActionError,
     BadInput,
@@ -32,7 +33,8 @@ from llmcoder.testing import FakeContext
 from tasks.email import imap_client, imap_wire, server_connection
 from tasks.email import smtp as smtp_module
 from tasks.email.imap import ImapMailbox
-from tasks.email.imap_connection import ImapAccount, own_account, who_am_i
+from tasks.email.imap_account import ImapAccount, own_account
+from tasks.email.imap_connection import who_am_i
 from tasks.email.imap_errors import of_goodbye, of_refusal, of_refused_login, said
 from tasks.email.mailbox import Query
 from tasks.email.settings import ImapSettings
@@ -434,6 +436,7 @@ def test_the_operators_own_servers_may_be_private_and_are_for_everybody(mail_ser
     ctx = FakeContext([EngineSettings(), own])
     found = own_account(ctx.settings)
     assert found is not None and who_am_i(found, ctx) == address
+    assert check_settings(own) == f"127.0.0.1 and 127.0.0.1, as {address}."
     with pytest.raises(BadInput, match="not public"):
         who_am_i(ImapAccount(**mail_server.account(address, imap_port=mail_server.imap)), ctx)
 

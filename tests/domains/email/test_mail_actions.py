@@ -34,7 +34,7 @@ from tasks.email.actions import (
 from tasks.email.connections import IMAP
 from tasks.email.drafting import PROMPTS
 from tasks.email.imap import ImapMailbox
-from tasks.email.imap_connection import ImapAccount
+from tasks.email.imap_account import ImapAccount
 from tasks.llm.settings import LlmSettings
 
 CHAT = "/v1/chat/completions"

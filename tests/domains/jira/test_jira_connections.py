@@ -11,6 +11,7 @@ from jira_kit import KINDS, context, jira
 from jira_server import ACCESS, CLOUD_ID, EMAIL, TOKEN, Jira
 from pydantic import SecretStr, ValidationError
 
+from engine.integration_checks import check_settings
 from llmcoder import oauth
 from llmcoder.declare.connection import Grant, read_form, revealed, shown
 from llmcoder.errors import ActionError, BadInput, NeedsReconnect, NotConfigured, Refused, Transient
@@ -137,7 +138,7 @@ def test_the_installations_account_is_that_of_its_settings_and_may_be_private(ji
     ctx = FakeContext([own])
     assert ctx.connection(JIRA).account == ""
     assert opened(ctx.connection(JIRA), ctx).issue("OPS-1").fields.summary == "Title"
-    assert own.check() == f"JIRA, as {EMAIL} at {urlsplit(jira.url).netloc}."
+    assert check_settings(own) == f"JIRA, as {EMAIL} at {urlsplit(jira.url).netloc}."
 
 
 def test_an_installation_without_an_account_has_none_and_says_what_is_missing() -> None:
@@ -145,10 +146,10 @@ def test_an_installation_without_an_account_has_none_and_says_what_is_missing() 
     assert JiraSettings().missing() == ["JIRA_SERVER_URL", "JIRA_API_TOKEN"]
     assert JiraSettings(jira_server_url="https://a.example").missing() == ["JIRA_API_TOKEN"]
     with pytest.raises(NotConfigured, match="JIRA_SERVER_URL"):
-        JiraSettings().check()
+        check_settings(JiraSettings())
     only_app = JiraSettings(jira_oauth_client_id="a", jira_oauth_client_secret=SecretStr("b"))
     assert only_app.missing() == []
-    assert "users connect their own" in only_app.check()
+    assert "users connect their own" in check_settings(only_app)
 
 
 def test_settings_that_cannot_be_used_are_named_without_their_values() -> None:

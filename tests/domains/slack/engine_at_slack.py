@@ -21,7 +21,8 @@ from llmcoder.states import Reason, State
 from models.connections import store as connections
 from models.db.database import Database
 from models.jobs.tables import jobs
-from tasks.slack.connections import SLACK, account_name
+from tasks.slack.account import account_name
+from tasks.slack.connections import SLACK
 from tasks.slack.tables import messages
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "integration"))

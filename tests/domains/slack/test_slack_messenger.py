@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from slack_server import ADA, BOT, BOT_TOKEN, GENERAL, SECRET, TEAM, Slack
 
 from llmcoder import Transient
+from llmcoder.caller import CallerWithDeadline
 from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.declare.connection import Grant
@@ -29,7 +30,8 @@ from models.connections.tables import connections as rows
 from models.db.database import Database, database
 from models.jobs.tables import jobs
 from tasks.slack import client, messenger, outgoing_messages, wording
-from tasks.slack.connections import SLACK, SlackAccount
+from tasks.slack.account import SlackAccount
+from tasks.slack.connections import SLACK
 from tasks.slack.messenger import Messenger
 from tasks.slack.tables import messages, people
 
@@ -198,9 +200,9 @@ def test_what_nobody_can_see_is_called_uncertain(told: Config, slack: Slack, db:
 
 
 def test_a_poster_that_was_frozen_sends_nothing_once_another_may_have(told: Config, slack: Slack) -> None:
-    errand = messenger.CallerWithDeadline(told.get, within_s=0.0)
+    caller = CallerWithDeadline(0.0, told.get)
     with pytest.raises(Transient, match="too late"):
-        client.who_is(client.of_token(BOT_TOKEN, errand))
+        client.who_is(client.of_token(BOT_TOKEN, caller))
     assert slack.asked == []
 
 
