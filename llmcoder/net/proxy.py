@@ -177,12 +177,17 @@ class Proxy:
         return _Backend(self, self._allow, self._resolve, budget)
 
     def refuse(self, host: str, port: int, error: ActionError) -> None:
-        """Keep a refusal for the action. The log does not say where: that is of the job's input."""
+        """Keep a refusal for the action. The log does not say where: that is of the job's input.
+
+        Nor does it say each one: a page may cause any number.
+        """
         with self._lock:
             self._refusal_count += 1
             if len(self._refusals) < MOST_REFUSALS:
                 self._refusals.append(Refusal(host[:253], port, error.detail))
-        log.info("a browser was refused a connection", job=self._job, port=port)
+            is_first = self._refusal_count == 1
+        if is_first:
+            log.info("a browser is refused connections", job=self._job)
 
     # --- connections
 
@@ -203,6 +208,8 @@ class Proxy:
         finally:
             self._listener.close()
             self.close()
+            if self._refusal_count:
+                log.info("a browser was refused connections", job=self._job, count=self._refusal_count)
 
     def _serve(self, near: socket.socket) -> None:
         visit = _Visit(self, near)
