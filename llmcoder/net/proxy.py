@@ -34,6 +34,7 @@ from llmcoder.net.relay import Meter, Relay, reset_on_close, shut
 log = structlog.get_logger(__name__)
 
 _CHUNK_BYTES = 65_536
+_HEAD_PIECE_BYTES = 4_096  # what comes in one piece is read before it is measured
 _USERNAME = "job"
 _ACCEPT_S = 0.25
 _JOIN_S = 2.0
@@ -333,7 +334,7 @@ class _Visit:
             if event is not h11.NEED_DATA or (left_s := ends_at - monotonic()) <= 0:
                 return None
             try:
-                self._wire.receive_data(self._client.read(_CHUNK_BYTES, left_s))
+                self._wire.receive_data(self._client.read(_HEAD_PIECE_BYTES, left_s))
             except httpcore.ReadTimeout:
                 return None
 
