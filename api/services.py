@@ -12,11 +12,11 @@ from starlette.requests import HTTPConnection
 
 from api.auth import tokens
 from api.auth.identity import Identities
+from api.health_checks import Health
 from api.http.database import AsyncDatabase
 from api.http.evaluations import Evaluations
+from api.http.metrics_page import Metrics
 from api.push.hub import Hub
-from api.routes.health import Health
-from api.routes.metrics import Metrics
 from engine.accounts import Accounts
 from engine.local_door import EngineDoor
 from engine.outbox import Outbox

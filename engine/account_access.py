@@ -16,11 +16,11 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 
+from llmcoder.connection import Connection
 from llmcoder.declare.connection import (
     LONGEST_ACCOUNT,
     C,
     Caller,
-    Connection,
     ConnectionKind,
     GetSettings,
     keeping_refresh_token,

@@ -24,6 +24,7 @@ from llmcoder.errors import BadInput, NotConfigured
 from llmcoder.ids import new_id
 from llmcoder.provenance import Taint
 from llmcoder.registry import AnyAction, Registry
+from models import untrusted_content
 from models.accounts import preferences
 from models.accounts.preferences import Preferences
 from models.jobs import taint
@@ -122,7 +123,7 @@ def look(conn: sa.Connection, submission: JobSubmission, registry: Registry) -> 
     ]  # of that one the caller knows more
     tainted = submission.tainted or any(_taints(source, submission, registry) for source in others)
     if not tainted and submission.origin.delegated:
-        tainted = taint.has_read_outside(conn, submission.user_id, names)
+        tainted = untrusted_content.has_read_outside(conn, submission.user_id, names)
     chosen = account_of(conn, submission.user_id, submission.action, submission.text, submission.decided)
     return AdmissionFacts(preferences.load(conn, submission.user_id), tainted, chosen)
 

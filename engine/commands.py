@@ -16,6 +16,7 @@ from llmcoder.errors import ActionError, BadInput, Forbidden, NotFound, problem_
 from llmcoder.provenance import Taint
 from llmcoder.registry import AnyAction, Registry
 from llmcoder.states import Reason, State
+from models import untrusted_content
 from models.accounts import preferences
 from models.audit import log as audit
 from models.audit.log import Entry, Event
@@ -98,7 +99,7 @@ def retry(
     whose = origin if origin.delegated else Origin(job.origin)
     refuse_others(conn, action, user_id, whose)
     chosen = preferences.load(conn, user_id)
-    tainted = job.tainted or (origin.delegated and taint.has_read_outside(conn, user_id, registry.outside))
+    tainted = job.tainted or (origin.delegated and untrusted_content.has_read_outside(conn, user_id, registry.outside))
     asks = why(action, whose, AdmissionFacts(chosen, tainted))
     approved = jobs.approved_sha256(conn, job_id) == approvals.sha256(job.input) and not origin.delegated
     expires_at = now + timedelta(seconds=chosen.approval_expires_s) if asks and not approved else None

@@ -1,8 +1,9 @@
 """The kernel: what an action, an error and a setting is. It imports nothing of the application."""
 
+from llmcoder.connection import Connection
 from llmcoder.context import Context, User
 from llmcoder.declare.action import Action, Effect, Marker, Queue, Retry, Role, Undo, action
-from llmcoder.declare.connection import Caller, Connection, ConnectionKind, GetSettings, Grant, OAuth, OAuthClient
+from llmcoder.declare.connection import Caller, ConnectionKind, GetSettings, Grant, OAuth, OAuthClient
 from llmcoder.declare.rate import Rate
 from llmcoder.errors import (
     ActionError,

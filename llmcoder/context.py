@@ -12,7 +12,8 @@ from llmcoder.provenance import Trail
 from llmcoder.settings import Settings
 
 if TYPE_CHECKING:
-    from llmcoder.declare.connection import C, Connection, ConnectionKind
+    from llmcoder.connection import Connection
+    from llmcoder.declare.connection import C, ConnectionKind
     from llmcoder.net import GuardedClient, Network
 
 S = TypeVar("S", bound=Settings)

@@ -21,9 +21,10 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from llmcoder.connection import Connection
 from llmcoder.context import Context, S, User
 from llmcoder.declare.action import Action, In, Out
-from llmcoder.declare.connection import C, Caller, Connection, ConnectionKind, keeping_refresh_token
+from llmcoder.declare.connection import C, Caller, ConnectionKind, keeping_refresh_token
 from llmcoder.errors import Cancelled, NotConfigured
 from llmcoder.ids import new_id
 from llmcoder.provenance import Trail, following

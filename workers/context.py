@@ -25,7 +25,8 @@ from workers.attempt import Attempt, End
 from workers.ledger import Ledger
 
 if TYPE_CHECKING:
-    from llmcoder.declare.connection import C, Connection, ConnectionKind
+    from llmcoder.connection import Connection
+    from llmcoder.declare.connection import C, ConnectionKind
     from llmcoder.net import GuardedClient, Network
 
 MESSAGE_LIMIT = 2_000

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.http.problems import PROTECTION_OF_PROBLEMS, BodyLimit, problem
 
 if TYPE_CHECKING:
-    from api.routes.metrics import Metrics
+    from api.http.metrics_page import Metrics
     from api.services import Services
 
 PROTECTION_OF_DATA = tuple((name.encode(), value.encode()) for name, value in PROTECTION_OF_PROBLEMS.items())

@@ -9,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from pydantic import Field
 
-from api.routes.health import WORKER_SEEN_WITHIN
+from api.health_checks import WORKER_SEEN_WITHIN
 from api.services import Services
 from engine.account_access import door_of
 from engine.commands import find

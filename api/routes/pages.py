@@ -23,7 +23,7 @@ from api.http.bodies import Router
 from api.http.document import for_everybody
 
 if TYPE_CHECKING:
-    from api.routes.health import Check
+    from api.health_checks import Check
     from api.services import Services
 
 VERSION = "0.1.0"

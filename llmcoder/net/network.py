@@ -20,8 +20,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from llmcoder.errors import ActionError, BadInput, Cancelled, Transient
-from llmcoder.net.client import verifying_context
 from llmcoder.net.guard import AllowList, canonical_host
+from llmcoder.net.trust import verifying_context
 
 if TYPE_CHECKING:
     import ssl

@@ -16,8 +16,9 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from llmcoder import strict_json
+from llmcoder.connection import Connection
 from llmcoder.context import Context
-from llmcoder.declare.connection import Caller, Connection
+from llmcoder.declare.connection import Caller
 from llmcoder.errors import BadInput, NeedsReconnect, Refused, Transient, Uncertain
 from llmcoder.net import GuardedClient, Limits, Response
 from tasks.confluence.account import ConfluenceAccount, host_of

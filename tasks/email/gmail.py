@@ -12,8 +12,8 @@ from datetime import timedelta
 from email.message import EmailMessage
 from typing import Any
 
+from llmcoder.connection import Connection
 from llmcoder.context import Context
-from llmcoder.declare.connection import Connection
 from llmcoder.errors import ActionError, BadInput, NotFound, Uncertain
 from tasks.email import gmail_format as fmt
 from tasks.email.gmail_client import LARGEST_INLINE_BYTES, GmailClient, chunks, uploaded

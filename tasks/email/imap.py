@@ -13,8 +13,9 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
+from llmcoder.connection import Connection
 from llmcoder.context import Context
-from llmcoder.declare.connection import Caller, Connection
+from llmcoder.declare.connection import Caller
 from llmcoder.errors import ActionError, BadInput, NotFound, Refused
 from tasks.email import imap_format as fmt
 from tasks.email.imap_account import ImapAccount

@@ -18,8 +18,9 @@ from urllib.parse import quote, urlsplit
 from pydantic import BaseModel
 
 from llmcoder import strict_json
+from llmcoder.connection import Connection
 from llmcoder.context import Context
-from llmcoder.declare.connection import Caller, Connection
+from llmcoder.declare.connection import Caller
 from llmcoder.errors import BadInput, NeedsReconnect, Transient, Uncertain
 from llmcoder.net import GuardedClient, Limits, Response
 from tasks.jira.account import JiraAccount, host_of

@@ -89,7 +89,7 @@ def _client_class() -> Any:
     from slack_sdk import WebClient
     from slack_sdk.socket_mode import SocketModeClient
 
-    from llmcoder.net.client import verifying_context
+    from llmcoder.net.trust import verifying_context
 
     class Listening(SocketModeClient):
         """As the SDK's, but that it asks us for addresses and takes no proxy from the surroundings."""

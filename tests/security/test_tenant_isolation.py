@@ -26,7 +26,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from api.http.edge import TRIED
-from api.push import ws
+from api.routes import ws
 from llmcoder.context import User
 from llmcoder.errors import ActionError
 from llmcoder.ids import new_id
