@@ -95,7 +95,9 @@ def test_it_runs_when_its_settings_are_there_and_anew_when_they_change(
 
 
 @pytest.mark.parametrize("error", [Transient("The chat is away."), RuntimeError("a defect")])
-def test_one_that_fails_is_run_again(own: Config, kept: Callable[[Chat], listen.ListenerThread], error: Exception) -> None:
+def test_one_that_fails_is_run_again(
+    own: Config, kept: Callable[[Chat], listen.ListenerThread], error: Exception
+) -> None:
     chat = Chat()
     chat.error = error
     own.patch({"CHAT_URL": "https://a.example"})
