@@ -13,7 +13,9 @@ from urllib.parse import parse_qs, quote, urlsplit
 from pydantic import Field
 
 from llmcoder.errors import ActionError, NotFound, Refused, Uncertain
-from tasks.confluence.client import ConfluenceClient, Query, Wire, page_url
+from tasks.atlassian.client import Query
+from tasks.atlassian.payload import AtlassianPayload
+from tasks.confluence.client import ConfluenceClient, page_url
 from tasks.confluence.errors import PageConflict, TitleTaken
 from tasks.confluence.markers import changed_meanwhile, is_marked, marked
 from tasks.confluence.site import Edit, Site
@@ -31,29 +33,29 @@ MOST_PAGES = 400
 EVERYWHERE = ("current", "archived", "trashed")
 
 
-class CloudLinksPayload(Wire):
+class CloudLinksPayload(AtlassianPayload):
     next: str | None = None
     base: str | None = None
     webui: str | None = None
     download: str | None = None
 
 
-class CloudVersionPayload(Wire):
+class CloudVersionPayload(AtlassianPayload):
     number: int
     created_at: datetime = Field(alias="createdAt")
     message: str = ""
     author_id: str = Field("", alias="authorId")
 
 
-class CloudStoragePayload(Wire):
+class CloudStoragePayload(AtlassianPayload):
     value: str = ""
 
 
-class CloudBodyPayload(Wire):
+class CloudBodyPayload(AtlassianPayload):
     storage: CloudStoragePayload = CloudStoragePayload()
 
 
-class CloudPagePayload(Wire):
+class CloudPagePayload(AtlassianPayload):
     """A page, in a list or alone."""
 
     id: str
@@ -66,27 +68,27 @@ class CloudPagePayload(Wire):
     links: CloudLinksPayload = Field(CloudLinksPayload(), alias="_links")
 
 
-class CloudPagesPayload(Wire):
+class CloudPagesPayload(AtlassianPayload):
     """A list of pages."""
 
     results: list[CloudPagePayload]
     links: CloudLinksPayload = Field(CloudLinksPayload(), alias="_links")
 
 
-class CloudSpacePayload(Wire):
+class CloudSpacePayload(AtlassianPayload):
     id: str
     key: str
     name: str = ""
 
 
-class CloudSpacesPayload(Wire):
+class CloudSpacesPayload(AtlassianPayload):
     """A list of spaces."""
 
     results: list[CloudSpacePayload]
     links: CloudLinksPayload = Field(CloudLinksPayload(), alias="_links")
 
 
-class CloudFilePayload(Wire):
+class CloudFilePayload(AtlassianPayload):
     id: str
     title: str = ""
     media_type: str = Field("", alias="mediaType")
@@ -96,25 +98,25 @@ class CloudFilePayload(Wire):
     links: CloudLinksPayload = Field(CloudLinksPayload(), alias="_links")
 
 
-class CloudFilesPayload(Wire):
+class CloudFilesPayload(AtlassianPayload):
     """A list of files."""
 
     results: list[CloudFilePayload]
     links: CloudLinksPayload = Field(CloudLinksPayload(), alias="_links")
 
 
-class CloudVersionsPayload(Wire):
+class CloudVersionsPayload(AtlassianPayload):
     """Versions of a page."""
 
     results: list[CloudVersionPayload]
 
 
-class CloudUserPayload(Wire):
+class CloudUserPayload(AtlassianPayload):
     account_id: str = Field("", alias="accountId")
     display_name: str = Field("", alias="displayName")
 
 
-class CloudUsersPayload(Wire):
+class CloudUsersPayload(AtlassianPayload):
     """Some users."""
 
     results: tuple[CloudUserPayload, ...] = ()
@@ -260,7 +262,7 @@ class CloudWiki(Site):
         return self._head(page.model_copy(update={"version": made}))
 
     def trash(self, page_id: str) -> None:
-        self._rest.send(Wire, "DELETE", f"{API}/pages/{_id(page_id)}")
+        self._rest.send(AtlassianPayload, "DELETE", f"{API}/pages/{_id(page_id)}")
 
     # --- parts of these
 

@@ -12,7 +12,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 from pydantic import Field
 
 from llmcoder.errors import BadInput, NotFound, Refused, Uncertain
-from tasks.confluence.client import ConfluenceClient, Wire, page_url
+from tasks.atlassian.payload import AtlassianPayload
+from tasks.confluence.client import ConfluenceClient, page_url
 from tasks.confluence.errors import PageConflict, TitleTaken
 from tasks.confluence.markers import changed_meanwhile, is_marked, marked
 from tasks.confluence.site import Edit, Site
@@ -29,44 +30,44 @@ WHOLE = f"{HEAD},body.storage"
 SCAN, START = "scan:", "start:"
 
 
-class DataCenterLinksPayload(Wire):
+class DataCenterLinksPayload(AtlassianPayload):
     next: str | None = None
     base: str | None = None
     webui: str | None = None
     download: str | None = None
 
 
-class DataCenterPersonPayload(Wire):
+class DataCenterPersonPayload(AtlassianPayload):
     display_name: str = Field("", alias="displayName")
     username: str = ""
 
 
-class DataCenterVersionPayload(Wire):
+class DataCenterVersionPayload(AtlassianPayload):
     number: int
     when: datetime
     message: str = ""
     by: DataCenterPersonPayload = DataCenterPersonPayload()
 
 
-class DataCenterStoragePayload(Wire):
+class DataCenterStoragePayload(AtlassianPayload):
     value: str = ""
 
 
-class DataCenterBodyPayload(Wire):
+class DataCenterBodyPayload(AtlassianPayload):
     storage: DataCenterStoragePayload = DataCenterStoragePayload()
 
 
-class DataCenterSpacePayload(Wire):
+class DataCenterSpacePayload(AtlassianPayload):
     id: str = ""
     key: str
     name: str = ""
 
 
-class DataCenterAncestorPayload(Wire):
+class DataCenterAncestorPayload(AtlassianPayload):
     id: str
 
 
-class DataCenterPagePayload(Wire):
+class DataCenterPagePayload(AtlassianPayload):
     """A page, in a list or alone."""
 
     id: str
@@ -78,7 +79,7 @@ class DataCenterPagePayload(Wire):
     links: DataCenterLinksPayload = Field(DataCenterLinksPayload(), alias="_links")
 
 
-class DataCenterPagesPayload(Wire):
+class DataCenterPagesPayload(AtlassianPayload):
     """A list of pages."""
 
     results: list[DataCenterPagePayload]
@@ -86,19 +87,19 @@ class DataCenterPagesPayload(Wire):
     links: DataCenterLinksPayload = Field(DataCenterLinksPayload(), alias="_links")
 
 
-class DataCenterSpacesPayload(Wire):
+class DataCenterSpacesPayload(AtlassianPayload):
     """A list of spaces."""
 
     results: list[DataCenterSpacePayload]
     links: DataCenterLinksPayload = Field(DataCenterLinksPayload(), alias="_links")
 
 
-class DataCenterFileDataPayload(Wire):
+class DataCenterFileDataPayload(AtlassianPayload):
     media_type: str = Field("", alias="mediaType")
     file_size: int = Field(0, alias="fileSize")
 
 
-class DataCenterFilePayload(Wire):
+class DataCenterFilePayload(AtlassianPayload):
     id: str
     title: str = ""
     version: DataCenterVersionPayload
@@ -106,7 +107,7 @@ class DataCenterFilePayload(Wire):
     links: DataCenterLinksPayload = Field(DataCenterLinksPayload(), alias="_links")
 
 
-class DataCenterFilesPayload(Wire):
+class DataCenterFilesPayload(AtlassianPayload):
     """A list of files."""
 
     results: list[DataCenterFilePayload]
@@ -255,7 +256,7 @@ class DataCenterWiki(Site):
         return self._page(page).head if page.version.message == marker else None
 
     def trash(self, page_id: str) -> None:
-        self._rest.send(Wire, "DELETE", f"{API}/content/{_id(page_id)}")
+        self._rest.send(AtlassianPayload, "DELETE", f"{API}/content/{_id(page_id)}")
 
     # --- parts of these
 

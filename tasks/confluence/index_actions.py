@@ -12,10 +12,10 @@ from llmcoder.language import Completion, LanguageModel
 from llmcoder.prompts import Prompts
 from tasks.confluence import answering, index_store, searching
 from tasks.confluence.answering import CitedAnswer, Passage
-from tasks.confluence.client import opened
 from tasks.confluence.connections import CONFLUENCE
 from tasks.confluence.index_store import Owner
 from tasks.confluence.indexing import Refreshed, refresh
+from tasks.confluence.open_site import open_site
 from tasks.confluence.searching import PageFound
 from tasks.confluence.storage import text_of
 
@@ -103,7 +103,7 @@ def index(wanted: IndexRequest, ctx: Context) -> IndexReport:
     Only pages whose version changed are read again, and a run that was interrupted goes on where it was. Pages are
     found as soon as they are read; search by meaning follows at the end, where a provider has an embedding model.
     """
-    site = opened(ctx.connection(CONFLUENCE), ctx)
+    site = open_site(ctx.connection(CONFLUENCE), ctx)
     done = refresh(ctx, site, _owner(ctx), site.url, wanted.spaces, text_of, with_files=wanted.attachments)
     return _report(done)
 

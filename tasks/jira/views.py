@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field, JsonValue, StringConstraints
 
 from llmcoder import Context, Model
-from tasks.jira.client import opened
 from tasks.jira.connections import JIRA
+from tasks.jira.open_tracker import open_tracker
 from tasks.jira.tracker import Tracker
 from tasks.jira.wire import CommentPayload, IssuePayload, NamedPayload, ReferencePayload, UserPayload
 
@@ -104,7 +104,7 @@ class ModelUse(Model):
 
 def site_of_job(ctx: Context) -> Tracker:
     """The site of the account that the job acts for."""
-    return opened(ctx.connection(JIRA), ctx)
+    return open_tracker(ctx.connection(JIRA), ctx)
 
 
 def row(site: Tracker, issue: IssuePayload) -> IssueRow:

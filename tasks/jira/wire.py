@@ -4,32 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, model_validator
+from pydantic import AwareDatetime, Field, RootModel
 
-from llmcoder.text import whole
-
-
-class JiraPayload(BaseModel):
-    """Something that a site sends."""
-
-    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True, frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_left_out(cls, sent: Any) -> Any:
-        if not isinstance(sent, dict):
-            return sent
-        return {name: _whole(value) for name, value in sent.items() if value is not None}
+from tasks.atlassian.payload import AtlassianPayload
 
 
-def _whole(value: Any) -> Any:
-    """A text, or those of a list; what is deeper is made whole by its own model, or where it is read."""
-    if isinstance(value, str):
-        return whole(value)
-    return [whole(one) if isinstance(one, str) else one for one in value] if isinstance(value, list) else value
-
-
-class UserPayload(JiraPayload):
+class UserPayload(AtlassianPayload):
     """A person: by `accountId` on Cloud, by `name` on Data Center. Addresses are often hidden."""
 
     account_id: str | None = Field(None, alias="accountId")
@@ -44,7 +24,7 @@ class UsersPayload(RootModel[list[UserPayload]]):
     """People."""
 
 
-class NamedPayload(JiraPayload):
+class NamedPayload(AtlassianPayload):
     """Something with a name."""
 
     id: str | None = None
@@ -53,14 +33,14 @@ class NamedPayload(JiraPayload):
     value: str | None = None
 
 
-class PropertyPayload(JiraPayload):
+class PropertyPayload(AtlassianPayload):
     """A property of a comment or an issue; its value is any JSON."""
 
     key: str
     value: Any = None
 
 
-class CommentPayload(JiraPayload):
+class CommentPayload(AtlassianPayload):
     """A comment; its body is ADF on Cloud, wiki markup on Data Center. Not every list tells properties."""
 
     id: str
@@ -71,14 +51,14 @@ class CommentPayload(JiraPayload):
     properties: tuple[PropertyPayload, ...] | None = None
 
 
-class CommentsPayload(JiraPayload):
+class CommentsPayload(AtlassianPayload):
     """A page of comments."""
 
     comments: tuple[CommentPayload, ...] = ()
     total: int = 0
 
 
-class LinkTypePayload(JiraPayload):
+class LinkTypePayload(AtlassianPayload):
     """How two issues are linked."""
 
     name: str = ""
@@ -86,7 +66,7 @@ class LinkTypePayload(JiraPayload):
     outward: str = ""
 
 
-class ReferenceFieldsPayload(JiraPayload):
+class ReferenceFieldsPayload(AtlassianPayload):
     """What an issue tells of another one."""
 
     summary: str = ""
@@ -94,14 +74,14 @@ class ReferenceFieldsPayload(JiraPayload):
     type: NamedPayload | None = Field(None, alias="issuetype")
 
 
-class ReferencePayload(JiraPayload):
+class ReferencePayload(AtlassianPayload):
     """Another issue, as an issue refers to it."""
 
     key: str
     fields: ReferenceFieldsPayload = ReferenceFieldsPayload()
 
 
-class LinkPayload(JiraPayload):
+class LinkPayload(AtlassianPayload):
     """A link: one of the two sides is there."""
 
     type: LinkTypePayload = LinkTypePayload()
@@ -109,7 +89,7 @@ class LinkPayload(JiraPayload):
     outward: ReferencePayload | None = Field(None, alias="outwardIssue")
 
 
-class FieldsPayload(JiraPayload):
+class FieldsPayload(AtlassianPayload):
     """The fields that are asked for."""
 
     summary: str = ""
@@ -131,7 +111,7 @@ class FieldsPayload(JiraPayload):
     subtasks: tuple[ReferencePayload, ...] = ()
 
 
-class FieldPayload(JiraPayload):
+class FieldPayload(AtlassianPayload):
     """What is known of a field: of a form for new issues, or of a transition's screen."""
 
     id: str | None = Field(None, alias="fieldId")
@@ -143,7 +123,7 @@ class FieldPayload(JiraPayload):
     kind: dict[str, Any] = Field(default_factory=dict, alias="schema")
 
 
-class TransitionPayload(JiraPayload):
+class TransitionPayload(AtlassianPayload):
     """A way from the issue's status to another one."""
 
     id: str
@@ -152,7 +132,7 @@ class TransitionPayload(JiraPayload):
     fields: dict[str, FieldPayload] = Field(default_factory=dict)
 
 
-class TransitionsPayload(JiraPayload):
+class TransitionsPayload(AtlassianPayload):
     """Where an issue can go."""
 
     transitions: tuple[TransitionPayload, ...] = ()
@@ -167,7 +147,7 @@ class IssuePayload(TransitionsPayload):
     properties: dict[str, Any] = Field(default_factory=dict)
 
 
-class SearchPayload(JiraPayload):
+class SearchPayload(AtlassianPayload):
     """A page of a search: Cloud names the next one by a token, Data Center counts."""
 
     issues: tuple[IssuePayload, ...] = ()
@@ -176,14 +156,14 @@ class SearchPayload(JiraPayload):
     total: int = 0
 
 
-class CreatedIssuePayload(JiraPayload):
+class CreatedIssuePayload(AtlassianPayload):
     """A new issue."""
 
     id: str
     key: str
 
 
-class PagePayload(JiraPayload):
+class PagePayload(AtlassianPayload):
     """A page of what can be made in a project; the kinds of site call its items by different names."""
 
     values: tuple[Any, ...] = ()
