@@ -140,7 +140,7 @@ def test_every_command_explains_itself(shell: Shell) -> None:
 def test_a_worker_takes_the_place_of_the_command_and_ends_with_sigterm(
     worker: subprocess.Popen[bytes],
 ) -> None:
-    assert psutil.Process(worker.pid).cmdline()[1:] == ["-m", "workers", "io"]
+    assert psutil.Process(worker.pid).cmdline()[1:] == ["-m", "llmcoder.process", "workers", "io"]
     worker.terminate()
     assert worker.wait(120) == 0
 
