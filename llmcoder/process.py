@@ -8,6 +8,7 @@ meet other people's packages in site-packages; only what is started here has tha
 
 from __future__ import annotations
 
+import importlib
 import runpy
 import sys
 from collections.abc import Sequence
@@ -37,9 +38,8 @@ def command_line(module: str, *arguments: str) -> list[str]:
 def command() -> None:
     """The `llmcoder` command."""
     find_application()
-    from cli import main  # type: ignore[import-not-found, unused-ignore]  # found since the line above
-
-    main()
+    # by its name: the kernel imports nothing of the application
+    importlib.import_module("cli").main()
 
 
 def _run(words: Sequence[str]) -> None:
