@@ -29,7 +29,7 @@ RUN = "run_seconds"
 RESCUED = "leases_rescued"
 
 
-class ProcessCounts:
+class Counts:
     """What this process has counted and not yet added."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class ProcessCounts:
         return bool(self._counts) and time.monotonic() - self._flushed_at > FLUSH_EVERY_S
 
 
-_counts = ProcessCounts()
+_counts = Counts()
 
 
 def started(action: str, waited_s: float) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 IN_USE = "An engine has the database open. Stop all of its processes first."
 
 
-class DatabaseLocation(ABC):
+class Place(ABC):
     """Where the engine's database is, or will be."""
 
     @abstractmethod
@@ -57,7 +57,7 @@ class DatabaseLocation(ABC):
         """Remove what was staged, if it is still there."""
 
 
-def place_of(url: sa.URL, pg_restore: Path | None) -> DatabaseLocation:
+def place_of(url: sa.URL, pg_restore: Path | None) -> Place:
     """The place that an address names.
 
     Args:
@@ -68,7 +68,7 @@ def place_of(url: sa.URL, pg_restore: Path | None) -> DatabaseLocation:
     return PostgresPlace(url, pg_restore)
 
 
-class SqlitePlace(DatabaseLocation):
+class SqlitePlace(Place):
     """A file."""
 
     def __init__(self, path: Path) -> None:
@@ -137,7 +137,7 @@ class SqlitePlace(DatabaseLocation):
             Path(f"{self._staged}{end}").unlink(missing_ok=True)
 
 
-class PostgresPlace(DatabaseLocation):
+class PostgresPlace(Place):
     """A database on a server, whose user may create others."""
 
     def __init__(self, url: sa.URL, pg_restore: Path | None) -> None:

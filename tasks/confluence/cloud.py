@@ -13,13 +13,11 @@ from urllib.parse import parse_qs, quote, urlsplit
 from pydantic import Field
 
 from llmcoder.errors import ActionError, NotFound, Refused, Uncertain
-from tasks.atlassian.client import Query
-from tasks.atlassian.payload import AtlassianPayload
-from tasks.confluence.client import ConfluenceClient, page_url
-from tasks.confluence.errors import PageConflict, TitleTaken
+from tasks.confluence.client import Query, Rest, Wire, page_url
+from tasks.confluence.errors import Conflict, TitleTaken
 from tasks.confluence.markers import changed_meanwhile, is_marked, marked
 from tasks.confluence.site import Edit, Site
-from tasks.confluence.wiki import Heads, PageHead, Space, WikiAttachment, WikiPage
+from tasks.confluence.wiki import Attachment, Heads, Page, PageHead, Space
 
 API = "/api/v2"
 AT_ONCE = 250
@@ -33,29 +31,29 @@ MOST_PAGES = 400
 EVERYWHERE = ("current", "archived", "trashed")
 
 
-class CloudLinksPayload(AtlassianPayload):
+class WireLinks(Wire):
     next: str | None = None
     base: str | None = None
     webui: str | None = None
     download: str | None = None
 
 
-class CloudVersionPayload(AtlassianPayload):
+class WireVersion(Wire):
     number: int
     created_at: datetime = Field(alias="createdAt")
     message: str = ""
     author_id: str = Field("", alias="authorId")
 
 
-class CloudStoragePayload(AtlassianPayload):
+class WireStorage(Wire):
     value: str = ""
 
 
-class CloudBodyPayload(AtlassianPayload):
-    storage: CloudStoragePayload = CloudStoragePayload()
+class WireBody(Wire):
+    storage: WireStorage = WireStorage()
 
 
-class CloudPagePayload(AtlassianPayload):
+class WirePage(Wire):
     """A page, in a list or alone."""
 
     id: str
@@ -63,66 +61,66 @@ class CloudPagePayload(AtlassianPayload):
     status: str = "current"
     space_id: str = Field(alias="spaceId")
     parent_id: str | None = Field(None, alias="parentId")
-    version: CloudVersionPayload
-    body: CloudBodyPayload = CloudBodyPayload()
-    links: CloudLinksPayload = Field(CloudLinksPayload(), alias="_links")
+    version: WireVersion
+    body: WireBody = WireBody()
+    links: WireLinks = Field(WireLinks(), alias="_links")
 
 
-class CloudPagesPayload(AtlassianPayload):
+class WirePages(Wire):
     """A list of pages."""
 
-    results: list[CloudPagePayload]
-    links: CloudLinksPayload = Field(CloudLinksPayload(), alias="_links")
+    results: list[WirePage]
+    links: WireLinks = Field(WireLinks(), alias="_links")
 
 
-class CloudSpacePayload(AtlassianPayload):
+class WireSpace(Wire):
     id: str
     key: str
     name: str = ""
 
 
-class CloudSpacesPayload(AtlassianPayload):
+class WireSpaces(Wire):
     """A list of spaces."""
 
-    results: list[CloudSpacePayload]
-    links: CloudLinksPayload = Field(CloudLinksPayload(), alias="_links")
+    results: list[WireSpace]
+    links: WireLinks = Field(WireLinks(), alias="_links")
 
 
-class CloudFilePayload(AtlassianPayload):
+class WireFile(Wire):
     id: str
     title: str = ""
     media_type: str = Field("", alias="mediaType")
     file_size: int = Field(0, alias="fileSize")
     download_link: str = Field("", alias="downloadLink")
-    version: CloudVersionPayload
-    links: CloudLinksPayload = Field(CloudLinksPayload(), alias="_links")
+    version: WireVersion
+    links: WireLinks = Field(WireLinks(), alias="_links")
 
 
-class CloudFilesPayload(AtlassianPayload):
+class WireFiles(Wire):
     """A list of files."""
 
-    results: list[CloudFilePayload]
-    links: CloudLinksPayload = Field(CloudLinksPayload(), alias="_links")
+    results: list[WireFile]
+    links: WireLinks = Field(WireLinks(), alias="_links")
 
 
-class CloudVersionsPayload(AtlassianPayload):
+class WireVersions(Wire):
     """Versions of a page."""
 
-    results: list[CloudVersionPayload]
+    results: list[WireVersion]
 
 
-class CloudUserPayload(AtlassianPayload):
+class WireUser(Wire):
     account_id: str = Field("", alias="accountId")
     display_name: str = Field("", alias="displayName")
 
 
-class CloudUsersPayload(AtlassianPayload):
+class WireUsers(Wire):
     """Some users."""
 
-    results: tuple[CloudUserPayload, ...] = ()
+    results: tuple[WireUser, ...] = ()
 
 
-class CloudWiki(Site):
+class Cloud(Site):
     """A site of Confluence Cloud.
 
     Args:
@@ -130,7 +128,7 @@ class CloudWiki(Site):
         by_id: Whether Atlassian's API is asked, by the site's id; files are had at another address there.
     """
 
-    def __init__(self, rest: ConfluenceClient, url: str, *, by_id: bool = False) -> None:
+    def __init__(self, rest: Rest, url: str, *, by_id: bool = False) -> None:
         self.url = url
         self._rest = rest
         self._by_id = by_id
@@ -151,26 +149,26 @@ class CloudWiki(Site):
     def heads(self, space: Space, cursor: str | None = None) -> Heads:
         self._remember([space])
         query = {"sort": "id", "status": "current", "limit": AT_ONCE, "cursor": cursor}
-        found = self._rest.get(CloudPagesPayload, f"{API}/spaces/{_id(space.id)}/pages", query)
+        found = self._rest.get(WirePages, f"{API}/spaces/{_id(space.id)}/pages", query)
         heads = tuple(self._head(page, found.links.base) for page in found.results)
         return Heads(heads, _cursor(found.links.next))
 
-    def pages(self, ids: Sequence[str]) -> list[WikiPage]:
-        found: list[CloudPagePayload] = []
+    def pages(self, ids: Sequence[str]) -> list[Page]:
+        found: list[WirePage] = []
         for at in range(0, len(ids), IDS_AT_ONCE):
             some = [_id(one) for one in ids[at : at + IDS_AT_ONCE]]
             query = {"id": some, "status": "current", "body-format": "storage", "limit": AT_ONCE}
-            found += self._rest.get(CloudPagesPayload, f"{API}/pages", query).results
+            found += self._rest.get(WirePages, f"{API}/pages", query).results
         self._learn_keys(found)
-        return [WikiPage(self._head(page), page.body.storage.value) for page in found]
+        return [Page(self._head(page), page.body.storage.value) for page in found]
 
-    def page(self, page_id: str, version: int | None = None) -> WikiPage:
+    def page(self, page_id: str, version: int | None = None) -> Page:
         query = {"body-format": "storage", "version": version}
-        found = self._rest.get(CloudPagePayload, f"{API}/pages/{_id(page_id)}", query)
+        found = self._rest.get(WirePage, f"{API}/pages/{_id(page_id)}", query)
         if version is None and found.status != "current":
             raise NotFound(f"The page {page_id} is {found.status}.")
         self._learn_keys([found])
-        return WikiPage(self._head(found), found.body.storage.value)
+        return Page(self._head(found), found.body.storage.value)
 
     def find(self, space_key: str, title: str) -> PageHead | None:
         (space,) = self.spaces([space_key])
@@ -179,24 +177,24 @@ class CloudWiki(Site):
 
     def edits(self, page_id: str, since: int) -> list[Edit]:
         query = {"sort": "-modified-date", "limit": EDITS_SHOWN}
-        found = self._rest.get(CloudVersionsPayload, f"{API}/pages/{_id(page_id)}/versions", query).results
+        found = self._rest.get(WireVersions, f"{API}/pages/{_id(page_id)}/versions", query).results
         newer = sorted((one for one in found if one.number > since), key=lambda one: -one.number)
         names = self._names({one.author_id for one in newer if one.author_id})
         return [Edit(one.number, one.created_at, names.get(one.author_id, one.author_id), one.message) for one in newer]
 
-    def attachments(self, page_id: str) -> list[WikiAttachment]:
-        found: list[WikiAttachment] = []
+    def attachments(self, page_id: str) -> list[Attachment]:
+        found: list[Attachment] = []
         cursor: str | None = None
         for _ in range(MOST_PAGES):
             query = {"status": "current", "limit": AT_ONCE, "cursor": cursor}
-            some = self._rest.get(CloudFilesPayload, f"{API}/pages/{_id(page_id)}/attachments", query)
+            some = self._rest.get(WireFiles, f"{API}/pages/{_id(page_id)}/attachments", query)
             found += [self._attachment(page_id, file) for file in some.results]
             cursor = _cursor(some.links.next)
             if cursor is None:
                 break
         return found
 
-    def download(self, attachment: WikiAttachment, max_bytes: int) -> bytes:
+    def download(self, attachment: Attachment, max_bytes: int) -> bytes:
         if attachment.size_bytes > max_bytes:
             raise Refused(f"{attachment.title} has {attachment.size_bytes} bytes, which is too large.")
         return self._rest.load(attachment.download_path, attachment.media_type, max_bytes)
@@ -213,7 +211,7 @@ class CloudWiki(Site):
         self._remember([space])
         try:
             made = self._rest.send(
-                CloudPagePayload, "POST", f"{API}/pages", body | ({"parentId": parent_id} if parent_id else {})
+                WirePage, "POST", f"{API}/pages", body | ({"parentId": parent_id} if parent_id else {})
             )
         except TitleTaken:
             if (ours := self.find_created(space, title, marker)) is not None:
@@ -225,7 +223,7 @@ class CloudWiki(Site):
         self._remember([space])
         titled = self._titled(space, title, EVERYWHERE)
         newest = {"sort": "-created-date", "status": EVERYWHERE, "body-format": "storage", "limit": NEWEST}
-        renamed = self._rest.get(CloudPagesPayload, f"{API}/spaces/{_id(space.id)}/pages", newest).results
+        renamed = self._rest.get(WirePages, f"{API}/spaces/{_id(space.id)}/pages", newest).results
         for page in (*titled, *renamed):
             if is_marked(page.body.storage.value, marker):
                 return self._head(page)
@@ -240,8 +238,8 @@ class CloudWiki(Site):
             "version": {"number": base_version + 1, "message": marker},
         }
         try:
-            made = self._rest.send(CloudPagePayload, "PUT", f"{API}/pages/{_id(page_id)}", body)
-        except PageConflict as error:
+            made = self._rest.send(WirePage, "PUT", f"{API}/pages/{_id(page_id)}", body)
+        except Conflict as error:
             if (ours := self.find_updated(page_id, base_version + 1, marker)) is not None:
                 return ours
             raise changed_meanwhile(base_version, self.edits(page_id, base_version)) from error
@@ -249,11 +247,11 @@ class CloudWiki(Site):
         return self._head(made)
 
     def find_updated(self, page_id: str, version: int, marker: str) -> PageHead | None:
-        page = self._rest.get(CloudPagePayload, f"{API}/pages/{_id(page_id)}", {"status": EVERYWHERE})
+        page = self._rest.get(WirePage, f"{API}/pages/{_id(page_id)}", {"status": EVERYWHERE})
         if page.version.number < version:
             return None
         try:
-            made = self._rest.get(CloudVersionPayload, f"{API}/pages/{_id(page_id)}/versions/{version}")
+            made = self._rest.get(WireVersion, f"{API}/pages/{_id(page_id)}/versions/{version}")
         except NotFound as error:
             raise Uncertain(f"Version {version} of the page {page_id} is deleted, so nobody can tell.") from error
         if made.message != marker:
@@ -262,7 +260,7 @@ class CloudWiki(Site):
         return self._head(page.model_copy(update={"version": made}))
 
     def trash(self, page_id: str) -> None:
-        self._rest.send(AtlassianPayload, "DELETE", f"{API}/pages/{_id(page_id)}")
+        self._rest.send(Wire, "DELETE", f"{API}/pages/{_id(page_id)}")
 
     # --- parts of these
 
@@ -270,14 +268,14 @@ class CloudWiki(Site):
         found: list[Space] = []
         cursor: str | None = None
         for _ in range(MOST_PAGES):
-            some = self._rest.get(CloudSpacesPayload, f"{API}/spaces", {**query, "limit": AT_ONCE, "cursor": cursor})
+            some = self._rest.get(WireSpaces, f"{API}/spaces", {**query, "limit": AT_ONCE, "cursor": cursor})
             found += [Space(space.id, space.key, space.name) for space in some.results]
             cursor = _cursor(some.links.next)
             if cursor is None:
                 break
         return found
 
-    def _titled(self, space: Space, title: str, status: Sequence[str]) -> list[CloudPagePayload]:
+    def _titled(self, space: Space, title: str, status: Sequence[str]) -> list[WirePage]:
         query = {
             "space-id": [_id(space.id)],
             "title": title,
@@ -285,14 +283,14 @@ class CloudWiki(Site):
             "body-format": "storage",
             "limit": NEWEST,
         }
-        return self._rest.get(CloudPagesPayload, f"{API}/pages", query).results
+        return self._rest.get(WirePages, f"{API}/pages", query).results
 
-    def _began_marked(self, page: CloudPagePayload, marker: str) -> bool:
+    def _began_marked(self, page: WirePage, marker: str) -> bool:
         """Whether its first version was ours, and somebody has taken the anchor out since."""
         if page.version.number == 1:
             return False
         query = {"body-format": "storage", "version": 1}
-        first = self._rest.get(CloudPagePayload, f"{API}/pages/{_id(page.id)}", query)
+        first = self._rest.get(WirePage, f"{API}/pages/{_id(page.id)}", query)
         return is_marked(first.body.storage.value, marker)
 
     def _names(self, account_ids: set[str]) -> dict[str, str]:
@@ -300,12 +298,12 @@ class CloudWiki(Site):
         if not account_ids:
             return {}
         try:
-            found = self._rest.send(CloudUsersPayload, "POST", f"{API}/users-bulk", {"accountIds": sorted(account_ids)})
+            found = self._rest.send(WireUsers, "POST", f"{API}/users-bulk", {"accountIds": sorted(account_ids)})
         except ActionError:  # a name is a nicety; nothing hangs on it
             return {}
         return {user.account_id: user.display_name for user in found.results if user.display_name}
 
-    def _learn_keys(self, pages: Sequence[CloudPagePayload]) -> None:
+    def _learn_keys(self, pages: Sequence[WirePage]) -> None:
         """Pages name their spaces by id only."""
         unknown = sorted({page.space_id for page in pages} - self._keys.keys())
         for at in range(0, len(unknown), AT_ONCE):
@@ -314,7 +312,7 @@ class CloudWiki(Site):
     def _remember(self, spaces: Sequence[Space]) -> None:
         self._keys |= {space.id: space.key for space in spaces}
 
-    def _head(self, page: CloudPagePayload, base: str | None = None) -> PageHead:
+    def _head(self, page: WirePage, base: str | None = None) -> PageHead:
         return PageHead(
             id=page.id,
             space_key=self._keys.get(page.space_id, ""),
@@ -325,11 +323,11 @@ class CloudWiki(Site):
             parent_id=page.parent_id,
         )
 
-    def _attachment(self, page_id: str, file: CloudFilePayload) -> WikiAttachment:
+    def _attachment(self, page_id: str, file: WireFile) -> Attachment:
         path = f"{self._rest.base_url}/rest/api/content/{quote(page_id)}/child/attachment/{quote(file.id)}/download"
         if not self._by_id:  # the site itself takes the token where browsers go
             path = self._rest.base_url + (file.links.download or file.download_link)
-        return WikiAttachment(file.id, page_id, file.title, file.media_type, file.file_size, file.version.number, path)
+        return Attachment(file.id, page_id, file.title, file.media_type, file.file_size, file.version.number, path)
 
 
 def _id(text: str) -> str:

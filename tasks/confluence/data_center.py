@@ -12,12 +12,11 @@ from urllib.parse import parse_qs, quote, urlsplit
 from pydantic import Field
 
 from llmcoder.errors import BadInput, NotFound, Refused, Uncertain
-from tasks.atlassian.payload import AtlassianPayload
-from tasks.confluence.client import ConfluenceClient, page_url
-from tasks.confluence.errors import PageConflict, TitleTaken
+from tasks.confluence.client import Rest, Wire, page_url
+from tasks.confluence.errors import Conflict, TitleTaken
 from tasks.confluence.markers import changed_meanwhile, is_marked, marked
 from tasks.confluence.site import Edit, Site
-from tasks.confluence.wiki import Heads, PageHead, Space, WikiAttachment, WikiPage
+from tasks.confluence.wiki import Attachment, Heads, Page, PageHead, Space
 
 API = "/rest/api"
 HEADS_AT_ONCE = 200
@@ -30,94 +29,94 @@ WHOLE = f"{HEAD},body.storage"
 SCAN, START = "scan:", "start:"
 
 
-class DataCenterLinksPayload(AtlassianPayload):
+class WireLinks(Wire):
     next: str | None = None
     base: str | None = None
     webui: str | None = None
     download: str | None = None
 
 
-class DataCenterPersonPayload(AtlassianPayload):
+class WirePerson(Wire):
     display_name: str = Field("", alias="displayName")
     username: str = ""
 
 
-class DataCenterVersionPayload(AtlassianPayload):
+class WireVersion(Wire):
     number: int
     when: datetime
     message: str = ""
-    by: DataCenterPersonPayload = DataCenterPersonPayload()
+    by: WirePerson = WirePerson()
 
 
-class DataCenterStoragePayload(AtlassianPayload):
+class WireStorage(Wire):
     value: str = ""
 
 
-class DataCenterBodyPayload(AtlassianPayload):
-    storage: DataCenterStoragePayload = DataCenterStoragePayload()
+class WireBody(Wire):
+    storage: WireStorage = WireStorage()
 
 
-class DataCenterSpacePayload(AtlassianPayload):
+class WireSpace(Wire):
     id: str = ""
     key: str
     name: str = ""
 
 
-class DataCenterAncestorPayload(AtlassianPayload):
+class WireAncestor(Wire):
     id: str
 
 
-class DataCenterPagePayload(AtlassianPayload):
+class WirePage(Wire):
     """A page, in a list or alone."""
 
     id: str
     title: str = ""
-    space: DataCenterSpacePayload | None = None
-    version: DataCenterVersionPayload
-    ancestors: tuple[DataCenterAncestorPayload, ...] = ()
-    body: DataCenterBodyPayload = DataCenterBodyPayload()
-    links: DataCenterLinksPayload = Field(DataCenterLinksPayload(), alias="_links")
+    space: WireSpace | None = None
+    version: WireVersion
+    ancestors: tuple[WireAncestor, ...] = ()
+    body: WireBody = WireBody()
+    links: WireLinks = Field(WireLinks(), alias="_links")
 
 
-class DataCenterPagesPayload(AtlassianPayload):
+class WirePages(Wire):
     """A list of pages."""
 
-    results: list[DataCenterPagePayload]
+    results: list[WirePage]
     next_cursor: str | None = Field(None, alias="nextCursor")
-    links: DataCenterLinksPayload = Field(DataCenterLinksPayload(), alias="_links")
+    links: WireLinks = Field(WireLinks(), alias="_links")
 
 
-class DataCenterSpacesPayload(AtlassianPayload):
+class WireSpaces(Wire):
     """A list of spaces."""
 
-    results: list[DataCenterSpacePayload]
-    links: DataCenterLinksPayload = Field(DataCenterLinksPayload(), alias="_links")
+    results: list[WireSpace]
+    links: WireLinks = Field(WireLinks(), alias="_links")
 
 
-class DataCenterFileDataPayload(AtlassianPayload):
+class WireFileData(Wire):
     media_type: str = Field("", alias="mediaType")
     file_size: int = Field(0, alias="fileSize")
 
 
-class DataCenterFilePayload(AtlassianPayload):
+class WireFile(Wire):
     id: str
     title: str = ""
-    version: DataCenterVersionPayload
-    extensions: DataCenterFileDataPayload = DataCenterFileDataPayload()
-    links: DataCenterLinksPayload = Field(DataCenterLinksPayload(), alias="_links")
+    version: WireVersion
+    extensions: WireFileData = WireFileData()
+    links: WireLinks = Field(WireLinks(), alias="_links")
 
 
-class DataCenterFilesPayload(AtlassianPayload):
+class WireFiles(Wire):
     """A list of files."""
 
-    results: list[DataCenterFilePayload]
-    links: DataCenterLinksPayload = Field(DataCenterLinksPayload(), alias="_links")
+    results: list[WireFile]
+    links: WireLinks = Field(WireLinks(), alias="_links")
 
 
-class DataCenterWiki(Site):
+class DataCenter(Site):
     """A site that somebody runs; its version decides which of two ways a space is listed."""
 
-    def __init__(self, rest: ConfluenceClient) -> None:
+    def __init__(self, rest: Rest) -> None:
         self.url = rest.base_url
         self._rest = rest
         self._takes_ids = True
@@ -131,7 +130,7 @@ class DataCenterWiki(Site):
             start: str | None = "0"
             while start is not None and len(found) < MOST_PAGES * HEADS_AT_ONCE:
                 query = {"spaceKey": some, "status": "current", "start": start, "limit": HEADS_AT_ONCE}
-                answer = self._rest.get(DataCenterSpacesPayload, f"{API}/space", query)
+                answer = self._rest.get(WireSpaces, f"{API}/space", query)
                 found += [Space(space.id, space.key, space.name) for space in answer.results]
                 start = _further(answer.links.next, start)
         if missing := set(keys) - {space.key for space in found}:
@@ -149,8 +148,8 @@ class DataCenterWiki(Site):
                 raise
         return self._listed(space, "0")
 
-    def pages(self, ids: Sequence[str]) -> list[WikiPage]:
-        found: dict[str, WikiPage] = {}
+    def pages(self, ids: Sequence[str]) -> list[Page]:
+        found: dict[str, Page] = {}
         for at in range(0, len(ids), IDS_AT_ONCE):
             found |= self._together([_id(one) for one in ids[at : at + IDS_AT_ONCE]])
         for missing in [one for one in ids if one not in found] if not self._takes_ids else ():
@@ -160,14 +159,14 @@ class DataCenterWiki(Site):
                 continue
         return list(found.values())
 
-    def page(self, page_id: str, version: int | None = None) -> WikiPage:
+    def page(self, page_id: str, version: int | None = None) -> Page:
         old = {} if version is None else {"status": "historical", "version": version}
         try:
-            found = self._rest.get(DataCenterPagePayload, f"{API}/content/{_id(page_id)}", {**old, "expand": WHOLE})
+            found = self._rest.get(WirePage, f"{API}/content/{_id(page_id)}", {**old, "expand": WHOLE})
         except NotFound:
             if version is None:
                 raise
-            found = self._rest.get(DataCenterPagePayload, f"{API}/content/{_id(page_id)}", {"expand": WHOLE})
+            found = self._rest.get(WirePage, f"{API}/content/{_id(page_id)}", {"expand": WHOLE})
             if found.version.number != version:  # the newest is not among the historical ones
                 raise
         return self._page(found)
@@ -178,21 +177,21 @@ class DataCenterWiki(Site):
 
     def edits(self, page_id: str, since: int) -> list[Edit]:
         """The newest only: older ones would cost a request each."""
-        made = self._rest.get(DataCenterPagePayload, f"{API}/content/{_id(page_id)}", {"expand": HEAD}).version
+        made = self._rest.get(WirePage, f"{API}/content/{_id(page_id)}", {"expand": HEAD}).version
         by = made.by.display_name or made.by.username
         return [Edit(made.number, made.when, by, made.message)] if made.number > since else []
 
-    def attachments(self, page_id: str) -> list[WikiAttachment]:
-        found: list[WikiAttachment] = []
+    def attachments(self, page_id: str) -> list[Attachment]:
+        found: list[Attachment] = []
         start: str | None = "0"
         while start is not None and len(found) < MOST_PAGES:
             query = {"expand": "version", "start": start, "limit": HEADS_AT_ONCE}
-            answer = self._rest.get(DataCenterFilesPayload, f"{API}/content/{_id(page_id)}/child/attachment", query)
+            answer = self._rest.get(WireFiles, f"{API}/content/{_id(page_id)}/child/attachment", query)
             found += [self._attachment(page_id, file) for file in answer.results]
             start = _further(answer.links.next, start)
         return found
 
-    def download(self, attachment: WikiAttachment, max_bytes: int) -> bytes:
+    def download(self, attachment: Attachment, max_bytes: int) -> bytes:
         if attachment.size_bytes > max_bytes:
             raise Refused(f"{attachment.title} has {attachment.size_bytes} bytes, which is too large.")
         return self._rest.load(attachment.download_path, attachment.media_type, max_bytes)
@@ -208,10 +207,7 @@ class DataCenterWiki(Site):
         }
         try:
             made = self._rest.send(
-                DataCenterPagePayload,
-                "POST",
-                f"{API}/content",
-                body | ({"ancestors": [{"id": parent_id}]} if parent_id else {}),
+                WirePage, "POST", f"{API}/content", body | ({"ancestors": [{"id": parent_id}]} if parent_id else {})
             )
         except TitleTaken:
             if (ours := self.find_created(space, title, marker)) is not None:
@@ -235,8 +231,8 @@ class DataCenterWiki(Site):
             "version": {"number": base_version + 1, "message": marker},
         }
         try:
-            made = self._rest.send(DataCenterPagePayload, "PUT", f"{API}/content/{_id(page_id)}", body)
-        except PageConflict as error:
+            made = self._rest.send(WirePage, "PUT", f"{API}/content/{_id(page_id)}", body)
+        except Conflict as error:
             if (ours := self.find_updated(page_id, base_version + 1, marker)) is not None:
                 return ours
             raise changed_meanwhile(base_version, self.edits(page_id, base_version)) from error
@@ -244,68 +240,66 @@ class DataCenterWiki(Site):
 
     def find_updated(self, page_id: str, version: int, marker: str) -> PageHead | None:
         path = f"{API}/content/{_id(page_id)}"
-        page = self._rest.get(DataCenterPagePayload, path, {"status": "any", "expand": HEAD})
+        page = self._rest.get(WirePage, path, {"status": "any", "expand": HEAD})
         if page.version.number < version:
             return None
         if page.version.number > version:
             query = {"status": "historical", "version": version, "expand": HEAD}
             try:
-                page = self._rest.get(DataCenterPagePayload, path, query)
+                page = self._rest.get(WirePage, path, query)
             except NotFound as error:
                 raise Uncertain(f"Version {version} of the page {page_id} is deleted, so nobody can tell.") from error
         return self._page(page).head if page.version.message == marker else None
 
     def trash(self, page_id: str) -> None:
-        self._rest.send(AtlassianPayload, "DELETE", f"{API}/content/{_id(page_id)}")
+        self._rest.send(Wire, "DELETE", f"{API}/content/{_id(page_id)}")
 
     # --- parts of these
 
     def _scanned(self, space: Space, cursor: str | None) -> Heads:
         query = {"spaceKey": space.key, "type": "page", "status": "current", "expand": HEAD}
-        found = self._rest.get(
-            DataCenterPagesPayload, f"{API}/content/scan", {**query, "limit": HEADS_AT_ONCE, "cursor": cursor}
-        )
+        found = self._rest.get(WirePages, f"{API}/content/scan", {**query, "limit": HEADS_AT_ONCE, "cursor": cursor})
         following = found.next_cursor or _member(found.links.next, "cursor")
         return Heads(self._heads(found, space), f"{SCAN}{following}" if following and found.results else None)
 
     def _listed(self, space: Space, start: str) -> Heads:
         query = {"spaceKey": space.key, "type": "page", "status": "current", "expand": HEAD, "start": start}
-        found = self._rest.get(DataCenterPagesPayload, f"{API}/content", {**query, "limit": HEADS_AT_ONCE})
+        found = self._rest.get(WirePages, f"{API}/content", {**query, "limit": HEADS_AT_ONCE})
         following = _further(found.links.next, start)
         return Heads(self._heads(found, space), following and f"{START}{following}")
 
-    def _heads(self, found: DataCenterPagesPayload, space: Space) -> tuple[PageHead, ...]:
+    def _heads(self, found: WirePages, space: Space) -> tuple[PageHead, ...]:
         return tuple(self._page(page, space.key, found.links.base).head for page in found.results)
 
-    def _together(self, ids: Sequence[str]) -> dict[str, WikiPage]:
+    def _together(self, ids: Sequence[str]) -> dict[str, Page]:
         """Pages by one request. A site too old for `ids` answers with any pages, which are not what was asked for."""
         if not self._takes_ids:
             return {}
         query = {"ids": ids, "status": "current", "expand": WHOLE, "limit": len(ids)}
         try:
-            found = self._rest.get(DataCenterPagesPayload, f"{API}/content", query)
+            found = self._rest.get(WirePages, f"{API}/content", query)
         except (BadInput, NotFound):
-            found = DataCenterPagesPayload(results=[])
+            found = WirePages(results=[])
             self._takes_ids = False
         self._takes_ids = self._takes_ids and all(page.id in ids for page in found.results)
         return {page.id: self._page(page, base=found.links.base) for page in found.results if page.id in ids}
 
-    def _titled(self, space_key: str, title: str, status: str) -> list[DataCenterPagePayload]:
+    def _titled(self, space_key: str, title: str, status: str) -> list[WirePage]:
         query = {"type": "page", "spaceKey": space_key, "title": title, "status": status, "expand": WHOLE}
-        return self._rest.get(DataCenterPagesPayload, f"{API}/content", query).results
+        return self._rest.get(WirePages, f"{API}/content", query).results
 
-    def _made_last(self, space: Space) -> list[DataCenterPagePayload]:
+    def _made_last(self, space: Space) -> list[WirePage]:
         """By the search index, which may be some seconds behind; it is for a page that was renamed at once."""
         key = space.key.replace("\\", "\\\\").replace('"', '\\"')
         cql = f'space = "{key}" and type = page and creator = currentUser() order by created desc'
         query = {"cql": cql, "expand": WHOLE, "limit": NEWEST}
-        return self._rest.get(DataCenterPagesPayload, f"{API}/content/search", query).results
+        return self._rest.get(WirePages, f"{API}/content/search", query).results
 
-    def _began_marked(self, page: DataCenterPagePayload, marker: str) -> bool:
+    def _began_marked(self, page: WirePage, marker: str) -> bool:
         """Whether its first version was ours, and somebody has taken the anchor out since."""
         return page.version.number > 1 and is_marked(self.page(page.id, 1).storage, marker)
 
-    def _page(self, page: DataCenterPagePayload, space_key: str = "", base: str | None = None) -> WikiPage:
+    def _page(self, page: WirePage, space_key: str = "", base: str | None = None) -> Page:
         head = PageHead(
             id=page.id,
             space_key=page.space.key if page.space else space_key,
@@ -315,14 +309,12 @@ class DataCenterWiki(Site):
             url=page_url(page.links.base or base, page.links.webui, page.id, self.url),
             parent_id=page.ancestors[-1].id if page.ancestors else None,
         )
-        return WikiPage(head, page.body.storage.value)
+        return Page(head, page.body.storage.value)
 
-    def _attachment(self, page_id: str, file: DataCenterFilePayload) -> WikiAttachment:
+    def _attachment(self, page_id: str, file: WireFile) -> Attachment:
         about = file.extensions
         path = self._rest.base_url + (file.links.download or f"/download/attachments/{page_id}/{quote(file.title)}")
-        return WikiAttachment(
-            file.id, page_id, file.title, about.media_type, about.file_size, file.version.number, path
-        )
+        return Attachment(file.id, page_id, file.title, about.media_type, about.file_size, file.version.number, path)
 
 
 def _id(text: str) -> str:

@@ -34,7 +34,7 @@ class Query:
 
 
 @dataclass(frozen=True)
-class StoredMail:
+class Stored:
     """A message as the server keeps it.
 
     Attributes:
@@ -59,7 +59,7 @@ class StoredMail:
 
 
 @dataclass(frozen=True)
-class MailListing:
+class Listing:
     """Some messages, newest first.
 
     Attributes:
@@ -67,7 +67,7 @@ class MailListing:
         about: About how many there are in all; None where the provider does not say.
     """
 
-    messages: tuple[StoredMail, ...]
+    messages: tuple[Stored, ...]
     next: str | None
     about: int | None = None
 
@@ -134,15 +134,15 @@ class Mailbox(ABC):
         """End the connections."""
 
     @abstractmethod
-    def page(self, query: Query, cursor: str | None, limit: int) -> MailListing:
+    def page(self, query: Query, cursor: str | None, limit: int) -> Listing:
         """The newest messages that the query means, or those after a cursor of an earlier page."""
 
     @abstractmethod
-    def message(self, message_id: str) -> StoredMail:
+    def message(self, message_id: str) -> Stored:
         """One message, whole."""
 
     @abstractmethod
-    def thread(self, message_id: str, limit: int = 50) -> list[StoredMail]:
+    def thread(self, message_id: str, limit: int = 50) -> list[Stored]:
         """The conversation that the message belongs to, whole, oldest first; the newest `limit` of it."""
 
     @abstractmethod
@@ -165,7 +165,7 @@ class Mailbox(ABC):
     def send_draft(self, draft_id: str, recipients: Sequence[str]) -> Sent:
         """Send a draft that the provider keeps; it is a draft no more afterwards."""
 
-    def draft(self, draft_id: str) -> StoredMail:
+    def draft(self, draft_id: str) -> Stored:
         """One draft, whole."""
         return self.message(draft_id)
 

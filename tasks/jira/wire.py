@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from pydantic import AwareDatetime, Field, RootModel
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, model_validator
 
-from tasks.atlassian.payload import AtlassianPayload
+#: Half a character, as databases that count in UTF-16 leave behind; no text of ours can hold it.
+_HALF = re.compile("[\ud800-\udfff]")
 
 
-class UserPayload(AtlassianPayload):
+def mended(text: str) -> str:
+    """A text without half characters."""
+    return _HALF.sub("\ufffd", text)
+
+
+class Wire(BaseModel):
+    """Something that a site sends."""
+
+    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_left_out(cls, sent: Any) -> Any:
+        if not isinstance(sent, dict):
+            return sent
+        return {name: _mended(value) for name, value in sent.items() if value is not None}
+
+
+def _mended(value: Any) -> Any:
+    """A text, or those of a list; what is deeper is mended by its own model, or where it is read."""
+    if isinstance(value, str):
+        return mended(value)
+    return [mended(one) if isinstance(one, str) else one for one in value] if isinstance(value, list) else value
+
+
+class WireUser(Wire):
     """A person: by `accountId` on Cloud, by `name` on Data Center. Addresses are often hidden."""
 
     account_id: str | None = Field(None, alias="accountId")
@@ -20,11 +47,11 @@ class UserPayload(AtlassianPayload):
     active: bool = True
 
 
-class UsersPayload(RootModel[list[UserPayload]]):
+class WireUsers(RootModel[list[WireUser]]):
     """People."""
 
 
-class NamedPayload(AtlassianPayload):
+class WireNamed(Wire):
     """Something with a name."""
 
     id: str | None = None
@@ -33,32 +60,32 @@ class NamedPayload(AtlassianPayload):
     value: str | None = None
 
 
-class PropertyPayload(AtlassianPayload):
+class WireProperty(Wire):
     """A property of a comment or an issue; its value is any JSON."""
 
     key: str
     value: Any = None
 
 
-class CommentPayload(AtlassianPayload):
+class WireComment(Wire):
     """A comment; its body is ADF on Cloud, wiki markup on Data Center. Not every list tells properties."""
 
     id: str
-    author: UserPayload | None = None
+    author: WireUser | None = None
     body: Any = None
     created: AwareDatetime | None = None
     updated: AwareDatetime | None = None
-    properties: tuple[PropertyPayload, ...] | None = None
+    properties: tuple[WireProperty, ...] | None = None
 
 
-class CommentsPayload(AtlassianPayload):
+class WireComments(Wire):
     """A page of comments."""
 
-    comments: tuple[CommentPayload, ...] = ()
+    comments: tuple[WireComment, ...] = ()
     total: int = 0
 
 
-class LinkTypePayload(AtlassianPayload):
+class WireLinkType(Wire):
     """How two issues are linked."""
 
     name: str = ""
@@ -66,52 +93,52 @@ class LinkTypePayload(AtlassianPayload):
     outward: str = ""
 
 
-class ReferenceFieldsPayload(AtlassianPayload):
+class WireReferenceFields(Wire):
     """What an issue tells of another one."""
 
     summary: str = ""
-    status: NamedPayload | None = None
-    type: NamedPayload | None = Field(None, alias="issuetype")
+    status: WireNamed | None = None
+    type: WireNamed | None = Field(None, alias="issuetype")
 
 
-class ReferencePayload(AtlassianPayload):
+class WireReference(Wire):
     """Another issue, as an issue refers to it."""
 
     key: str
-    fields: ReferenceFieldsPayload = ReferenceFieldsPayload()
+    fields: WireReferenceFields = WireReferenceFields()
 
 
-class LinkPayload(AtlassianPayload):
+class WireLink(Wire):
     """A link: one of the two sides is there."""
 
-    type: LinkTypePayload = LinkTypePayload()
-    inward: ReferencePayload | None = Field(None, alias="inwardIssue")
-    outward: ReferencePayload | None = Field(None, alias="outwardIssue")
+    type: WireLinkType = WireLinkType()
+    inward: WireReference | None = Field(None, alias="inwardIssue")
+    outward: WireReference | None = Field(None, alias="outwardIssue")
 
 
-class FieldsPayload(AtlassianPayload):
+class WireFields(Wire):
     """The fields that are asked for."""
 
     summary: str = ""
-    status: NamedPayload | None = None
-    type: NamedPayload | None = Field(None, alias="issuetype")
-    priority: NamedPayload | None = None
-    resolution: NamedPayload | None = None
-    project: NamedPayload | None = None
-    assignee: UserPayload | None = None
-    reporter: UserPayload | None = None
+    status: WireNamed | None = None
+    type: WireNamed | None = Field(None, alias="issuetype")
+    priority: WireNamed | None = None
+    resolution: WireNamed | None = None
+    project: WireNamed | None = None
+    assignee: WireUser | None = None
+    reporter: WireUser | None = None
     labels: tuple[str, ...] = ()
-    components: tuple[NamedPayload, ...] = ()
+    components: tuple[WireNamed, ...] = ()
     created: AwareDatetime | None = None
     updated: AwareDatetime | None = None
     due: str | None = Field(None, alias="duedate")
     description: Any = None
-    links: tuple[LinkPayload, ...] = Field((), alias="issuelinks")
-    parent: ReferencePayload | None = None
-    subtasks: tuple[ReferencePayload, ...] = ()
+    links: tuple[WireLink, ...] = Field((), alias="issuelinks")
+    parent: WireReference | None = None
+    subtasks: tuple[WireReference, ...] = ()
 
 
-class FieldPayload(AtlassianPayload):
+class WireField(Wire):
     """What is known of a field: of a form for new issues, or of a transition's screen."""
 
     id: str | None = Field(None, alias="fieldId")
@@ -123,47 +150,47 @@ class FieldPayload(AtlassianPayload):
     kind: dict[str, Any] = Field(default_factory=dict, alias="schema")
 
 
-class TransitionPayload(AtlassianPayload):
+class WireTransition(Wire):
     """A way from the issue's status to another one."""
 
     id: str
     name: str = ""
-    to: NamedPayload = NamedPayload()
-    fields: dict[str, FieldPayload] = Field(default_factory=dict)
+    to: WireNamed = WireNamed()
+    fields: dict[str, WireField] = Field(default_factory=dict)
 
 
-class TransitionsPayload(AtlassianPayload):
+class WireTransitions(Wire):
     """Where an issue can go."""
 
-    transitions: tuple[TransitionPayload, ...] = ()
+    transitions: tuple[WireTransition, ...] = ()
 
 
-class IssuePayload(TransitionsPayload):
+class WireIssue(WireTransitions):
     """An issue."""
 
     id: str = ""
     key: str = ""
-    fields: FieldsPayload = FieldsPayload()
+    fields: WireFields = WireFields()
     properties: dict[str, Any] = Field(default_factory=dict)
 
 
-class SearchPayload(AtlassianPayload):
+class WireFound(Wire):
     """A page of a search: Cloud names the next one by a token, Data Center counts."""
 
-    issues: tuple[IssuePayload, ...] = ()
+    issues: tuple[WireIssue, ...] = ()
     next: str | None = Field(None, alias="nextPageToken")
     start: int = Field(0, alias="startAt")
     total: int = 0
 
 
-class CreatedIssuePayload(AtlassianPayload):
+class WireMade(Wire):
     """A new issue."""
 
     id: str
     key: str
 
 
-class PagePayload(AtlassianPayload):
+class WirePage(Wire):
     """A page of what can be made in a project; the kinds of site call its items by different names."""
 
     values: tuple[Any, ...] = ()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llmcoder.states import State
-from models.jobs.machine import ENDED, TRANSITIONS
+from models.jobs.machine import ENDED, TRANSITIONS, State
 
 S = State
 
