@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from api.http import document, problems
 from api.http.edge import Cors, Limited, Methods, Observed
 from api.http.lean import HotPaths, LeanRoute
-from api.push import sse, ws
+from api.http.metrics_page import Metrics
 from api.routes import (
     actions,
     approvals,
@@ -23,7 +23,6 @@ from api.routes import (
     collections,
     configuration,
     connections,
-    files,
     health,
     hooks,
     jobs,
@@ -32,6 +31,8 @@ from api.routes import (
     pages,
     preferences,
     schedules,
+    sse,
+    ws,
 )
 from api.routes import inbound_webhooks as inbound
 from api.routes import outbound_webhooks as webhooks
@@ -73,7 +74,7 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
     own = own or config()
     known = known or registry()
     own.register(*known.settings())
-    counted = metrics.Metrics()
+    counted = Metrics()
     lean = actions.lean_routes(known)
     app = Application(
         lean,
@@ -81,6 +82,7 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
         description=DESCRIPTION,
         version=pages.VERSION,
         lifespan=_lifespan(own, known, counted),
+        openapi_url=None,  # `pages` has it: not everybody sees all of it
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
@@ -89,7 +91,6 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
     for router in (
         sse.router,  # before /jobs/{job_id}
         jobs.router,
-        files.router,
         approvals.router,
         preferences.router,
         schedules.router,
@@ -118,7 +119,7 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
     return app
 
 
-def _lifespan(own: Config, known: Registry, counted: metrics.Metrics) -> _Lifespan:
+def _lifespan(own: Config, known: Registry, counted: Metrics) -> _Lifespan:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with running(own, known, counted) as services:
@@ -128,7 +129,7 @@ def _lifespan(own: Config, known: Registry, counted: metrics.Metrics) -> _Lifesp
     return lifespan
 
 
-def _add_middleware(app: FastAPI, lean: list[LeanRoute], counted: metrics.Metrics) -> None:
+def _add_middleware(app: FastAPI, lean: list[LeanRoute], counted: Metrics) -> None:
     """From the inside out: what is added last sees a request first."""
     submitting = {route.path for route in lean if "GET" in (route.methods or ())}
     app.add_middleware(Limited)

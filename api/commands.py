@@ -10,8 +10,6 @@ import sqlalchemy as sa
 from api.auth.identity import Identity
 from api.services import Services
 from engine import commands
-from engine.doorbells import Ring
-from models.jobs.machine import State
 from models.jobs.store import Accepted, Job
 
 
@@ -51,17 +49,11 @@ async def undo(services: Services, who: Identity, job_id: UUID) -> Accepted:
 
     accepted = await services.sql.write(change)
     services.outbox.wake([(who.user_id, job_id)])
-    _tell(services, accepted.job)
+    services.outbox.announce([accepted.job])
     return accepted
 
 
 async def _do(services: Services, change: Callable[[sa.Connection], Job]) -> Job:
     job = await services.sql.write(change)
-    _tell(services, job)
+    services.outbox.announce([job])
     return job
-
-
-def _tell(services: Services, job: Job) -> None:
-    services.outbox.wake([(job.user_id, job.id)])
-    if job.state == State.QUEUED and services.outbox.reserve(job.queue):
-        services.outbox.ring([Ring(job.id, job.attempt, job.action, job.queue)])

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from functools import partial
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -28,6 +28,9 @@ from llmcoder.vital import vital
 from models.accounts import vault
 from models.db.database import Database
 
+if TYPE_CHECKING:
+    from llmcoder.net import Network
+
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 1.0
@@ -35,14 +38,29 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 END_WITHIN_S = 4.0
 
 
-class Ear(EngineDoor, Listening):
+class ListenerRun(EngineDoor, Listening):
     """One run of one listener."""
 
     def __init__(self, db: Database, outbox: Outbox, known: Registry, own: Config, name: str) -> None:
         super().__init__(db, outbox, known, own)
         self._end = threading.Event()
         self._name = name
+        self._net: Network | None = None
         self.heard = False
+
+    @property
+    def net(self) -> Network:
+        if self._net is None:
+            from llmcoder.net import Network
+
+            self._net = Network(allow=self.settings(EngineSettings).fetch_allow, job=self._name)
+        return self._net
+
+    def hang_up(self) -> None:
+        """Close what a run has left open, or what keeps it from ending."""
+        if self._net is not None:
+            self._net.close()
+        self._net = None
 
     @property
     def ended(self) -> bool:
@@ -60,11 +78,11 @@ class Ear(EngineDoor, Listening):
         self._end.set()
 
 
-class Kept:
+class ListenerThread:
     """One listener, kept running in a thread as long as its settings are enough.
 
     Args:
-        make: A new `Ear` for each run.
+        make: A new `ListenerRun` for each run.
     """
 
     def __init__(self, listener: Listener[Any], own: Config, make: Any) -> None:
@@ -72,7 +90,7 @@ class Kept:
         self._own = own
         self._make = make
         self._settings: Settings | None = None
-        self._ear: Ear | None = None
+        self._ear: ListenerRun | None = None
         self._thread: threading.Thread | None = None
 
     def look(self) -> None:
@@ -96,9 +114,11 @@ class Kept:
             self._thread.join(END_WITHIN_S)
             if self._thread.is_alive():
                 log.warning("a listener does not end", listener=self.listener.name)
+        if self._ear is not None:
+            self._ear.hang_up()
         self._thread = self._ear = None
 
-    def _keep(self, ear: Ear) -> None:
+    def _keep(self, ear: ListenerRun) -> None:
         pause_s = FIRST_PAUSE_S
         while not ear.ended:
             ear.heard = False
@@ -106,7 +126,7 @@ class Kept:
             pause_s = FIRST_PAUSE_S if ear.heard else min(pause_s * 2, LONGEST_PAUSE_S)
             ear.wait(pause_s)
 
-    def _run(self, ear: Ear) -> None:
+    def _run(self, ear: ListenerRun) -> None:
         try:
             self.listener.run(ear)
         except ActionError as error:
@@ -114,6 +134,8 @@ class Kept:
         except BaseException:
             # a domain's defect, its SystemExit too, must end neither the process nor the other listeners
             log.exception("a listener failed", listener=self.listener.name)
+        finally:
+            ear.hang_up()
 
 
 def main() -> None:
@@ -126,13 +148,13 @@ def main() -> None:
     db = Database(settings.database_url, pool_size=4)
     outbox = Outbox(settings.broker_url, settings.redis_url, settings.doorbell_window)
     outbox.start()
-    kept = [Kept(one, own, lambda name: Ear(db, outbox, known, own, name)) for one in listeners()]
+    kept = [ListenerThread(one, own, lambda name: ListenerRun(db, outbox, known, own, name)) for one in listeners()]
     _until_told(kept)
     outbox.close()
     db.close()
 
 
-def _until_told(kept: Sequence[Kept]) -> None:
+def _until_told(kept: Sequence[ListenerThread]) -> None:
     told = threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:

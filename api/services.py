@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import cast
 
 from starlette.requests import HTTPConnection
 
 from api.auth import tokens
 from api.auth.identity import Identities
+from api.health_checks import Health
 from api.http.database import AsyncDatabase
 from api.http.evaluations import Evaluations
+from api.http.metrics_page import Metrics
 from api.push.hub import Hub
-from api.routes.health import Health
-from api.routes.metrics import Metrics
 from engine.accounts import Accounts
-from engine.enqueue import Submitter
-from engine.files.storage import Files
 from engine.local_door import EngineDoor
 from engine.outbox import Outbox
+from engine.submitter import Submitter
 from llmcoder.config import Config
 from llmcoder.registry import Registry
 from llmcoder.settings import EngineSettings
 from models.db.database import Database
-
-T = TypeVar("T")
-
-#: What files wait for is a disk or a service, so that more of them than there are cores make sense.
-FILE_THREADS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +44,9 @@ class Services:
     identities: Identities
     metrics: Metrics
     health: Health
-    files: Files
-    file_threads: ThreadPoolExecutor
 
     def settings(self) -> EngineSettings:
         return self.config.get(EngineSettings)
-
-    async def in_file_thread(self, work: Callable[..., T], *given: Any) -> T:
-        """The answer of what waits for the file store; a slow one keeps nothing else from being done."""
-        return await asyncio.get_running_loop().run_in_executor(self.file_threads, work, *given)
 
 
 def services_of(connection: HTTPConnection) -> Services:
@@ -73,7 +60,6 @@ async def running(config: Config, registry: Registry, metrics: Metrics) -> Async
     db = Database(settings.database_url)
     sql = AsyncDatabase(db)
     outbox = Outbox(settings.broker_url, settings.redis_url, settings.doorbell_window)
-    files = Files(db, lambda: config.get(EngineSettings))
     services = Services(
         config=config,
         registry=registry,
@@ -87,9 +73,7 @@ async def running(config: Config, registry: Registry, metrics: Metrics) -> Async
         hub=Hub(sql, settings.redis_url),
         identities=Identities(db, tokens.signing_key(settings.data_dir)),
         metrics=metrics,
-        health=Health(db, settings.broker_url, files),
-        files=files,
-        file_threads=ThreadPoolExecutor(FILE_THREADS, "files"),
+        health=Health(db, settings.broker_url),
     )
     services.outbox.start()
     services.submitter.start()
@@ -106,6 +90,5 @@ def _close(services: Services) -> None:
     services.submitter.close()
     services.outbox.close()
     services.sql.close()
-    services.file_threads.shutdown(wait=True, cancel_futures=True)
     services.health.close()
     services.db.close()

@@ -14,10 +14,11 @@ from pydantic import BaseModel, ValidationError
 
 from api.http.problems import HttpError
 from engine import references
-from engine.admission import PLAIN, Wish, look, new_job, refuse_unconfigured
-from engine.enqueue import refuse_too_large
+from engine.administrators import refuse_others
+from engine.admission import PLAIN, JobSubmission, look, new_job, refuse_unconfigured
 from engine.idempotency import fingerprint
 from engine.local_door import KeyReused
+from engine.submitter import refuse_too_large
 from llmcoder import strict_json
 from llmcoder.registry import AnyAction
 from models.jobs import taint
@@ -46,7 +47,7 @@ class KeySpent(HttpError):
     slug, title, status = "idempotency-key-spent", "The idempotency key has done its work", 422
 
 
-class NotJson(HttpError):
+class BodyNotJson(HttpError):
     """The body cannot be read."""
 
     slug, title, status = "invalid-json", "The body is not JSON", 400
@@ -95,7 +96,7 @@ async def accept(
     refuse_too_large(given.text, services.settings().max_input_bytes)
     if action.requires:
         refuse_unconfigured(services.config.get, action)
-    wish = Wish(
+    submission = JobSubmission(
         user_id=who.user_id,
         action=action,
         text=given.text,
@@ -106,8 +107,8 @@ async def accept(
         key=key,
         fingerprint=fingerprint(action.name, given.text, due_at, priority) if key is not None else None,
     )
-    standing = PLAIN if wish.is_plain else await services.sql.read(look, wish, services.registry, services.db.now())
-    accepted = await services.submitter.submit(new_job(wish, standing, services.db.now()))
+    standing = PLAIN if submission.is_plain else await services.sql.read(look, submission, services.registry)
+    accepted = await services.submitter.submit(new_job(submission, standing, services.db.now()))
     if accepted.conflict:
         raise KeyReused(f"The key {key!r} came with another submission before. Take a new key for a new job.")
     if accepted.gone:
@@ -122,7 +123,7 @@ def read_model(kind: type[M], body: bytes) -> M:
 
     Raises:
         RequestValidationError: It is something else.
-        NotJson: It is not JSON.
+        BodyNotJson: It is not JSON.
     """
     return _validated(kind, body, "body")
 
@@ -132,9 +133,11 @@ async def input_of_body(services: Services, who: Identity, action: AnyAction, bo
 
     Raises:
         RequestValidationError: It is not what the action takes.
-        NotJson: It is not JSON.
+        BodyNotJson: It is not JSON.
         NotFound, NoResultYet, BadInput: It refers to a result that cannot be had.
+        AdministratorsOnly: The caller may not have the action run.
     """
+    await _refuse_others(services, who, action)
     if references.SIGN in body:
         return await _with_results(services, who, action, _parsed(body), (), "body")
     return Given(_text(action, body or b"{}", "body"))
@@ -151,7 +154,9 @@ async def input_of_object(
     Raises:
         RequestValidationError: It is not what the action takes.
         NotFound, NoResultYet, BadInput: It refers to a result that cannot be had.
+        AdministratorsOnly: The caller may not have the action run.
     """
+    await _refuse_others(services, who, action)
     return await _with_results(services, who, action, given, sources, *where)
 
 
@@ -169,15 +174,17 @@ def _parsed(body: bytes) -> Any:
     try:
         return strict_json.read(body, strict_json.MOST_CONTAINERS)
     except strict_json.NotJson as error:
-        raise NotJson(f"The body cannot be read as JSON: {error}.") from error
+        raise BodyNotJson(f"The body cannot be read as JSON: {error}.") from error
 
 
-def input_of_query(action: AnyAction, query: bytes) -> Given:
+async def input_of_query(services: Services, who: Identity, action: AnyAction, query: bytes) -> Given:
     """The input that stands in a query string; a list is a parameter that comes several times.
 
     Raises:
         RequestValidationError: It is not what the action takes.
+        AdministratorsOnly: The caller may not have the action run.
     """
+    await _refuse_others(services, who, action)
     given: dict[str, list[str]] = {}
     for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
         given.setdefault(name, []).append(value)
@@ -190,6 +197,12 @@ def input_of_query(action: AnyAction, query: bytes) -> Given:
         return Given(_dumped(action.input.model_validate(plain)))
     except ValidationError as error:
         raise _at(error, "query") from None
+
+
+async def _refuse_others(services: Services, who: Identity, action: AnyAction) -> None:
+    """Before the input is looked at: what is wrong with it would tell what it should be."""
+    if action.administrators_only:
+        await services.sql.read(refuse_others, action, who.user_id, who.origin)
 
 
 def _takes_list(schema: Mapping[str, Any]) -> bool:

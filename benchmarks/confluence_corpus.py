@@ -17,7 +17,7 @@ import numpy as np
 
 from llmcoder.errors import NotConfigured
 from llmcoder.language import Completion, Embeddings, LanguageModel, Message
-from tasks.confluence.index_store import Text
+from tasks.confluence.index_store import IndexedText
 from tasks.confluence.indexing import READER
 
 VOCABULARY, TITLE_WORDS, MEAN_WORDS = 60_000, 5, 250
@@ -41,7 +41,7 @@ class Corpus:
             made["".join(chance.choice(LETTERS) for _ in range(length))] = None
         self.words = list(made)
 
-    def texts(self) -> Iterator[Text]:
+    def texts(self) -> Iterator[IndexedText]:
         random_ = np.random.default_rng(1)
         weights = 1 / (np.arange(1, VOCABULARY + 1) + 2.7) ** 1.07
         upto = np.cumsum(weights / weights.sum())
@@ -51,7 +51,7 @@ class Corpus:
             drawn = np.searchsorted(upto, random_.random(length + TITLE_WORDS)).clip(max=VOCABULARY - 1)
             title, body = vocabulary[drawn[:TITLE_WORDS]], vocabulary[drawn[TITLE_WORDS:]]
             url = f"https://wiki.example/pages/{number}"
-            yield Text(str(number), "", " ".join(title), 1, READER, url, AT, ". ".join(_sentences(body)))
+            yield IndexedText(str(number), "", " ".join(title), 1, READER, url, AT, ". ".join(_sentences(body)))
 
     def queries(self, how_many: int) -> dict[str, list[str]]:
         """Kinds of queries, by what people ask; numbers are ranks of words by how common they are."""

@@ -22,9 +22,9 @@ from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.testing import FakeContext
 from models.db.database import database, reading
-from tasks.confluence import index_store, meanings, searching
+from tasks.confluence import index_store, searching, vector_search
 from tasks.confluence.index_store import Owner
-from tasks.confluence.searching import Asked
+from tasks.confluence.searching import SearchQuery
 from tasks.confluence.tables import vectors
 from tasks.confluence.terms import words_of
 from tasks.confluence.wiki import Space
@@ -121,17 +121,19 @@ def fill(owner: Owner, corpus: Corpus, model: Topics) -> None:
     for number in range(0, corpus.pages, AT_ONCE):
         with index_store.batch(wiki_id) as conn:
             index_store.save(conn, runs[number // AT_ONCE % SPACES], list(islice(texts, AT_ONCE)))
-    meanings.BATCH_PIECES = AT_ONCE
+    vector_search.BATCH_PIECES = AT_ONCE
     context = FakeContext(user=User(owner.user_id, "bench@example.org"), timeout_s=3_600)
-    done = meanings.embed_missing(context, model, wiki_id)
+    done = vector_search.embed_missing(context, model, wiki_id)
     if done.note is not None:
         raise BenchError(done.note)
 
 
 def _figures(owner: Owner, kinds: dict[str, list[str]], model: Topics) -> Figures:
-    asked = {kind: [Asked(words_of(query)) for query in queries] for kind, queries in kinds.items()}
+    asked = {kind: [SearchQuery(words_of(query)) for query in queries] for kind, queries in kinds.items()}
     points = [model.points([f"query {query}"])[0].tolist() for query in kinds["words"]]
-    asked["meaning"] = [Asked(one.words, point, "topics") for one, point in zip(asked["words"], points, strict=True)]
+    asked["meaning"] = [
+        SearchQuery(one.words, point, "topics") for one, point in zip(asked["words"], points, strict=True)
+    ]
     figures: Figures = {}
     for kind, queries in asked.items():
         for query in queries[:WARM_UP]:
@@ -141,7 +143,7 @@ def _figures(owner: Owner, kinds: dict[str, list[str]], model: Topics) -> Figure
     return figures | {"recall": _recall(owner, points[:50])}
 
 
-def _search(owner: Owner, query: Asked) -> list[str]:
+def _search(owner: Owner, query: SearchQuery) -> list[str]:
     """All that the action does but for asking the provider."""
     found, _ = searching.search(owner, query, (), 0, RESULTS)
     return [searching.snippet_of(page, query.words) for page in found]
@@ -171,6 +173,6 @@ def _recall(owner: Owner, vectors_of: Sequence[Sequence[float]]) -> float:
         shares = []
         for vector in np.asarray(vectors_of, dtype="<f4"):
             exact = ids[np.argsort(all_vectors @ vector)[-10:]]
-            compared = meanings.closest(conn, scope, "topics", vector)
+            compared = vector_search.closest(conn, scope, "topics", vector)
             shares.append(np.isin(exact, list(compared)).mean())
     return float(np.mean(shares))

@@ -21,8 +21,8 @@ from benchmarks.harness import Bench, RedisDatabase, bench, free_port, running, 
 from cli.up import flower
 from engine.broker import for_kombu, transport_options
 from llmcoder.ids import new_id
+from llmcoder.states import State
 from models.jobs.claims import Claimed
-from models.jobs.machine import State
 from workers.events import WAITING_LIMIT, Events
 
 JOBS = 100_000

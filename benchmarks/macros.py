@@ -20,8 +20,8 @@ from engine.outbox import Outbox
 from llmcoder.config import Config, use
 from llmcoder.ids import new_id
 from llmcoder.registry import registry
+from llmcoder.states import Reason, State
 from models.db.database import Database
-from models.jobs.machine import Reason, State
 from models.jobs.store import NewJob, insert
 from models.jobs.tables import jobs as jobs_table
 from models.macros import store as macro_store

@@ -19,7 +19,7 @@ from uuid import UUID
 if TYPE_CHECKING:
     from redis import Redis
 
-    from engine.enqueue import Submitter
+    from engine.submitter import Submitter
     from models.jobs.store import NewJob
 
 WITHIN_S = 120
@@ -113,8 +113,8 @@ def ours(warm_up: int, jobs: int) -> tuple[float, float]:
 
 async def _ours(warm_up: int, jobs: int) -> tuple[float, float]:
     from benchmarks.user import add_user, wait_until_all_succeeded
-    from engine.enqueue import Submitter
     from engine.outbox import Outbox
+    from engine.submitter import Submitter
     from llmcoder.config import config
     from llmcoder.settings import EngineSettings
     from models.db.database import Database

@@ -20,8 +20,8 @@ from engine.outbox import Outbox
 from llmcoder.config import Config, use
 from llmcoder.ids import new_id
 from llmcoder.registry import registry
+from llmcoder.states import State
 from models.db.database import Database
-from models.jobs.machine import State
 from models.jobs.tables import jobs as jobs_table
 from models.schedules.store import CatchUp, Overlap, Schedule
 from models.schedules.tables import schedules as schedules_table

@@ -17,10 +17,11 @@ from typing import Any
 from benchmarks.user import add_user
 from llmcoder.config import Config, use
 from llmcoder.ids import new_id
+from llmcoder.states import State
 from models.db.database import Database, safe_sqlite
 from models.db.migrate import upgrade
 from models.jobs import claims
-from models.jobs.machine import Move, State, apply
+from models.jobs.machine import Move, apply
 from models.jobs.store import NewJob, insert
 
 JOBS = 100_000

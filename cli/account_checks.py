@@ -11,6 +11,8 @@ import sqlalchemy as sa
 
 from cli import accounts
 from cli.results import Finding, broken, fine
+from engine.account_access import InstallationConnection, StoredConnection, check, fallback
+from llmcoder.caller import CallerWithDeadline
 from llmcoder.config import Config
 from llmcoder.errors import ActionError
 from llmcoder.registry import AnyKind, Registry
@@ -18,8 +20,7 @@ from llmcoder.settings import EngineSettings
 from models.accounts import vault
 from models.accounts.vault import VaultError
 from models.connections import store as connections
-from models.connections.account_access import Asking, InstallationConnection, StoredConnection, check, fallback
-from models.connections.store import Stored
+from models.connections.store import ConnectedAccount
 from models.db.database import TRANSIENT_ERRORS, Database, UnsafeDatabase
 
 AT_ONCE = 8
@@ -50,14 +51,14 @@ def _has_own(kind: AnyKind, config: Config) -> bool:
     return fallback(kind, config.get) is not None
 
 
-def _of_user(db: Database, kind: AnyKind | None, stored: Stored, email: str) -> Finding:
+def _of_user(db: Database, kind: AnyKind | None, stored: ConnectedAccount, email: str) -> Finding:
     part, whose = stored.provider, f"{stored.account} of {email}"
     if kind is None:
         return broken(part, f"{whose}: no installed package knows such accounts", "Install it, or remove the account.")
     try:
         with db.read() as conn:
             version, credentials = connections.credentials(conn, stored, kind)
-        name = check(StoredConnection(db, kind, stored, version, credentials, Asking()))
+        name = check(StoredConnection(db, kind, stored, version, credentials, CallerWithDeadline()))
     except ActionError as error:
         return broken(part, f"{whose}: {error.detail}", f"`llmcoder connections check {stored.id} --user {email}`")
     except TRANSIENT_ERRORS:
@@ -66,7 +67,7 @@ def _of_user(db: Database, kind: AnyKind | None, stored: Stored, email: str) -> 
 
 
 def _own(kind: AnyKind, config: Config) -> Finding:
-    caller = Asking()
+    caller = CallerWithDeadline()
     given = fallback(kind, config.get)
     assert given is not None  # it was there a moment ago
     try:

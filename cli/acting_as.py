@@ -28,7 +28,8 @@ def writing(user: str | None, change: Callable[[sa.Connection, UUID, datetime], 
     from contextlib import closing
 
     from cli import accounts
+    from engine.administrators import refusals_audited
     from models.db.database import database
 
-    with closing(database()) as db, db.write() as conn:
+    with closing(database()) as db, refusals_audited(db), db.write() as conn:
         return change(conn, accounts.acting(conn, user).id, db.now())

@@ -43,6 +43,7 @@ def _as_json(action: AnyAction) -> dict[str, Any]:
         "repeatable": action.repeatable,
         "reconcilable": action.reconcile is not None,
         "undo": action.undo and action.undo.action.name,
+        "administrators_only": action.administrators_only,
         "outside": action.outside,
         "provider": action.provider,
         "rate": rate and {"calls": rate.calls, "per_s": rate.per_s},
@@ -62,6 +63,8 @@ def _explain(action: AnyAction) -> None:
     typer.echo(f"effect {action.effect}{repeatable}; queue {action.queue}; {action.timeout_s:g} s an attempt")
     if action.undo:
         typer.echo(f"taken back by {action.undo.action.name}")
+    if action.administrators_only:
+        typer.echo("for administrators only: every door refuses it to others, and to agents")
     if action.outside:
         typer.echo("its result holds what others wrote: no write runs on that before a person approved it")
     if action.requires:

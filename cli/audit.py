@@ -29,13 +29,13 @@ def list_(
     from contextlib import closing
 
     from cli import accounts
-    from models.audit.log import Wanted, listed
+    from models.audit.log import EntryFilter, listed
     from models.db.database import database
 
     kind = None if event is None else _event(event)
     with closing(database()) as db, db.read() as conn:
         actor_id = None if user is None else accounts.by_email(conn, user).id
-        wanted = Wanted(kind, actor_id, subject, None if since is None else since.astimezone())
+        wanted = EntryFilter(kind, actor_id, subject, None if since is None else since.astimezone())
         found = listed(conn, wanted, limit)
         names = {account.id: account.email for account in accounts.everyone(conn)}
     shown = [_shown(row, names) for row in found]

@@ -16,7 +16,7 @@ from cli.output import local, say, show_json, show_table
 if TYPE_CHECKING:
     from engine.accounts import Accounts
     from llmcoder.registry import AnyKind
-    from models.connections.store import Stored
+    from models.connections.store import ConnectedAccount
     from models.db.database import Database
 
 app = typer.Typer(help="Users' accounts at mail servers, trackers and the like.", no_args_is_help=True)
@@ -178,7 +178,7 @@ def _opened() -> Iterator[tuple[Accounts, Database]]:
             yield Accounts(db, outbox, registry()), db
 
 
-def _found(db: Database, user_id: UUID, connection_id: UUID) -> Stored:
+def _found(db: Database, user_id: UUID, connection_id: UUID) -> ConnectedAccount:
     from llmcoder.errors import NotFound
     from models.connections import store as connections
 
@@ -200,9 +200,9 @@ def _kind(provider: str) -> AnyKind:
 
 
 def _own_kinds() -> list[AnyKind]:
+    from engine.account_access import fallback
     from llmcoder.config import config
     from llmcoder.registry import registry
-    from models.connections.account_access import fallback
 
     return [kind for kind in registry().connections().values() if fallback(kind, config().get) is not None]
 
@@ -232,7 +232,7 @@ def _asked(name: str) -> str:
     return answer
 
 
-def _checked(door: Accounts, stored: Stored) -> bool:
+def _checked(door: Accounts, stored: ConnectedAccount) -> bool:
     from llmcoder.errors import ActionError
 
     try:
@@ -259,11 +259,11 @@ def _checked_own(door: Accounts, kind: AnyKind) -> bool:
 # --- in words
 
 
-def _row(one: Stored, email: str) -> tuple[str, ...]:
+def _row(one: ConnectedAccount, email: str) -> tuple[str, ...]:
     return str(one.id), email, one.provider, one.account, one.state, local(one.checked_at), one.error or ""
 
 
-def _as_json(one: Stored, email: str) -> dict[str, Any]:
+def _as_json(one: ConnectedAccount, email: str) -> dict[str, Any]:
     from llmcoder import strict_json
 
     names = ("id", "provider", "account", "state", "error", "expires_at", "checked_at", "created_at", "updated_at")

@@ -34,7 +34,9 @@ from llmcoder.errors import DeclarationError
 from llmcoder.keyfile import KEY_BYTES
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
+from llmcoder.states import State
 from models.db.database import TRANSIENT_ERRORS, Database, UnsafeDatabase, safe_sqlite
+from models.db.literals import literal
 from models.db.migrate import is_current
 from models.jobs import duties
 from models.jobs.claims import any_due, any_lost, workers_seen
@@ -258,7 +260,7 @@ def scheduler(conn: sa.Connection, now: datetime, settings: EngineSettings) -> F
     remedy = f"{START} Or it alone: `llmcoder scheduler`."
     then = now - OVERDUE
     never_rung = sa.select(jobs.c.id).where(
-        jobs.c.state == sa.literal_column("'queued'"), jobs.c.rung_at.is_(None), jobs.c.due_at < then
+        jobs.c.state == literal(State.QUEUED), jobs.c.rung_at.is_(None), jobs.c.due_at < then
     )
     for overdue, what in (
         (any_due(conn, then), "jobs are due and not queued"),

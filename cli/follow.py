@@ -15,6 +15,7 @@ from uuid import UUID
 from cli.screen import Screen
 from engine.broker import PUSH_CHANNEL, redis_client
 from llmcoder import strict_json
+from llmcoder.states import State
 from models.db.database import TRANSIENT_ERRORS, Database
 from models.jobs.claims import workers_seen
 from models.jobs.store import Job, get
@@ -31,7 +32,7 @@ ALONE_AFTER_S = 3.0
 WORKER_SEEN_S = 30.0
 
 
-class Ear:
+class JobEvents:
     """Hears what is said of jobs, while Redis is there."""
 
     def __init__(self, redis_url: str) -> None:
@@ -76,9 +77,9 @@ class Ear:
 
 
 @contextmanager
-def listening(redis_url: str) -> Iterator[Ear]:
+def listening(redis_url: str) -> Iterator[JobEvents]:
     """An ear that hears already, so that a job handed in afterwards says nothing unheard."""
-    ear = Ear(redis_url)
+    ear = JobEvents(redis_url)
     ear.listen()
     try:
         yield ear
@@ -90,7 +91,7 @@ class StillRunning(Exception):
     """The time that the caller wanted to wait is over."""
 
 
-def follow(db: Database, ear: Ear, screen: Screen, job: Job, timeout_s: float | None) -> Job:
+def follow(db: Database, ear: JobEvents, screen: Screen, job: Job, timeout_s: float | None) -> Job:
     """The job as it ended.
 
     Raises:
@@ -106,7 +107,7 @@ def follow(db: Database, ear: Ear, screen: Screen, job: Job, timeout_s: float | 
             raise StillRunning
         _hear(ear, screen, job, min(left_s, LOOK_S))
         job = _look(db, job)
-        if not warned and job.state == "queued" and time.monotonic() - began > ALONE_AFTER_S:
+        if not warned and job.state == State.QUEUED and time.monotonic() - began > ALONE_AFTER_S:
             warned = True
             _warn_if_alone(db, screen, job.queue)
     _hear_out(ear, screen, job.id)
@@ -122,7 +123,7 @@ def _look(db: Database, job: Job) -> Job:
         return job
 
 
-def _hear(ear: Ear, screen: Screen, job: Job, for_s: float) -> None:
+def _hear(ear: JobEvents, screen: Screen, job: Job, for_s: float) -> None:
     """Show what is said of the job, until its state changed or the time is over."""
     until = time.monotonic() + for_s
     while (left_s := until - time.monotonic()) > 0:
@@ -130,7 +131,7 @@ def _hear(ear: Ear, screen: Screen, job: Job, for_s: float) -> None:
             return
 
 
-def _hear_out(ear: Ear, screen: Screen, job_id: UUID) -> None:
+def _hear_out(ear: JobEvents, screen: Screen, job_id: UUID) -> None:
     """What was said before the end and has not been heard yet; up to the word of the end itself."""
     until = time.monotonic() + LAST_WORDS_S
     while (left_s := until - time.monotonic()) > 0:

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from threading import Thread
 
 from cli.results import Finding, broken, fine, note
+from engine.integration_checks import check_settings
 from llmcoder.config import Config
 from llmcoder.errors import ActionError
 from llmcoder.settings import Settings
@@ -32,7 +33,7 @@ def _ask(settings: Settings) -> Future[str]:
 
     def ask() -> None:
         try:
-            answer.set_result(settings.check())
+            answer.set_result(check_settings(settings))
         except Exception as error:  # noqa: BLE001 (a domain's own code; whatever it raises is the finding)
             answer.set_exception(error)
 

@@ -10,13 +10,14 @@ import typer
 
 from cli.options import ExitCode, Output, OutputOption, UserOption
 from cli.output import local, say, show_json, show_table
+from llmcoder.states import Reason, State
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     import sqlalchemy as sa
 
-    from models.jobs.machine import State
+    from llmcoder.states import State
     from models.jobs.store import Job
 
 app = typer.Typer(help="Jobs: what became of them, and what can still be done.", no_args_is_help=True)
@@ -77,7 +78,7 @@ def cancel(job_id: JobId, user: UserOption = None) -> None:
         return [commands.cancel(conn, user_id, _find(conn, user_id, job_id).id, now)]
 
     job = change(user, do)
-    if job.state == "uncertain":
+    if job.state == State.UNCERTAIN:
         typer.echo(f"{job.id} has ended, but its effect may have happened: look, then `llmcoder jobs resolve`.")
         raise typer.Exit(ExitCode.UNCERTAIN)
     typer.echo(f"{job.id} is cancelled." if job.ended else f"{job.id} runs, and was asked to end.")
@@ -94,7 +95,7 @@ def retry(job_id: JobId, user: UserOption = None) -> None:
         return [commands.retry(conn, registry(), user_id, _find(conn, user_id, job_id).id, now)]
 
     job = change(user, do)
-    waits = job.state == "waiting"
+    waits = job.state == State.WAITING
     typer.echo(f"{job.id} waits for approval again." if waits else f"{job.id} is queued again.")
 
 
@@ -150,7 +151,7 @@ def _find(conn: sa.Connection, user_id: UUID, job_id: UUID) -> Job:
 
 def _states(names: list[str]) -> tuple[State, ...]:
     from llmcoder.errors import BadInput
-    from models.jobs.machine import State
+    from llmcoder.states import State
 
     try:
         return tuple(State(name) for name in names)
@@ -184,7 +185,7 @@ def _explain(job: Job) -> None:
         if text is not None:
             typer.echo(f"\n{name}:")
             show_json(strict_json.read_lenient(text))
-    if (job.state, job.reason) == ("waiting", "approval"):
+    if (job.state, job.reason) == (State.WAITING, Reason.APPROVAL):
         say(f"A person must approve it: `llmcoder approvals approve {job.id}` shows why, and asks.")
 
 
@@ -196,7 +197,7 @@ def _origin(job: Job) -> dict[str, str]:
         "origin": "" if job.origin == "person" else job.origin,
         "tainted": "its input holds what others wrote" if job.tainted else "",
         "made of": ", ".join(strict_json.read_lenient(job.sources)) if job.sources else "",
-        "approve until": local(job.expires_at) if job.state == "waiting" else "",
+        "approve until": local(job.expires_at) if job.state == State.WAITING else "",
         "decided": local(job.decided_at),
         "takes back": str(job.undo_of or ""),
         "taken back by": str(job.undone_by or ""),

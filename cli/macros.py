@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from models.macros.document import Macro
-    from models.macros.store import Stored
+    from models.macros.store import StoredMacro
 
 app = typer.Typer(help="Documents of steps, each an action.", no_args_is_help=True)
 Named = Annotated[str, typer.Argument(metavar="MACRO", help="Its name or id.")]
@@ -48,7 +48,7 @@ def add(file: File, user: UserOption = None) -> None:
 
     macro = _read(file)
 
-    def do(conn: sa.Connection, user_id: UUID, now: datetime) -> Stored:
+    def do(conn: sa.Connection, user_id: UUID, now: datetime) -> StoredMacro:
         return macro_library.add(conn, registry(), user_id, macro, now)
 
     made = writing(user, do)
@@ -69,7 +69,7 @@ def replace(
 
     macro = _read(file)
 
-    def do(conn: sa.Connection, user_id: UUID, now: datetime) -> Stored:
+    def do(conn: sa.Connection, user_id: UUID, now: datetime) -> StoredMacro:
         found = store.named(conn, user_id, named)
         return macro_library.replace(conn, registry(), user_id, found.id, macro, seen, now)
 
@@ -119,13 +119,13 @@ def _read(file: Path) -> Macro:
         raise BadInput(f"{file}: {reasons(error)}") from None
 
 
-def _shown(one: Stored) -> dict[str, Any]:
+def _shown(one: StoredMacro) -> dict[str, Any]:
     from engine.views.macros import macro_view
 
     return macro_view(one).model_dump(mode="json")
 
 
-def _row(one: Stored) -> tuple[str, ...]:
+def _row(one: StoredMacro) -> tuple[str, ...]:
     from models.macros.document import Macro
 
     macro = Macro.model_validate_json(one.document)

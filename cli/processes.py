@@ -11,6 +11,8 @@ from typing import Literal, NoReturn
 
 import typer
 
+from llmcoder.process import command_line
+
 
 def up() -> None:
     """Start the whole engine on this machine; Ctrl-C stops it."""
@@ -52,4 +54,4 @@ def migrate() -> None:
 
 def _become(module: str, *arguments: str) -> NoReturn:
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
+    os.execv(sys.executable, command_line(module, *arguments))

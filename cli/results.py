@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 
 
-class Standing(enum.StrEnum):
+class CheckStatus(enum.StrEnum):
     """How a part stands."""
 
     FINE = "fine"
@@ -24,18 +24,18 @@ class Finding:
     """
 
     part: str
-    standing: Standing
+    standing: CheckStatus
     seen: str
     remedy: str = ""
 
 
 def fine(part: str, seen: str) -> Finding:
-    return Finding(part, Standing.FINE, seen)
+    return Finding(part, CheckStatus.FINE, seen)
 
 
 def note(part: str, seen: str, remedy: str = "") -> Finding:
-    return Finding(part, Standing.NOTE, seen, remedy)
+    return Finding(part, CheckStatus.NOTE, seen, remedy)
 
 
 def broken(part: str, seen: str, remedy: str = "") -> Finding:
-    return Finding(part, Standing.BROKEN, seen, remedy)
+    return Finding(part, CheckStatus.BROKEN, seen, remedy)

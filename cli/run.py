@@ -12,13 +12,14 @@ import typer
 
 from cli.options import ExitCode, Output, OutputOption, UserOption
 from cli.output import say, show_json
+from llmcoder.states import State
 
 if TYPE_CHECKING:
-    from cli.follow import Ear
+    from cli.follow import JobEvents
     from models.db.database import Database
     from models.jobs.store import Job
 
-EXIT_CODES = {"succeeded": ExitCode.DONE, "uncertain": ExitCode.UNCERTAIN}
+EXIT_CODES: dict[str, ExitCode] = {State.SUCCEEDED: ExitCode.DONE, State.UNCERTAIN: ExitCode.UNCERTAIN}
 
 
 def run(
@@ -59,7 +60,8 @@ def run(
     from cli.engine import whole_config
     from cli.follow import listening
     from engine import local_door as door
-    from engine.enqueue import refuse_too_large
+    from engine.administrators import refusals_audited
+    from engine.submitter import refuse_too_large
     from llmcoder.arguments import assembled
     from llmcoder.registry import registry
     from llmcoder.settings import EngineSettings
@@ -69,17 +71,19 @@ def run(
     given = assembled(found.input_schema, words or [], _object_in(json_file))
     due_at = _instant(due)
     config = whole_config()
-    submitting.refuse_unconfigured(config, found)
     settings = config.get(EngineSettings)
     with closing(database()) as db, listening(settings.redis_url) as ear:
-        with db.read() as conn:
+        with refusals_audited(db), db.read() as conn:
             account = accounts.acting(conn, user)
             text, named = door.with_results(conn, registry(), account.id, found, given)
+        submitting.refuse_unconfigured(config, found)
         refuse_too_large(text, settings.max_input_bytes)
         sources = [*named, *(derived_from or ())]
-        wish = submitting.wish_of(found, account.id, text, sources=sources, priority=priority, due_at=due_at, key=key)
+        submission = submitting.submission_of(
+            found, account.id, text, sources=sources, priority=priority, due_at=due_at, key=key
+        )
         with submitting.an_outbox(settings) as outbox:
-            accepted = door.submit(db, outbox, registry(), wish)
+            accepted = door.submit(db, outbox, registry(), submission)
         if accepted.replayed:
             say(f"The key came before; this is its job, {accepted.job.state}.")
         if not (wait or timeout_s is not None):
@@ -89,7 +93,7 @@ def run(
     raise typer.Exit(EXIT_CODES.get(job.state, ExitCode.FAILED))
 
 
-def wait_for(db: Database, ear: Ear, job: Job, timeout_s: float | None) -> Job:
+def wait_for(db: Database, ear: JobEvents, job: Job, timeout_s: float | None) -> Job:
     """The job as it ended; ends this process where that takes too long."""
     from cli.follow import StillRunning, follow
     from cli.screen import Screen
@@ -125,8 +129,8 @@ def _ending(job: Job) -> str:
 
     error = strict_json.read_lenient(job.error) if job.error else {}
     said = error.get("detail") or error.get("title") or job.note
-    why = (f" ({job.reason})" if job.state == "cancelled" and job.reason else "") + (f": {said}" if said else "")
-    hint = f" Settle it with `llmcoder jobs resolve {job.id}`." if job.state == "uncertain" else ""
+    why = (f" ({job.reason})" if job.state == State.CANCELLED and job.reason else "") + (f": {said}" if said else "")
+    hint = f" Settle it with `llmcoder jobs resolve {job.id}`." if job.state == State.UNCERTAIN else ""
     return f"{job.state}{why}{hint}"
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cli.output import harmless, local
-from models.jobs.machine import Reason
+from llmcoder.states import Reason, State
 from models.jobs.store import Job
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Screen:
         if standing == self._standing:
             return
         self._standing = standing
-        if job.state in ("scheduled", "waiting"):
+        if job.state in (State.SCHEDULED, State.WAITING):
             self._line(standing_in_words(job))
 
     def live(self, message: Mapping[str, Any]) -> None:
@@ -129,6 +129,6 @@ class Screen:
 
 def standing_in_words(job: Job) -> str:
     """Where a job stands, and what it waits for."""
-    until = f" until {local(job.due_at)}" if job.state == "scheduled" else ""
+    until = f" until {local(job.due_at)}" if job.state == State.SCHEDULED else ""
     why = f": {REMEDIES[Reason(job.reason)].format(id=job.id)}" if job.reason in REMEDIES else ""
     return f"{job.state}{until}{why}"

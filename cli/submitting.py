@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID
 
-from engine.admission import Wish
+from engine.admission import JobSubmission
 from engine.outbox import Outbox
 from llmcoder.config import Config
 from llmcoder.errors import NotConfigured
@@ -38,7 +38,7 @@ def refuse_unconfigured(config: Config, action: AnyAction) -> None:
             raise NotConfigured(f"{action.name} needs {kind.title}: `llmcoder config set` {names}.")
 
 
-def wish_of(
+def submission_of(
     action: AnyAction,
     user_id: UUID,
     text: str,
@@ -47,7 +47,7 @@ def wish_of(
     priority: int,
     due_at: datetime | None,
     key: str | None,
-) -> Wish:
+) -> JobSubmission:
     """The submission of a validated input.
 
     Raises:
@@ -60,7 +60,7 @@ def wish_of(
 
         key = checked_key(key)
         fingerprint = fingerprint_of(action.name, text, due_at, priority)
-    return Wish(
+    return JobSubmission(
         user_id,
         action,
         text,

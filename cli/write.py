@@ -12,11 +12,9 @@ import sqlalchemy as sa
 from cli import accounts
 from cli.engine import whole_config
 from cli.submitting import an_outbox
-from engine.doorbells import Ring
-from engine.outbox import Outbox
+from engine.administrators import refusals_audited
 from llmcoder.settings import EngineSettings
 from models.db.database import database
-from models.jobs.machine import State
 from models.jobs.store import Job
 
 #: Takes the id of the user in whose name it is done; gives the jobs as they are then.
@@ -28,14 +26,8 @@ def change(user: str | None, do: Change) -> Job:
     settings = whole_config().get(EngineSettings)
     with closing(database()) as db:
         now = db.now()
-        with db.write() as conn:
+        with refusals_audited(db), db.write() as conn:
             changed = do(conn, accounts.acting(conn, user).id, now)
         with an_outbox(settings) as outbox:
-            _tell(outbox, changed)
+            outbox.announce(changed)
     return changed[0]
-
-
-def _tell(outbox: Outbox, changed: Sequence[Job]) -> None:
-    outbox.wake([(job.user_id, job.id) for job in changed])
-    queued = [job for job in changed if job.state == State.QUEUED and outbox.reserve(job.queue)]
-    outbox.ring([Ring(job.id, job.attempt, job.action, job.queue) for job in queued])

@@ -67,6 +67,8 @@ def _traits(action: AnyAction) -> Iterator[str]:
     """What running it means for whoever is asked to allow it."""
     repeatable = ", repeatable" if action.effect.writes and action.repeatable else ""
     yield f"{action.effect}{repeatable}" + (", reconcilable" if action.reconcile else "")
+    if action.administrators_only:
+        yield "**administrators only**"
     if action.outside:
         yield "result from outside"
     if action.undo:

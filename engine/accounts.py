@@ -8,24 +8,18 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from engine.account_access import InstallationConnection, StoredConnection, check, fallback, identify
 from engine.outbox import Outbox
 from llmcoder import strict_json
+from llmcoder.caller import CallerWithDeadline
 from llmcoder.config import config
 from llmcoder.declare.connection import C, ConnectionKind, OAuth
 from llmcoder.errors import BadInput, NeedsReconnect, NotConfigured
 from llmcoder.registry import AnyKind, Registry
 from models.connections import signins
 from models.connections import store as connections
-from models.connections.account_access import (
-    Asking,
-    InstallationConnection,
-    StoredConnection,
-    check,
-    fallback,
-    identify,
-)
 from models.connections.signins import Signin
-from models.connections.store import Stored
+from models.connections.store import ConnectedAccount
 from models.db.database import Database
 from models.jobs.machine import Moved
 
@@ -45,7 +39,7 @@ class Accounts:
         self._outbox = outbox
         self._registry = registry
 
-    def add(self, user_id: UUID, kind: ConnectionKind[C], credentials: C, by: UUID | None) -> Stored:
+    def add(self, user_id: UUID, kind: ConnectionKind[C], credentials: C, by: UUID | None) -> ConnectedAccount:
         """Ask the provider who that is, and keep the account; one that is there already is connected again.
 
         Args:
@@ -56,7 +50,7 @@ class Accounts:
             ActionError: It could not be asked.
         """
         try:
-            name = identify(kind, credentials, Asking())
+            name = identify(kind, credentials, CallerWithDeadline())
         except NeedsReconnect as error:
             raise BadInput(f"{kind.title} refused these credentials. {error.detail}") from error
         with self._db.write() as conn:
@@ -81,7 +75,7 @@ class Accounts:
             state = signins.begin(conn, signin, self._db.now())
         return oauth.authorize_url(declared, client, redirect_uri=redirect_uri, state=state, verifier=verifier)
 
-    def finish_signin(self, kind: AnyKind, signin: Signin, code: str) -> Stored:
+    def finish_signin(self, kind: AnyKind, signin: Signin, code: str) -> ConnectedAccount:
         """Take the code that the browser brought to the provider, and keep the account.
 
         Raises:
@@ -89,7 +83,7 @@ class Accounts:
         """
         from llmcoder import oauth  # loads httpx
 
-        declared, caller = oauth_of(kind), Asking()
+        declared, caller = oauth_of(kind), CallerWithDeadline()
         grant, answer = oauth.exchange(
             declared,
             declared.client(config().get),
@@ -100,7 +94,7 @@ class Accounts:
         )
         return self.add(signin.user_id, kind, declared.credentials(grant, answer, caller), signin.user_id)
 
-    def check(self, stored: Stored) -> tuple[Stored, str]:
+    def check(self, stored: ConnectedAccount) -> tuple[ConnectedAccount, str]:
         """Ask the provider who an account is; returns the account as it stands then, and what was said.
 
         Raises:
@@ -123,7 +117,7 @@ class Accounts:
             NotConfigured: There is none.
             ActionError: It is refused, or could not be asked.
         """
-        caller = Asking()
+        caller = CallerWithDeadline()
         given = fallback(kind, caller.settings)
         if given is None:
             raise NotConfigured(f"This installation has no {kind.title} account.")
@@ -131,7 +125,7 @@ class Accounts:
         self.release_unowned(self._registry.connecting(kind.provider))
         return name
 
-    def _opened(self, stored: Stored) -> StoredConnection[Any]:
+    def _opened(self, stored: ConnectedAccount) -> StoredConnection[Any]:
         kind = self._registry.connections().get(stored.provider)
         if kind is None:
             raise NotConfigured(f"No installed package knows accounts of {stored.provider}.")
@@ -141,9 +135,9 @@ class Accounts:
         except NeedsReconnect as error:
             self.broken(stored.id, None, error.detail)
             raise
-        return StoredConnection(self._db, kind, stored, version, credentials, Asking())
+        return StoredConnection(self._db, kind, stored, version, credentials, CallerWithDeadline())
 
-    def _works(self, stored: Stored, version: int) -> Stored:
+    def _works(self, stored: ConnectedAccount, version: int) -> ConnectedAccount:
         with self._db.write() as conn:
             seen = connections.declare_ok(conn, stored.id, version, self._db.now())
         if seen is None:  # another secret was put there meanwhile, by who knows better
@@ -153,7 +147,7 @@ class Accounts:
         self.release(seen)
         return seen
 
-    def remove(self, stored: Stored, by: UUID | None) -> None:
+    def remove(self, stored: ConnectedAccount, by: UUID | None) -> None:
         """Forget an account: what was to use it waits for it to come back, or is cancelled by its user."""
         with self._db.write() as conn:
             removed = connections.remove(conn, stored, self._db.now(), by)
@@ -178,7 +172,7 @@ class Accounts:
         self._hold(stored, why)
         return True
 
-    def release(self, stored: Stored) -> int:
+    def release(self, stored: ConnectedAccount) -> int:
         """Let the jobs of an account go on; returns how many."""
         actions = self._registry.connecting(stored.provider)
         return self._each(lambda conn: connections.release(conn, stored, actions, self._db.now(), BATCH))
@@ -187,7 +181,7 @@ class Accounts:
         """Let the jobs of these actions go on that wait for the account of the installation; returns how many."""
         return self._each(lambda conn: connections.release_unowned(conn, actions, self._db.now(), BATCH))
 
-    def _hold(self, stored: Stored, why: str) -> None:
+    def _hold(self, stored: ConnectedAccount, why: str) -> None:
         actions, error = (
             self._registry.connecting(stored.provider),
             strict_json.write_bytes(NeedsReconnect(why).as_problem()),
@@ -205,7 +199,7 @@ class Accounts:
             if not moved:
                 return total
 
-    def _tell(self, stored: Stored, why: str | None, state: str | None = None) -> None:
+    def _tell(self, stored: ConnectedAccount, why: str | None, state: str | None = None) -> None:
         about = {"id": str(stored.id), "provider": stored.provider, "account": stored.account}
         message = {"type": "connection", **about, "state": state or stored.state, "detail": why}
         self._outbox.live(stored.user_id, message)

@@ -1,4 +1,4 @@
-"""From a wish to a job: what every door that submits (HTTP, schedule, macro, webhook, agent) has decided in one place.
+"""From a submission to a job: what all doors (HTTP, schedule, macro, webhook, agent) have decided in one place.
 
 Here a write is told to wait for approval or to be held back, and here an input made of other jobs' results gets their
 taint.
@@ -13,7 +13,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from engine.files import inputs
+from engine.account_access import Chosen, choose
+from engine.administrators import refuse_others
 from llmcoder import strict_json
 from llmcoder.arguments import checked
 from llmcoder.config import config
@@ -23,16 +24,16 @@ from llmcoder.errors import BadInput, NotConfigured
 from llmcoder.ids import new_id
 from llmcoder.provenance import Taint
 from llmcoder.registry import AnyAction, Registry
+from models import untrusted_content
 from models.accounts import preferences
 from models.accounts.preferences import Preferences
-from models.connections.account_access import Chosen, choose
 from models.jobs import taint
 from models.jobs.approvals import Origin, Why, why_ask
 from models.jobs.store import PRIORITY, NewJob
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class JobSubmission:
     """A job that somebody wants, with a validated input.
 
     Attributes:
@@ -71,27 +72,25 @@ class Wish:
     @property
     def is_plain(self) -> bool:
         """Whether nothing needs to be looked up about it: most jobs read or draft, for a person, on plain input."""
-        looks = self.action.effect.writes or self.action.connects or inputs.names_files(self.action, self.text)
+        looks = self.action.effect.writes or self.action.connects or self.action.administrators_only
         return not (looks or self.sources or self.origin.delegated or self.must_ask)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What a wish stands on.
+class AdmissionFacts:
+    """What a submission stands on.
 
     Attributes:
         tainted: Its input holds what strangers wrote.
         chosen: The account that it acts for; None for an action that needs none.
-        files: Those that its input names; the job keeps them.
     """
 
     preferences: Preferences = field(default_factory=Preferences)
     tainted: bool = False
     chosen: Chosen | None = None
-    files: tuple[UUID, ...] = ()
 
 
-PLAIN = Standing()
+PLAIN = AdmissionFacts()
 
 
 def refuse_unconfigured(get: GetSettings, action: AnyAction) -> None:
@@ -105,33 +104,35 @@ def refuse_unconfigured(get: GetSettings, action: AnyAction) -> None:
             raise NotConfigured(f"{action.name} needs {kind.title}: set {', '.join(missing)}.")
 
 
-def look(conn: sa.Connection, wish: Wish, registry: Registry, now: datetime) -> Standing:
-    """What the database knows about a wish.
+def look(conn: sa.Connection, submission: JobSubmission, registry: Registry) -> AdmissionFacts:
+    """What the database knows about a submission.
 
     Raises:
         NotFound: A source is not there, or somebody else's.
         BadInput: The user has no account of the name that the input gives.
         NotConfigured: The action needs an account, and there is none.
-        UnknownFile: The input names a file that the user does not have, or with another content.
+        AdministratorsOnly: The user may not have it run.
     """
-    if wish.is_plain:
-        return Standing(tainted=True) if wish.tainted else PLAIN
+    if submission.is_plain:
+        return AdmissionFacts(tainted=True) if submission.tainted else PLAIN
+    refuse_others(conn, submission.action, submission.user_id, submission.origin)
     names = registry.outside
-    found = taint.look_up(conn, wish.user_id, wish.sources, names)
-    others = [source for source in found.values() if source.id != wish.undo_of]  # of that one the caller knows more
-    named = inputs.look(conn, wish.user_id, wish.action, wish.text, wish.origin, now)
-    tainted = wish.tainted or named.tainted or any(_taints(source, wish, registry) for source in others)
-    if not tainted and wish.origin.delegated:
-        tainted = taint.has_read_outside(conn, wish.user_id, names)
-    chosen = account_of(conn, wish.user_id, wish.action, wish.text, wish.decided)
-    return Standing(preferences.load(conn, wish.user_id), tainted, chosen, named.ids)
+    found = taint.look_up(conn, submission.user_id, submission.sources, names)
+    others = [
+        source for source in found.values() if source.id != submission.undo_of
+    ]  # of that one the caller knows more
+    tainted = submission.tainted or any(_taints(source, submission, registry) for source in others)
+    if not tainted and submission.origin.delegated:
+        tainted = untrusted_content.has_read_outside(conn, submission.user_id, names)
+    chosen = account_of(conn, submission.user_id, submission.action, submission.text, submission.decided)
+    return AdmissionFacts(preferences.load(conn, submission.user_id), tainted, chosen)
 
 
-def _taints(source: taint.Source, wish: Wish, registry: Registry) -> bool:
+def _taints(source: taint.Source, submission: JobSubmission, registry: Registry) -> bool:
     """Whether an input that was made of a job's result is tainted. To an agent its own words are no stranger's."""
     if source.action not in registry:
         return True  # nobody knows whether it brought something in
-    return source.taint is not None and not (wish.origin.delegated and source.taint is Taint.AGENT)
+    return source.taint is not None and not (submission.origin.delegated and source.taint is Taint.AGENT)
 
 
 def account_of(
@@ -155,17 +156,21 @@ def account_of(
     return choose(conn, user_id, kinds, decided.account, config().get) if decided.account else decided
 
 
-def admit(conn: sa.Connection, wish: Wish, registry: Registry, get: GetSettings, now: datetime) -> NewJob:
-    """The job of a wish that was written down some time ago: it is looked at as if it came now.
+def admit(
+    conn: sa.Connection, submission: JobSubmission, registry: Registry, get: GetSettings, now: datetime
+) -> NewJob:
+    """The job of a submission that was written down some time ago: it is looked at as if it came now.
 
     Raises:
         BadInput: Its input is not what the action takes by now.
-        NotConfigured, NotFound: As `refuse_unconfigured` and `look`.
+        NotConfigured, NotFound, AdministratorsOnly: As `refuse_unconfigured` and `look`.
     """
-    refuse_unconfigured(get, wish.action)
-    text = checked(wish.action.input, _read(wish.text))
-    wish = replace(wish, text=text)
-    return new_job(wish, look(conn, wish, registry, now), now)
+    # first, since who may not have it learns nothing of its input
+    refuse_others(conn, submission.action, submission.user_id, submission.origin)
+    refuse_unconfigured(get, submission.action)
+    text = checked(submission.action.input, _read(submission.text))
+    submission = replace(submission, text=text)
+    return new_job(submission, look(conn, submission, registry), now)
 
 
 def _read(text: str) -> Any:
@@ -175,38 +180,37 @@ def _read(text: str) -> Any:
         raise BadInput(f"The input is not JSON that can be kept: {error}.") from None
 
 
-def new_job(wish: Wish, standing: Standing, now: datetime) -> NewJob:
+def new_job(submission: JobSubmission, standing: AdmissionFacts, now: datetime) -> NewJob:
     """The job as it will stand in SQL."""
-    action, chosen = wish.action, standing.preferences
-    asks = wish.must_ask or (not wish.to_self and why(wish.action, wish.origin, standing))
+    action, chosen = submission.action, standing.preferences
+    asks = submission.must_ask or (not submission.to_self and why(submission.action, submission.origin, standing))
     return NewJob(
         id=new_id(),
-        user_id=wish.user_id,
+        user_id=submission.user_id,
         action=action.name,
         effect=action.effect.value,
         queue=action.queue.value,
-        input=wish.text,
-        max_attempts=wish.attempts or action.retry.attempts,
-        priority=wish.priority,
-        due_at=wish.due_at,
-        origin=wish.origin.value,
-        idempotency_key=wish.key,
-        fingerprint=wish.fingerprint,
+        input=submission.text,
+        max_attempts=submission.attempts or action.retry.attempts,
+        priority=submission.priority,
+        due_at=submission.due_at,
+        origin=submission.origin.value,
+        idempotency_key=submission.key,
+        fingerprint=submission.fingerprint,
         provider=standing.chosen.provider if standing.chosen else action.provider,
         account=standing.chosen.account if standing.chosen else "",
         reconnect=standing.chosen.broken if standing.chosen else False,
         tainted=standing.tainted,
-        sources=taint.as_column(wish.sources),
-        undo_of=wish.undo_of,
-        schedule_id=wish.schedule_id,
-        parent_id=wish.parent_id,
-        files=standing.files,
+        sources=taint.as_column(submission.sources),
+        undo_of=submission.undo_of,
+        schedule_id=submission.schedule_id,
+        parent_id=submission.parent_id,
         held_s=chosen.held_s(action.name) if action.effect.writes else 0,
         approval_expires_at=now + timedelta(seconds=chosen.approval_expires_s) if asks else None,
     )
 
 
-def why(action: AnyAction, origin: Origin, standing: Standing) -> list[Why]:
+def why(action: AnyAction, origin: Origin, standing: AdmissionFacts) -> list[Why]:
     """Why such a job must wait for a person; empty when it may run."""
     own, chosen = action.own_records, standing.preferences
     return why_ask(action.effect, action.name, origin, standing.tainted, chosen, own_records=own)

@@ -8,21 +8,22 @@ from uuid import UUID
 import sqlalchemy as sa
 from pydantic import BaseModel, ValidationError
 
-from engine.admission import Standing, Wish, account_of, look, new_job, why
-from engine.files import inputs
+from engine.account_access import Chosen
+from engine.administrators import refuse_others
+from engine.admission import AdmissionFacts, JobSubmission, account_of, look, new_job, why
 from llmcoder import strict_json
 from llmcoder.errors import ActionError, BadInput, Forbidden, NotFound, problem_type
 from llmcoder.provenance import Taint
 from llmcoder.registry import AnyAction, Registry
+from llmcoder.states import Reason, State
+from models import untrusted_content
 from models.accounts import preferences
 from models.audit import log as audit
 from models.audit.log import Entry, Event
-from models.connections.account_access import Chosen
-from models.files import links
 from models.jobs import approvals, taint
 from models.jobs import store as jobs
 from models.jobs.approvals import Origin
-from models.jobs.machine import Moved, Reason, State
+from models.jobs.machine import Moved
 from models.jobs.store import Accepted, Job
 
 
@@ -90,14 +91,16 @@ def retry(
 
     Raises:
         NotFound: The user has no such job, or its action is not installed any more.
+        AdministratorsOnly: The action is for administrators, and the user is none now.
         WrongState: It is in another state.
     """
     job = find(conn, user_id, job_id)
     action = registry.find(job.action)
-    chosen = preferences.load(conn, user_id)
     whose = origin if origin.delegated else Origin(job.origin)
-    tainted = job.tainted or (origin.delegated and taint.has_read_outside(conn, user_id, registry.outside))
-    asks = why(action, whose, Standing(chosen, tainted))
+    refuse_others(conn, action, user_id, whose)
+    chosen = preferences.load(conn, user_id)
+    tainted = job.tainted or (origin.delegated and untrusted_content.has_read_outside(conn, user_id, registry.outside))
+    asks = why(action, whose, AdmissionFacts(chosen, tainted))
     approved = jobs.approved_sha256(conn, job_id) == approvals.sha256(job.input) and not origin.delegated
     expires_at = now + timedelta(seconds=chosen.approval_expires_s) if asks and not approved else None
     if origin.delegated:
@@ -147,14 +150,16 @@ def approve(
         Forbidden: Its user lets others decide.
         WrongState: It does not wait for approval.
         NotAsShown: Its input is another than the one that was seen.
-        BadInput: The edited input is not what the action takes, or names a file that its user does not have.
+        BadInput: The edited input is not what the action takes.
+        AdministratorsOnly: The action is for administrators, and the job's user or this person is none now.
     """
     job = to_decide(conn, by, job_id)
-    files: tuple[UUID, ...] = ()
+    if (known := registry.get(job.action)) is not None:
+        refuse_others(conn, known, by)
+        refuse_others(conn, known, job.user_id, Origin(job.origin))
     if edited is not None:
         action = registry.find(job.action)
         edited = _checked(action, edited)
-        files = inputs.look(conn, job.user_id, action, edited, Origin.PERSON, now).ids
         if (chosen := account_of(conn, job.user_id, action, edited)) is not None:
             jobs.set_account(conn, job_id, chosen.provider, chosen.account)
     held_s = preferences.load(conn, job.user_id).held_s(job.action)
@@ -163,7 +168,6 @@ def approve(
         job,
         "Only a job that waits, and has not expired, can be approved",
     )
-    links.keep_inputs(conn, [(job_id, file_id) for file_id in files])
     return find(conn, job.user_id, job_id)
 
 
@@ -187,9 +191,11 @@ def undo(
         NotFound: The user has no such job, or its action is not installed any more.
         WrongState: Its effect did not take place, or not yet.
         NoUndo: Its action has no way back.
+        AdministratorsOnly: It, or what takes it back, is for administrators, and the user is none now.
     """
     job = find(conn, user_id, job_id)
     action = registry.find(job.action)
+    refuse_others(conn, action, user_id, origin)
     if action.undo is None:
         raise NoUndo(f"What {job.action} did cannot be taken back from here.")
     if job.state != State.SUCCEEDED:
@@ -201,8 +207,10 @@ def undo(
     text = given.model_dump_json(by_alias=True)
     undone = taint.look_up(conn, user_id, [job_id], registry.outside)[job_id]
     tainted = job.tainted or undone.result_taint is Taint.OUTSIDE  # its way back is made of both input and result
-    wish = Wish(user_id, action.undo.action, text, origin, (job_id,), undo_of=job_id, decided=decided, tainted=tainted)
-    accepted = jobs.insert_undo(conn, new_job(wish, look(conn, wish, registry, now), now), job, now)
+    submission = JobSubmission(
+        user_id, action.undo.action, text, origin, (job_id,), undo_of=job_id, decided=decided, tainted=tainted
+    )
+    accepted = jobs.insert_undo(conn, new_job(submission, look(conn, submission, registry), now), job, now)
     if not accepted.replayed:
         audit.append(conn, [Entry(Event.JOB_UNDONE, str(job_id), user_id, {"by": str(accepted.job.id)})], now)
     return accepted

@@ -208,7 +208,7 @@ def window_of(queue: str, size: int) -> int:
     return min(size, MOST_HEAVY_DOORBELLS) if queue == Queue.HEAVY else size
 
 
-class Window:
+class DoorbellWindow:
     """Keeps the number of doorbells that are out within a bound, from one process's point of view.
 
     It need not be exact: the dispatcher tops up what is missing, and a doorbell too many is dropped.

@@ -1,99 +1,78 @@
-"""The submit path: many submits at once share one commit; the doorbells follow it."""
+"""The one way by which jobs come into the database: rows in the caller's transaction, doorbells after its commit."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
 
 from engine.doorbells import Ring
-from engine.outbox import Outbox
-from llmcoder import faults
-from llmcoder.errors import ActionError
-from models.db.database import Database
-from models.db.group_commit import Call, GroupCommit
-from models.jobs.store import Accepted, NewJob, insert
+from llmcoder.states import State
+from models.jobs import store as jobs
+from models.jobs.machine import Moved
+from models.jobs.store import Accepted, Job, NewJob
+
+#: Whether a doorbell of a queue may go out, see `engine.outbox.Outbox.reserve`.
+Reserve = Callable[[str], bool]
+#: What is due by then is due: a caller's instant and ours are read from two clocks.
+SOON = timedelta(milliseconds=1)
 
 
-class InputTooLarge(ActionError):
-    """An input is a message, not a file; nothing was accepted."""
+@dataclass(slots=True)
+class AfterCommit:
+    """What others hear once the transaction has committed; `Outbox.follow` tells them.
 
-    slug, title, status = "input-too-large", "The input is too large", 413
-
-
-def refuse_too_large(text: str, max_input_bytes: int) -> None:
-    """For every door, before it submits.
-
-    Raises:
-        InputTooLarge: The input has more bytes of JSON than the engine keeps with a job.
-    """
-    size = len(text) if text.isascii() else len(text.encode())
-    if size > max_input_bytes:
-        detail = f"The input has {size} bytes of JSON; at most {max_input_bytes} are taken (MAX_INPUT_BYTES)."
-        raise InputTooLarge(f"{detail} Pass the address of what is large instead, or have the limit raised.")
-
-
-class Submitter:
-    """Accepts jobs for one process.
-
-    Args:
-        db: Where they are committed before anybody is answered.
-        outbox: Rings for them afterwards.
-        loop: Answers are handed to this loop; needed for `submit`, not for `submit_now`.
+    Attributes:
+        rings: Doorbells of jobs that are queued.
+        changed: Pairs of user and job, for those who watch.
+        live: Pairs of user and a message that is not kept.
     """
 
-    def __init__(self, db: Database, outbox: Outbox, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        self._db = db
-        self._outbox = outbox
-        self._loop = loop
-        self._commits: GroupCommit[NewJob, Accepted] = GroupCommit(
-            "submit", self._accept, hand_over=None if loop is None else self._to_loop
-        )
+    rings: list[Ring] = field(default_factory=list)
+    changed: list[tuple[UUID, UUID]] = field(default_factory=list)
+    live: list[tuple[UUID, Mapping[str, Any]]] = field(default_factory=list)
 
-    def start(self) -> None:
-        self._commits.start()
+    def saw(self, moved: Moved | None) -> bool:
+        """Take down that a job changed, if it did."""
+        if moved is not None:
+            self.changed.append((moved.user_id, moved.job_id))
+        return moved is not None
 
-    async def submit(self, job: NewJob) -> Accepted:
-        """Accept a job; it is committed when this returns.
 
-        Raises:
-            sqlalchemy.exc.OperationalError: The database did not take it; nothing was accepted for certain, and
-                the same idempotency key finds out.
-        """
-        assert self._loop is not None
-        future: asyncio.Future[Accepted] = self._loop.create_future()
+def enqueue(
+    conn: sa.Connection, new: Sequence[NewJob], now: datetime, reserve: Reserve, after: AfterCommit
+) -> list[Accepted]:  # fmt: skip
+    """Accept jobs in the caller's transaction, all in one statement; `after` gets what follows its commit.
 
-        def answer(result: Accepted | BaseException) -> None:
-            if future.done():
-                return  # the client went away; the job stays accepted
-            if isinstance(result, BaseException):
-                future.set_exception(result)
-            else:
-                future.set_result(result)
+    Running it again with the same ids changes nothing, so a commit whose answer was lost can simply be repeated.
+    """
+    if not new:
+        return []
+    rung = [_is_due(job, now) and reserve(job.queue) for job in new]
+    accepted = jobs.insert(conn, new, now, rung=rung)
+    for one, bell in zip(accepted, rung, strict=True):
+        if one.replayed:
+            continue
+        after.changed.append((one.job.user_id, one.job.id))
+        if bell and one.job.state == State.QUEUED:
+            after.rings.append(ring_of(one.job))
+    return accepted
 
-        self._commits.put(job, answer)
-        return await future
 
-    def submit_now(self, jobs: Sequence[NewJob]) -> list[Accepted]:
-        """Accept jobs from a thread, in one commit of their own."""
-        return self._accept(jobs)
+def announcement(changed: Sequence[Job], reserve: Reserve) -> AfterCommit:
+    """What follows the commit of a change of jobs that are there already; those that are queued are rung for."""
+    queued = [job for job in changed if job.state == State.QUEUED and reserve(job.queue)]
+    return AfterCommit([ring_of(job) for job in queued], [(job.user_id, job.id) for job in changed])
 
-    def close(self) -> None:
-        self._commits.close()
 
-    def _to_loop(self, calls: Sequence[Call]) -> None:
-        assert self._loop is not None
-        self._loop.call_soon_threadsafe(lambda: [call() for call in calls])
+def ring_of(job: Job) -> Ring:
+    """The doorbell of a job as it stands."""
+    return Ring(job.id, job.attempt, job.action, job.queue)
 
-    def _accept(self, new: Sequence[NewJob]) -> list[Accepted]:
-        now = self._db.now()
-        soon = now + timedelta(milliseconds=1)
-        rung = [(job.due_at is None or job.due_at <= soon) and self._outbox.reserve(job.queue) for job in new]
-        with self._db.write() as conn:
-            accepted = insert(conn, new, now, rung=rung)
-            faults.reach("submit.before_commit")
-        faults.reach("submit.after_commit")
-        fresh = [(done.job, bell) for done, bell in zip(accepted, rung, strict=True) if not done.replayed]
-        self._outbox.ring(Ring(job.id, job.attempt, job.action, job.queue) for job, bell in fresh if bell)
-        self._outbox.wake((job.user_id, job.id) for job, _ in fresh)
-        return accepted
+
+def _is_due(job: NewJob, now: datetime) -> bool:
+    return job.due_at is None or job.due_at <= now + SOON

@@ -13,7 +13,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from engine.admission import Wish, admit
+from engine.administrators import refuse_others
+from engine.admission import JobSubmission, admit
 from engine.scheduling import TooMany
 from llmcoder import strict_json
 from llmcoder.config import config
@@ -26,7 +27,7 @@ from models.audit.log import Entry, Event
 from models.jobs.approvals import Origin
 from models.jobs.store import NewJob
 from models.macros import expressions
-from models.macros.evaluation import Budget
+from models.macros.evaluation import EvaluationBudget
 from models.schedules.store import ChangedMeanwhile
 from models.webhooks import inbound
 from models.webhooks.inbound import InboundHook
@@ -44,7 +45,7 @@ MOST_WORK = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class InboundCall:
     """What came in.
 
     Attributes:
@@ -78,7 +79,9 @@ def add(
     Raises:
         BadInput, NotFound: The action, its input's template or the secret makes no sense.
         TooMany: The user has as many as anybody may have.
+        AdministratorsOnly: The action is for administrators, and the user is none.
     """
+    refuse_others(conn, registry.find(new.action), new.user_id)
     _check(registry, new)
     if inbound.count(conn, new.user_id) >= MOST_HOOKS:
         raise TooMany(f"A user has at most {MOST_HOOKS} hooks. Remove one first.")
@@ -99,9 +102,10 @@ def change(
 
     Raises:
         ChangedMeanwhile: It has another version.
-        BadInput, NotFound: As `add` and `find`.
+        BadInput, NotFound, AdministratorsOnly: As `add` and `find`.
     """
     found = find(conn, user_id, hook_id, locked=True)
+    refuse_others(conn, registry.find(replace(found, **values).action), user_id)
     if seen is not None and seen != found.version:
         raise ChangedMeanwhile(f"It has version {found.version}, and you saw {seen}. Read it again.")
     _check(registry, replace(found, **values))
@@ -130,7 +134,7 @@ def remove(conn: sa.Connection, user_id: UUID, hook_id: UUID, now: datetime) -> 
     audit.append(conn, [Entry(Event.HOOK_REMOVED, str(hook_id), user_id)], now)
 
 
-def called(conn: sa.Connection, hook_id: UUID, call: Call, now: datetime) -> tuple[InboundHook, str | None]:
+def called(conn: sa.Connection, hook_id: UUID, call: InboundCall, now: datetime) -> tuple[InboundHook, str | None]:
     """The hook that a call proved to be meant for, and what tells the call from others.
 
     Raises:
@@ -144,7 +148,7 @@ def called(conn: sa.Connection, hook_id: UUID, call: Call, now: datetime) -> tup
     return hook, proven.delivery
 
 
-def input_of(hook: InboundHook, call: Call) -> str:
+def input_of(hook: InboundHook, call: InboundCall) -> str:
     """What the hook's action is given for a call, as JSON. Takes a thread for up to a few tenths of a second.
 
     Raises:
@@ -152,7 +156,7 @@ def input_of(hook: InboundHook, call: Call) -> str:
     """
     scope = {"payload": payload_of(call), "headers": dict(call.headers)}
     template = strict_json.read_lenient(hook.input)
-    return strict_json.write(expressions.value_of(template, scope, budget=Budget(MOST_WORK)))
+    return strict_json.write(expressions.value_of(template, scope, budget=EvaluationBudget(MOST_WORK)))
 
 
 def job_of(
@@ -166,7 +170,7 @@ def job_of(
     Raises:
         ActionError: It cannot become one.
     """
-    wish = Wish(
+    submission = JobSubmission(
         hook.user_id,
         registry.find(hook.action),
         given,
@@ -174,7 +178,7 @@ def job_of(
         tainted=True,
         key=None if delivery is None else _key(hook, delivery),
     )
-    return admit(conn, wish, registry, config().get, now)
+    return admit(conn, submission, registry, config().get, now)
 
 
 def _key(hook: InboundHook, delivery: str) -> str:
@@ -192,7 +196,7 @@ def remember_error(conn: sa.Connection, hook: InboundHook, error: ActionError | 
     inbound.change(conn, hook.id, {"error": said, "error_at": None if said is None else now})
 
 
-def payload_of(call: Call) -> Any:
+def payload_of(call: InboundCall) -> Any:
     """The body as its content type says: JSON, the fields of a form, or a text."""
     kind = call.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:

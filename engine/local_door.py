@@ -11,10 +11,10 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from engine import commands, references
-from engine.admission import Wish, look, new_job, refuse_unconfigured
-from engine.doorbells import Ring
-from engine.enqueue import Submitter, refuse_too_large
+from engine.administrators import refusals_audited, refuse_others
+from engine.admission import JobSubmission, look, new_job, refuse_unconfigured
 from engine.outbox import Outbox
+from engine.submitter import Submitter, refuse_too_large
 from llmcoder import strict_json
 from llmcoder.arguments import checked
 from llmcoder.config import Config
@@ -29,7 +29,6 @@ from models.connections import store as connections
 from models.db.database import TRANSIENT_ERRORS, Database
 from models.jobs import approvals, taint
 from models.jobs import store as jobs
-from models.jobs.machine import State
 from models.jobs.store import Accepted, Filter, Job
 
 
@@ -58,18 +57,24 @@ class EngineDoor(Door):
         with self._reading() as conn:
             return _user(users.by_email(conn, email.strip().lower()))
 
+    def may_run(self, user: User, action: str) -> bool:
+        if not self.registry.find(action).administrators_only:
+            return True
+        with self._reading() as conn:
+            return users.is_administrator(conn, user.id)
+
     def submit(
         self, user: User, action: str, given: Mapping[str, Any], *, key: str, sources: Sequence[UUID] = ()
     ) -> JobStatus:
         found = self.registry.find(action)
-        refuse_unconfigured(self._config.get, found)
         with self._reading() as conn:
             text, named = with_results(conn, self.registry, user.id, found, given)
+        refuse_unconfigured(self._config.get, found)
         refuse_too_large(text, self._config.get(EngineSettings).max_input_bytes)
         fingerprint = hashlib.sha256(key.encode()).hexdigest()  # the key alone says which submission it is
-        wish = Wish(user.id, found, text, sources=(*named, *sources), key=key, fingerprint=fingerprint)
+        submission = JobSubmission(user.id, found, text, sources=(*named, *sources), key=key, fingerprint=fingerprint)
         with _transient():
-            return status(submit(self._db, self._outbox, self.registry, wish).job)
+            return status(submit(self._db, self._outbox, self.registry, submission).job)
 
     def job(self, user: User, job_id: UUID) -> JobStatus:
         with self._reading() as conn:
@@ -94,16 +99,14 @@ class EngineDoor(Door):
         return self._do(lambda conn: commands.reject(conn, user.id, job_id, reason, self._db.now()))
 
     def _do(self, change: Callable[[sa.Connection], Job]) -> JobStatus:
-        with _transient(), self._db.write() as conn:
+        with _transient(), refusals_audited(self._db), self._db.write() as conn:
             job = change(conn)
-        self._outbox.wake([(job.user_id, job.id)])
-        if job.state == State.QUEUED and self._outbox.reserve(job.queue):
-            self._outbox.ring([Ring(job.id, job.attempt, job.action, job.queue)])
+        self._outbox.announce([job])
         return status(job)
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
-        with _transient(), self._db.read() as conn:
+        with _transient(), refusals_audited(self._db), self._db.read() as conn:
             yield conn
 
 
@@ -115,7 +118,9 @@ def with_results(
     Raises:
         BadInput: It is not what the action takes, or a result has nothing at that place.
         NotFound, NoResultYet: It refers to a result that cannot be had.
+        AdministratorsOnly: The user may not have the action run.
     """
+    refuse_others(conn, action, user_id)
     named = references.find(dict(given))
     found = taint.look_up(conn, user_id, named, registry.outside)
     return checked(action.input, references.resolve(dict(given), found)), tuple(named)
@@ -127,16 +132,17 @@ class KeyReused(BadInput):
     slug, title = "idempotency-key-reused", "The idempotency key belongs to another submission"
 
 
-def submit(db: Database, outbox: Outbox, registry: Registry, wish: Wish) -> Accepted:
+def submit(db: Database, outbox: Outbox, registry: Registry, submission: JobSubmission) -> Accepted:
     """Commit a job and ring for it; under a key that came before, find the first one.
 
     Raises:
         BadInput: The key belongs to another submission, or to one whose job is gone.
         NotFound: A source is not there, or somebody else's.
+        AdministratorsOnly: The user may not have the action run.
     """
-    with db.read() as conn:
-        standing = look(conn, wish, registry, db.now())
-    accepted = Submitter(db, outbox).submit_now([new_job(wish, standing, db.now())])[0]
+    with refusals_audited(db), db.read() as conn:
+        standing = look(conn, submission, registry)
+    accepted = Submitter(db, outbox).submit_now([new_job(submission, standing, db.now())])[0]
     if accepted.conflict:
         raise KeyReused("The idempotency key came with another submission before. Take a new key for a new job.")
     if accepted.gone:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from engine.administrators import refuse_any
 from engine.scheduling import TooMany
 from llmcoder.errors import ActionError, BadInput, NotFound
 from llmcoder.registry import Registry
@@ -14,7 +15,7 @@ from models.audit import log as audit
 from models.audit.log import Entry, Event
 from models.macros import store
 from models.macros.document import Macro, check
-from models.macros.store import Stored
+from models.macros.store import StoredMacro
 from models.macros.text import LARGEST_BYTES
 from models.schedules.store import ChangedMeanwhile
 
@@ -30,7 +31,7 @@ class NameTaken(ActionError):
 
 def find(
     conn: sa.Connection, user_id: UUID, macro_id: UUID, version: int | None = None, *, locked: bool = False
-) -> Stored:
+) -> StoredMacro:
     """The user's macro, in its newest version or a given one.
 
     Raises:
@@ -43,14 +44,15 @@ def find(
     return found
 
 
-def add(conn: sa.Connection, registry: Registry, user_id: UUID, macro: Macro, now: datetime) -> Stored:
+def add(conn: sa.Connection, registry: Registry, user_id: UUID, macro: Macro, now: datetime) -> StoredMacro:
     """Keep a new macro.
 
     Raises:
         BadInput: It cannot run, or is too large.
+        AdministratorsOnly: A step is for administrators, and the user is none.
         NameTaken, TooMany: There is one of that name, or there are as many as anybody may have.
     """
-    _refuse_bad(macro, registry)
+    _refuse_bad(conn, macro, registry, user_id)
     if store.count(conn, user_id) >= MOST_MACROS:
         raise TooMany(f"A user has at most {MOST_MACROS} macros. Remove one first.")
     macro_id = store.add(conn, user_id, macro, now)
@@ -63,7 +65,7 @@ def add(conn: sa.Connection, registry: Registry, user_id: UUID, macro: Macro, no
 def replace(
     conn: sa.Connection, registry: Registry, user_id: UUID, macro_id: UUID, macro: Macro, seen: int | None,
     now: datetime,
-) -> Stored:  # fmt: skip
+) -> StoredMacro:  # fmt: skip
     """Keep a new version of a macro; runs of an earlier one go on by that.
 
     Args:
@@ -71,9 +73,9 @@ def replace(
 
     Raises:
         ChangedMeanwhile: It has another version.
-        BadInput, NameTaken, NotFound, TooMany: As `add` and `find`.
+        AdministratorsOnly, BadInput, NameTaken, NotFound, TooMany: As `add` and `find`.
     """
-    _refuse_bad(macro, registry)
+    _refuse_bad(conn, macro, registry, user_id)
     found = find(conn, user_id, macro_id, locked=True)
     if seen is not None and seen != found.version:
         raise ChangedMeanwhile(f"It has version {found.version}, and you saw {seen}. Read it again.")
@@ -92,7 +94,9 @@ def remove(conn: sa.Connection, user_id: UUID, macro_id: UUID, now: datetime) ->
     audit.append(conn, [Entry(Event.MACRO_REMOVED, str(macro_id), user_id)], now)
 
 
-def _refuse_bad(macro: Macro, registry: Registry) -> None:
+def _refuse_bad(conn: sa.Connection, macro: Macro, registry: Registry, user_id: UUID) -> None:
+    named = [registry.get(step.action or "") for step in macro.steps]
+    refuse_any(conn, [action for action in named if action is not None], user_id)
     size = len(macro.model_dump_json(exclude_defaults=True, by_alias=True))
     if size > LARGEST_BYTES:
         raise BadInput(f"The document has {size:,} bytes; at most {LARGEST_BYTES:,} are kept.")

@@ -29,7 +29,7 @@ RUN = "run_seconds"
 RESCUED = "leases_rescued"
 
 
-class Counts:
+class ProcessCounts:
     """What this process has counted and not yet added."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Counts:
         return bool(self._counts) and time.monotonic() - self._flushed_at > FLUSH_EVERY_S
 
 
-_counts = Counts()
+_counts = ProcessCounts()
 
 
 def started(action: str, waited_s: float) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, Field, SecretStr
 
 from llmcoder.model import Model
+from llmcoder.text import whole
 
 if TYPE_CHECKING:
     from email_validator import ValidatedEmail
@@ -49,7 +50,7 @@ def _long_enough(password: SecretStr) -> SecretStr:
 
 def _whole(secret: SecretStr) -> SecretStr:
     """JSON may hold half of a surrogate pair, which pydantic lets pass in secrets and no encoding can write."""
-    if any("\ud800" <= character <= "\udfff" for character in secret.get_secret_value()):
+    if whole(text := secret.get_secret_value()) != text:
         raise ValueError("It holds half a character (an unpaired surrogate).")
     return secret
 

@@ -14,11 +14,13 @@ from uuid import UUID
 import structlog
 
 from engine.broker import PUSH_CHANNEL, redis_client
-from engine.doorbells import Bell, Ring, Window, connect_bell
+from engine.doorbells import Bell, DoorbellWindow, Ring, connect_bell
+from engine.enqueue import AfterCommit, announcement
 from llmcoder import strict_json
 from llmcoder.errors import Transient
 from llmcoder.vital import vital
 from models.jobs.machine import Moved
+from models.jobs.store import Job
 
 if TYPE_CHECKING:
     import redis
@@ -41,7 +43,7 @@ class Outbox:
     def __init__(self, broker_url: str, redis_url: str, window: int) -> None:
         self._bell: Bell = connect_bell(broker_url)
         self._redis: redis.Redis = redis_client(redis_url)
-        self._window = Window(self._bell, window)
+        self._window = DoorbellWindow(self._bell, window)
         self._waiting: Queue[Ring | bytes | None] = Queue(WAITING_LIMIT)
         self._thread = vital("outbox", self._loop)
         self._away = False
@@ -52,6 +54,17 @@ class Outbox:
     def reserve(self, queue: str) -> bool:
         """Whether a doorbell may go out for a new job of the queue; if not, the dispatcher rings later."""
         return self._window.take(queue)
+
+    def follow(self, after: AfterCommit) -> None:
+        """Tell everybody what a transaction did that has committed."""
+        self.ring(after.rings)
+        self.wake(after.changed)
+        for user_id, message in after.live:
+            self.live(user_id, message)
+
+    def announce(self, jobs: Sequence[Job]) -> None:
+        """Tell everybody of jobs that were changed, and ring for those that are queued."""
+        self.follow(announcement(jobs, self.reserve))
 
     def ring(self, rings: Iterable[Ring]) -> None:
         for ring in rings:

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 
 from llmcoder import strict_json
 from llmcoder.errors import ActionError, BadInput
-from models.jobs.machine import State
+from llmcoder.states import State
 from models.jobs.taint import Source
 
 KEY = "$ref"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -16,18 +16,20 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from engine.admission import Wish, admit
-from engine.doorbells import Ring
+from engine.administrators import entries_of
+from engine.admission import JobSubmission, admit
+from engine.enqueue import AfterCommit, Reserve, enqueue
 from llmcoder.config import config
 from llmcoder.errors import ActionError
 from llmcoder.problems import problem_of
 from llmcoder.recurrence import Recurrence
 from llmcoder.registry import Registry
+from models.audit import log as audit
 from models.jobs import store as jobs
 from models.jobs.approvals import Origin
 from models.jobs.store import NewJob
 from models.schedules import store as schedules
-from models.schedules.store import CatchUp, MadeBy, Outcome, Overlap, Run, Schedule
+from models.schedules.store import CatchUp, MadeBy, Outcome, Overlap, Schedule, ScheduleRun
 
 #: A fire time that is noticed within this long was not missed: schedulers are replaced, machines are busy.
 PUNCTUAL = timedelta(seconds=60)
@@ -42,12 +44,15 @@ LONGEST_NOTE_CHARS = 500
 
 
 @dataclass
-class Made:
-    """What follows the commit of a batch."""
+class Fired:
+    """What a batch came to.
 
-    submitted: int = 0
-    rings: list[Ring] = field(default_factory=list)
-    changed: list[tuple[UUID, UUID]] = field(default_factory=list)
+    Attributes:
+        submitted: Jobs that it made.
+    """
+
+    submitted: int
+    after: AfterCommit
 
 
 class Batch:
@@ -58,9 +63,10 @@ class Batch:
         self._registry = registry
         self._now = now
         self._new: list[NewJob] = []
-        self._runs: list[Run] = []
+        self._runs: list[ScheduleRun] = []
         self._advances: dict[UUID, dict[str, Any]] = {}
-        self._made = Made()
+        self._refusals: list[ActionError] = []
+        self._after = AfterCommit()
 
     def take(self, due: Sequence[Schedule], fired: Counter[UUID] | None = None) -> None:
         """Decide about everything that is due of the schedules.
@@ -70,7 +76,7 @@ class Batch:
         """
         fired = Counter() if fired is None else fired
         failing = schedules.failed_last(self._conn, [schedule.id for schedule in due])
-        plans: list[tuple[Schedule, Plan]] = []
+        plans: list[tuple[Schedule, FirePlan]] = []
         for schedule in due:
             left = MOST_OF_USER - fired[schedule.user_id]
             if left <= 0:
@@ -97,22 +103,13 @@ class Batch:
         """Fire at given times, as a person wants."""
         self._fire([(schedule, fires)], made_by)
 
-    def finish(self, reserve: Callable[[str], bool]) -> Made:
-        """Write it all in the caller's transaction.
-
-        Args:
-            reserve: Whether a doorbell of a queue may go out.
-        """
-        rung = [(one.due_at is None or one.due_at <= self._now) and reserve(one.queue) for one in self._new]
-        if self._new:
-            for done, bell in zip(jobs.insert(self._conn, self._new, self._now, rung=rung), rung, strict=True):
-                self._made.changed.append((done.job.user_id, done.job.id))
-                if bell and done.job.state == "queued":
-                    self._made.rings.append(Ring(done.job.id, done.job.attempt, done.job.action, done.job.queue))
+    def finish(self, reserve: Reserve) -> Fired:
+        """Write it all in the caller's transaction."""
+        enqueue(self._conn, self._new, self._now, reserve, self._after)
         schedules.keep_runs(self._conn, self._runs)
         schedules.advance(self._conn, self._advances)
-        self._made.submitted = len(self._new)
-        return self._made
+        audit.append(self._conn, entries_of(self._refusals), self._now)
+        return Fired(len(self._new), self._after)
 
     def _fire(self, wanted: Sequence[tuple[Schedule, Sequence[datetime]]], made_by: MadeBy) -> None:
         done = schedules.fired_already(self._conn, [(one.id, fire_at) for one, fires in wanted for fire_at in fires])
@@ -123,15 +120,18 @@ class Batch:
             for fire_at in fires:
                 if (schedule.id, fire_at) not in done:
                     self._fire_one(schedule, fire_at, lane, made_by)
-            self._made.changed += lane.cancelled
+            self._after.changed += lane.cancelled
 
     def _fire_one(self, schedule: Schedule, fire_at: datetime, lane: Lane, made_by: MadeBy) -> None:
         if (why := lane.refuses()) is not None:
             self._keep(schedule, fire_at, Outcome.SKIPPED, why, made_by)
             return
         try:
-            job = admit(self._conn, self._wish(schedule, fire_at, made_by), self._registry, config().get, self._now)
+            job = admit(
+                self._conn, self._submission(schedule, fire_at, made_by), self._registry, config().get, self._now
+            )
         except ActionError as error:
+            self._refusals.append(error)
             self._keep(schedule, fire_at, Outcome.REFUSED, error.detail, made_by)
             return
         except sa.exc.SQLAlchemyError:
@@ -143,9 +143,9 @@ class Batch:
         self._new.append(job)
         self._keep(schedule, fire_at, Outcome.SUBMITTED, None, made_by, job.id)
 
-    def _wish(self, schedule: Schedule, fire_at: datetime, made_by: MadeBy) -> Wish:
+    def _submission(self, schedule: Schedule, fire_at: datetime, made_by: MadeBy) -> JobSubmission:
         action = self._registry.find(schedule.action)
-        return Wish(
+        return JobSubmission(
             schedule.user_id,
             action,
             schedule.input,
@@ -169,7 +169,7 @@ class Batch:
         made_by: MadeBy = MadeBy.CLOCK,
         job_id: UUID | None = None,
     ) -> None:
-        self._runs.append(Run(schedule.id, fire_at, outcome, detail, job_id, made_by, self._now))
+        self._runs.append(ScheduleRun(schedule.id, fire_at, outcome, detail, job_id, made_by, self._now))
 
 
 class Lane:
@@ -214,7 +214,7 @@ class Lane:
 
 
 @dataclass(frozen=True)
-class Plan:
+class FirePlan:
     """What becomes of the fire times of a schedule that have come.
 
     Attributes:
@@ -230,7 +230,7 @@ class Plan:
     why_missed: str | None = None
 
 
-def plan(schedule: Schedule, recurrence: Recurrence, now: datetime, most: int = MOST_AT_ONCE) -> Plan:
+def plan(schedule: Schedule, recurrence: Recurrence, now: datetime, most: int = MOST_AT_ONCE) -> FirePlan:
     """Decide about the fire times from `next_fire_at` to now, as many at once as there may be.
 
     Those of the last minute are punctual and all fire. Of those before, the schedule's policy says which are caught
@@ -244,17 +244,17 @@ def plan(schedule: Schedule, recurrence: Recurrence, now: datetime, most: int = 
     caught, skipped = _caught_up(schedule, recurrence, first, late_until, most)
     if len(caught) >= most:
         fires = tuple(caught[:most])
-        return Plan(fires, schedule.next_after(fires[-1], recurrence), *_why(skipped))
+        return FirePlan(fires, schedule.next_after(fires[-1], recurrence), *_why(skipped))
     on_time = schedule.next_after(late_until, recurrence)
     if on_time is None or on_time > now:
-        return Plan(tuple(caught), on_time, *_why(skipped))
+        return FirePlan(tuple(caught), on_time, *_why(skipped))
     rest = _punctual(schedule, recurrence, on_time, now, most - len(caught))
-    return Plan((*caught, *rest.fires), rest.next_fire_at, *_why(skipped))
+    return FirePlan((*caught, *rest.fires), rest.next_fire_at, *_why(skipped))
 
 
-def _punctual(schedule: Schedule, recurrence: Recurrence, first: datetime, now: datetime, most: int) -> Plan:
+def _punctual(schedule: Schedule, recurrence: Recurrence, first: datetime, now: datetime, most: int) -> FirePlan:
     fires = list(islice(_from(schedule, recurrence, first, now), most))
-    return Plan(tuple(fires), schedule.next_after(fires[-1], recurrence))
+    return FirePlan(tuple(fires), schedule.next_after(fires[-1], recurrence))
 
 
 def _caught_up(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import sqlalchemy as sa
 
 from engine import schedule_runs
+from engine.administrators import refuse_others
+from engine.enqueue import Reserve
 from llmcoder import strict_json
 from llmcoder.arguments import checked
 from llmcoder.errors import ActionError, BadInput, NotFound
@@ -58,6 +60,16 @@ def find(conn: sa.Connection, user_id: UUID, schedule_id: UUID, *, locked: bool 
     if found is None:
         raise NotFound(f"You have no schedule {schedule_id}.")
     return found
+
+
+def refuse_to_others(conn: sa.Connection, registry: Registry, wanted: Schedule) -> None:
+    """Before the rest of a schedule is looked at: may its user have the action run?
+
+    Raises:
+        NotFound: There is no such action.
+        AdministratorsOnly: It is for administrators, and the user is none.
+    """
+    refuse_others(conn, registry.find(wanted.action), wanted.user_id)
 
 
 def check(registry: Registry, wanted: Schedule, now: datetime) -> Schedule:
@@ -114,9 +126,10 @@ def change(
 
     Raises:
         ChangedMeanwhile: It has another version.
-        BadInput, NotFound: As `check` and `find`.
+        BadInput, NotFound, AdministratorsOnly: As `check`, `find` and `refuse_to_others`.
     """
     found = find(conn, user_id, schedule_id, locked=True)
+    refuse_to_others(conn, registry, replace(found, **values))
     if seen is not None and seen != found.version:
         raise ChangedMeanwhile(f"It has version {found.version}, and you saw {seen}. Read it again.")
     wanted = check(registry, replace(found, **values), now)
@@ -145,27 +158,29 @@ def remove(conn: sa.Connection, user_id: UUID, schedule_id: UUID, now: datetime)
 
 def fire_now(
     conn: sa.Connection, registry: Registry, user_id: UUID, schedule_id: UUID, now: datetime,
-    reserve: Callable[[str], bool],
-) -> schedule_runs.Made:  # fmt: skip
-    """Fire it once, whatever its times; its overlap policy counts. Raises as `find`."""
+    reserve: Reserve,
+) -> schedule_runs.Fired:  # fmt: skip
+    """Fire it once, whatever its times; its overlap policy counts. Raises as `find` and `refuse_to_others`."""
     found = find(conn, user_id, schedule_id, locked=True)
+    refuse_to_others(conn, registry, found)
     return _fire(conn, registry, found, [now], MadeBy.PERSON, now, reserve)
 
 
 def backfill(
     conn: sa.Connection, registry: Registry, user_id: UUID, schedule_id: UUID, span: tuple[datetime, datetime],
-    now: datetime, reserve: Callable[[str], bool],
-) -> tuple[schedule_runs.Made, int]:  # fmt: skip
+    now: datetime, reserve: Reserve,
+) -> tuple[schedule_runs.Fired, int]:  # fmt: skip
     """Fire for all its times in a span of the past that have no run; and how many times there are.
 
     Raises:
         BadInput: The span is no past one, or has too many fire times.
-        NotFound: As `find`.
+        NotFound, AdministratorsOnly: As `find` and `refuse_to_others`.
     """
     since, until = (at.astimezone(UTC) for at in span)
     if until > now or since > until:
         raise BadInput("A backfill goes from an earlier to a later instant, neither of them in the future.")
     found = find(conn, user_id, schedule_id, locked=True)
+    refuse_to_others(conn, registry, found)
     times = list(islice(schedule_runs.between(found, since - timedelta(microseconds=1), until), MOST_BACKFILLED + 1))
     if len(times) > MOST_BACKFILLED:
         raise BadInput(f"There are more than {MOST_BACKFILLED} fire times in that span. Take a shorter one.")
@@ -201,8 +216,8 @@ def _keep(conn: sa.Connection, found: Schedule, values: Mapping[str, Any], now: 
 
 def _fire(
     conn: sa.Connection, registry: Registry, found: Schedule, times: Sequence[datetime], made_by: MadeBy,
-    now: datetime, reserve: Callable[[str], bool],
-) -> schedule_runs.Made:  # fmt: skip
+    now: datetime, reserve: Reserve,
+) -> schedule_runs.Fired:  # fmt: skip
     batch = schedule_runs.Batch(conn, registry, now)
     batch.fire(found, times, made_by)
     return batch.finish(reserve)

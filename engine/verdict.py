@@ -22,7 +22,7 @@ from llmcoder.errors import (
     Uncertain,
     problem_type,
 )
-from models.jobs.machine import Reason, State
+from llmcoder.states import Reason, State
 
 MAX_LOSSES = 3  # workers that may die under a job that gets no further before it is called poison
 RECONCILE_WAIT_S = 5.0

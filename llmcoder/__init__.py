@@ -1,9 +1,9 @@
 """The kernel: what an action, an error and a setting is. It imports nothing of the application."""
 
+from llmcoder.connection import Connection
 from llmcoder.context import Context, User
-from llmcoder.declare.action import Action, Effect, Marker, Queue, Retry, Undo, action
-from llmcoder.declare.connection import Caller, Connection, ConnectionKind, GetSettings, Grant, OAuth, OAuthClient
-from llmcoder.declare.file import FileRef, StoredFile
+from llmcoder.declare.action import Action, Effect, Marker, Queue, Retry, Role, Undo, action
+from llmcoder.declare.connection import Caller, ConnectionKind, GetSettings, Grant, OAuth, OAuthClient
 from llmcoder.declare.rate import Rate
 from llmcoder.errors import (
     ActionError,
@@ -25,7 +25,7 @@ from llmcoder.settings import Settings
 
 __all__ = [
     "Action", "ActionError", "BadInput", "Caller", "Cancelled", "Connection", "ConnectionKind", "Context",
-    "DeclarationError", "Effect", "FileRef", "Forbidden", "GetSettings", "Grant", "Marker", "Model", "NeedsReconnect",
-    "NotConfigured", "NotFound", "OAuth", "OAuthClient", "Queue", "Rate", "RateLimited", "Refused", "Retry", "Settings",
-    "StoredFile", "TimedOut", "Transient", "Uncertain", "Undo", "User", "action",
+    "DeclarationError", "Effect", "Forbidden", "GetSettings", "Grant", "Marker", "Model", "NeedsReconnect",
+    "NotConfigured", "NotFound", "OAuth", "OAuthClient", "Queue", "Rate", "RateLimited", "Refused", "Retry", "Role",
+    "Settings", "TimedOut", "Transient", "Uncertain", "Undo", "User", "action",
 ]  # fmt: skip

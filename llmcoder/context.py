@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from llmcoder.provenance import Trail
 from llmcoder.settings import Settings
 
 if TYPE_CHECKING:
-    from llmcoder.declare.connection import C, Connection, ConnectionKind
-    from llmcoder.declare.file import FileRef, Source, StoredFile
-    from llmcoder.net import GuardedClient
+    from llmcoder.connection import Connection
+    from llmcoder.declare.connection import C, ConnectionKind
+    from llmcoder.net import GuardedClient, Network
 
 S = TypeVar("S", bound=Settings)
 T = TypeVar("T")
@@ -99,8 +97,9 @@ class Context(ABC):
     def check_fence(self) -> None:
         """Raise where this attempt may not send any more, because it lost its job or its time is over.
 
-        `ctx.http` asks right before the first byte of each request. A write that sends by other means asks itself,
-        after `armed` and right before it sends: a process can be frozen in between for longer than its lease.
+        `ctx.http` asks right before the first byte of each request, and `ctx.net` before the first byte of each
+        connection and the first one after `armed`. A write that sends by other means asks itself, after `armed` and
+        right before it sends: a process can be frozen in between for longer than its lease.
 
         Raises:
             Cancelled, Transient, Uncertain: Nothing may be sent any more.
@@ -134,50 +133,6 @@ class Context(ABC):
         """
 
     @abstractmethod
-    def attach(self, name: str, source: Source, media_type: str | None = None) -> FileRef:
-        """Keep a file with this job: a screenshot, a trace, an export. It is never held in memory as a whole.
-
-        Put what it returns into the result, and a later step can take the file as its input. Only a write attaches, or
-        an action that declares `keeps`. A write attaches before it arms its effect: what goes wrong here afterwards
-        leaves the job uncertain.
-
-        Args:
-            name: What people call it; made safe, so that it may be what a page is called. Once in a job: what an
-                earlier attempt attached under it gives way.
-            source: Bytes, a path, an open file, or pieces.
-            media_type: Such as "image/png"; believed where the content does not look like something else.
-
-        Raises:
-            Cancelled: The job is to end, or another attempt has it.
-            NameTaken, TooManyFiles, FileTooLarge, QuotaReached: It cannot be kept.
-            StoreAway, StoreFull: The store does not take it now.
-        """
-
-    @abstractmethod
-    def file(self, ref: FileRef) -> StoredFile:
-        """What is known of a file: its name, its kind, its size.
-
-        Raises:
-            NotFound: The user does not have it any more.
-        """
-
-    @abstractmethod
-    def open_file(self, ref: FileRef) -> AbstractContextManager[IO[bytes]]:
-        """A file to read from, anywhere in it, whose content was compared with its SHA-256 before.
-
-        What an upload holds is a stranger's words, as what a page holds.
-
-        Raises:
-            NotFound: The user does not have it any more.
-            FileChanged: Its content is not what was stored.
-            StoreAway: It cannot be had now.
-        """
-
-    @abstractmethod
-    def file_copy(self, ref: FileRef) -> AbstractContextManager[Path]:
-        """As `open_file`, as a path for a library that needs one: a copy that is gone when the block ends."""
-
-    @abstractmethod
     def heed(self, headers: Mapping[str, str], account: str = "", provider: str = "") -> None:
         """Let all workers know what a provider's answer says about its limits, see `llmcoder.declare.rate.pause_until`.
 
@@ -197,3 +152,8 @@ class Context(ABC):
     @abstractmethod
     def http(self) -> GuardedClient:
         """The guarded HTTP client; pass `check=ctx.check` so that a cancelled job stops waiting."""
+
+    @property
+    @abstractmethod
+    def net(self) -> Network:
+        """Guarded connections for other protocols, and for a browser; all of them end with the job."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 
 from llmcoder.errors import ActionError, problem_type
+from llmcoder.text import storable
 
 log = structlog.get_logger(__name__)
 
@@ -19,7 +20,7 @@ def problem_of(error: BaseException, about: str = "") -> dict[str, str]:
         about: Stands before the detail.
     """
     problem = error.as_problem() if isinstance(error, ActionError) else _defect(error)
-    detail = f"{about}{problem['detail']}".encode("utf-8", "replace").decode().replace("\0", "")
+    detail = storable(f"{about}{problem['detail']}")
     if len(detail) > LONGEST_DETAIL_CHARS:
         detail = f"{detail[:LONGEST_DETAIL_CHARS]}…"
     return problem | {"detail": detail}

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, TypeVar, cast
 
-from llmcoder.declare.action import Action
+from llmcoder.declare.action import Action, Role
 from llmcoder.declare.channel import Channel
+from llmcoder.declare.check import Check
 from llmcoder.declare.collection import Collection
 from llmcoder.declare.connection import ConnectionKind
 from llmcoder.declare.digest import Part
@@ -47,7 +48,7 @@ class Registry(Mapping[str, AnyAction]):
         rates: How often each provider may be called, where somebody declares it.
 
     Raises:
-        DeclarationError: Two actions carry one name, or differ about a provider's rate.
+        DeclarationError: Two actions carry one name, play one role, or differ about a provider's rate.
     """
 
     def __init__(self, actions: Iterable[AnyAction]) -> None:
@@ -58,6 +59,7 @@ class Registry(Mapping[str, AnyAction]):
                 raise DeclarationError(f"{found.name}: a name belongs to one action; declared in {places}")
         self.outside = frozenset(found.name for found in self._actions.values() if found.outside)
         self.rates = _declared_rates(self._actions.values())
+        self._roles = _declared_roles(self._actions.values())
 
     def __getitem__(self, name: str) -> AnyAction:
         return self._actions[name]
@@ -72,21 +74,39 @@ class Registry(Mapping[str, AnyAction]):
         """The action of that name.
 
         Raises:
-            NotFound: There is none; the detail offers the nearest names.
+            NotFound: There is none; the detail offers the nearest names of those that are for everybody.
         """
         if name in self._actions:
             return self._actions[name]
         from difflib import get_close_matches
 
-        near = get_close_matches(name, self._actions, n=3)
+        offered = [one.name for one in self._actions.values() if not one.administrators_only]
+        near = get_close_matches(name, offered, n=3)
         hint = f" Did you mean {' or '.join(near)}?" if near else " GET /actions lists them."
         raise NotFound(f"There is no action {name!r}.{hint}")
+
+    def in_role(self, role: Role) -> AnyAction:
+        """The action that the engine needs for something.
+
+        Raises:
+            NotConfigured: No installed domain declares one.
+        """
+        if role not in self._roles:
+            raise NotConfigured(
+                f"No installed action has the role {role}, which this needs. Install a domain that declares one: "
+                f"@action(..., role=Role.{role.name})."
+            )
+        return self._roles[role]
+
+    def plays(self, name: str | None, role: Role) -> bool:
+        """Whether the action of that name has the role."""
+        found = self._roles.get(role)
+        return found is not None and found.name == name
 
     def settings(self) -> list[type[Settings]]:
         """Every kind of settings that some action's domain declares, once each."""
         kinds: dict[type[Settings], None] = {}
-        for module in _modules("tasks", "settings"):
-            kinds.update(dict.fromkeys(_declared_settings(module)))
+        kinds.update(dict.fromkeys(_declared_settings()))
         for found in self._actions.values():
             kinds.update(dict.fromkeys(found.requires))
             for kind in found.connects:
@@ -99,13 +119,10 @@ class Registry(Mapping[str, AnyAction]):
         Raises:
             DeclarationError: Two kinds carry one provider's name.
         """
-        declared = [kind for module in _modules("tasks", "connections") for kind in _declared_kinds(module)]
         used = [kind for found in self._actions.values() for kind in found.connects]
-        kinds: dict[str, AnyKind] = {}
-        for kind in sorted([*declared, *used], key=lambda one: one.provider):
-            if kinds.setdefault(kind.provider, kind) is not kind:
-                raise DeclarationError(f"{kind.provider}: a provider's accounts are of one kind; two are declared")
-        return kinds
+        every = [*_declared("connections", ConnectionKind), *used]
+        rule = "a provider's accounts are of one kind; two are declared"
+        return dict(sorted(_by_key(every, lambda kind: kind.provider, rule).items()))
 
     def connecting(self, provider: str | None = None) -> frozenset[str]:
         """Names of the actions that use accounts, of one provider or of any."""
@@ -118,10 +135,9 @@ class Registry(Mapping[str, AnyAction]):
         Raises:
             NotConfigured: No installed domain provides it.
         """
-        for module in _modules("tasks", "services"):
-            for value in vars(module).values():
-                if isinstance(value, Provider) and value.interface is interface:
-                    return cast("Provider[T]", value)
+        for provider in _declared("services", Provider):
+            if provider.interface is interface:
+                return cast("Provider[T]", provider)
         raise NotConfigured(f"No installed domain provides a {interface.__name__}.")
 
     def collections(self) -> list[AnyCollection]:
@@ -130,12 +146,10 @@ class Registry(Mapping[str, AnyAction]):
         Raises:
             DeclarationError: A collection stands in another domain's folder, or its address is taken.
         """
-        found: dict[str, AnyCollection] = {}
         for module in _modules("tasks", "collections"):
-            for collection in _declared_collections(module):
+            for collection in _of_kind(module, Collection):
                 _refuse_taken(collection, module, self._actions)
-                if found.setdefault(collection.path, collection) is not collection:
-                    raise DeclarationError(f"{collection.path}: a path belongs to one collection")
+        found = _by_key(_declared("collections", Collection), lambda one: one.path, "a path belongs to one collection")
         return [found[path] for path in sorted(found)]
 
     def hooks(self) -> list[Hook]:
@@ -144,12 +158,10 @@ class Registry(Mapping[str, AnyAction]):
         Raises:
             DeclarationError: An action or another hook has its address.
         """
-        found: dict[str, Hook] = {}
-        for hook in _declared("hooks", Hook):
-            if hook.path.replace("/", ".") in self._actions:
-                raise DeclarationError(f"{hook.path}: an action has this address")
-            if found.setdefault(hook.path, hook) is not hook:
-                raise DeclarationError(f"{hook.path}: a path belongs to one hook")
+        found = _by_key(_declared("hooks", Hook), lambda one: one.path, "a path belongs to one hook")
+        for path in found:
+            if path.replace("/", ".") in self._actions:
+                raise DeclarationError(f"{path}: an action has this address")
         return [found[path] for path in sorted(found)]
 
 
@@ -165,10 +177,7 @@ def listeners() -> list[Listener[Any]]:
     Raises:
         DeclarationError: Two carry one name.
     """
-    found: dict[str, Listener[Any]] = {}
-    for listener in _declared("listeners", Listener):
-        if found.setdefault(listener.name, listener) is not listener:
-            raise DeclarationError(f"{listener.name}: a name belongs to one listener")
+    found = _by_key(_declared("listeners", Listener), lambda one: one.name, "a name belongs to one listener")
     return [found[name] for name in sorted(found)]
 
 
@@ -178,10 +187,7 @@ def triggers() -> list[Trigger]:
     Raises:
         DeclarationError: Two carry one name.
     """
-    found: dict[str, Trigger] = {}
-    for trigger in _declared("triggers", Trigger):
-        if found.setdefault(trigger.name, trigger) is not trigger:
-            raise DeclarationError(f"{trigger.name}: a name belongs to one trigger")
+    found = _by_key(_declared("triggers", Trigger), lambda one: one.name, "a name belongs to one trigger")
     return [found[name] for name in sorted(found)]
 
 
@@ -192,10 +198,7 @@ def channels() -> dict[str, Channel]:
     Raises:
         DeclarationError: Two carry one name.
     """
-    found: dict[str, Channel] = {}
-    for channel in _declared("notify", Channel):
-        if found.setdefault(channel.name, channel) is not channel:
-            raise DeclarationError(f"{channel.name}: a name belongs to one channel")
+    found = _by_key(_declared("notify", Channel), lambda one: one.name, "a name belongs to one channel")
     return dict(sorted(found.items()))
 
 
@@ -206,11 +209,20 @@ def digest_parts() -> dict[str, Part]:
     Raises:
         DeclarationError: Two carry one name.
     """
-    found: dict[str, Part] = {}
-    for part in _declared("digests", Part):
-        if found.setdefault(part.name, part) is not part:
-            raise DeclarationError(f"{part.name}: a name belongs to one part of a digest")
-    return found
+    return _by_key(_declared("digests", Part), lambda one: one.name, "a name belongs to one part of a digest")
+
+
+def checks() -> list[Check[Any]]:
+    """Every check of settings that a domain declares.
+
+    Raises:
+        DeclarationError: Two are of one kind.
+    """
+    found: dict[type[Settings], Check[Any]] = {}
+    for check in _declared("checks", Check):
+        if found.setdefault(check.settings, check) is not check:
+            raise DeclarationError(f"{check.settings.__name__}: a kind of settings has one check")
+    return list(found.values())
 
 
 def default_schedules() -> list[DefaultSchedule]:
@@ -246,7 +258,24 @@ def _modules(package: str, name: str) -> Iterator[ModuleType]:
 def _declared(name: str, kind: type[D]) -> Iterator[D]:
     """What the domains declare in their files of that name."""
     for module in _modules("tasks", name):
-        yield from (value for value in vars(module).values() if isinstance(value, kind))
+        yield from _of_kind(module, kind)
+
+
+def _of_kind(module: ModuleType, kind: type[D]) -> Iterator[D]:
+    return (value for value in vars(module).values() if isinstance(value, kind))
+
+
+def _by_key(declared: Iterable[D], key: Callable[[D], str], rule: str) -> dict[str, D]:
+    """In the order in which they are declared.
+
+    Raises:
+        DeclarationError: Two of them have one key.
+    """
+    found: dict[str, D] = {}
+    for one in declared:
+        if found.setdefault(key(one), one) is not one:
+            raise DeclarationError(f"{key(one)}: {rule}")
+    return found
 
 
 def _declared_actions(module: ModuleType) -> Iterator[AnyAction]:
@@ -257,6 +286,16 @@ def _declared_actions(module: ModuleType) -> Iterator[AnyAction]:
             declared_in = value.function.__module__
             if declared_in == module.__name__ or (folder and declared_in.rpartition(".")[0] == folder):
                 yield value
+
+
+def _declared_roles(actions: Iterable[AnyAction]) -> dict[Role, AnyAction]:
+    roles: dict[Role, AnyAction] = {}
+    for found in actions:
+        if found.role is not None and roles.setdefault(found.role, found) is not found:
+            raise DeclarationError(
+                f"{found.name}: a role is played by one action; {roles[found.role].name} has {found.role}"
+            )
+    return roles
 
 
 def _declared_rates(actions: Iterable[AnyAction]) -> dict[str, Rate]:
@@ -270,22 +309,12 @@ def _declared_rates(actions: Iterable[AnyAction]) -> dict[str, Rate]:
     return rates
 
 
-def _declared_settings(module: ModuleType) -> Iterator[type[Settings]]:
-    for value in vars(module).values():
-        if isinstance(value, type) and issubclass(value, Settings) and value.__module__ == module.__name__:
-            yield value
-
-
-def _declared_collections(module: ModuleType) -> Iterator[AnyCollection]:
-    for value in vars(module).values():
-        if isinstance(value, Collection):
-            yield value
-
-
-def _declared_kinds(module: ModuleType) -> Iterator[AnyKind]:
-    for value in vars(module).values():
-        if isinstance(value, ConnectionKind):
-            yield value
+def _declared_settings() -> Iterator[type[Settings]]:
+    """The kinds themselves: a file of settings declares classes, and imports others."""
+    for module in _modules("tasks", "settings"):
+        for value in _of_kind(module, type):
+            if issubclass(value, Settings) and value.__module__ == module.__name__:
+                yield value
 
 
 def _refuse_taken(collection: AnyCollection, module: ModuleType, actions: Mapping[str, AnyAction]) -> None:

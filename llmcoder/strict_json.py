@@ -20,6 +20,8 @@ from uuid import UUID
 import orjson
 from pydantic_core import from_json
 
+from llmcoder.text import whole
+
 #: JSON text that is there already, as a part of a value to be written.
 Fragment = orjson.Fragment
 #: Instants in UTC end in Z; instants are not written, but given to `default`.
@@ -193,7 +195,7 @@ def plain(value: Any) -> Any:
 
 def storable(text: str) -> str:
     """The text without what a database or UTF-8 refuses: half of a character is replaced, a zero byte left out."""
-    return _whole(text).replace("\0", "")
+    return whole(text).replace("\0", "")
 
 
 def is_deeper(value: Any, levels: int) -> bool:
@@ -218,18 +220,6 @@ def _has_infinite(value: Any) -> bool:
             return True
         waiting.extend(_items(one))
     return False
-
-
-def _whole(text: str) -> str:
-    """Two halves that belong together become their character; one alone, a question mark."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
-        return joined.encode("utf-8", "replace").decode()
-    return text
 
 
 class _Lenient:
@@ -266,11 +256,11 @@ class _Lenient:
             if isinstance(value, Mapping):
                 return {self.text(_name(key)): inner(one, depth + 1) for key, one in value.items()}
             return [inner(one, depth + 1) for one in value]
-        return self.instead(_whole(str(value)), f"a {type(value).__name__} in it is no value of JSON")
+        return self.instead(whole(str(value)), f"a {type(value).__name__} in it is no value of JSON")
 
     def text(self, value: str) -> str:
-        whole = _whole(value)
-        return value if whole == value else self.instead(whole, f"a text in it has {_HALF}")
+        fit = whole(value)
+        return value if fit == value else self.instead(fit, f"a text in it has {_HALF}")
 
     def instead(self, value: Any, why: str) -> Any:
         return value

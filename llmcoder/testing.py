@@ -12,33 +12,28 @@ The input that takes the effect back, for an action with a way back:
 
 from __future__ import annotations
 
-import hashlib
-import io
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
 
+from llmcoder.connection import Connection
 from llmcoder.context import Context, S, User
 from llmcoder.declare.action import Action, In, Out
-from llmcoder.declare.connection import C, Caller, Connection, ConnectionKind, keeping_refresh_token
-from llmcoder.declare.file import FileRef, Source, StoredFile, pieces
-from llmcoder.errors import Cancelled, NotConfigured, NotFound
+from llmcoder.declare.connection import C, Caller, ConnectionKind, keeping_refresh_token
+from llmcoder.errors import Cancelled, NotConfigured
 from llmcoder.ids import new_id
-from llmcoder.provenance import Taint, Trail, following
+from llmcoder.provenance import Trail, following
 from llmcoder.settings import Settings
-from llmcoder.usage import Call, UsageLedger
+from llmcoder.usage import ProviderCall, UsageLedger
 
 if TYPE_CHECKING:
     from llmcoder.model import Model
-    from llmcoder.net import GuardedClient
+    from llmcoder.net import GuardedClient, Network
 
 T = TypeVar("T", bound=BaseModel)
 P = TypeVar("P")
@@ -83,9 +78,9 @@ class FakeLedger(UsageLedger):
     """
 
     def __init__(self) -> None:
-        self.calls: dict[UUID, tuple[Call, str, int | None, int | None]] = {}
+        self.calls: dict[UUID, tuple[ProviderCall, str, int | None, int | None]] = {}
 
-    def begin(self, call: Call) -> UUID:
+    def begin(self, call: ProviderCall) -> UUID:
         call_id = new_id()
         self.calls[call_id] = (call, call.model, None, None)
         return call_id
@@ -98,8 +93,7 @@ class FakeLedger(UsageLedger):
 
 
 class FakeContext(Context):
-    """A context that records what the action did: `progress_seen`, `log_seen`, `tokens`, `markers`, `pauses`, `usage`,
-    `attached` (contents by name). `give_file` has it know a file that the action may read.
+    """A context that records what the action did: `progress_seen`, `log_seen`, `tokens`, `markers`, `pauses`, `usage`.
 
     Args:
         settings: Settings the action sees; other kinds have their defaults.
@@ -139,12 +133,11 @@ class FakeContext(Context):
         self.markers: list[Mapping[str, str]] = []
         self.pauses: list[datetime] = []
         self.usage = FakeLedger()
-        self.attached: dict[str, bytes] = {}
-        self._files: dict[UUID, tuple[StoredFile, bytes]] = {}
         self._settings = {type(given): given for given in settings}
         self._services = tuple(services)
         self._cancel_after = cancel_after
         self._looks = 0
+        self._net: Network | None = None
         self._fetch_allow = fetch_allow
         self._deadline = time.monotonic() + timeout_s
         self._connections: dict[ConnectionKind[Any], FakeConnection[Any]] = {
@@ -178,42 +171,6 @@ class FakeContext(Context):
         if self.cancelled():
             raise Cancelled("The job was cancelled before its effect.")
         self.markers.append(dict(marker or {}))
-
-    def give_file(self, name: str, content: bytes, media_type: str = "application/octet-stream") -> FileRef:
-        """A file that the user has uploaded."""
-        stored = StoredFile(new_id(), name, media_type, len(content), hashlib.sha256(content).hexdigest())
-        self._files[stored.id] = (stored, content)
-        return stored.ref
-
-    def attach(self, name: str, source: Source, media_type: str | None = None) -> FileRef:
-        self.check()
-        if name in self.attached:
-            raise ValueError(f"the action attaches two files of the name {name!r}")
-        self.attached[name] = b"".join(pieces(source))
-        return self.give_file(name, self.attached[name], media_type or "application/octet-stream")
-
-    def file(self, ref: FileRef) -> StoredFile:
-        return self._file(ref)[0]
-
-    @contextmanager
-    def open_file(self, ref: FileRef) -> Iterator[IO[bytes]]:
-        self.trail.read(Taint.OUTSIDE)
-        yield io.BytesIO(self._file(ref)[1])
-
-    @contextmanager
-    def file_copy(self, ref: FileRef) -> Iterator[Path]:
-        self.trail.read(Taint.OUTSIDE)
-        stored, content = self._file(ref)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, stored.name)
-            path.write_bytes(content)
-            yield path
-
-    def _file(self, ref: FileRef) -> tuple[StoredFile, bytes]:
-        found = self._files.get(ref.id)
-        if found is None or found[0].sha256 != ref.sha256:
-            raise NotFound(f"You have no file {ref.id}.")
-        return found
 
     def heed(self, headers: Mapping[str, str], account: str = "", provider: str = "") -> None:
         from llmcoder.declare.rate import pause_until
@@ -257,6 +214,29 @@ class FakeContext(Context):
 
         return GuardedClient(allow=self._fetch_allow)
 
+    @property
+    def net(self) -> Network:
+        if self._net is None:
+            from llmcoder.net import Network
+
+            self._net = Network(
+                allow=self._fetch_allow,
+                remaining_s=lambda: self.remaining_s,
+                check=self._check_without_counting,
+                job=str(self.job_id),
+            )
+        return self._net
+
+    def close(self) -> None:
+        """End what the action has opened and not closed, as a worker does."""
+        if self._net is not None:
+            self._net.close()
+
+    def _check_without_counting(self) -> None:
+        """Connections look by themselves, nobody knows how often."""
+        if self._cancel_after is not None and self._looks > self._cancel_after:
+            raise Cancelled("The job was cancelled while it ran.")
+
 
 @dataclass(frozen=True)
 class Run(Generic[T]):
@@ -283,8 +263,11 @@ def run_action(action: Action[In, Out], given: In | Mapping[str, Any], context: 
         if missing := ctx.settings(kind).missing():
             raise NotConfigured(f"{action.name} needs {', '.join(missing)}.")
     checked = given if isinstance(given, action.input) else action.input.model_validate(given)
-    with following(ctx.trail):
-        result = action(checked, ctx)
+    try:
+        with following(ctx.trail):
+            result = action(checked, ctx)
+    finally:
+        ctx.close()
     if not isinstance(result, action.output):
         raise AssertionError(f"{action.name} returned {type(result).__name__}, not {action.output.__name__}")
     if action.effect.writes and not action.repeatable and not ctx.markers:

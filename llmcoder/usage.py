@@ -22,7 +22,7 @@ class BudgetSpent(Refused):
 
 
 @dataclass(frozen=True)
-class Call:
+class ProviderCall:
     """One call to a provider that is about to be made.
 
     Attributes:
@@ -41,7 +41,7 @@ class UsageLedger(ABC):
     """The ledger of one job's calls."""
 
     @abstractmethod
-    def begin(self, call: Call) -> UUID:
+    def begin(self, call: ProviderCall) -> UUID:
         """Take a call down before it is made, so that one whose worker dies counts as well.
 
         Raises:

@@ -15,7 +15,7 @@ from models.accounts.vault import (
     KEY_FILE,
     KNOWN_KEYS,
     About,
-    Known,
+    KnownKey,
     Sealed,
     VaultError,
     add_key,
@@ -87,23 +87,23 @@ def give_up(conn: sa.Connection, now: datetime) -> int:
     return sum(gone)
 
 
-def _begin(conn: sa.Connection, now: datetime) -> Known:
+def _begin(conn: sa.Connection, now: datetime) -> KnownKey:
     """The new key: one that is held and that the database does not know, from an interruption or an operator."""
     unfinished = _unfinished(conn)
     if unfinished is not None and not unknown_keys(conn):
         return unfinished
-    new = Known(last_version(conn) + 1, fresh_key(conn))
+    new = KnownKey(last_version(conn) + 1, fresh_key(conn))
     add_key(conn, new, now)
     return new
 
 
-def _unfinished(conn: sa.Connection) -> Known | None:
+def _unfinished(conn: sa.Connection) -> KnownKey | None:
     """The newest key, if an interrupted rotation left older ones beside it."""
-    known = [Known(*row) for row in conn.execute(KNOWN_KEYS)]
+    known = [KnownKey(*row) for row in conn.execute(KNOWN_KEYS)]
     return known[-1] if len(known) > 1 else None
 
 
-def _seal_some_anew(conn: sa.Connection, new: Known) -> int:
+def _seal_some_anew(conn: sa.Connection, new: KnownKey) -> int:
     """A batch of rows that other keys sealed."""
     key, done = key_of(new), 0
     for table, about in ABOUT.items():

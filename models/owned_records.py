@@ -16,12 +16,12 @@ from typing import Any, Generic
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from llmcoder.declare.collection import Change, Item, New, Page, Store
 from llmcoder.errors import DeclarationError
 from llmcoder.ids import new_id
 from llmcoder.provenance import Taint, current, worse
+from models.db import conflicts
 from models.db.database import database, reading, writing
 from models.jobs import taint
 
@@ -115,8 +115,8 @@ class OwnedRows(Store[New, Change, Item], Generic[New, Change, Item]):
             own = {"id": item_id, "user_id": user_id, "created_at": now, "updated_at": now}
             own |= origin_of_new() if self._origin else {}
             row = self.columns(new.model_dump(), now) | own
-            kind = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-            conn.execute(kind(self._table).values(row).on_conflict_do_nothing(index_elements=["id"]))
+            new_row = conflicts.insert(conn.dialect.name, self._table)
+            conn.execute(new_row.values(row).on_conflict_do_nothing(index_elements=["id"]))
             kept = self._read(conn, user_id, item_id)
         if kept is None:
             raise ValueError(f"{self._table.name}: the id {item_id} belongs to another user's row")

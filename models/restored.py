@@ -19,9 +19,10 @@ from llmcoder import strict_json
 from llmcoder.declare.action import Effect
 from llmcoder.errors import problem_type
 from llmcoder.registry import AnyAction
+from llmcoder.states import Reason, State
 from models.accounts.tables import login_attempts, refresh_tokens, revisions
 from models.connections.tables import oauth_states
-from models.jobs.machine import ENDED, Move, Reason, State, apply
+from models.jobs.machine import ENDED, Move, apply
 from models.jobs.tables import jobs, rate_limits, workers
 
 #: Further than any engine counts for a user between a backup and its restore, and far below 2**53, where the whole

@@ -16,8 +16,6 @@ import structlog
 
 from engine.doorbells import connect_bell
 from engine.duties import Duties
-from engine.files.storage import Files
-from engine.files.sweep import Sweep
 from engine.macro_runs import Macros
 from engine.outbox import Outbox
 from llmcoder.config import config
@@ -27,12 +25,12 @@ from llmcoder.registry import registry, triggers
 from llmcoder.settings import EngineSettings
 from models.accounts import vault
 from models.db.database import CLOCK_STEP_S, TRANSIENT_ERRORS, Database
-from schedules.deadlines import MOST_ABANDONED, Asked
+from schedules.deadlines import MOST_ABANDONED, WatchedTrigger
 from schedules.dispatcher import Dispatcher
 from schedules.firing_tick import Firing
 from schedules.reporting import Reporting
 from schedules.retention import Retention
-from schedules.triggers import Asking
+from schedules.triggers import TriggerTick
 from schedules.webhook_sender import Sending
 
 if TYPE_CHECKING:
@@ -72,7 +70,6 @@ def main() -> None:
     outbox = Outbox(settings.broker_url, settings.redis_url, settings.doorbell_window)
     outbox.start()
     retention = Retention(db, lambda: config().get(EngineSettings))
-    sweep = Sweep(Files(db, lambda: config().get(EngineSettings)))
     dispatcher = Dispatcher(db, connect_bell(settings.broker_url), outbox, settings)
     firing = Firing(db, outbox, registry())
     macros = Macros(db, outbox, registry())
@@ -91,7 +88,6 @@ def main() -> None:
         (sending.make_messages, MAKE_MESSAGES_EVERY_S),
         (sending.send, SEND_EVERY_S),
         (retention.prune, PRUNE_EVERY_S),
-        (sweep.sweep_files, PRUNE_EVERY_S),
         (dispatcher.count, COUNT_EVERY_S),
         (reporting.report, REPORT_EVERY_S),
     ]
@@ -113,7 +109,9 @@ def main() -> None:
     # What domains do has a database pool of its own, too: one that hangs keeps a connection of it.
     triggers_db = Database(settings.database_url, pool_size=max(4, len(known_triggers) * (MOST_ABANDONED + 1)))
     for trigger in known_triggers:
-        asked = Asked(f"ask {trigger.name}", partial(Asking, triggers_db, outbox, registry(), trigger), duties)
+        asked = WatchedTrigger(
+            f"ask {trigger.name}", partial(TriggerTick, triggers_db, outbox, registry(), trigger), duties
+        )
         duties.add(asked.name, trigger.every_s)
         clock.add_job(asked.look, "interval", seconds=trigger.every_s, id=asked.name, executor=TRIGGERS)
     # A tick that finds the one before still at work is left out, which is no news; what breaks is said elsewhere.

@@ -16,7 +16,7 @@ import structlog
 from engine.duties import Duties
 from llmcoder.vital import vital
 from models.db.database import TRANSIENT_ERRORS
-from schedules.triggers import Abandoned, Asking
+from schedules.triggers import Abandoned, TriggerTick
 
 DEADLINE_S = 30.0
 #: Threads of one trigger that do not come back; while so many hang it is not asked.
@@ -26,15 +26,15 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class TriggerThread:
     """One thread that asks."""
 
-    asking: Asking
+    asking: TriggerTick
     thread: Thread
     since: float
 
 
-class Asked:
+class WatchedTrigger:
     """One trigger, as the clock of the scheduler sees it.
 
     Args:
@@ -42,12 +42,12 @@ class Asked:
         make: A new `Asking` for each thread.
     """
 
-    def __init__(self, name: str, make: Callable[[], Asking], duties: Duties) -> None:
+    def __init__(self, name: str, make: Callable[[], TriggerTick], duties: Duties) -> None:
         self.name = name
         self._make = make
         self._duties = duties
-        self._run: Run | None = None
-        self._abandoned: list[Run] = []
+        self._run: TriggerThread | None = None
+        self._abandoned: list[TriggerThread] = []
 
     def look(self) -> None:
         """Ask, unless somebody is at it; called each time that it is due. Never waits for the trigger."""
@@ -61,11 +61,11 @@ class Asked:
 
     def _start(self) -> None:
         asking = self._make()
-        run = Run(asking, vital(self.name, lambda: self._ask(asking)), time.monotonic())
+        run = TriggerThread(asking, vital(self.name, lambda: self._ask(asking)), time.monotonic())
         self._run = run
         run.thread.start()
 
-    def _ask(self, asking: Asking) -> None:
+    def _ask(self, asking: TriggerTick) -> None:
         try:
             asking.ask()
         except Abandoned:
@@ -80,7 +80,7 @@ class Asked:
             if not asking.is_abandoned:
                 self._duties.well(self.name)
 
-    def _abandon(self, run: Run) -> None:
+    def _abandon(self, run: TriggerThread) -> None:
         self._run = None
         self._abandoned.append(run)
         self._duties.badly(self.name, "it hangs")

@@ -95,10 +95,9 @@ class Firing:
             batch = Batch(conn, self._registry, now)
             batch.take(due, self._fired)
             faults.reach("schedules.before_commit")
-            made = batch.finish(self._outbox.reserve)
-        self._outbox.ring(made.rings)
-        self._outbox.wake(made.changed)
-        return made.submitted
+            fired = batch.finish(self._outbox.reserve)
+        self._outbox.follow(fired.after)
+        return fired.submitted
 
     def _full(self) -> list[UUID]:
         """Users of whom enough was fired in this tick."""

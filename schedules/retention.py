@@ -12,11 +12,11 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from llmcoder.settings import EngineSettings
+from llmcoder.states import State
 from models.accounts import users
 from models.audit import log as audit
 from models.db.database import Database
 from models.jobs import retention, spent_keys
-from models.jobs.machine import State
 from models.schedules import store as schedules
 from models.webhooks import outbound as webhooks
 

@@ -10,8 +10,9 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 
-from engine.admission import Wish, admit
-from engine.doorbells import Ring
+from engine.administrators import entries_of
+from engine.admission import JobSubmission, admit
+from engine.enqueue import AfterCommit, Reserve, enqueue
 from engine.outbox import Outbox
 from llmcoder import strict_json
 from llmcoder.config import config
@@ -21,12 +22,13 @@ from llmcoder.errors import ActionError, Refused
 from llmcoder.ids import new_id
 from llmcoder.problems import problem_of
 from llmcoder.registry import Registry
+from llmcoder.states import State
+from models.audit import log as audit
 from models.db.database import TRANSIENT_ERRORS, Database
-from models.jobs import store as jobs
 from models.jobs import taint
 from models.jobs.approvals import Origin
-from models.jobs.machine import Move, State, apply
-from models.jobs.store import Accepted, NewJob
+from models.jobs.machine import Move, apply
+from models.jobs.store import NewJob
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +41,7 @@ class Abandoned(Exception):
     """The trigger took longer than it may; what it did is not kept, and another thread asks it."""
 
 
-class Asking:
+class TriggerTick:
     """Makes the jobs of one trigger.
 
     Args:
@@ -52,6 +54,7 @@ class Asking:
         self._registry = known
         self._trigger = trigger
         self._conn: sa.Connection | None = None  # on which the domain's code is at work
+        self._refusals: list[Exception] = []  # of the batch under way
         self._abandoned = False
 
     @property
@@ -94,43 +97,48 @@ class Asking:
 
     def _batch(self) -> int | None:
         now = self._db.now()
+        self._refusals = []
         with self._db.write() as conn, self._open(conn):
             due = self._trigger.take(conn, now, BATCH)
             failures: dict[UUID, dict[str, str]] = {}
             new = [(one, job) for one in due if (job := self._job(conn, one, failures, now)) is not None]
-            accepted = self._insert(conn, new, failures, now)
-            apply(conn, [_failing(job_id, problem) for job_id, problem in failures.items()], now)
-        fresh = [(one.job, bell) for one, bell in accepted if not one.replayed]
-        self._outbox.ring(
-            Ring(job.id, job.attempt, job.action, job.queue) for job, bell in fresh if bell and job.state == "queued"
-        )
-        self._outbox.wake((job.user_id, job.id) for job, _ in fresh)
-        return sum(job.id not in failures for job, _ in fresh) if due else None
+            after = AfterCommit()
+            self._insert(conn, [one for one in new if one[1].id not in failures], self._outbox.reserve, after, now)
+            made = len(after.changed)
+            for one in new:
+                if one[1].id in failures and self._insert(conn, [one], _not_rung, after, now):
+                    apply(conn, [_failing(one[1].id, failures[one[1].id])], now)
+            audit.append(conn, entries_of(self._refusals), now)
+        self._outbox.follow(after)
+        return made if due else None
 
     def _insert(
         self,
         conn: sa.Connection,
         new: Sequence[tuple[Due, NewJob]],
-        failures: dict[UUID, dict[str, str]],
+        reserve: Reserve,
+        after: AfterCommit,
         now: datetime,
-    ) -> list[tuple[Accepted, bool]]:
-        """All at once; where that fails each alone, so that one row's job keeps no other's from being made."""
+    ) -> bool:
+        """All at once; where that fails each alone, so that one row's job keeps no other's from being made.
+
+        Returns:
+            Whether all of them are made.
+        """
         if not new:
-            return []
-        rung = [job.due_at is None and job.id not in failures and self._outbox.reserve(job.queue) for _, job in new]
+            return True
         try:
             with conn.begin_nested():
-                made = jobs.insert(conn, [job for _, job in new], now, rung=rung)
-            return list(zip(made, rung, strict=True))
+                enqueue(conn, [job for _, job in new], now, reserve, after)
+            return True
         except TRANSIENT_ERRORS:
             raise
         except Exception as error:  # noqa: BLE001  told with its trace where it is alone
             if len(new) == 1:
-                due, job = new[0]
-                failures.pop(job.id, None)
-                self._refuse(conn, due, error, now)
-                return []
-        return [done for one in new for done in self._insert(conn, [one], failures, now)]
+                self._refuse(conn, new[0][0], error, now)
+                return False
+        alone = [self._insert(conn, [one], reserve, after, now) for one in new]
+        return all(alone)
 
     def _job(self, conn: sa.Connection, due: Due, failures: dict[UUID, dict[str, str]], now: datetime) -> NewJob | None:
         """The job; one that tells its user something and cannot be made becomes one of the `failures`.
@@ -156,7 +164,7 @@ class Asking:
     def _wanted(self, conn: sa.Connection, due: Due, now: datetime) -> NewJob:
         if due.refusal is not None:
             raise Refused(due.refusal)
-        wish = Wish(
+        submission = JobSubmission(
             due.user_id,
             self._registry.find(due.action),
             strict_json.write(due.given),
@@ -166,7 +174,7 @@ class Asking:
             to_self=due.to_self,
             tainted=due.tainted,
         )
-        return admit(conn, wish, self._registry, config().get, now)
+        return admit(conn, submission, self._registry, config().get, now)
 
     def _refuse(self, conn: sa.Connection, due: Due, error: Exception, now: datetime) -> dict[str, str]:
         """Let the domain write down why; returns the problem."""
@@ -174,6 +182,7 @@ class Asking:
         problem = error.as_problem() if isinstance(error, ActionError) else problem_of(error)
         row = {"trigger": self._trigger.name, "row": str(due.row_id), "why": problem["type"]}
         log.info("a trigger's job was refused", **row, exc_info=None if expected else error)
+        self._refusals.append(error)
         try:
             with conn.begin_nested():
                 self._trigger.refused(conn, due, problem["detail"], now)
@@ -201,6 +210,11 @@ def _untold(due: Due, key: str, known: Registry) -> NewJob:
         tainted=due.tainted,
         sources=taint.as_column(due.sources),
     )
+
+
+def _not_rung(_queue: str) -> bool:
+    """For jobs that fail as soon as they are there."""
+    return False
 
 
 def _failing(job_id: UUID, problem: Mapping[str, str]) -> Move:

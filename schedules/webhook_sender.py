@@ -27,7 +27,8 @@ from models.audit import log as audit
 from models.audit.log import Entry, Event
 from models.db.database import TRANSIENT_ERRORS, Database
 from models.webhooks import outbound as webhooks
-from models.webhooks.outbound import DELIVERED, FAILED, PENDING, Taken
+from models.webhooks.outbound import ClaimedDelivery
+from models.webhooks.tables import DeliveryState
 
 if TYPE_CHECKING:
     from llmcoder.net import GuardedClient
@@ -52,7 +53,7 @@ LONGEST_ERROR_CHARS = 500
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DeliveryOutcome:
     """How a try went.
 
     Attributes:
@@ -109,7 +110,7 @@ class Sending:
         users = self._turns(of_users) if room > 0 else []
         if not users:
             return 0
-        taken: list[Taken] = []
+        taken: list[ClaimedDelivery] = []
         with self._db.write() as conn:
             for user_id in users[:room]:
                 share = max(1, room // len(users))
@@ -136,7 +137,7 @@ class Sending:
         self._ending = True
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _send_one(self, taken: Taken) -> None:
+    def _send_one(self, taken: ClaimedDelivery) -> None:
         """Send a message, and others of its webhook as long as it takes them well."""
         one = taken
         ends_at = time.monotonic() + IN_A_ROW_S
@@ -160,7 +161,7 @@ class Sending:
                 self._busy += Counter()  # forgets those at zero
                 self._busy_users += Counter()
 
-    def _try(self, taken: Taken) -> Outcome:
+    def _try(self, taken: ClaimedDelivery) -> DeliveryOutcome:
         from llmcoder.net import Limits
 
         body = taken.payload.encode()
@@ -177,30 +178,31 @@ class Sending:
         try:
             answer = self._http().request("POST", taken.webhook.url, headers=headers, content=body, limits=limits)
         except ActionError as error:
-            return Outcome(None, error.detail[:LONGEST_ERROR_CHARS])
+            return DeliveryOutcome(None, error.detail[:LONGEST_ERROR_CHARS])
         if 200 <= answer.status < 300:
-            return Outcome(answer.status, None)
-        return Outcome(answer.status, f"It was answered with {answer.status}.")
+            return DeliveryOutcome(answer.status, None)
+        return DeliveryOutcome(answer.status, f"It was answered with {answer.status}.")
 
-    def _write_down(self, taken: Taken, outcome: Outcome, *, go_on: bool) -> Taken | None:
+    def _write_down(self, taken: ClaimedDelivery, outcome: DeliveryOutcome, *, go_on: bool) -> ClaimedDelivery | None:
         """Keep how it went; where it went well, and there is time, the webhook's next message is taken at once."""
         if outcome.error is not None:
             self._write_failure(taken, outcome, outcome.error)
             return None
         now = self._db.now()
         with self._db.write() as conn:
-            webhooks.end(conn, taken, DELIVERED, outcome.status, None, None, now)
+            webhooks.end(conn, taken, DeliveryState.DELIVERED, outcome.status, None, None, now)
             if taken.webhook.failures:
                 webhooks.change(conn, taken.webhook.id, _WELL)
             following = webhooks.take_of(conn, taken.webhook.id, now, 1, LOST_AFTER_S) if go_on else []
         return following[0] if following else None
 
-    def _write_failure(self, taken: Taken, outcome: Outcome, error: str) -> None:
+    def _write_failure(self, taken: ClaimedDelivery, outcome: DeliveryOutcome, error: str) -> None:
         now = self._db.now()
         again = None if outcome.gone else _next_try(taken, now)
         disabled = _why_disabled(taken, outcome, now)
         with self._db.write() as conn:
-            webhooks.end(conn, taken, FAILED if again is None else PENDING, outcome.status, error, again, now)
+            state = DeliveryState.FAILED if again is None else DeliveryState.PENDING
+            webhooks.end(conn, taken, state, outcome.status, error, again, now)
             webhooks.change(conn, taken.webhook.id, _badly(taken, disabled, now))
             if disabled is not None:
                 about = str(taken.webhook.id), taken.webhook.user_id
@@ -217,11 +219,11 @@ class Sending:
 _WELL: dict[str, object] = {"failures": 0, "failing_since": None, "resting_until": None}
 
 
-def _next_try(taken: Taken, now: datetime) -> datetime | None:
+def _next_try(taken: ClaimedDelivery, now: datetime) -> datetime | None:
     return now + timedelta(seconds=WAITS_S[taken.tries - 1]) if taken.tries <= len(WAITS_S) else None
 
 
-def _why_disabled(taken: Taken, outcome: Outcome, now: datetime) -> str | None:
+def _why_disabled(taken: ClaimedDelivery, outcome: DeliveryOutcome, now: datetime) -> str | None:
     if outcome.gone:
         return "Disabled, since the receiver answered 410: it wants no more."
     since = taken.webhook.failing_since
@@ -230,7 +232,7 @@ def _why_disabled(taken: Taken, outcome: Outcome, now: datetime) -> str | None:
     return None
 
 
-def _badly(taken: Taken, disabled: str | None, now: datetime) -> dict[str, object]:
+def _badly(taken: ClaimedDelivery, disabled: str | None, now: datetime) -> dict[str, object]:
     """The columns of a webhook after one more failure."""
     failures = taken.webhook.failures + 1
     rest_s = min(2.0 ** min(failures, 20), LONGEST_REST_S)

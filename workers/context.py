@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from functools import cached_property
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
+from engine.account_access import StoredConnection, choose, connect
+from engine.administrators import refusals_audited, refuse_others
 from engine.outbox import Outbox
 from llmcoder import faults, strict_json
 from llmcoder.config import config
 from llmcoder.context import Context, S, T, User
 from llmcoder.declare.rate import pause_until
 from llmcoder.errors import ActionError, Cancelled, DeclarationError, Transient, Uncertain
-from llmcoder.registry import registry
+from llmcoder.registry import AnyAction, registry
 from llmcoder.settings import EngineSettings
 from llmcoder.strict_json import storable
-from models.connections.account_access import StoredConnection, choose, connect
+from models.audit import log as audit
+from models.audit.log import Entry, Event
 from models.db.database import TRANSIENT_ERRORS, Database, database
 from models.jobs.claims import is_armed
 from workers.attempt import Attempt, End
 from workers.ledger import Ledger
 
 if TYPE_CHECKING:
-    from llmcoder.declare.connection import C, Connection, ConnectionKind
-    from llmcoder.declare.file import FileRef, Source, StoredFile
-    from llmcoder.net import GuardedClient
-    from workers.job_files import JobFiles
+    from llmcoder.connection import Connection
+    from llmcoder.declare.connection import C, ConnectionKind
+    from llmcoder.net import GuardedClient, Network
 
 MESSAGE_LIMIT = 2_000
 #: Provider, account, until.
@@ -56,10 +55,26 @@ class JobContext(Context):
         self._outbox = outbox
         self._pause = pause
         self._http: GuardedClient | None = None
+        self._net: Network | None = None
         self._has_armed = False
         self._may_have_sent = False  # since then
         self._db = db or database()
         self._connections: dict[str, Connection[Any]] = {}
+
+    def start_for_administrator(self, action: AnyAction) -> None:
+        """Have the audit log name who has an action run that is for administrators only.
+
+        Raises:
+            AdministratorsOnly: The job's user is none any more.
+            Transient: The database is away; nothing was begun.
+        """
+        started = Entry(Event.ACTION_STARTED, action.name, self.user.id, {"job": str(self.job_id)})
+        try:
+            with refusals_audited(self._db), self._db.write() as conn:
+                refuse_others(conn, action, self.user.id)
+                audit.append(conn, [started], self._db.now())
+        except TRANSIENT_ERRORS as error:
+            raise Transient("The database is busy or away; nothing was begun.") from error
 
     def settings(self, kind: type[S]) -> S:
         return config().get(kind)
@@ -115,25 +130,6 @@ class JobContext(Context):
         self._has_armed, self._may_have_sent = True, False
         self.check()  # while the database kept us waiting, this attempt may have been ended
 
-    def attach(self, name: str, source: Source, media_type: str | None = None) -> FileRef:
-        return self._files.attach(name, source, media_type)
-
-    def file(self, ref: FileRef) -> StoredFile:
-        return self._files.find(ref).stored
-
-    def open_file(self, ref: FileRef) -> AbstractContextManager[IO[bytes]]:
-        return self._files.opened(ref)
-
-    def file_copy(self, ref: FileRef) -> AbstractContextManager[Path]:
-        return self._files.copied(ref)
-
-    @cached_property
-    def _files(self) -> JobFiles:
-        from engine.files.storage import Files
-        from workers.job_files import JobFiles
-
-        return JobFiles(self._attempt, Files(self._db, lambda: self.settings(EngineSettings)), self.check)
-
     def connection(self, kind: ConnectionKind[C]) -> Connection[C]:
         self._refuse_own_records()
         claimed = self._attempt.claimed
@@ -186,6 +182,38 @@ class JobContext(Context):
             allow = self.settings(EngineSettings).fetch_allow
             self._http = GuardedClient(allow=allow, before_send=self.check_fence, may_send=self._may_send)
         return self._http
+
+    @property
+    def net(self) -> Network:
+        self._calls_out()
+        if self._net is None:
+            from llmcoder.net import Network
+
+            self._net = Network(
+                allow=self.settings(EngineSettings).fetch_allow,
+                remaining_s=lambda: self.remaining_s,
+                check=self.check,
+                check_owner=self._check_owner,
+                before_send=self.check_fence,
+                may_send=self._piece_may_go,
+                job=str(self.job_id),
+            )
+        return self._net
+
+    def close(self) -> None:
+        """End what the action has opened and not closed; it may not outlive the attempt."""
+        if self._net is not None:
+            self._net.close()
+
+    def _check_owner(self) -> None:
+        if self._attempt.should_end() and self._attempt.end is not End.CANCELLED:
+            raise self._attempt.error()
+
+    def _piece_may_go(self) -> bool:
+        """As for a request, also on a connection that was opened before the effect was armed."""
+        if self._has_armed and not self._may_have_sent:
+            self.check_fence()
+        return self._may_send()
 
     def _calls_out(self) -> None:
         """From here on an error may quote a stranger."""

@@ -16,9 +16,9 @@ import structlog
 from celery.utils.time import utcoffset
 
 from llmcoder import strict_json
+from llmcoder.states import State
 from llmcoder.vital import vital
 from models.jobs.claims import Claimed
-from models.jobs.machine import State
 
 if TYPE_CHECKING:
     from celery import Celery

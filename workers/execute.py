@@ -26,10 +26,11 @@ from llmcoder.errors import (
 from llmcoder.problems import frames_of
 from llmcoder.provenance import Trail
 from llmcoder.registry import AnyAction
+from llmcoder.states import Reason, State
 from models.db.errors import TRANSIENT_ERRORS
 from models.jobs import taint
 from models.jobs.claims import Claimed, Lost
-from models.jobs.machine import Move, Reason, State
+from models.jobs.machine import Move
 from workers.attempt import Attempt, End
 from workers.context import JobContext
 from workers.result import kept
@@ -173,6 +174,8 @@ _LOST_TIME = {
 
 
 def _run(attempt: Attempt, action: AnyAction, given: Any, ctx: JobContext, max_result_bytes: int) -> Ending:
+    if action.administrators_only:
+        ctx.start_for_administrator(action)
     for kind in action.requires:
         if missing := ctx.settings(kind).missing():
             raise NotConfigured(

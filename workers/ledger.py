@@ -19,12 +19,13 @@ from engine.outbox import Outbox
 from engine.verdict import MAX_LOSSES
 from llmcoder import faults
 from llmcoder.declare.rate import Rate
+from llmcoder.states import State
 from models.audit import log as audit
 from models.audit.log import Entry, Event
 from models.db.database import Database
 from models.db.group_commit import GroupCommit
 from models.jobs.claims import Claimed, arm, claimed, holding_back, pick, taking
-from models.jobs.machine import Move, Moved, State, apply, lock
+from models.jobs.machine import Move, Moved, apply, lock
 
 #: How long a claimed suspect may take to stand among what its process runs.
 SUSPECT_ALONE_S = 2.0

@@ -14,6 +14,7 @@ from uuid import UUID
 import structlog
 
 from engine import metrics
+from engine.account_access import StoredConnection
 from engine.accounts import Accounts
 from engine.duties import Duties
 from engine.outbox import Outbox
@@ -24,13 +25,13 @@ from llmcoder.declare.action import Queue
 from llmcoder.moment import Moment
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
+from llmcoder.states import Reason, State
 from llmcoder.vital import vital
-from models.connections.account_access import StoredConnection
 from models.db.database import TRANSIENT_ERRORS, Database
 from models.db.group_commit import Closed
 from models.jobs import rates
 from models.jobs.claims import Claimed
-from models.jobs.machine import Move, Reason, State
+from models.jobs.machine import Move
 from workers.attempt import Attempt, End
 from workers.context import JobContext
 from workers.events import Events
@@ -183,7 +184,10 @@ class Runtime:
         if attempt.lost:
             return None
         ctx = JobContext(attempt, self.ledger, self.outbox, self._pause, self.db)
-        ending = execute(attempt, ctx, self.db, self._max_result_bytes)
+        try:
+            ending = execute(attempt, ctx, self.db, self._max_result_bytes)
+        finally:
+            ctx.close()
         if ending.move.reason is Reason.RECONNECT and (refused := ctx.refused()) is not None:
             self._declare_broken(refused, str(ending.move.values["error"]))
         achieved = ending.move.to is State.SUCCEEDED

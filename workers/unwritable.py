@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from llmcoder import strict_json
 from llmcoder.errors import problem_type
-from models.jobs.machine import ENDED, Move, Reason, State
+from llmcoder.states import Reason, State
+from models.jobs.machine import ENDED, Move
 from workers.attempt import Attempt
 
 #: Columns that the engine itself fills, from which nothing of a provider's or an action's can come.

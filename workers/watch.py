@@ -37,7 +37,7 @@ _looking = threading.Lock()
 os.register_at_fork(before=_looking.acquire, after_in_parent=_looking.release, after_in_child=_looking.release)
 
 
-class Watched(Protocol):
+class WatchedProcess(Protocol):
     """What the watch needs of its process."""
 
     name: str
@@ -72,7 +72,7 @@ class Watch:
         beats: Whether it writes the process's heartbeat row; a pool's child leaves that to its parent.
     """
 
-    def __init__(self, db: Database, process: Watched, *, beats: bool) -> None:
+    def __init__(self, db: Database, process: WatchedProcess, *, beats: bool) -> None:
         self._db = db
         self._process = process
         self._beats = beats

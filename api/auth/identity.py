@@ -166,7 +166,7 @@ def bearer(authorization: str) -> str:
     return token.strip()
 
 
-class Services(Protocol):
+class AuthServices(Protocol):
     """What this package needs of the application: `app.state.services` has it."""
 
     db: Database
@@ -175,8 +175,8 @@ class Services(Protocol):
     def settings(self) -> EngineSettings: ...
 
 
-def services(request: Request) -> Services:
-    return cast(Services, request.app.state.services)
+def services(request: Request) -> AuthServices:
+    return cast(AuthServices, request.app.state.services)
 
 
 # Only for the OpenAPI document and its "Authorize" button; `current` reads the header itself.

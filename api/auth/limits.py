@@ -41,7 +41,7 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class SlidingWindow:
     """So many in a sliding time."""
 
     most: int
@@ -61,14 +61,14 @@ OWNER = Patience(free=10, first_wait_s=15.0)
 #: For one account from all addresses where nobody has logged in to it, together.
 ACCOUNT = Patience(free=20, first_wait_s=60.0)
 #: For all accounts from one address.
-ADDRESS = Window(most=30, lasts_s=60.0)
+ADDRESS = SlidingWindow(most=30, lasts_s=60.0)
 #: Registrations from one address, whatever becomes of them.
-REGISTRATIONS = Window(most=10, lasts_s=3600.0)
+REGISTRATIONS = SlidingWindow(most=10, lasts_s=3600.0)
 LONGEST_ADDRESS = 64
 #: Of each count the newest so many say all.
 ENOUGH_TO_KNOW = 30
 #: A count under a name; how long it must wait is for its rule to say.
-Counted = tuple[str, Patience | Window]
+Counted = tuple[str, Patience | SlidingWindow]
 
 
 class TooManyAttempts(HttpError):
@@ -84,7 +84,7 @@ class TooManyRegistrations(HttpError):
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class LoginAttempt:
     """Who tries to log in, and from where.
 
     Attributes:
@@ -128,7 +128,7 @@ def client_address(host: str | None) -> str:
     return str(address)
 
 
-def refuse_if_waiting(conn: sa.Connection, attempt: Attempt, now: datetime) -> None:
+def refuse_if_waiting(conn: sa.Connection, attempt: LoginAttempt, now: datetime) -> None:
     """Raise before any work is done for it.
 
     Raises:
@@ -140,7 +140,7 @@ def refuse_if_waiting(conn: sa.Connection, attempt: Attempt, now: datetime) -> N
         raise TooManyAttempts(f"Too many logins failed here. Try again in {seconds} seconds.", retry_after=str(seconds))
 
 
-def settle(conn: sa.Connection, attempt: Attempt, passed: bool, now: datetime) -> None:
+def settle(conn: sa.Connection, attempt: LoginAttempt, passed: bool, now: datetime) -> None:
     """Count a failure, or forget after a success what failed for this account here.
 
     What failed elsewhere stays counted: a login of the owner's is no gift to those who guess.

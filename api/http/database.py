@@ -10,6 +10,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
+from engine.administrators import refusals_audited
 from models.db.database import Database
 
 P = ParamSpec("P")
@@ -46,9 +47,9 @@ class AsyncDatabase:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     def _read(self, query: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        with self._db.read() as conn:
+        with refusals_audited(self._db), self._db.read() as conn:
             return query(conn, *args, **kwargs)
 
     def _write(self, change: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        with self._db.write() as conn:
+        with refusals_audited(self._db), self._db.write() as conn:
             return change(conn, *args, **kwargs)

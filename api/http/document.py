@@ -10,6 +10,11 @@ from fastapi import FastAPI
 
 from api.http.job_view import Problem, problems
 
+#: Says of an operation that only an administrator may ask for it; strangers do not see that there is one.
+_MARK = "x-administrators-only"
+FOR_ADMINISTRATORS = {_MARK: True}
+_REFERENCE = "#/components/schemas/"
+
 
 def describe(app: FastAPI) -> Callable[[], dict[str, Any]]:
     """What `app.openapi` is to be; FastAPI's documentation gives this way."""
@@ -25,6 +30,38 @@ def describe(app: FastAPI) -> Callable[[], dict[str, Any]]:
         return app.openapi_schema or {}
 
     return openapi
+
+
+def for_everybody(document: dict[str, Any]) -> dict[str, Any]:
+    """The document without what is for administrators only: their operations, and the schemas that only these name."""
+    hidden: dict[str, Any] = {}
+    shown: dict[str, Any] = {}
+    for path, by_method in document["paths"].items():
+        for method, operation in by_method.items():
+            (hidden if operation.get(_MARK) else shown).setdefault(path, {})[method] = operation
+    if not hidden:
+        return document
+    schemas = document["components"]["schemas"]
+    secret = _named_in(hidden, schemas) - _named_in(shown, schemas)
+    kept = {name: schema for name, schema in schemas.items() if name not in secret}
+    return document | {"paths": shown, "components": document["components"] | {"schemas": kept}}
+
+
+def _named_in(part: Any, schemas: dict[str, Any]) -> set[str]:
+    """The schemas that a part of the document names, and those that they name."""
+    found: set[str] = set()
+    waiting = [part]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting.extend(one.values())
+            name = str(one.get("$ref", "")).removeprefix(_REFERENCE)
+            if name in schemas and name not in found:
+                found.add(name)
+                waiting.append(schemas[name])
+        elif isinstance(one, list):
+            waiting.extend(one)
+    return found
 
 
 def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:

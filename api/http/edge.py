@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.http.problems import PROTECTION_OF_PROBLEMS, BodyLimit, problem
 
 if TYPE_CHECKING:
-    from api.routes.metrics import Metrics
+    from api.http.metrics_page import Metrics
     from api.services import Services
 
 PROTECTION_OF_DATA = tuple((name.encode(), value.encode()) for name, value in PROTECTION_OF_PROBLEMS.items())
@@ -33,15 +33,8 @@ PAGES = ("/", "/docs")
 #: Doors that read a body before they know whose it is. An address, a password and a token are small; reading is work.
 OPEN_TO_ALL = "/auth/"
 LARGEST_FROM_STRANGERS_BYTES = 16_384
-#: What a form may have around its file: headers of parts, other fields, boundaries.
-FORM_ROOM_BYTES = 64 << 10
 TRIED = ("GET", "POST", "PUT", "PATCH", "DELETE")
-EXPOSED = [
-    "Location", "ETag", "Retry-After", "Preference-Applied", "Idempotent-Replayed", "Content-Disposition",
-    "Content-Range",
-]  # fmt: skip
-#: Takes files, which have a limit of their own, and room around them for a form.
-FILES = ("POST", "/files")
+EXPOSED = ["Location", "ETag", "Retry-After", "Preference-Applied", "Idempotent-Replayed"]
 
 
 class Observed:
@@ -115,7 +108,7 @@ class Preflights(CORSMiddleware):
 
 
 class Limited:
-    """Refuses bodies larger than MAX_BODY_BYTES, as it is now; a file than MAX_FILE_BYTES."""
+    """Refuses bodies larger than MAX_BODY_BYTES, as it is now."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -124,10 +117,7 @@ class Limited:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        settings = _services(scope).settings()
-        max_bytes = settings.max_body_bytes
-        if (scope["method"], scope["path"]) == FILES:
-            max_bytes = settings.max_file_bytes + FORM_ROOM_BYTES
+        max_bytes = _services(scope).settings().max_body_bytes
         if scope["path"].startswith(OPEN_TO_ALL):
             max_bytes = min(max_bytes, LARGEST_FROM_STRANGERS_BYTES)
         await BodyLimit(self._app, max_bytes)(scope, receive, send)

@@ -38,7 +38,7 @@ VARIES = (b"vary", b"Origin")
 
 
 @dataclass(slots=True)
-class Asked:
+class LeanRequest:
     """A request with what a hot route looks at.
 
     Attributes:
@@ -55,12 +55,12 @@ class Asked:
         return None if value is None else value.decode("latin-1")
 
 
-def asked(scope: Scope, receive: Receive) -> Asked:
+def asked(scope: Scope, receive: Receive) -> LeanRequest:
     services = cast("Services", scope["app"].state.services)
-    return Asked(services, dict(reversed(scope["headers"])), scope["query_string"], receive)
+    return LeanRequest(services, dict(reversed(scope["headers"])), scope["query_string"], receive)
 
 
-Answer = Callable[[Asked], Awaitable[Response]]
+Answer = Callable[[LeanRequest], Awaitable[Response]]
 
 
 class LeanRoute(APIRoute):
@@ -113,7 +113,7 @@ class HotPaths:
         await send({"type": "http.response.body", "body": response.body})
 
 
-def _is_plain(request: Asked) -> bool:
+def _is_plain(request: LeanRequest) -> bool:
     """Whether nothing that the layers of the application look at concerns this request."""
     settings = request.services.settings()
     if b"transfer-encoding" in request.headers or (settings.cors_origins and b"origin" in request.headers):

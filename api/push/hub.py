@@ -66,7 +66,7 @@ class Waiter:
             self.done.set()
 
 
-class Watched:
+class WatchedUser:
     """One user with watchers in this process.
 
     Attributes:
@@ -114,7 +114,7 @@ class Hub:
     def __init__(self, sql: AsyncDatabase, redis_url: str) -> None:
         self._sql = sql
         self._redis_url = redis_url
-        self._users: dict[UUID, Watched] = {}
+        self._users: dict[UUID, WatchedUser] = {}
         self._someone = asyncio.Event()
         self._asked: set[UUID] = set()
         self._question = asyncio.Event()
@@ -194,9 +194,9 @@ class Hub:
         user.stop_reading_for_nobody()
         self._forget_if_idle(user_id)
 
-    def _user(self, user_id: UUID) -> Watched:
+    def _user(self, user_id: UUID) -> WatchedUser:
         self._someone.set()
-        return self._users.setdefault(user_id, Watched())
+        return self._users.setdefault(user_id, WatchedUser())
 
     def _forget_if_idle(self, user_id: UUID) -> None:
         if user_id in self._users and self._users[user_id].idle:
@@ -206,7 +206,7 @@ class Hub:
 
     # --- feeds
 
-    async def _join(self, user_id: UUID, user: Watched, feed: Feed) -> None:
+    async def _join(self, user_id: UUID, user: WatchedUser, feed: Feed) -> None:
         if feed not in user.feeds:
             return  # it was closed before it came here, and nobody would end a reader that it starts
         if user.reader is None or user.reader.done():
@@ -220,7 +220,7 @@ class Hub:
             user.joining.discard(feed)
             user.stop_reading_for_nobody()
 
-    async def _read_changes(self, user_id: UUID, user: Watched) -> None:
+    async def _read_changes(self, user_id: UUID, user: WatchedUser) -> None:
         """For as long as anybody is joined: read what is new once, and offer it to all."""
         rev: int | None = None
         while True:
@@ -305,7 +305,7 @@ class Hub:
                     user.newest = newest
                     self._wake(user)
 
-    def _wake(self, user: Watched) -> None:
+    def _wake(self, user: WatchedUser) -> None:
         user.news.set()
         self._ask(user.waiters)
 
@@ -380,7 +380,7 @@ async def _next_message(channel: redis.asyncio.client.PubSub) -> dict[str, objec
     return found
 
 
-def _offer_job(user: Watched, job: Job) -> None:
+def _offer_job(user: WatchedUser, job: Job) -> None:
     """A job that cannot be shown is left out: the others of the user are shown all the same."""
     try:
         message = Message.of_job(job)

@@ -13,8 +13,9 @@ from pydantic import Field, JsonValue
 from starlette.responses import Response
 
 from api.auth.identity import Identity, bearer, current
+from api.http.document import FOR_ADMINISTRATORS
 from api.http.job_view import problems
-from api.http.lean import Answer, Asked, JsonBytes, LeanRoute, read_body
+from api.http.lean import Answer, JsonBytes, LeanRequest, LeanRoute, read_body
 from api.http.prefer import LONGEST_WAIT_S, Prefer, read_prefer
 from api.http.problems import HttpError
 from api.services import Services
@@ -102,7 +103,7 @@ def _by_post(action: AnyAction) -> LeanRoute:
 
     async def documented(body: given, who: Caller, key: Key = None, prefer: Preference = None) -> Any: ...
 
-    async def answer(request: Asked) -> Response:
+    async def answer(request: LeanRequest) -> Response:
         services, who = await _caller(request)
         given = await input_of_body(services, who, action, await _json_body(request))
         key = checked_key(request.header(b"idempotency-key"))
@@ -118,9 +119,9 @@ def _by_get(action: AnyAction) -> LeanRoute:
 
     async def documented(query: given, who: Caller, key: Key = None, prefer: Preference = None) -> Any: ...
 
-    async def answer(request: Asked) -> Response:
+    async def answer(request: LeanRequest) -> Response:
         services, who = await _caller(request)
-        given = input_of_query(action, request.query)
+        given = await input_of_query(services, who, action, request.query)
         key = checked_key(request.header(b"idempotency-key"))
         prefer = read_prefer(request.header(b"prefer"))
         waits = not prefer.respond_async
@@ -135,7 +136,7 @@ def _by_get(action: AnyAction) -> LeanRoute:
 def _any_action() -> LeanRoute:
     async def documented(body: Submission, who: Caller, key: Key = None, prefer: Preference = None) -> Any: ...
 
-    async def answer(request: Asked) -> Response:
+    async def answer(request: LeanRequest) -> Response:
         services, who = await _caller(request)
         wanted = read_model(Submission, await _json_body(request))
         action = services.registry.find(wanted.action)
@@ -156,12 +157,13 @@ def _any_action() -> LeanRoute:
         operation_id="submit_job",
         summary="Submit a job for any action.",
         tags=["jobs"],
-        responses=ENDED | problems(400, 401, 404, 409, 413, 415, 422, 503),
+        responses=ENDED | problems(400, 401, 403, 404, 409, 413, 415, 422, 503),
         **ACCEPTED,
     )
 
 
 def _route(action: AnyAction, method: str, documented: Callable[..., Any], answer: Answer) -> LeanRoute:
+    refusals = (403,) if action.administrators_only else ()
     return LeanRoute(
         f"/{action.domain}/{action.verb}",
         documented,
@@ -172,7 +174,8 @@ def _route(action: AnyAction, method: str, documented: Callable[..., Any], answe
         summary=action.summary,
         description=action.description,
         tags=[action.domain],
-        responses=ENDED | problems(400, 401, 409, 413, 415, 422, 503),
+        responses=ENDED | problems(400, 401, *refusals, 409, 413, 415, 422, 503),
+        openapi_extra=FOR_ADMINISTRATORS if action.administrators_only else None,
         **ACCEPTED,
     )
 
@@ -180,13 +183,13 @@ def _route(action: AnyAction, method: str, documented: Callable[..., Any], answe
 # --- what they share
 
 
-async def _caller(request: Asked) -> tuple[Services, Identity]:
+async def _caller(request: LeanRequest) -> tuple[Services, Identity]:
     identities = request.services.identities
     token = bearer(request.header(b"authorization") or "")
     return request.services, identities.known(token) or await identities.authenticate(token)
 
 
-async def _json_body(request: Asked) -> bytes:
+async def _json_body(request: LeanRequest) -> bytes:
     """The body as it came.
 
     Raises:

@@ -17,7 +17,7 @@ from engine.views.jobs import LARGEST_REV
 from llmcoder import strict_json
 from llmcoder.instants import Instant
 from llmcoder.model import Model
-from models.audit.log import Event, Record, Wanted, listed
+from models.audit.log import EntryFilter, Event, Record, listed
 
 MOST_PER_PAGE = 200
 
@@ -61,7 +61,7 @@ async def list_audit(
     limit: Annotated[int, Query(ge=1, le=MOST_PER_PAGE, description="Most entries to return.")] = 50,
 ) -> AuditPage:
     """Who did what: logins, changes of settings and accounts, approvals, effects."""
-    wanted = Wanted(event, actor, subject, since, cursor)
+    wanted = EntryFilter(event, actor, subject, since, cursor)
     found = await services_of(request).sql.read(listed, wanted, limit + 1)
     more = len(found) > limit
     return AuditPage(items=[EntryView.of(row) for row in found[:limit]], next=found[limit - 1].seq if more else None)

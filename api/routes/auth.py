@@ -16,7 +16,7 @@ from pydantic import Field, JsonValue
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import limits, tokens
-from api.auth.identity import Identities, Identity, Services, Unauthorized, current, person, services
+from api.auth.identity import AuthServices, Identities, Identity, Unauthorized, current, person, services
 from api.http.bodies import Router
 from api.http.job_view import problems
 from engine.new_account import LONGEST_PASSWORD, NewAccount, Secret, normalised
@@ -132,7 +132,7 @@ async def login(
 ) -> LoginTokens:
     """Log in with address and password: the OAuth2 password form, `username` being the address."""
     own = services(request)
-    attempt = limits.Attempt(_address_or_none(form.username), _host(request))
+    attempt = limits.LoginAttempt(_address_or_none(form.username), _host(request))
     account, attempt = await run_in_threadpool(_look_up, own, attempt, device_token or cookie or "")
     typed = form.password if len(form.password) <= LONGEST_PASSWORD else ""
     checked = await passwords().check(typed, account.password_hash if account else None)
@@ -144,7 +144,7 @@ async def login(
     return _with_device(own, response, pair, account)
 
 
-def _with_device(own: Services, response: Response, pair: TokenPair, account: Account) -> LoginTokens:
+def _with_device(own: AuthServices, response: Response, pair: TokenPair, account: Account) -> LoginTokens:
     device_token = own.identities.issue_device(account.id)
     response.set_cookie(
         DEVICE_COOKIE,
@@ -169,7 +169,9 @@ def _host(request: Request) -> str:
     return limits.client_address(request.client.host if request.client else None)
 
 
-def _look_up(own: Services, attempt: limits.Attempt, device_token: str) -> tuple[Account | None, limits.Attempt]:
+def _look_up(
+    own: AuthServices, attempt: limits.LoginAttempt, device_token: str
+) -> tuple[Account | None, limits.LoginAttempt]:
     """The account, and the attempt with what makes it the owner's; the same is asked where there is no account."""
     now, device = own.db.now(), own.identities.device_of(device_token)
     with own.db.read() as conn:
@@ -183,7 +185,7 @@ def _look_up(own: Services, attempt: limits.Attempt, device_token: str) -> tuple
 
 
 def _settle(
-    own: Services, attempt: limits.Attempt, account: Account | None, better_hash: str | None
+    own: AuthServices, attempt: limits.LoginAttempt, account: Account | None, better_hash: str | None
 ) -> TokenPair | None:
     """Write down how the login ended; without an account it failed."""
     now = own.db.now()
@@ -203,16 +205,16 @@ def _settle(
     return _pair(own, session, refresh_token)
 
 
-def _of_login(event: Event, attempt: limits.Attempt, actor: UUID | None = None) -> Entry:
+def _of_login(event: Event, attempt: limits.LoginAttempt, actor: UUID | None = None) -> Entry:
     """What was typed is named only where it can be an address: people type their password into the wrong field."""
     return Entry(event, attempt.email or "", actor, {"from": attempt.address})
 
 
-def _refresh_until(own: Services, now: datetime) -> datetime:
+def _refresh_until(own: AuthServices, now: datetime) -> datetime:
     return now + timedelta(days=own.settings().refresh_token_expire_days)
 
 
-def _pair(own: Services, session: users.Session, refresh_token: str) -> TokenPair:
+def _pair(own: AuthServices, session: users.Session, refresh_token: str) -> TokenPair:
     lives_s = own.settings().access_token_expire_minutes * 60
     access_token = own.identities.issue(session.user_id, session.id, lives_s, Origin(session.origin))
     return TokenPair(access_token=access_token, expires_in=lives_s, refresh_token=refresh_token)
@@ -227,7 +229,7 @@ async def refresh(request: Request, response: Response, old: RefreshToken) -> To
     return pair
 
 
-def _refresh(own: Services, old: str) -> TokenPair:
+def _refresh(own: AuthServices, old: str) -> TokenPair:
     now = own.db.now()
     new = tokens.new_refresh_token()
     with own.db.write() as conn:
@@ -260,7 +262,7 @@ async def hand_out(request: Request, response: Response, who: Annotated[Identity
     return await run_in_threadpool(_hand_out, services(request), who)
 
 
-def _hand_out(own: Services, who: Identity) -> TokenPair:
+def _hand_out(own: AuthServices, who: Identity) -> TokenPair:
     now, token = own.db.now(), tokens.new_refresh_token()
     until = _refresh_until(own, now)
     with own.db.write() as conn:

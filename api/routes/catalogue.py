@@ -7,15 +7,17 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from pydantic import Field
 
-from api.auth.identity import current
+from api.auth.identity import Identity, current
 from api.http.bodies import Router
 from api.http.job_view import problems
 from api.services import Services, services_of
+from engine.administrators import refuse_others
 from llmcoder.declare.action import Effect, Queue
 from llmcoder.model import Model
 from llmcoder.registry import AnyAction
 
-router = Router(prefix="/actions", tags=["actions"], dependencies=[Depends(current)], responses=problems(401))
+router = Router(prefix="/actions", tags=["actions"], responses=problems(401))
+Caller = Annotated[Identity, Depends(current)]
 
 
 class Requirement(Model):
@@ -47,6 +49,7 @@ class ActionView(Model):
     own_records: bool = Field(
         description="Whether it changes nothing but your own records here: your macros and schedules need not ask."
     )
+    administrators_only: bool = Field(description="Whether only an administrator may have it run, in person.")
     provider: str = Field(description="Whose limits it keeps, with all other actions that name the same.")
     connects: list[str] = Field(description="Kinds of account it can act for; the chosen one's limits count.")
     rate: RateView | None = Field(description="How often that provider may be called, where it is declared.")
@@ -67,17 +70,23 @@ class Catalogue(Model):
 
 
 @router.get("")
-async def list_actions(request: Request) -> Catalogue:
-    """What can be done here."""
+async def list_actions(request: Request, who: Caller) -> Catalogue:
+    """What you can do here."""
     services = services_of(request)
-    return Catalogue(items=[_view(services, action) for action in services.registry.values()])
+    known = services.registry.values()
+    return Catalogue(
+        items=[_view(services, action) for action in known if who.is_admin or not action.administrators_only]
+    )
 
 
-@router.get("/{name}", responses=problems(404))
-async def show_action(request: Request, name: Annotated[str, "such as document.summarize"]) -> ActionView:
+@router.get("/{name}", responses=problems(403, 404))
+async def show_action(request: Request, who: Caller, name: Annotated[str, "such as document.summarize"]) -> ActionView:
     """One action."""
     services = services_of(request)
-    return _view(services, services.registry.find(name))
+    action = services.registry.find(name)
+    if action.administrators_only:
+        await services.sql.read(refuse_others, action, who.user_id, who.origin)
+    return _view(services, action)
 
 
 def _view(services: Services, action: AnyAction) -> ActionView:
@@ -94,6 +103,7 @@ def _view(services: Services, action: AnyAction) -> ActionView:
         undo=None if action.undo is None else action.undo.action.name,
         outside=action.outside,
         own_records=action.own_records,
+        administrators_only=action.administrators_only,
         provider=action.provider,
         connects=[kind.provider for kind in action.connects],
         rate=None if rate is None else RateView(calls=rate.calls, per_s=rate.per_s),

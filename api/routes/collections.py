@@ -16,19 +16,21 @@ from pydantic import BaseModel
 
 from api.auth.identity import Identity, current
 from api.http.bodies import Router
+from api.http.document import FOR_ADMINISTRATORS
 from api.http.job_view import problems
 from api.routes.actions import JOB, Key
 from api.services import Services, services_of
 from engine import local_door as door
-from engine.admission import Wish, look, new_job
+from engine.administrators import refuse_others
+from engine.admission import JobSubmission, look, new_job
 from engine.idempotency import checked_key, fingerprint
 from llmcoder import strict_json
 from llmcoder.declare.collection import Page
 from llmcoder.errors import ActionError, BadInput, Forbidden, NotFound, Refused, problem_type
 from llmcoder.registry import AnyAction, AnyCollection, Registry
+from llmcoder.states import State
 from models.jobs import store as jobs
 from models.jobs.approvals import Origin
-from models.jobs.machine import State
 from models.jobs.store import Accepted, Job
 
 Caller = Annotated[Identity, Depends(current)]
@@ -76,8 +78,9 @@ def _add_list(router: APIRouter, collection: AnyCollection) -> None:
 def _add_addition(router: APIRouter, collection: AnyCollection, registry: Registry) -> None:
     new: Any = collection.new
     item = collection.item
+    about = _named(collection, "add") | _for(collection.adds)
 
-    @router.post("", status_code=201, response_model=item, responses=WAITS, **_named(collection, "add"))
+    @router.post("", status_code=201, response_model=item, responses=WAITS, **about)
     def add_record(request: Request, who: Caller, body: new, response: Response, key: Key = None) -> Any:
         """Keep a new record; `Location` is its address."""
         job = _waiting(request, registry, who, collection.adds, body, key)
@@ -100,7 +103,7 @@ def _add_show(router: APIRouter, collection: AnyCollection) -> None:
 
 def _add_change(router: APIRouter, collection: AnyCollection, registry: Registry) -> None:
     change: Any = collection.change
-    about = _named(collection, "change")
+    about = _named(collection, "change") | _for(collection.changes)
 
     @router.patch("/{record_id}", response_model=collection.item, responses=NO_SUCH | WAITS, **about)
     def change_record(request: Request, who: Caller, record_id: UUID, body: change, key: Key = None) -> Any:
@@ -115,7 +118,7 @@ def _add_change(router: APIRouter, collection: AnyCollection, registry: Registry
 
 
 def _add_removal(router: APIRouter, collection: AnyCollection, registry: Registry) -> None:
-    about = _named(collection, "remove")
+    about = _named(collection, "remove") | _for(collection.removes)
 
     @router.delete("/{record_id}", status_code=204, response_model=None, responses=NO_SUCH | WAITS, **about)
     def remove_record(request: Request, who: Caller, record_id: UUID, key: Key = None) -> Response | None:
@@ -154,17 +157,17 @@ def _waiting(
     services = services_of(request)
     text = given.model_dump_json(by_alias=True)
     named = None if key is None else fingerprint(action.name, text, None, None)
-    wish = Wish(who.user_id, action, text, who.origin, key=key, fingerprint=named)
-    if who.origin is Origin.PERSON and key is None and _may_be_done(services, registry, wish):
+    submission = JobSubmission(who.user_id, action, text, who.origin, key=key, fingerprint=named)
+    if who.origin is Origin.PERSON and key is None and _may_be_done(services, registry, submission):
         return None
-    accepted = door.submit(services.db, services.outbox, registry, wish)
+    accepted = door.submit(services.db, services.outbox, registry, submission)
     return _after_waiting(services, accepted) if who.origin is Origin.PERSON else accepted.job
 
 
-def _may_be_done(services: Services, registry: Registry, wish: Wish) -> bool:
+def _may_be_done(services: Services, registry: Registry, submission: JobSubmission) -> bool:
     with services.db.read() as conn:
-        standing = look(conn, wish, registry, services.db.now())
-    job = new_job(wish, standing, services.db.now())
+        standing = look(conn, submission, registry)
+    job = new_job(submission, standing, services.db.now())
     return job.approval_expires_at is None and not job.held_s
 
 
@@ -211,6 +214,17 @@ def _there(collection: AnyCollection, record_id: UUID, found: Any) -> Any:
     if found is None:
         raise NotFound(f"There is no {record_id} in your {collection.title.lower()}.")
     return found
+
+
+def _for(action: AnyAction | None) -> dict[str, Any]:
+    """What a route of an action says that is for administrators only: it refuses before it reads the body."""
+    if action is None or not action.administrators_only:
+        return {}
+
+    async def refuse(request: Request, who: Caller) -> None:
+        await services_of(request).sql.read(refuse_others, action, who.user_id, who.origin)
+
+    return {"dependencies": [Depends(refuse)], "openapi_extra": FOR_ADMINISTRATORS}
 
 
 def _named(collection: AnyCollection, verb: str) -> dict[str, Any]:

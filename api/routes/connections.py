@@ -23,6 +23,7 @@ from api.auth.identity import Identity, person
 from api.http.bodies import Router
 from api.http.job_view import problems
 from api.services import Services, services_of
+from engine.account_access import fallback
 from engine.accounts import CALLBACK, oauth_of
 from llmcoder import strict_json
 from llmcoder.config import config
@@ -33,9 +34,8 @@ from llmcoder.registry import AnyKind
 from models.accounts import users
 from models.connections import signins
 from models.connections import store as connections
-from models.connections.account_access import fallback
 from models.connections.signins import LIVES, Signin
-from models.connections.store import Standing, Stored
+from models.connections.store import ConnectedAccount, ConnectionState
 
 #: Providers that answer slowly must not take all of a process's threads.
 MOST_AT_ONCE = 8
@@ -66,7 +66,7 @@ class ConnectionView(Model):
     title: str
     account: str = Field(description="Its name at the provider; the input field `account` of actions takes it.")
     default: bool = Field(description="Whether it is meant when an action is not told which account.")
-    state: Standing
+    state: ConnectionState
     error: str | None = Field(description="Why it is broken.")
     details: dict[str, JsonValue] = Field(description="What else is known of it and is no secret.")
     scopes: list[str] = Field(description="What the provider says it allows, where it was signed in to.")
@@ -230,7 +230,7 @@ async def finish_oauth(
     return _page(200, "The account is connected", said)
 
 
-def _finish(services: Services, signin: Signin, code: str) -> tuple[Stored, str]:
+def _finish(services: Services, signin: Signin, code: str) -> tuple[ConnectedAccount, str]:
     with services.db.read() as conn:
         owner = users.by_id(conn, signin.user_id)
     if owner is None or not owner.is_active:
@@ -283,13 +283,13 @@ def checked_form(kind: AnyKind, given: dict[str, JsonValue]) -> Any:
     raise RequestValidationError(found)
 
 
-def views(kinds: dict[str, AnyKind], found: Sequence[Stored]) -> list[ConnectionView]:
+def views(kinds: dict[str, AnyKind], found: Sequence[ConnectedAccount]) -> list[ConnectionView]:
     """All of a user's accounts as every door shows them."""
     first = {one.provider: one.id for one in reversed(found)}
     return [_as_view(kinds.get(one.provider), one, is_first=first[one.provider] == one.id) for one in found]
 
 
-def _as_view(kind: AnyKind | None, one: Stored, *, is_first: bool) -> ConnectionView:
+def _as_view(kind: AnyKind | None, one: ConnectedAccount, *, is_first: bool) -> ConnectionView:
     scopes: list[str] = strict_json.read_lenient(one.scopes)
     asked = kind.oauth.scopes if kind is not None and kind.oauth is not None and scopes else ()
     return ConnectionView(
@@ -298,7 +298,7 @@ def _as_view(kind: AnyKind | None, one: Stored, *, is_first: bool) -> Connection
         title=kind.title if kind is not None else one.provider,
         account=one.account,
         default=is_first,
-        state=Standing(one.state),
+        state=ConnectionState(one.state),
         error=one.error,
         details=strict_json.read_lenient(one.shown),
         scopes=scopes,
@@ -310,7 +310,7 @@ def _as_view(kind: AnyKind | None, one: Stored, *, is_first: bool) -> Connection
     )
 
 
-async def _view(services: Services, stored: Stored) -> ConnectionView:
+async def _view(services: Services, stored: ConnectedAccount) -> ConnectionView:
     found = await services.sql.read(connections.listed, stored.user_id, stored.provider)
     others = [one for one in found if one.id != stored.id]
     in_order = sorted([stored, *others], key=lambda one: (one.created_at, one.id))
@@ -339,20 +339,20 @@ def _needs(kind: AnyKind) -> str | None:
     return None
 
 
-def _scopes(declared: OAuth[Any], found: Sequence[Stored]) -> ScopesView:
+def _scopes(declared: OAuth[Any], found: Sequence[ConnectedAccount]) -> ScopesView:
     granted = sorted({scope for one in found for scope in strict_json.read_lenient(one.scopes)})
     asked = list(declared.scopes)
     return ScopesView(asked=asked, granted=granted, new=[scope for scope in asked if scope not in granted])
 
 
-async def _mine(services: Services, who: Identity, connection_id: UUID) -> Stored:
+async def _mine(services: Services, who: Identity, connection_id: UUID) -> ConnectedAccount:
     stored = await services.sql.read(_found, who.user_id, connection_id)
     if stored is None:
         raise NotFound(f"You have no connection {connection_id}.")
     return stored
 
 
-def _found(conn: sa.Connection, user_id: UUID, connection_id: UUID) -> Stored | None:
+def _found(conn: sa.Connection, user_id: UUID, connection_id: UUID) -> ConnectedAccount | None:
     return connections.get(conn, user_id, connection_id)
 
 

@@ -9,20 +9,21 @@ from uuid import UUID
 import sqlalchemy as sa
 from pydantic import Field
 
-from api.routes.health import WORKER_SEEN_WITHIN
+from api.health_checks import WORKER_SEEN_WITHIN
 from api.services import Services
+from engine.account_access import door_of
 from engine.commands import find
 from engine.views.approvals import WORDS, Link, link_to, reasons_of
 from llmcoder.model import Model
+from llmcoder.states import Reason, State
 from models.accounts import preferences
 from models.accounts.tables import users
 from models.connections import store as connections
-from models.connections.account_access import door_of
 from models.db.base import Id
+from models.db.literals import literal
 from models.jobs import rates, taint
 from models.jobs.approvals import Why
 from models.jobs.claims import workers_seen
-from models.jobs.machine import Reason, State
 from models.jobs.store import Job
 from models.jobs.tables import jobs
 from models.macros import store
@@ -185,7 +186,7 @@ def _ahead(conn: sa.Connection, job: Job, turn: int) -> int:
     """How many jobs of its queue are claimed before it, counted up to `MOST_COUNTED`."""
     place = sa.tuple_(jobs.c.priority, jobs.c.turn, jobs.c.id)
     earlier = place < sa.tuple_(sa.literal(job.priority), sa.literal(turn), sa.literal(job.id, Id))
-    queued = sa.and_(jobs.c.queue == job.queue, jobs.c.state == sa.literal_column("'queued'"))
+    queued = sa.and_(jobs.c.queue == job.queue, jobs.c.state == literal(State.QUEUED))
     some = sa.select(jobs.c.id).where(queued, earlier).limit(MOST_COUNTED).subquery()
     count: int = conn.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
     return count

@@ -16,8 +16,8 @@ from api.http.job_view import problems
 from api.routes.hooks import first_headers, read_body
 from api.services import services_of
 from engine import inbound_webhooks as calls
-from engine.enqueue import refuse_too_large
-from engine.inbound_webhooks import Call
+from engine.inbound_webhooks import InboundCall
+from engine.submitter import refuse_too_large
 from llmcoder import strict_json
 from llmcoder.errors import ActionError
 from llmcoder.model import Model
@@ -184,12 +184,12 @@ async def remove_hook(request: Request, who: Person, hook_id: UUID) -> None:
 
 @door.post("/{hook_id}", status_code=202, response_model=Taken)
 async def take_call(request: Request, hook_id: UUID) -> Response | Taken:
-    """Called by others, who sign the body; it takes no token. What it starts is treated as a stranger's wish.
+    """Called by others, who sign the body; it takes no token. What it starts counts as untrusted content.
 
     A call that is repeated is answered with the job of the first one.
     """
     services = services_of(request)
-    call = Call(first_headers(request), await read_body(request, LARGEST_CALL_BYTES))
+    call = InboundCall(first_headers(request), await read_body(request, LARGEST_CALL_BYTES))
     now = services.db.now()
     hook, delivery = await services.sql.read(calls.called, hook_id, call, now)
     evaluate = partial(services.evaluations.run, hook.user_id)
@@ -210,11 +210,11 @@ async def take_call(request: Request, hook_id: UUID) -> Response | Taken:
     return Taken(job_id=accepted.job.id, repeated=accepted.replayed)
 
 
-def _may_be_challenge(hook: InboundHook, call: Call) -> bool:
+def _may_be_challenge(hook: InboundHook, call: InboundCall) -> bool:
     return hook.scheme == Scheme.SLACK and b"url_verification" in call.body
 
 
-def _challenge(call: Call) -> str | None:
+def _challenge(call: InboundCall) -> str | None:
     """Slack asks once whether the address is ours, by a signed call that starts nothing."""
     payload = calls.payload_of(call)
     if not isinstance(payload, dict) or payload.get("type") != "url_verification":

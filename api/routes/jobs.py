@@ -24,7 +24,7 @@ from engine.views.jobs import LARGEST_REV, JobChanges, JobPage, JobView
 from llmcoder.errors import BadInput
 from llmcoder.instants import Instant
 from llmcoder.model import Model
-from models.jobs.machine import State
+from llmcoder.states import State
 from models.jobs.store import Filter, Job, changes, listed
 
 MOST_PER_PAGE = 200
@@ -105,14 +105,10 @@ async def show_job(
 
 
 def _etag(job: Job) -> str:
-    """Weak, since it stands for what the job says and not for its bytes.
-
-    Progress, and what a running job attaches, have no revision of their own.
-    """
-    if job.progress_fraction is None and job.files is None:
+    """Weak, since it stands for what the job says and not for its bytes. Progress has no revision of its own."""
+    if job.progress_fraction is None:
         return f'W/"{job.rev}"'
-    unnumbered = f"{job.progress_fraction} {job.progress_message} {job.files or ''}"
-    return f'W/"{job.rev}-{zlib.crc32(unnumbered.encode()):x}"'
+    return f'W/"{job.rev}-{zlib.crc32(f"{job.progress_fraction} {job.progress_message}".encode()):x}"'
 
 
 def _matches(if_none_match: str, job: Job) -> bool:

@@ -50,7 +50,8 @@ def flask_app(registry: Registry) -> Flask:
 
     @app.get("/")
     def index() -> Response:
-        routes = {f"/legacy/{name.replace('.', '/')}": f"/{name.replace('.', '/')}" for name in registry}
+        offered = [name for name, one in registry.items() if not one.administrators_only]
+        routes = {f"/legacy/{name.replace('.', '/')}": f"/{name.replace('.', '/')}" for name in offered}
         return jsonify(detail="These addresses moved; each answers 308 with the new one.", moved=routes)
 
     @app.route("/<domain>/<verb>", methods=METHODS)

@@ -21,8 +21,8 @@ from api.routes.inbound_webhooks import LARGEST_CALL_BYTES
 from api.services import services_of
 from engine import macro_library
 from engine.commands import find
-from engine.enqueue import refuse_too_large
-from engine.inbound_webhooks import Call, payload_of
+from engine.inbound_webhooks import InboundCall, payload_of
+from engine.submitter import refuse_too_large
 from engine.views.macros import MacroView, macro_of, macro_view
 from llmcoder import strict_json
 from llmcoder.errors import BadInput, NotFound
@@ -31,7 +31,7 @@ from models.jobs.approvals import Origin
 from models.macros import store
 from models.macros.document import Macro
 from models.macros.progress import WHOLE, StepState
-from models.macros.store import Stored
+from models.macros.store import StoredMacro
 from models.macros.text import to_yaml
 
 MOST_STEPS_SHOWN = 1_000
@@ -237,7 +237,7 @@ async def call_step(
     The body becomes the step's result, as a stranger's words. The first call counts.
     """
     services = services_of(request)
-    call = Call(first_headers(request), await read_body(request, LARGEST_CALL_BYTES))
+    call = InboundCall(first_headers(request), await read_body(request, LARGEST_CALL_BYTES))
     now = services.db.now()
 
     def proven(conn: sa.Connection) -> None:
@@ -257,7 +257,7 @@ async def call_step(
 # --- what they share
 
 
-def _summary(one: Stored) -> MacroSummary:
+def _summary(one: StoredMacro) -> MacroSummary:
     macro = macro_of(one)
     return MacroSummary(
         id=one.id,

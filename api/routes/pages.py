@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING
 from fastapi import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
+from api.auth.identity import Unauthorized
 from api.http.bodies import Router
+from api.http.document import for_everybody
 
 if TYPE_CHECKING:
-    from api.routes.health import Check
+    from api.health_checks import Check
     from api.services import Services
 
 VERSION = "0.1.0"
@@ -125,6 +127,27 @@ def _home(checks: dict[str, Check]) -> str:
         for name, check in checks.items()
     )
     return HOME.format(version=VERSION, links=links, checks=shown)
+
+
+@router.get("/openapi.json")
+async def openapi(request: Request) -> Response:
+    """The OpenAPI document. What is for administrators only stands in it for those who ask with their token."""
+    made = request.app.openapi()
+    root = request.scope.get("root_path", "").rstrip("/")
+    shown = made if await _is_administrator(request) else for_everybody(made)
+    servers = {"servers": [{"url": root}]} if root else {}
+    return JSONResponse(shown | servers, headers={"vary": "authorization"})
+
+
+async def _is_administrator(request: Request) -> bool:
+    """Whoever proves nothing sees what strangers see."""
+    if "authorization" not in request.headers:
+        return False
+    services: Services = request.app.state.services
+    try:
+        return (await services.identities.identify(request.headers)).is_admin
+    except Unauthorized:
+        return False
 
 
 @router.get("/docs")

@@ -15,18 +15,17 @@ from api.http.bodies import Router
 from api.http.job_view import problems
 from api.services import Services, services_of
 from engine import scheduling
-from engine.schedule_runs import Made
 from engine.views.schedules import DAY_S, YEAR_S, NewSchedule, ScheduleView, schedule_of, schedule_view
 from llmcoder import strict_json
 from llmcoder.errors import BadInput
 from llmcoder.instants import Instant
 from llmcoder.model import Model
 from llmcoder.registry import default_schedules
+from llmcoder.states import State
 from models.accounts import preferences
-from models.jobs.machine import State
 from models.jobs.store import Job
 from models.schedules import store as schedules
-from models.schedules.store import CatchUp, MadeBy, Outcome, Overlap, Run
+from models.schedules.store import CatchUp, MadeBy, Outcome, Overlap, ScheduleRun
 
 LARGEST_NUMBER = 200
 
@@ -151,7 +150,9 @@ async def add_schedule(request: Request, response: Response, who: Person, new: N
     """Have the clock submit an action."""
     services = services_of(request)
     now = services.db.now()
-    made = scheduling.check(services.registry, schedule_of(who.user_id, new, now), now)
+    wanted = schedule_of(who.user_id, new, now)
+    await services.sql.read(scheduling.refuse_to_others, services.registry, wanted)
+    made = scheduling.check(services.registry, wanted, now)
     added = await services.sql.write(scheduling.add, made, now)
     response.headers["location"] = f"/schedules/{added.id}"
     return schedule_view(added)
@@ -212,10 +213,10 @@ async def resume_schedule(request: Request, who: Person, schedule_id: UUID) -> S
 async def run_schedule(request: Request, who: Person, schedule_id: UUID) -> RunView:
     """Fire it now, once, whatever its times; what its overlap policy says counts."""
     services = services_of(request)
-    made = await services.sql.write(
+    fired = await services.sql.write(
         scheduling.fire_now, services.registry, who.user_id, schedule_id, services.db.now(), services.outbox.reserve
     )
-    _tell(services, made)
+    services.outbox.follow(fired.after)
     return (await _runs(services, who.user_id, schedule_id, None, 1)).items[0]
 
 
@@ -224,11 +225,11 @@ async def backfill_schedule(request: Request, who: Person, schedule_id: UUID, sp
     """Fire for all its times in a span of the past that have no run."""
     services = services_of(request)
     ends, now = (span.since, span.until), services.db.now()
-    made, times = await services.sql.write(
+    fired, times = await services.sql.write(
         scheduling.backfill, services.registry, who.user_id, schedule_id, ends, now, services.outbox.reserve
     )
-    _tell(services, made)
-    return Backfilled(fire_times=times, submitted=made.submitted)
+    services.outbox.follow(fired.after)
+    return Backfilled(fire_times=times, submitted=fired.submitted)
 
 
 @router.get("/{schedule_id:uuid}/next", responses=problems(404))
@@ -274,11 +275,6 @@ def _columns(change: ScheduleChange) -> dict[str, Any]:
     return values
 
 
-def _tell(services: Services, made: Made) -> None:
-    services.outbox.ring(made.rings)
-    services.outbox.wake(made.changed)
-
-
 async def _runs(services: Services, user_id: UUID, schedule_id: UUID, before: datetime | None, limit: int) -> RunPage:
     def read(conn: sa.Connection) -> RunPage:
         scheduling.find(conn, user_id, schedule_id)
@@ -289,7 +285,7 @@ async def _runs(services: Services, user_id: UUID, schedule_id: UUID, before: da
     return await services.sql.read(read)
 
 
-def _run(run: Run, job: Job | None) -> RunView:
+def _run(run: ScheduleRun, job: Job | None) -> RunView:
     return RunView(
         fire_at=run.fire_at,
         outcome=Outcome(run.outcome),

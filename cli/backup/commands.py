@@ -49,14 +49,14 @@ def restore(
     ] = False,
 ) -> None:
     """Put a backup back, while the engine is stopped. Unfinished writes become uncertain: they may have run since."""
-    from cli.backup.restoring import Wishes, restore
+    from cli.backup.restoring import RestoreOptions, restore
     from cli.engine import whole_config
     from llmcoder.registry import registry
 
     config = whole_config()
     config.begin()
     with _disk(path):
-        done = restore(config, registry(), path.expanduser(), Wishes(force, nothing_ran_since))
+        done = restore(config, registry(), path.expanduser(), RestoreOptions(force, nothing_ran_since))
     made_at = f"{done.manifest.created_at:%Y-%m-%d %H:%M:%S} UTC"
     typer.echo(f"Restored the backup of {made_at}. Everybody logs in again.")
     settled = done.settled

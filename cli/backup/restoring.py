@@ -27,7 +27,7 @@ from llmcoder.startup import UpError
 from models.audit.log import Entry, Event, append
 from models.db.database import Database
 from models.db.migrate import unknown, upgrade
-from models.db.replacement import Place, place_of, sync
+from models.db.replacement import DatabaseLocation, place_of, sync
 from models.restored import Settled, settle
 
 
@@ -45,7 +45,7 @@ class Restored:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class RestoreOptions:
     """What the operator said.
 
     Attributes:
@@ -57,7 +57,7 @@ class Wishes:
     nothing_ran_since: bool = False
 
 
-def restore(config: Config, declared: Registry, path: Path, wishes: Wishes) -> Restored:
+def restore(config: Config, declared: Registry, path: Path, options: RestoreOptions) -> Restored:
     """Put a backup back.
 
     Raises:
@@ -74,10 +74,10 @@ def restore(config: Config, declared: Registry, path: Path, wishes: Wishes) -> R
         with tempfile.TemporaryDirectory(prefix="restoring-", dir=folder) as work:
             ready = _unpacked(archive, Path(work), folder)
             _refuse_another_database(ready / CONFIG, config, settings)
-            if not wishes.force:
+            if not options.force:
                 _refuse_losses(place, ready, folder)
             try:
-                settled = _made_ready(place, Path(work) / DATABASE, ready, archive.manifest, declared, wishes)
+                settled = _made_ready(place, Path(work) / DATABASE, ready, archive.manifest, declared, options)
                 kept = _put(ready, folder)
                 kept_database = place.swap()
             finally:
@@ -139,7 +139,7 @@ def _refuse_another_database(restored: Path, config: Config, settings: EngineSet
         )
 
 
-def _refuse_losses(place: Place, ready: Path, folder: Path) -> None:
+def _refuse_losses(place: DatabaseLocation, ready: Path, folder: Path) -> None:
     taken = [name.name for name in sorted(ready.iterdir()) if _differs(name, folder / name.name)]
     if not place.is_empty():
         taken.insert(0, "the database")
@@ -154,7 +154,7 @@ def _differs(new: Path, old: Path) -> bool:
 
 
 def _made_ready(
-    place: Place, dump: Path, ready: Path, manifest: Manifest, declared: Registry, wishes: Wishes
+    place: DatabaseLocation, dump: Path, ready: Path, manifest: Manifest, declared: Registry, options: RestoreOptions
 ) -> Settled:
     """The staged database, with the newest schema, settled, and its audit log saying so."""
     url = place.stage(dump)
@@ -162,9 +162,9 @@ def _made_ready(
     with use(Config.open({"DATA_DIR": str(ready), "DATABASE_URL": url}, cwd=ready)), closing(Database(url, 1)) as db:
         now = db.now()
         with db.write() as conn:
-            settled = settle(conn, declared, manifest.created_at, now, nothing_ran_since=wishes.nothing_ran_since)
+            settled = settle(conn, declared, manifest.created_at, now, nothing_ran_since=options.nothing_ran_since)
             made_at = manifest.created_at.isoformat(timespec="seconds")
-            detail = {"nothing_ran_since": wishes.nothing_ran_since, "uncertain": settled.uncertain}
+            detail = {"nothing_ran_since": options.nothing_ran_since, "uncertain": settled.uncertain}
             append(conn, [Entry(Event.BACKUP_RESTORED, made_at, detail=detail)], now)
     return settled
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from cli.up import flower, redis
 from cli.up.child import Child
 from llmcoder import startup
+from llmcoder.process import command_line
 
 if TYPE_CHECKING:
     from llmcoder.settings import EngineSettings
@@ -51,12 +51,12 @@ def plan(settings: EngineSettings, watches: Mapping[str, Watch]) -> Plan:
             env["BROKER_URL"] = embedded.broker_url
 
     ours = (
-        Child("migrate", _python("models", "upgrade"), once=True),
-        Child("api", _python("api"), ready=lambda: is_live(settings.api_host, api_port)),
-        Child("worker-io", _python("workers", "io"), grace_s=WORKER_GRACE_S, quits_on_sigquit=True),
-        Child("worker-heavy", _python("workers", "heavy"), grace_s=WORKER_GRACE_S, quits_on_sigquit=True),
-        Child("scheduler", _python("schedules")),
-        Child("listeners", _python("api.listen"), wanted=_any_listener),
+        Child("migrate", command_line("models", "upgrade"), once=True),
+        Child("api", command_line("api"), ready=lambda: is_live(settings.api_host, api_port)),
+        Child("worker-io", command_line("workers", "io"), grace_s=WORKER_GRACE_S, quits_on_sigquit=True),
+        Child("worker-heavy", command_line("workers", "heavy"), grace_s=WORKER_GRACE_S, quits_on_sigquit=True),
+        Child("scheduler", command_line("schedules")),
+        Child("listeners", command_line("api.listen"), wanted=_any_listener),
         flower.child(data_dir, settings.flower_host, flower_port, password),
     )
     children = tuple(replace(child, env={**env, **child.env}, watch=watches.get(child.name)) for child in ours)
@@ -87,10 +87,6 @@ def _any_listener() -> bool:
     from llmcoder.registry import listeners
 
     return any(one.configured(config().get(one.settings)) for one in listeners())
-
-
-def _python(module: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", module, *arguments]
 
 
 def _flower_password(settings: EngineSettings, data_dir: Path) -> tuple[str, bool]:

@@ -8,14 +8,14 @@ from uuid import UUID
 import sqlalchemy as sa
 from pydantic import BaseModel, Field
 
-from engine.admission import Standing, why
+from engine.admission import AdmissionFacts, why
 from engine.views.jobs import JobView
 from llmcoder import strict_json
 from llmcoder.registry import AnyAction, Registry
+from llmcoder.states import State
 from models.accounts import preferences
 from models.jobs import approvals, taint
 from models.jobs.approvals import Origin, Pending, Why
-from models.jobs.machine import State
 from models.jobs.store import Job
 
 WORDS = {
@@ -71,7 +71,7 @@ def reasons_of(conn: sa.Connection, action: AnyAction | None, job: Job) -> list[
     """Why a job waits, as its user's preferences stand now."""
     if action is None:
         return []
-    return why(action, Origin(job.origin), Standing(preferences.load(conn, job.user_id), job.tainted))
+    return why(action, Origin(job.origin), AdmissionFacts(preferences.load(conn, job.user_id), job.tainted))
 
 
 def link_to(source: taint.Source) -> Link:

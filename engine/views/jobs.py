@@ -8,8 +8,8 @@ from uuid import UUID
 from pydantic import BaseModel, Field, JsonValue
 
 from llmcoder.declare.action import Effect
+from llmcoder.states import Reason, State
 from models.jobs.approvals import Origin
-from models.jobs.machine import Reason, State
 
 #: The largest number that both stores keep.
 LARGEST_REV = 2**63 - 1
@@ -28,16 +28,6 @@ class JobProgress(BaseModel):
 
     fraction: float = Field(ge=0, le=1)
     message: str
-
-
-class JobFile(BaseModel):
-    """A file that a job has attached; GET /jobs/{id}/files/{name} gives its content."""
-
-    id: UUID
-    name: str
-    media_type: str = Field(description="What the content looks like.")
-    size_bytes: int
-    sha256: str
 
 
 class JobView(BaseModel):
@@ -70,7 +60,6 @@ class JobView(BaseModel):
     undone_by: UUID | None = Field(description="The job that takes this one's effect back.")
     schedule_id: UUID | None = Field(description="The schedule that made it.")
     parent_id: UUID | None = Field(description="The run of a macro that it is a step of.")
-    files: list[JobFile] = Field(description="What it has attached. `id` and `sha256` are how an input names one.")
     rev: int = Field(description="The revision of its last change, in the order of all of your changes.")
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field, JsonValue
 
 from models.macros.document import Macro
-from models.macros.store import Stored
+from models.macros.store import StoredMacro
 from models.macros.text import as_object
 
 
@@ -23,7 +23,7 @@ class MacroView(BaseModel):
     updated_at: datetime = Field(description="Of its newest version.")
 
 
-def macro_view(one: Stored) -> MacroView:
+def macro_view(one: StoredMacro) -> MacroView:
     """A macro as every door shows it."""
     return MacroView(
         id=one.id,
@@ -35,5 +35,5 @@ def macro_view(one: Stored) -> MacroView:
     )
 
 
-def macro_of(one: Stored) -> Macro:
+def macro_of(one: StoredMacro) -> Macro:
     return Macro.model_validate_json(one.document)

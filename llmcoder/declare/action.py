@@ -20,7 +20,6 @@ from pydantic.fields import FieldInfo
 
 from llmcoder.context import Context
 from llmcoder.declare.connection import ConnectionKind
-from llmcoder.declare.file import takes_files
 from llmcoder.declare.rate import Rate
 from llmcoder.errors import DeclarationError
 from llmcoder.settings import Settings
@@ -61,6 +60,15 @@ class Queue(StrEnum):
 
     IO = "io"  # threads: calls to other services
     HEAVY = "heavy"  # a process of its own, one at a time, killable: browser, local models, training
+
+
+class Role(StrEnum):
+    """What the engine needs an action for. Each is played by one action at most, whichever domain declares it."""
+
+    START_MACRO = "start-macro"  # begins a run of a macro, and waits for its steps
+    ASK_PERSON = "ask-person"  # a step that waits for a person's approval; its input has `question`
+    PASS_TIME = "pass-time"  # a step that waits until it is due
+    AWAIT_CALL = "await-call"  # a step that waits for a call from outside
 
 
 @dataclass(frozen=True)
@@ -132,6 +140,8 @@ class Action(Generic[In, Out]):
     settle_s: float = SETTLE_S
     connects: tuple[ConnectionKind[Any], ...] = ()
     keeps: bool | str = False
+    administrators_only: bool = False
+    role: Role | None = None
 
     def __call__(self, given: In, ctx: Context) -> Out:
         return self.function(given, ctx)
@@ -173,11 +183,6 @@ class Action(Generic[In, Out]):
         return self.output.model_json_schema(mode="serialization")
 
     @cached_property
-    def takes_files(self) -> bool:
-        """Whether its input has a place for a file that was uploaded or attached."""
-        return takes_files(self.input_schema)
-
-    @cached_property
     def example(self) -> dict[str, Any]:
         """An input made of the fields' own examples; fields with a default and no example are left out."""
         fields = self.input.model_fields.items()
@@ -202,6 +207,8 @@ def action(
     settle_s: float = SETTLE_S,
     connects: ConnectionKind[Any] | tuple[ConnectionKind[Any], ...] = (),
     keeps: bool | str = False,
+    administrators_only: bool = False,
+    role: Role | None = None,
 ) -> Callable[[Callable[[In, Context], Out]], Action[In, Out]]:
     """Declare a function as an action.
 
@@ -230,8 +237,11 @@ def action(
             has it. Of several kinds, the account that is chosen decides; `ctx.connection_of((ONE, OTHER))` has it, and
             its `kind` tells. An input field `account: str | None` lets the caller name one of several.
         keeps: Whether a READ or DRAFT leaves something behind that people or later jobs meet, such as a draft in a
-            mailbox, an index, a message or a file that it attaches: a plan writes it down instead of doing it. The name
-            of a yes-or-no field where the caller decides.
+            mailbox, an index or a message: a plan writes it down instead of doing it. The name of a yes-or-no field
+            where the caller decides.
+        administrators_only: Whether only an administrator may have it run. Every door hides it from others and refuses
+            it with 403, an agent's token too, and the audit log names who ran it and who was refused.
+        role: What the engine needs it for, such as waiting for a person; the engine finds it by that, not by its name.
 
     Raises:
         DeclarationError: The declaration breaks a rule; at import, naming the rule.
@@ -260,6 +270,8 @@ def action(
             settle_s=settle_s,
             connects=kinds,
             keeps=keeps,
+            administrators_only=administrators_only,
+            role=role,
         )
         _check(declared, said_repeatable=repeatable is not None)
         return declared
@@ -310,6 +322,10 @@ def _rules(a: Action[Any, Any], said_repeatable: bool) -> list[tuple[bool, str]]
         (a.input.model_config.get("extra") != "forbid", f"{a.input.__name__} forbids unknown fields: extra=forbid"),
         (bool(undescribed), f"every input field has a description; missing on {', '.join(undescribed)}"),
         (
+            a.role is Role.ASK_PERSON and ("question" not in fields or not a.effect.writes),
+            "what asks a person is a write, since those wait for approval, and its input has a field question",
+        ),
+        (
             a.effect is Effect.READ and bool(nested),
             f"a READ takes query parameters, so its fields are scalars or lists of them; not so {', '.join(nested)}",
         ),
@@ -317,6 +333,10 @@ def _rules(a: Action[Any, Any], said_repeatable: bool) -> list[tuple[bool, str]]
         (not all(_is_settings(kind) for kind in a.requires), "requires lists kinds of settings"),
         (a.undo is not None and not a.effect.writes, "only a write has something to undo"),
         (a.undo is not None and not a.undo.action.effect.writes, "what undoes an effect is a write itself"),
+        (
+            a.undo is not None and a.undo.action.administrators_only and not a.administrators_only,
+            "whoever may have an effect may take it back: undo names an action that is for administrators only",
+        ),
         (a.own_records and a.effect is not Effect.WRITE, "own_records is said of a WRITE; nothing else asks for it"),
         (a.own_records and a.undo is None, "what changes own records unasked can be taken back: undo=Undo(...)"),
         (

@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import inspect
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, get_args
 
 from pydantic import AwareDatetime, BaseModel, Field, SecretStr, ValidationError
@@ -29,7 +28,7 @@ from llmcoder.model import Model
 from llmcoder.settings import Settings
 
 if TYPE_CHECKING:
-    from llmcoder.net import GuardedClient
+    from llmcoder.net import GuardedClient, Network
 
 C = TypeVar("C", bound=Model)
 S = TypeVar("S", bound=Settings)
@@ -55,6 +54,9 @@ class Caller(Protocol):
 
     @property
     def http(self) -> GuardedClient: ...
+
+    @property
+    def net(self) -> Network: ...
 
     @property
     def remaining_s(self) -> float: ...
@@ -184,63 +186,6 @@ class ConnectionKind(Generic[C]):
             (self.oauth is not None and not has_grant, "a kind with OAuth has credentials with grant: Grant | None"),
             (self.oauth is None and has_grant, "credentials with a grant belong to a kind with OAuth"),
         ]
-
-
-class Connection(ABC, Generic[C]):
-    """One account, as an action may use it.
-
-    Attributes:
-        kind: Of which kind it is.
-        account: Its name at the provider; empty for the one of this installation.
-    """
-
-    kind: ConnectionKind[C]
-    account: str
-
-    @property
-    @abstractmethod
-    def credentials(self) -> C:
-        """Those in force as far as this process has heard; another worker may have renewed them since."""
-
-    @abstractmethod
-    def replace(self, credentials: C) -> C:
-        """Keep other credentials for everybody, unless somebody else did meanwhile; returns those in force then.
-
-        A grant without a refresh token keeps the one that is there.
-        """
-
-    @abstractmethod
-    def renew(self, make: Callable[[C], C]) -> C:
-        """Have one worker at a time make new credentials of those in force; the others wait and take what it made."""
-
-    @property
-    @abstractmethod
-    def caller(self) -> Caller:
-        """With what the provider is asked."""
-
-    def access_token(self, refused: str | None = None) -> str:
-        """An access token that is good for a minute, renewed first where it is not.
-
-        Args:
-            refused: The one that the provider has just refused with 401; another one is wanted.
-
-        Raises:
-            NeedsReconnect: The grant is dead.
-            Transient: The provider could not be asked for a new one.
-        """
-        grant = grant_of(self.credentials)
-        stale = grant.access_token.get_secret_value() == refused or grant.ends_soon(datetime.now(UTC))
-        if stale:
-            grant = grant_of(self.renew(self._renewed))
-        return grant.access_token.get_secret_value()
-
-    def _renewed(self, held: C) -> C:
-        from llmcoder import oauth  # loads httpx
-
-        declared = self.kind.oauth
-        assert declared is not None  # a grant is only had by OAuth
-        client = declared.client(self.caller.settings)
-        return with_grant(held, oauth.refresh(declared, client, grant_of(held), self.caller.remaining_s))
 
 
 def grant_of(credentials: Model) -> Grant:

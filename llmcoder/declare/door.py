@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from llmcoder.context import User
+from llmcoder.states import Reason, State
 
 if TYPE_CHECKING:
     from llmcoder.declare.connection import S
@@ -49,7 +50,7 @@ class JobStatus:
 
     @property
     def awaits_approval(self) -> bool:
-        return (self.state, self.reason) == ("waiting", "approval")
+        return (self.state, self.reason) == (State.WAITING, Reason.APPROVAL)
 
 
 class Door(ABC):
@@ -76,6 +77,10 @@ class Door(ABC):
         """The active user of that address. Only for an address that its provider vouches for."""
 
     @abstractmethod
+    def may_run(self, user: User, action: str) -> bool:
+        """Whether the user may have the action run; one that they may not is not offered, nor explained."""
+
+    @abstractmethod
     def submit(
         self, user: User, action: str, given: Mapping[str, Any], *, key: str, sources: Sequence[UUID] = ()
     ) -> JobStatus:
@@ -88,6 +93,7 @@ class Door(ABC):
 
         Raises:
             BadInput: It is not what the action takes; the detail names the fields.
+            Forbidden: It is for administrators only, and the user is none.
             NotConfigured: A setting or an account that the action needs is missing.
             InputTooLarge: MAX_INPUT_BYTES says so.
         """

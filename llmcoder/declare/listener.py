@@ -11,11 +11,14 @@ import re
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from llmcoder.declare.door import Door
 from llmcoder.errors import DeclarationError
 from llmcoder.settings import Settings
+
+if TYPE_CHECKING:
+    from llmcoder.net import Network
 
 L = TypeVar("L", bound=Settings)
 
@@ -24,6 +27,11 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 class Listening(Door):
     """The engine as one running listener sees it."""
+
+    @property
+    @abstractmethod
+    def net(self) -> Network:
+        """Guarded connections for protocols other than HTTP; what is open when `run` ends is closed."""
 
     @property
     @abstractmethod

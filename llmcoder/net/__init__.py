@@ -1,6 +1,18 @@
-"""How the engine reaches the outside: one guarded HTTP client. Importing this loads no HTTP library yet."""
+"""How the engine reaches the outside: one guard, as HTTP client, as sockets and as a proxy. Loads no library yet."""
 
-from llmcoder.net.client import GuardedClient, Limits, Response, guarded_transport, verifying_context
+from llmcoder.net.client import GuardedClient, Limits, Response, guarded_transport
 from llmcoder.net.guard import AllowList
+from llmcoder.net.network import CheckedSocket, Network, SocketLimits
+from llmcoder.net.trust import verifying_context
 
-__all__ = ["AllowList", "GuardedClient", "Limits", "Response", "guarded_transport", "verifying_context"]
+__all__ = [
+    "AllowList",
+    "CheckedSocket",
+    "GuardedClient",
+    "Limits",
+    "Network",
+    "Response",
+    "SocketLimits",
+    "guarded_transport",
+    "verifying_context",
+]

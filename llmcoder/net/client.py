@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
 from llmcoder.errors import BadInput, Transient, Uncertain
 from llmcoder.net.body import read_body
 from llmcoder.net.guard import AllowList
 from llmcoder.net.request import REDIRECT_STATUSES, Request, becomes_get, prepare, redirected
+from llmcoder.net.trust import verifying_context
 
 if TYPE_CHECKING:
     import ssl
@@ -197,18 +197,6 @@ def guarded_transport(
     from llmcoder.net.transport import GuardedTransport  # loads httpx
 
     return GuardedTransport(AllowList.parse(allow), resolve=resolve, ssl_context=ssl_context)
-
-
-@cache
-def verifying_context() -> ssl.SSLContext:
-    """Authorities of the system, where operators put their own, and of certifi, since slim images have none."""
-    import ssl
-
-    import certifi
-
-    context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
-    return context
 
 
 def _url(request: Request) -> httpcore.URL:

@@ -6,7 +6,10 @@ two look-ups, and servers that send one byte a second need no rule of their own 
 
 from __future__ import annotations
 
+import errno
 import math
+import os
+import select
 import socket
 import ssl
 import sys
@@ -25,11 +28,12 @@ from llmcoder.net.guard import Address, AllowList, blocked, canonical_host, chec
 T = TypeVar("T")
 Resolve = Callable[[str, int], Sequence[str]]
 
-# How long a wait may keep a cancellation waiting.
-_SLICE_S = 0.25
+#: How long a wait may keep a cancellation waiting.
+SLICE_S = 0.25
 #: The kernel repeats what nobody acknowledges for a quarter of an hour, long after we have given the request up, and
 #: a network that comes back would deliver it then. Below the shortest time that a write's look-up waits.
 UNACKNOWLEDGED_S = 20.0
+_UNDER_WAY = {errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK}
 _NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 
 
@@ -116,7 +120,7 @@ class GuardedBackend(httpcore.NetworkBackend):
         addresses = checked_answers(host, port, self._answers(host, port, ends_at), self._allow)
         for address in addresses:
             self._refuse_own(host, port, address)
-        return _Stream(self._connected(addresses, port, ends_at), host, self._budget)
+        return Stream(self._connected(addresses, port, ends_at), host, self._budget)
 
     def _answers(self, host: str, port: int, ends_at: float) -> Sequence[str]:
         if ":" in host or host.rpartition(".")[2].isdigit():
@@ -149,7 +153,7 @@ class GuardedBackend(httpcore.NetworkBackend):
             if left_s <= 0:
                 break
             try:
-                connected = socket.create_connection((str(address), port), None if left_s == math.inf else left_s)
+                connected = _connect_by(address, port, monotonic() + left_s, self._budget)
             except OSError as error:
                 failure = error
                 continue
@@ -160,6 +164,35 @@ class GuardedBackend(httpcore.NetworkBackend):
         if failure is None or isinstance(failure, TimeoutError):
             raise httpcore.ConnectTimeout("no answer in time") from failure
         raise httpcore.ConnectError(failure.strerror or "no connection") from failure
+
+
+def _connect_by(address: Address, port: int, ends_at: float, budget: Budget) -> socket.socket:
+    """Connect in slices of waiting, so that a cancellation does not wait for a host that swallows packets."""
+    connecting = socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, socket.SOCK_STREAM)
+    try:
+        connecting.setblocking(False)
+        code = connecting.connect_ex((str(address), port))
+        while code in _UNDER_WAY:
+            budget.check()
+            left_s = ends_at - monotonic()
+            if left_s <= 0:
+                raise TimeoutError
+            if _is_writable(connecting, min(left_s, SLICE_S)):
+                code = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                break
+        if code:
+            raise OSError(code, os.strerror(code))
+    except BaseException:
+        connecting.close()
+        raise
+    connecting.setblocking(True)
+    return connecting
+
+
+def _is_writable(connecting: socket.socket, within_s: float) -> bool:
+    poll = select.poll()
+    poll.register(connecting, select.POLLOUT)
+    return bool(poll.poll(within_s * 1_000))
 
 
 def is_own_address(address: Address) -> bool:
@@ -188,7 +221,7 @@ def _resolve_by(resolve: Callable[[], Sequence[str]], ends_at: float, budget: Bu
         left_s = ends_at - monotonic()
         if left_s <= 0:
             raise TimeoutError
-        if _is_done_within(answer, min(left_s, _SLICE_S)):
+        if _is_done_within(answer, min(left_s, SLICE_S)):
             return answer.result()
         budget.check()
 
@@ -201,7 +234,7 @@ def _is_done_within(answer: Future[Sequence[str]], wait_s: float) -> bool:
     return True
 
 
-class _Stream(httpcore.NetworkStream):
+class Stream(httpcore.NetworkStream):
     """A socket whose every wait ends with the budget and notices a cancellation."""
 
     def __init__(self, connected: socket.socket, host: str, budget: Budget) -> None:
@@ -247,7 +280,7 @@ class _Stream(httpcore.NetworkStream):
             left_s = ends_at - monotonic()
             if left_s <= 0:
                 raise TimeoutError
-            self._socket.settimeout(min(left_s, _SLICE_S))
+            self._socket.settimeout(min(left_s, SLICE_S))
             try:
                 return step()
             except TimeoutError:
@@ -268,7 +301,7 @@ class _Stream(httpcore.NetworkStream):
             raise httpcore.ConnectError("the TLS handshake failed") from error
         finally:
             self._socket.close()  # wrap_socket has taken the descriptor over, or failed
-        return _Stream(secured, self._host, self._budget)
+        return Stream(secured, self._host, self._budget)
 
     def close(self) -> None:
         self._socket.close()
@@ -282,8 +315,6 @@ class _Stream(httpcore.NetworkStream):
         return {"socket": self._socket}.get(info)
 
     def _is_readable(self) -> bool:
-        import select
-
         if self._socket.fileno() < 0:
             return True
         poll = select.poll()

@@ -134,6 +134,17 @@ def parse_target(url: str) -> Target:
     return Target(scheme, host, port, path)
 
 
+def parse_authority(text: str) -> tuple[str, int]:
+    """Host and port of `host:port`, as a CONNECT request names them.
+
+    Raises:
+        BadInput: It is not that, or the host is not canonical.
+    """
+    if not re.search(r":\d+$", text, re.ASCII):
+        raise BadInput("The address is not a host with a port.")
+    return _host_and_port(text, 0)
+
+
 def _host_and_port(authority: str, default_port: int) -> tuple[str, int]:
     parts = _AUTHORITY.fullmatch(authority)
     if parts is None:

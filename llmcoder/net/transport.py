@@ -13,9 +13,9 @@ from contextlib import contextmanager
 import httpcore
 import httpx
 
-from llmcoder.net.client import verifying_context
 from llmcoder.net.dial import GuardedBackend, Resolve, system_resolve
 from llmcoder.net.guard import AllowList
+from llmcoder.net.trust import verifying_context
 
 _MAX_CONNECTIONS = 100
 _KEPT_CONNECTIONS = 20

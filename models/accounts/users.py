@@ -50,7 +50,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class AccountStatus:
     """What a token's claims do not say, since it may change during their life."""
 
     email: str
@@ -112,6 +112,12 @@ def by_id(conn: sa.Connection, user_id: UUID) -> Account | None:
     return None if row is None else Account(*row)
 
 
+def is_administrator(conn: sa.Connection, user_id: UUID) -> bool:
+    """Whether the account has an administrator's rights now; one that is disabled has none."""
+    wanted = sa.select(users.c.id).where(users.c.id == user_id, users.c.is_admin, users.c.is_active)
+    return conn.execute(wanted).first() is not None
+
+
 def set_password_hash(conn: sa.Connection, user_id: UUID, password_hash: str) -> None:
     conn.execute(sa.update(users).where(users.c.id == user_id).values(password_hash=password_hash))
 
@@ -121,10 +127,10 @@ def set_active(conn: sa.Connection, user_id: UUID, is_active: bool) -> None:
     conn.execute(sa.update(users).where(users.c.id == user_id).values(is_active=is_active))
 
 
-def standing(conn: sa.Connection, user_id: UUID, jti: str, session_id: UUID) -> Standing | None:
+def standing(conn: sa.Connection, user_id: UUID, jti: str, session_id: UUID) -> AccountStatus | None:
     """Who holds an access token now; None when the account is gone or disabled, or the token was revoked."""
     row = conn.execute(_STANDING, {"user": user_id, "jti": jti, "session": str(session_id)}).first()
-    return None if row is None else Standing(*row)
+    return None if row is None else AccountStatus(*row)
 
 
 _STANDING = sa.select(users.c.email, users.c.is_admin).where(

@@ -22,7 +22,6 @@ from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.dialects import postgresql, sqlite
 
 from llmcoder import keyfile
 from llmcoder.config import config
@@ -31,6 +30,7 @@ from llmcoder.errors import NeedsReconnect, Transient
 from llmcoder.keyfile import KEY_BYTES
 from llmcoder.settings import EngineSettings
 from models.accounts.tables import key_fingerprints
+from models.db import conflicts
 from models.db.database import TRANSIENT_ERRORS, Database
 
 log = structlog.get_logger(__name__)
@@ -90,7 +90,7 @@ def open_(conn: sa.Connection, sealed: Sealed, about: About) -> bytes:
     if sealed.version not in known:
         raise VaultError(f"The database does not know its key {sealed.version}: somebody has changed it by hand.")
     nonce, text = sealed.box[:NONCE_BYTES], sealed.box[NONCE_BYTES:]
-    key = key_of(Known(*known[sealed.version]))
+    key = key_of(KnownKey(*known[sealed.version]))
     try:
         return AESGCM(key).decrypt(nonce, text, _bound(sealed.version, about))
     except InvalidTag:
@@ -106,7 +106,7 @@ def check(conn: sa.Connection) -> None:
         VaultError: It lacks one.
     """
     for row in conn.execute(KNOWN_KEYS):
-        key_of(Known(*row))
+        key_of(KnownKey(*row))
 
 
 def refuse_wrong_keys() -> None:
@@ -141,7 +141,7 @@ def verify(db: Database) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownKey:
     """A key as the database knows it."""
 
     version: int
@@ -192,7 +192,7 @@ def _of_setting(text: str) -> Iterator[bytes]:
         yield key
 
 
-def key_of(known: Known) -> bytes:
+def key_of(known: KnownKey) -> bytes:
     key = held().get(known.fingerprint)
     if key is not None:
         return key
@@ -209,20 +209,19 @@ def key_of(known: Known) -> bytes:
     )
 
 
-def _newest(conn: sa.Connection, now: datetime) -> Known:
+def _newest(conn: sa.Connection, now: datetime) -> KnownKey:
     # FOR SHARE: a rotation retires a key only when nobody is about to write something sealed with it.
     query = KNOWN_KEYS.order_by(None).order_by(key_fingerprints.c.version.desc()).limit(1).with_for_update(read=True)
     found = conn.execute(query).first()
     if found is None:
-        add_key(conn, Known(last_version(conn) + 1, fresh_key(conn)), now)
+        add_key(conn, KnownKey(last_version(conn) + 1, fresh_key(conn)), now)
         found = conn.execute(query).one()
-    return Known(*found)
+    return KnownKey(*found)
 
 
-def add_key(conn: sa.Connection, new: Known, now: datetime) -> None:
-    kind = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
+def add_key(conn: sa.Connection, new: KnownKey, now: datetime) -> None:
     row = {"version": new.version, "fingerprint": new.fingerprint, "created_at": now}
-    conn.execute(kind(key_fingerprints).values(row).on_conflict_do_nothing())
+    conn.execute(conflicts.insert(conn.dialect.name, key_fingerprints).values(row).on_conflict_do_nothing())
 
 
 # --- sealing

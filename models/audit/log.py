@@ -27,6 +27,7 @@ from llmcoder import keyfile, strict_json
 from llmcoder.config import config
 from llmcoder.keyfile import KEY_BYTES
 from llmcoder.settings import EngineSettings
+from llmcoder.text import storable
 from models.audit.tables import audit, audit_head
 from models.db import batch
 
@@ -51,6 +52,8 @@ class Event(StrEnum):
     USER_ENABLED = "user.enabled"
     USER_PASSWORD = "user.password"
     AGENT_ADDED = "agent.added"  # a session for an agent that acts in the user's name
+    ACTION_REFUSED = "action.refused"  # one that is for administrators only
+    ACTION_STARTED = "action.started"  # one that is for administrators only
     CONFIG_SET = "config.set"
     CONFIG_UNSET = "config.unset"
     PREFERENCES_CHANGED = "preferences.changed"  # about approvals, or who gives them
@@ -188,7 +191,7 @@ _ADVANCE = sa.update(audit_head).values(seq=sa.bindparam("to_seq"), hash=sa.bind
 def _sealed(key: Key, head: Head, entry: Entry, now: datetime) -> Record:
     # ASCII escapes: whatever a text holds, both stores keep it
     detail = strict_json.canonical(dict(entry.detail), escaped=True)
-    subject = entry.subject.encode("utf-8", "replace").decode().replace("\0", "")[:LONGEST_SUBJECT]
+    subject = storable(entry.subject)[:LONGEST_SUBJECT]
     row = Record(head.seq + 1, now, entry.actor, entry.event.value, subject, detail, key.id, head.hash, "")
     return replace(row, hash=seal(key, row))
 
@@ -230,7 +233,7 @@ _known_keys = cache(keys)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EntryFilter:
     """Which entries; all that is None is not asked about.
 
     Attributes:
@@ -244,7 +247,7 @@ class Wanted:
     before: int | None = None
 
 
-def listed(conn: sa.Connection, wanted: Wanted, limit: int) -> list[Record]:
+def listed(conn: sa.Connection, wanted: EntryFilter, limit: int) -> list[Record]:
     """Entries, newest first."""
     asked = {audit.c.event: wanted.event, audit.c.actor_id: wanted.actor_id, audit.c.subject: wanted.subject}
     conditions = [column == value for column, value in asked.items() if value is not None]
@@ -271,7 +274,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Verification:
     """What `verify` found.
 
     Attributes:
@@ -283,7 +286,7 @@ class Verdict:
     fault: Fault | None
 
 
-def verify(conn: sa.Connection, known: Sequence[Key], expected: Head | None = None) -> Verdict:
+def verify(conn: sa.Connection, known: Sequence[Key], expected: Head | None = None) -> Verification:
     """Look at every row of the log, while others may go on writing.
 
     Args:
@@ -295,9 +298,9 @@ def verify(conn: sa.Connection, known: Sequence[Key], expected: Head | None = No
     last: int = conn.execute(sa.select(sa.func.coalesce(sa.func.max(audit.c.seq), 0))).scalar_one()
     found = conn.execute(_HEAD).first()
     if found is None:
-        return Verdict(None, Fault(last, "the head row is gone"))
+        return Verification(None, Fault(last, "the head row is gone"))
     head = Head(*found)
-    return Verdict(head, _fault(conn, {key.id: key for key in known}, head, expected) or _of_tail(head, last))
+    return Verification(head, _fault(conn, {key.id: key for key in known}, head, expected) or _of_tail(head, last))
 
 
 def _fault(conn: sa.Connection, known: Mapping[str, Key], head: Head, expected: Head | None) -> Fault | None:

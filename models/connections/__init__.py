@@ -1,1 +1,1 @@
-"""Users' accounts at providers: what is kept of them, and access to them for a job."""
+"""Users' accounts at providers: what is kept of them, and sign-ins that have begun."""

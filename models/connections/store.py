@@ -17,26 +17,28 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from pydantic import JsonValue, ValidationError
-from sqlalchemy.dialects import postgresql, sqlite
 
 from llmcoder import strict_json
 from llmcoder.declare.connection import GRANT, C, ConnectionKind, Grant, keeping_refresh_token, revealed, shown
 from llmcoder.errors import NeedsReconnect
 from llmcoder.ids import new_id
 from llmcoder.model import Model
+from llmcoder.states import Reason, State
 from models.accounts import vault
 from models.accounts.vault import Sealed
 from models.audit import log as audit
 from models.audit.log import Entry, Event
 from models.connections.tables import connections
+from models.db import conflicts
+from models.db.literals import literal
 from models.jobs import fair_queue
-from models.jobs.machine import Move, Moved, Reason, State, apply, lock
+from models.jobs.machine import Move, Moved, apply, lock
 from models.jobs.tables import jobs
 
 LONGEST_ERROR_CHARS = 1_000
 
 
-class Standing(StrEnum):
+class ConnectionState(StrEnum):
     """How an account stands."""
 
     OK = "ok"
@@ -44,7 +46,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class ConnectedAccount:
     """A connected account without what proves it.
 
     Attributes:
@@ -72,35 +74,37 @@ class Stored:
 
     @property
     def broken(self) -> bool:
-        return self.state == Standing.BROKEN
+        return self.state == ConnectionState.BROKEN
 
 
-_COLUMNS = tuple(connections.c[name] for name in Stored.__slots__)
+_COLUMNS = tuple(connections.c[name] for name in ConnectedAccount.__slots__)
 _SELECT = sa.select(*_COLUMNS)
 #: The first that was connected is the one that is meant when nobody says which.
 _IN_ORDER = (connections.c.created_at, connections.c.id)
 
 
-def listed(conn: sa.Connection, user_id: UUID, provider: str | None = None) -> list[Stored]:
+def listed(conn: sa.Connection, user_id: UUID, provider: str | None = None) -> list[ConnectedAccount]:
     """The user's accounts, by provider; of each the one first that is meant when nobody says which."""
     query = _SELECT.where(connections.c.user_id == user_id).order_by(connections.c.provider, *_IN_ORDER)
     if provider is not None:
         query = query.where(connections.c.provider == provider)
-    return [Stored(*row) for row in conn.execute(query)]
+    return [ConnectedAccount(*row) for row in conn.execute(query)]
 
 
-def every(conn: sa.Connection) -> list[Stored]:
+def every(conn: sa.Connection) -> list[ConnectedAccount]:
     """Everybody's accounts, for operators."""
-    return [Stored(*row) for row in conn.execute(_SELECT.order_by(connections.c.provider, *_IN_ORDER))]
+    return [ConnectedAccount(*row) for row in conn.execute(_SELECT.order_by(connections.c.provider, *_IN_ORDER))]
 
 
-def get(conn: sa.Connection, user_id: UUID, connection_id: UUID) -> Stored | None:
+def get(conn: sa.Connection, user_id: UUID, connection_id: UUID) -> ConnectedAccount | None:
     """The user's account of that id; None also when it is somebody else's."""
     mine = sa.and_(connections.c.id == connection_id, connections.c.user_id == user_id)
     return _first(conn, _SELECT.where(mine))
 
 
-def choose(conn: sa.Connection, user_id: UUID, providers: Sequence[str], account: str | None) -> Stored | None:
+def choose(
+    conn: sa.Connection, user_id: UUID, providers: Sequence[str], account: str | None
+) -> ConnectedAccount | None:
     """The user's account of that name at one of the providers, or the one that is meant without a name."""
     query = _SELECT.where(connections.c.user_id == user_id, connections.c.provider.in_(providers))
     if account is not None:
@@ -114,7 +118,7 @@ def holders(conn: sa.Connection, provider: str, account: str, limit: int) -> lis
     return list(conn.execute(query.order_by(*_IN_ORDER).limit(limit)).scalars())
 
 
-def credentials(conn: sa.Connection, stored: Stored, kind: ConnectionKind[C]) -> tuple[int, C]:
+def credentials(conn: sa.Connection, stored: ConnectedAccount, kind: ConnectionKind[C]) -> tuple[int, C]:
     """What proves the account now, and its version.
 
     Raises:
@@ -139,7 +143,7 @@ def credentials(conn: sa.Connection, stored: Stored, kind: ConnectionKind[C]) ->
 
 def keep(
     conn: sa.Connection, user_id: UUID, kind: ConnectionKind[C], account: str, new: C, now: datetime, by: UUID | None
-) -> Stored:
+) -> ConnectedAccount:
     """Keep an account that was just seen to work; one of that name is connected again.
 
     Args:
@@ -154,8 +158,7 @@ def keep(
     one = new_id()
     row = {"id": one, "user_id": user_id, "provider": kind.provider, "account": account, "created_at": now}
     row |= _values(conn, (one, user_id, kind.provider), new, now)
-    insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-    conn.execute(insert(connections).values(row).on_conflict_do_nothing())
+    conn.execute(conflicts.insert(conn.dialect.name, connections).values(row).on_conflict_do_nothing())
     before = _first(conn, _SELECT.where(named).with_for_update())
     assert before is not None
     if before.id != one:
@@ -167,7 +170,7 @@ def keep(
     return kept
 
 
-def _with_old_refresh_token(conn: sa.Connection, stored: Stored, kind: ConnectionKind[C], new: C) -> C:
+def _with_old_refresh_token(conn: sa.Connection, stored: ConnectedAccount, kind: ConnectionKind[C], new: C) -> C:
     grant = getattr(new, GRANT, None)
     if not isinstance(grant, Grant) or grant.refresh_token is not None:
         return new
@@ -177,7 +180,7 @@ def _with_old_refresh_token(conn: sa.Connection, stored: Stored, kind: Connectio
         return new
 
 
-def replace(conn: sa.Connection, stored: Stored, version: int, new: Model, now: datetime) -> bool:
+def replace(conn: sa.Connection, stored: ConnectedAccount, version: int, new: Model, now: datetime) -> bool:
     """Keep other credentials of an account, if those of that version are still in force."""
     fence = sa.and_(connections.c.id == stored.id, connections.c.version == version)
     if conn.execute(sa.select(connections.c.id).where(fence).with_for_update()).first() is None:
@@ -186,14 +189,14 @@ def replace(conn: sa.Connection, stored: Stored, version: int, new: Model, now: 
     return True
 
 
-def begin_renewal(conn: sa.Connection, stored: Stored, version: int, until: datetime, now: datetime) -> bool:
+def begin_renewal(conn: sa.Connection, stored: ConnectedAccount, version: int, until: datetime, now: datetime) -> bool:
     """Whether the caller may renew the credentials of that version; nobody else may before the instant."""
     free = sa.or_(connections.c.renewing_until.is_(None), connections.c.renewing_until <= now)
     mine = sa.and_(connections.c.id == stored.id, connections.c.version == version, free)
     return conn.execute(sa.update(connections).where(mine).values(renewing_until=until)).rowcount == 1
 
 
-def end_renewal(conn: sa.Connection, stored: Stored, version: int) -> None:
+def end_renewal(conn: sa.Connection, stored: ConnectedAccount, version: int) -> None:
     """Let others try."""
     mine = sa.and_(connections.c.id == stored.id, connections.c.version == version)
     conn.execute(sa.update(connections).where(mine).values(renewing_until=None))
@@ -201,7 +204,7 @@ def end_renewal(conn: sa.Connection, stored: Stored, version: int) -> None:
 
 def declare_broken(
     conn: sa.Connection, connection_id: UUID, version: int | None, why: str, now: datetime
-) -> Stored | None:
+) -> ConnectedAccount | None:
     """Write down that the provider refuses an account.
 
     Args:
@@ -210,31 +213,36 @@ def declare_broken(
     Returns:
         The account; None where it is broken already, or has another secret by now.
     """
-    standing = sa.and_(connections.c.id == connection_id, connections.c.state != Standing.BROKEN)
+    standing = sa.and_(connections.c.id == connection_id, connections.c.state != ConnectionState.BROKEN)
     if version is not None:
         standing = sa.and_(standing, connections.c.version == version)
-    values = {"state": Standing.BROKEN, "error": why[:LONGEST_ERROR_CHARS], "updated_at": now, "renewing_until": None}
+    values = {
+        "state": ConnectionState.BROKEN,
+        "error": why[:LONGEST_ERROR_CHARS],
+        "updated_at": now,
+        "renewing_until": None,
+    }
     row = conn.execute(sa.update(connections).where(standing).values(values).returning(*_COLUMNS)).first()
     if row is None:
         return None
-    _note(conn, Event.CONNECTION_BROKEN, Stored(*row), now, None)
-    return Stored(*row)
+    _note(conn, Event.CONNECTION_BROKEN, ConnectedAccount(*row), now, None)
+    return ConnectedAccount(*row)
 
 
-def declare_ok(conn: sa.Connection, connection_id: UUID, version: int, now: datetime) -> Stored | None:
+def declare_ok(conn: sa.Connection, connection_id: UUID, version: int, now: datetime) -> ConnectedAccount | None:
     """Write down that an account was seen to work; None where it has another secret by now, or is gone."""
     mine = sa.and_(connections.c.id == connection_id, connections.c.version == version)
     before = _first(conn, _SELECT.where(mine).with_for_update())
     if before is None:
         return None
-    values = {"state": Standing.OK, "error": None, "checked_at": now}
+    values = {"state": ConnectionState.OK, "error": None, "checked_at": now}
     conn.execute(sa.update(connections).where(mine).values(values))
     if before.broken:
         _note(conn, Event.CONNECTION_MENDED, before, now, None)
     return _first(conn, _SELECT.where(mine))
 
 
-def remove(conn: sa.Connection, stored: Stored, now: datetime, by: UUID | None) -> bool:
+def remove(conn: sa.Connection, stored: ConnectedAccount, now: datetime, by: UUID | None) -> bool:
     """Forget an account for good; False where somebody else just did."""
     if conn.execute(sa.delete(connections).where(connections.c.id == stored.id)).rowcount == 0:
         return False
@@ -242,7 +250,7 @@ def remove(conn: sa.Connection, stored: Stored, now: datetime, by: UUID | None) 
     return True
 
 
-def _write(conn: sa.Connection, stored: Stored, new: Model, now: datetime) -> None:
+def _write(conn: sa.Connection, stored: ConnectedAccount, new: Model, now: datetime) -> None:
     values = _values(conn, _about(stored), new, now) | {"version": connections.c.version + 1}
     conn.execute(sa.update(connections).where(connections.c.id == stored.id).values(values))
 
@@ -254,7 +262,7 @@ def _values(conn: sa.Connection, about: vault.About, new: Model, now: datetime) 
     return {
         "secret": sealed.box,
         "key_version": sealed.version,
-        "state": Standing.OK,
+        "state": ConnectionState.OK,
         "error": None,
         "renewing_until": None,
         "shown": strict_json.write(shown(new)),
@@ -265,28 +273,28 @@ def _values(conn: sa.Connection, about: vault.About, new: Model, now: datetime) 
     }
 
 
-def _about(stored: Stored) -> vault.About:
+def _about(stored: ConnectedAccount) -> vault.About:
     return stored.id, stored.user_id, stored.provider
 
 
-def _note(conn: sa.Connection, event: Event, stored: Stored, now: datetime, by: UUID | None) -> None:
+def _note(conn: sa.Connection, event: Event, stored: ConnectedAccount, now: datetime, by: UUID | None) -> None:
     detail: dict[str, JsonValue] = {"provider": stored.provider, "account": stored.account}
     audit.append(conn, [Entry(event, str(stored.id), by, detail)], now)
 
 
-def _first(conn: sa.Connection, query: sa.Select[Any]) -> Stored | None:
+def _first(conn: sa.Connection, query: sa.Select[Any]) -> ConnectedAccount | None:
     row = conn.execute(query).first()
-    return None if row is None else Stored(*row)
+    return None if row is None else ConnectedAccount(*row)
 
 
 # --- the jobs of an account
 
 _AT_REST = (State.QUEUED, State.SCHEDULED)
-_WAITS = sa.and_(jobs.c.state == sa.literal_column("'waiting'"), jobs.c.reason == sa.literal_column("'reconnect'"))
+_WAITS = sa.and_(jobs.c.state == literal(State.WAITING), jobs.c.reason == literal(Reason.RECONNECT))
 
 
 def hold(
-    conn: sa.Connection, stored: Stored, actions: Collection[str], why: str, now: datetime, limit: int
+    conn: sa.Connection, stored: ConnectedAccount, actions: Collection[str], why: str, now: datetime, limit: int
 ) -> list[Moved]:
     """Have an account's jobs wait until it is connected again, up to so many in one transaction.
 
@@ -303,7 +311,9 @@ def hold(
     return [done for done in apply(conn, moves, now) if done is not None]
 
 
-def release(conn: sa.Connection, stored: Stored, actions: Collection[str], now: datetime, limit: int) -> list[Moved]:
+def release(
+    conn: sa.Connection, stored: ConnectedAccount, actions: Collection[str], now: datetime, limit: int
+) -> list[Moved]:
     """Let an account's waiting jobs go on, up to so many in one transaction.
 
     So do those that were to use the account of the installation, or had none: their user has connected one since.
@@ -342,7 +352,7 @@ def any_waiting(conn: sa.Connection, _now: datetime) -> bool:
     return conn.execute(sa.select(jobs.c.id).where(_WAITS).order_by(jobs.c.user_id).limit(1)).first() is not None
 
 
-def stranded(conn: sa.Connection, actions: Collection[str], limit: int) -> list[Stored]:
+def stranded(conn: sa.Connection, actions: Collection[str], limit: int) -> list[ConnectedAccount]:
     """Accounts that work although jobs of theirs wait for a reconnect."""
     theirs = sa.and_(
         jobs.c.user_id == connections.c.user_id,
@@ -351,8 +361,8 @@ def stranded(conn: sa.Connection, actions: Collection[str], limit: int) -> list[
         jobs.c.action.in_(actions),
     )
     waits = sa.select(jobs.c.id).where(_WAITS, theirs).exists()
-    query = _SELECT.where(connections.c.state == Standing.OK, waits).order_by(*_IN_ORDER).limit(limit)
-    return [Stored(*row) for row in conn.execute(query)]
+    query = _SELECT.where(connections.c.state == ConnectionState.OK, waits).order_by(*_IN_ORDER).limit(limit)
+    return [ConnectedAccount(*row) for row in conn.execute(query)]
 
 
 def _may_use(account: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
@@ -360,5 +370,5 @@ def _may_use(account: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     return sa.or_(jobs.c.account == account, sa.and_(jobs.c.account == "", jobs.c.armed_at.is_(None)))
 
 
-def _of(stored: Stored) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+def _of(stored: ConnectedAccount) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
     return jobs.c.user_id == stored.user_id, jobs.c.provider == stored.provider

@@ -12,9 +12,10 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 
 from llmcoder import strict_json
+from models.db import conflicts
 from models.db.base import as_text
 
 #: Of rows that together are longer, each half goes by itself; PostgreSQL takes no JSON value of 256 MB.
@@ -81,9 +82,8 @@ def _json(rows: Sequence[Sequence[Any]]) -> bytes:
 @cache
 def _insert(dialect: str, table: sa.Table, names: tuple[str, ...]) -> sa.Executable:
     rows = relation(dialect, [table.c[name] for name in names])
-    kind = postgresql.insert if dialect == "postgresql" else sqlite.insert
     every = sa.select(*rows.c).where(sa.true())  # SQLite would take ON CONFLICT for the condition of a join
-    statement = kind(table).from_select(list(names), every).on_conflict_do_nothing()
+    statement = conflicts.insert(dialect, table).from_select(list(names), every).on_conflict_do_nothing()
     return statement.execution_options(preserve_rowcount=True)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 IN_USE = "An engine has the database open. Stop all of its processes first."
 
 
-class Place(ABC):
+class DatabaseLocation(ABC):
     """Where the engine's database is, or will be."""
 
     @abstractmethod
@@ -57,7 +57,7 @@ class Place(ABC):
         """Remove what was staged, if it is still there."""
 
 
-def place_of(url: sa.URL, pg_restore: Path | None) -> Place:
+def place_of(url: sa.URL, pg_restore: Path | None) -> DatabaseLocation:
     """The place that an address names.
 
     Args:
@@ -68,7 +68,7 @@ def place_of(url: sa.URL, pg_restore: Path | None) -> Place:
     return PostgresPlace(url, pg_restore)
 
 
-class SqlitePlace(Place):
+class SqlitePlace(DatabaseLocation):
     """A file."""
 
     def __init__(self, path: Path) -> None:
@@ -137,7 +137,7 @@ class SqlitePlace(Place):
             Path(f"{self._staged}{end}").unlink(missing_ok=True)
 
 
-class PostgresPlace(Place):
+class PostgresPlace(DatabaseLocation):
     """A database on a server, whose user may create others."""
 
     def __init__(self, url: sa.URL, pg_restore: Path | None) -> None:

@@ -17,16 +17,18 @@ from pydantic import JsonValue
 from llmcoder import strict_json
 from llmcoder.declare.action import Effect
 from llmcoder.errors import ActionError
+from llmcoder.states import Reason, State
 from models.accounts.preferences import Policy, Preferences, approver_ids, approves_for
 from models.accounts.tables import users
 from models.audit import log as audit
 from models.audit.log import Entry, Event
+from models.db.literals import literal
 from models.jobs import fair_queue
-from models.jobs.machine import Move, Moved, Reason, State, apply, lock
+from models.jobs.machine import Move, Moved, apply, lock
 from models.jobs.store import COLUMNS, Job
 from models.jobs.tables import jobs
 
-WAITS = sa.and_(jobs.c.state == sa.literal_column("'waiting'"), jobs.c.reason == Reason.APPROVAL)
+WAITS = sa.and_(jobs.c.state == literal(State.WAITING), jobs.c.reason == Reason.APPROVAL)
 
 
 class Origin(StrEnum):

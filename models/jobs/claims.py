@@ -13,11 +13,12 @@ import sqlalchemy as sa
 
 from llmcoder.declare.rate import Rate
 from llmcoder.provenance import Taint
+from llmcoder.states import Reason, State
 from models.accounts.tables import users
 from models.db import batch
+from models.db.literals import literal
 from models.jobs import fair_queue, rates, taint
-from models.jobs.approvals import Origin
-from models.jobs.machine import LOCKED, Move, Moved, Reason, State, apply, lock
+from models.jobs.machine import LOCKED, Move, Moved, apply, lock
 from models.jobs.tables import jobs, workers
 
 FURTHER = 0.01  # of its whole way: what a job must gain for earlier losses to be forgotten, so a hundred times at most
@@ -33,7 +34,6 @@ class Claimed:
         restored_at: When a restore put the job back to an earlier time, where its effect may have happened since.
         taint: Whose words its input holds.
         sources: Jobs whose results that was made of, as JSON.
-        origin: Who submitted it.
     """
 
     id: UUID
@@ -54,7 +54,6 @@ class Claimed:
     account: str
     taint: Taint | None = None
     sources: str | None = None
-    origin: str = Origin.PERSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +141,6 @@ def _claimed(row: Any, attempt: int, now: datetime) -> Claimed:
         account=row.account,
         taint=taint.of_input(row.tainted, row.origin),
         sources=row.sources,
-        origin=row.origin,
     )
 
 
@@ -169,7 +167,7 @@ _PICK = (
         jobs.c.sources,
     )
     .join(users, users.c.id == jobs.c.user_id)
-    .where(jobs.c.state == sa.literal_column("'queued'"))
+    .where(jobs.c.state == literal(State.QUEUED))
     .with_for_update(of=jobs, skip_locked=True)
 )
 _NAMED = _PICK.where(jobs.c.id.in_(sa.bindparam("ids", expanding=True))).order_by(jobs.c.id)
@@ -200,7 +198,7 @@ def is_armed(conn: sa.Connection, job_id: UUID, attempt: int) -> bool:
 _ARMED = sa.select(sa.literal(1)).where(
     jobs.c.id == sa.bindparam("job"),
     jobs.c.attempt == sa.bindparam("attempt"),
-    jobs.c.state == sa.literal_column("'running'"),
+    jobs.c.state == literal(State.RUNNING),
     jobs.c.armed_at.is_not(None),
 )
 
@@ -212,7 +210,7 @@ def renew(conn: sa.Connection, worker: str, lease_s: float, now: datetime) -> di
         The attempts whose leases these are. Of others that it runs the lease is lost.
     """
     until = now + timedelta(seconds=lease_s)
-    mine = sa.and_(jobs.c.worker == worker, jobs.c.state == sa.literal_column("'running'"))
+    mine = sa.and_(jobs.c.worker == worker, jobs.c.state == literal(State.RUNNING))
     in_order = sa.select(jobs.c.id).where(mine).order_by(jobs.c.id).with_for_update()  # as everybody locks jobs
     renewed = sa.update(jobs).where(jobs.c.id.in_(in_order)).values(lease_until=until)
     return {row.id: row.attempt for row in conn.execute(renewed.returning(jobs.c.id, jobs.c.attempt))}
@@ -254,7 +252,7 @@ def _show_progress(dialect: str) -> sa.Executable:
 
 def still_mine(conn: sa.Connection, worker: str) -> dict[UUID, tuple[int, bool]]:
     """The attempts the worker process owns, each with whether it was asked to end."""
-    mine = sa.and_(jobs.c.worker == worker, jobs.c.state == sa.literal_column("'running'"))
+    mine = sa.and_(jobs.c.worker == worker, jobs.c.state == literal(State.RUNNING))
     query = sa.select(jobs.c.id, jobs.c.attempt, jobs.c.cancel_requested_at).where(mine)
     return {row.id: (row.attempt, row.cancel_requested_at is not None) for row in conn.execute(query)}
 
@@ -285,13 +283,13 @@ def workers_seen(conn: sa.Connection, since: datetime) -> list[Any]:
 
 def any_due(conn: sa.Connection, now: datetime) -> bool:
     """Whether something scheduled is due."""
-    due = sa.select(jobs.c.id).where(jobs.c.state == sa.literal_column("'scheduled'"), jobs.c.due_at <= now)
+    due = sa.select(jobs.c.id).where(jobs.c.state == literal(State.SCHEDULED), jobs.c.due_at <= now)
     return conn.execute(due.order_by(jobs.c.due_at).limit(1)).first() is not None
 
 
 def any_to_ring(conn: sa.Connection, queue: str, rung_before: datetime) -> bool:
     """Whether something queued was never rung, or not since the instant."""
-    queued = sa.and_(jobs.c.queue == queue, jobs.c.state == sa.literal_column("'queued'"))
+    queued = sa.and_(jobs.c.queue == queue, jobs.c.state == literal(State.QUEUED))
     stale = sa.or_(jobs.c.rung_at.is_(None), jobs.c.rung_at < rung_before)
     query = sa.select(jobs.c.id).where(queued, stale).order_by(jobs.c.queue, jobs.c.rung_at)
     return conn.execute(query.limit(1)).first() is not None
@@ -299,15 +297,13 @@ def any_to_ring(conn: sa.Connection, queue: str, rung_before: datetime) -> bool:
 
 def any_lost(conn: sa.Connection, now: datetime) -> bool:
     """Whether a running job's lease ran out."""
-    late = sa.select(jobs.c.id).where(jobs.c.state == sa.literal_column("'running'"), jobs.c.lease_until < now)
+    late = sa.select(jobs.c.id).where(jobs.c.state == literal(State.RUNNING), jobs.c.lease_until < now)
     return conn.execute(late.order_by(jobs.c.lease_until).limit(1)).first() is not None
 
 
 def promote_due(conn: sa.Connection, now: datetime, limit: int) -> list[Moved]:
     """Queue what was scheduled and is due."""
-    due = sa.select(jobs.c.id, jobs.c.reason).where(
-        jobs.c.state == sa.literal_column("'scheduled'"), jobs.c.due_at <= now
-    )
+    due = sa.select(jobs.c.id, jobs.c.reason).where(jobs.c.state == literal(State.SCHEDULED), jobs.c.due_at <= now)
     rows = conn.execute(due.order_by(jobs.c.due_at).limit(limit).with_for_update(skip_locked=True)).all()
     moves = [
         Move(
@@ -326,7 +322,7 @@ def to_ring(conn: sa.Connection, queue: str, rung_before: datetime, limit: int, 
     """The next queued jobs (id, action, attempt) never rung, or rung and not claimed in time; marks them rung."""
     stale = sa.or_(jobs.c.rung_at.is_(None), jobs.c.rung_at < rung_before)
     query = sa.select(jobs.c.id, jobs.c.action, jobs.c.attempt)
-    query = query.where(jobs.c.queue == queue, jobs.c.state == sa.literal_column("'queued'"), stale)
+    query = query.where(jobs.c.queue == queue, jobs.c.state == literal(State.QUEUED), stale)
     rows = conn.execute(query.order_by(*_IN_TURN).limit(limit).with_for_update(skip_locked=True)).all()
     if rows:
         conn.execute(sa.update(jobs).where(jobs.c.id.in_([row.id for row in rows])).values(rung_at=now))
@@ -335,7 +331,7 @@ def to_ring(conn: sa.Connection, queue: str, rung_before: datetime, limit: int, 
 
 def forget_rings(conn: sa.Connection) -> int:
     """The broker lost everything: no doorbell is out any more. Returns how many there were."""
-    rung = sa.and_(jobs.c.state == sa.literal_column("'queued'"), jobs.c.rung_at.is_not(None))
+    rung = sa.and_(jobs.c.state == literal(State.QUEUED), jobs.c.rung_at.is_not(None))
     free = sa.select(jobs.c.id).where(rung).with_for_update(skip_locked=True)  # the others are being claimed or rung
     return conn.execute(sa.update(jobs).where(jobs.c.id.in_(free)).values(rung_at=None)).rowcount
 
@@ -343,7 +339,7 @@ def forget_rings(conn: sa.Connection) -> int:
 def lost(conn: sa.Connection, now: datetime, limit: int) -> list[Lost]:
     """Running jobs whose lease ran out, locked for the caller's transaction."""
     columns = [jobs.c[name] for name in Lost.__slots__]
-    query = sa.select(*columns).where(jobs.c.state == sa.literal_column("'running'"), jobs.c.lease_until < now)
+    query = sa.select(*columns).where(jobs.c.state == literal(State.RUNNING), jobs.c.lease_until < now)
     rows = conn.execute(query.order_by(jobs.c.id).limit(limit).with_for_update(skip_locked=True))
     return [Lost(*row) for row in rows]
 
@@ -353,11 +349,11 @@ def is_neglected(conn: sa.Connection, queue: str, due_before: datetime, now: dat
 
     A worker can answer pings and consume nothing; only claims that move show that it works.
     """
-    queued = sa.and_(jobs.c.queue == queue, jobs.c.state == sa.literal_column("'queued'"), jobs.c.due_at < due_before)
+    queued = sa.and_(jobs.c.queue == queue, jobs.c.state == literal(State.QUEUED), jobs.c.due_at < due_before)
     if conn.execute(sa.select(jobs.c.id).where(queued).order_by(*_IN_TURN).limit(1)).first() is None:
         return False
     alive = sa.and_(workers.c.queue == queue, workers.c.beat_at >= due_before)
     slots = conn.execute(sa.select(sa.func.sum(workers.c.slots)).where(alive)).scalar_one() or 0
-    held = sa.and_(jobs.c.queue == queue, jobs.c.state == sa.literal_column("'running'"), jobs.c.lease_until >= now)
+    held = sa.and_(jobs.c.queue == queue, jobs.c.state == literal(State.RUNNING), jobs.c.lease_until >= now)
     running: int = conn.execute(sa.select(sa.func.count()).where(held)).scalar_one()
     return running < slots

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from functools import cache
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from models.db import batch
+from models.db import batch, conflicts
 from models.jobs.tables import tallies
 
 #: A metric's name, and the values of its labels in order.
@@ -24,10 +23,9 @@ def add(conn: sa.Connection, counts: Mapping[Key, float]) -> None:
 
 @cache
 def _add(dialect: str) -> sa.Executable:
-    kind = postgresql.insert if dialect == "postgresql" else sqlite.insert
     rows = batch.relation(dialect, [tallies.c.name, tallies.c.labels, tallies.c.value])
     in_order = sa.select(*rows.c).where(sa.true()).order_by(rows.c.name, rows.c.labels)
-    new = kind(tallies).from_select(["name", "labels", "value"], in_order)
+    new = conflicts.insert(dialect, tallies).from_select(["name", "labels", "value"], in_order)
     summed = {"value": tallies.c.value + new.excluded.value}
     return new.on_conflict_do_update(index_elements=[tallies.c.name, tallies.c.labels], set_=summed)
 

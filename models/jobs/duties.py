@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
+from models.db import conflicts
 from models.jobs.tables import duties
 
 #: Without any success for so long, beyond the time between two of its turns, a duty is called late.
@@ -61,7 +61,7 @@ def take_on(conn: sa.Connection, every_s: Mapping[str, float], now: datetime) ->
     """A scheduler starts: these are its duties, and others that stand there are those of a version that is gone."""
     conn.execute(sa.delete(duties).where(duties.c.name.not_in([*every_s])))
     rows = [{"name": name, "every_s": every_s[name], "since": now, "failures": 0} for name in sorted(every_s)]
-    new = _insert(conn)
+    new = conflicts.insert(conn.dialect.name, duties)
     fresh = {"every_s": new.excluded.every_s, "since": new.excluded.since}
     conn.execute(new.on_conflict_do_update(index_elements=[duties.c.name], set_=fresh), rows)
 
@@ -75,14 +75,10 @@ def report(conn: sa.Connection, rows: Collection[Mapping[str, Any]]) -> None:
     """
     if not rows:
         return
-    new = _insert(conn)
+    new = conflicts.insert(conn.dialect.name, duties)
     newest = {
         name: sa.func.coalesce(new.excluded[name], duties.c[name]) for name in ("succeeded_at", "failed_at", "error")
     }
     summed = {"every_s": new.excluded.every_s, "failures": duties.c.failures + new.excluded.failures}
     in_order = sorted(rows, key=lambda row: str(row["name"]))  # no two transactions wait for each other in a circle
     conn.execute(new.on_conflict_do_update(index_elements=[duties.c.name], set_=newest | summed), in_order)
-
-
-def _insert(conn: sa.Connection) -> Any:
-    return (postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert)(duties)

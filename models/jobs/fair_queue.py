@@ -13,9 +13,10 @@ from functools import cache
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from models.db import batch
+from llmcoder.states import State
+from models.db import batch, conflicts
+from models.db.literals import literal
 from models.jobs.machine import hold_counters
 from models.jobs.tables import jobs, turns
 
@@ -75,8 +76,8 @@ def _take(dialect: str) -> sa.Executable:
         .select_from(wanted.join(starts, of_line))
         .where(sa.true())  # SQLite would take ON CONFLICT for the condition of a join
     )
-    kind, later = (postgresql.insert, sa.func.greatest) if dialect == "postgresql" else (sqlite.insert, sa.func.max)
-    insert = kind(turns).from_select(["queue", "priority", "user_id", "turn"], new)
+    later = sa.func.greatest if dialect == "postgresql" else sa.func.max
+    insert = conflicts.insert(dialect, turns).from_select(["queue", "priority", "user_id", "turn"], new)
     # by name: SQLAlchemy would take `excluded` for one more table of the subquery
     of_new = [starts.c[name] == sa.literal_column(f"excluded.{name}") for name in ("queue", "priority")]
     start = sa.select(starts.c.turn).where(*of_new).scalar_subquery()
@@ -93,7 +94,7 @@ _NUMBER: batch.Column = sa.column("number", sa.BigInteger)
 def _start(line: sa.Subquery) -> sa.ColumnElement[int]:
     """No turn is earlier: the one that is being served, or where nothing waits the furthest that was given."""
     in_line = sa.and_(jobs.c.queue == line.c.queue, jobs.c.priority == line.c.priority)
-    waiting = sa.and_(in_line, jobs.c.state == sa.literal_column("'queued'"))
+    waiting = sa.and_(in_line, jobs.c.state == literal(State.QUEUED))
     served = sa.select(jobs.c.turn - 1).where(waiting).order_by(jobs.c.turn).limit(1).scalar_subquery()
     given = turns.alias("given_turns")
     of_line = sa.and_(given.c.queue == line.c.queue, given.c.priority == line.c.priority)

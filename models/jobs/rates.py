@@ -14,10 +14,9 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from llmcoder.declare.rate import Rate
-from models.db import batch
+from models.db import batch, conflicts
 from models.jobs.tables import rate_limits
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -95,7 +94,7 @@ def block(conn: sa.Connection, account: Account, until: datetime) -> None:
     if conn.execute(sa.update(rate_limits).where(mine, sooner).values(blocked_until=until)).rowcount:
         return
     row = {"provider": account[0], "account": account[1], "blocked_until": until}
-    conn.execute(_insert(conn)(rate_limits).values(row).on_conflict_do_nothing())
+    conn.execute(conflicts.insert(conn.dialect.name, rate_limits).values(row).on_conflict_do_nothing())
 
 
 def blocked(conn: sa.Connection, now: datetime) -> dict[Account, datetime]:
@@ -134,7 +133,3 @@ def _keep(conn: sa.Connection, meters: Mapping[Account, Meter]) -> None:
     ]
     if rows:
         batch.update(conn, rate_limits, rows, key=("provider", "account"))
-
-
-def _insert(conn: sa.Connection) -> Any:
-    return postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert

@@ -6,8 +6,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from llmcoder.states import State
 from models.jobs import spent_keys
-from models.jobs.machine import ENDED, State
+from models.jobs.machine import ENDED
 from models.jobs.tables import jobs
 
 #: An uncertain job is a question to a person, so that no number of other jobs may push it out; only its age may.

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from llmcoder.states import Reason, State
 from models.db.base import Id, Instant, metadata
 
 jobs = sa.Table(
@@ -54,7 +55,6 @@ jobs = sa.Table(
     sa.Column("undone_by", Id),  # the job that takes this one's effect back
     sa.Column("schedule_id", Id),  # the schedule that made it, which may be gone
     sa.Column("parent_id", Id),  # the run of a macro that it is a step of
-    sa.Column("files", sa.Text),  # what it has attached, as JSON; see models.files.store
     sa.Column("restored_at", Instant),  # put back from a backup in doubt: a marker of before does not prove much
 )
 
@@ -62,17 +62,19 @@ _STATE = jobs.c.state
 # a worker takes the next due jobs of its queue, in order
 sa.Index(
     "ix_jobs_ready", jobs.c.queue, jobs.c.priority, jobs.c.turn, jobs.c.id,
-    postgresql_where=_STATE == "queued", sqlite_where=_STATE == "queued",
+    postgresql_where=_STATE == State.QUEUED, sqlite_where=_STATE == State.QUEUED,
 )  # fmt: skip
 # the dispatcher finds what was never rung, and what was rung and not claimed in time
 sa.Index(
     "ix_jobs_rung", jobs.c.queue, jobs.c.rung_at,
-    postgresql_where=_STATE == "queued", sqlite_where=_STATE == "queued",
+    postgresql_where=_STATE == State.QUEUED, sqlite_where=_STATE == State.QUEUED,
 )  # fmt: skip
 # the dispatcher finds delays and retries that are due
-sa.Index("ix_jobs_due", jobs.c.due_at, postgresql_where=_STATE == "scheduled", sqlite_where=_STATE == "scheduled")
+_LATER = _STATE == State.SCHEDULED
+sa.Index("ix_jobs_due", jobs.c.due_at, postgresql_where=_LATER, sqlite_where=_LATER)
 # the dispatcher finds attempts whose lease ran out
-sa.Index("ix_jobs_lease", jobs.c.lease_until, postgresql_where=_STATE == "running", sqlite_where=_STATE == "running")
+_RUNNING = _STATE == State.RUNNING
+sa.Index("ix_jobs_lease", jobs.c.lease_until, postgresql_where=_RUNNING, sqlite_where=_RUNNING)
 # push: a user's changes since a revision, in order
 sa.Index("ix_jobs_user_rev", jobs.c.user_id, jobs.c.rev)
 # GET /jobs: a user's jobs, newest first, whole or of one action or in one state
@@ -89,25 +91,25 @@ sa.Index(
     unique=True, postgresql_where=_KEYED, sqlite_where=_KEYED,
 )  # fmt: skip
 # the dispatcher finds approvals that nobody gave in time
-_EXPIRES = sa.and_(_STATE == "waiting", jobs.c.expires_at.is_not(None))
+_EXPIRES = sa.and_(_STATE == State.WAITING, jobs.c.expires_at.is_not(None))
 sa.Index("ix_jobs_expires", jobs.c.expires_at, postgresql_where=_EXPIRES, sqlite_where=_EXPIRES)
 # submit: one compensation a job; a job shows what undid it
 _UNDOES = jobs.c.undo_of.is_not(None)
 sa.Index("uq_jobs_undo_of", jobs.c.undo_of, unique=True, postgresql_where=_UNDOES, sqlite_where=_UNDOES)
 
 # what waits for an account to be connected again
-_RECONNECT = sa.and_(_STATE == "waiting", jobs.c.reason == "reconnect")
+_RECONNECT = sa.and_(_STATE == State.WAITING, jobs.c.reason == Reason.RECONNECT)
 sa.Index(
     "ix_jobs_reconnect", jobs.c.user_id, jobs.c.provider, jobs.c.account,
     postgresql_where=_RECONNECT, sqlite_where=_RECONNECT,
 )  # fmt: skip
 
 # schedules: what a schedule made and has not ended
-OPEN = ("queued", "scheduled", "running", "waiting")
+OPEN = (State.QUEUED, State.SCHEDULED, State.RUNNING, State.WAITING)
 _SCHEDULED = sa.and_(jobs.c.schedule_id.is_not(None), _STATE.in_(OPEN))
 sa.Index("ix_jobs_schedule", jobs.c.schedule_id, postgresql_where=_SCHEDULED, sqlite_where=_SCHEDULED)
 # the dispatcher finds jobs that wait for the one before them
-_FOLLOWS = sa.and_(_STATE == "waiting", jobs.c.reason == "previous")
+_FOLLOWS = sa.and_(_STATE == State.WAITING, jobs.c.reason == Reason.PREVIOUS)
 sa.Index("ix_jobs_follows", jobs.c.id, postgresql_where=_FOLLOWS, sqlite_where=_FOLLOWS)
 
 # How far each user has come in taking turns: a job's `turn` is its user's next one, see models.jobs.fair_queue.

@@ -17,11 +17,9 @@ from llmcoder import strict_json
 from llmcoder.errors import NotFound
 from llmcoder.provenance import MOST_SOURCES, Taint, worse
 from llmcoder.registry import Registry
-from models.db.base import metadata
+from llmcoder.states import State
 from models.jobs.approvals import Origin
-from models.jobs.machine import State
 from models.jobs.tables import jobs
-from models.webhooks.tables import inbound_hooks
 
 #: Jobs of one chain that are shown; a longer one says so by its length.
 LONGEST_CHAIN = 100
@@ -97,31 +95,6 @@ def chain(conn: sa.Connection, user_id: UUID, start: Iterable[UUID], outside: Co
         seen |= {row.id: _source(row, outside) for row in rows if row.id not in seen}
         level = [one for id_ in level if id_ in seen for one in seen[id_].sources if one not in seen]
     return list(seen.values())[:LONGEST_CHAIN]
-
-
-def has_read_outside(conn: sa.Connection, user_id: UUID, outside: Collection[str]) -> bool:
-    """Whether something of the user's holds a stranger's words: a job, or a record that outlives its job.
-
-    Who acts in the user's name, and is not the user, can read it all: none of its inputs is above suspicion then.
-    """
-    under_way_or_done = jobs.c.state.in_((State.RUNNING, State.SUCCEEDED, State.UNCERTAIN))
-    brought = sa.or_(
-        jobs.c.tainted,
-        jobs.c.result_taint == Taint.OUTSIDE,
-        sa.and_(jobs.c.action.in_(outside), under_way_or_done),
-    )
-    refused_call = sa.and_(inbound_hooks.c.user_id == user_id, inbound_hooks.c.error.is_not(None))  # which it may quote
-    found = [
-        sa.exists().where(jobs.c.user_id == user_id, brought),
-        sa.exists().where(refused_call),
-        *(sa.exists().where(one.c.user_id == user_id, one.c.taint == Taint.OUTSIDE) for one in record_tables()),
-    ]
-    return any(conn.execute(sa.select(one)).scalar_one() for one in found)
-
-
-def record_tables() -> list[sa.Table]:
-    """Every table of users' records that keep whose words they hold."""
-    return [table for table in metadata.sorted_tables if {"user_id", "taint"} <= set(table.c.keys())]
 
 
 def of_origin(origin: str) -> Taint | None:

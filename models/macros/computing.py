@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from models.macros.evaluation import Budget, Postponed
+from models.macros.evaluation import EvaluationBudget, Postponed
 
 #: What one transaction computes, about 20 ms of it; what takes more is computed before the next one begins.
 WORK_AT_ONCE = 20_000
@@ -21,11 +21,11 @@ MOST_REPEATS = 5
 
 #: Where in a run a template stands: the step, its item, and which of the step's templates.
 Place = tuple[str, int, str]
-Compute = Callable[[Budget], Any]
+Compute = Callable[[EvaluationBudget], Any]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Evaluation:
     """What a template came to, or why it could not be computed.
 
     Attributes:
@@ -49,7 +49,7 @@ class Computations:
         self._repeats = 0
         self._postpones = postpones
         self._left = WORK_AT_ONCE
-        self._outcomes: dict[Place, Outcome] = {}
+        self._outcomes: dict[Place, Evaluation] = {}
         self._postponed: tuple[Place, Mapping[str, Any], Compute] | None = None
 
     def begin(self) -> None:
@@ -78,16 +78,16 @@ class Computations:
         self._repeats += 1
         self._postpones = self._repeats < MOST_REPEATS
         try:
-            self._outcomes[place] = Outcome(scope, compute(Budget()))
+            self._outcomes[place] = Evaluation(scope, compute(EvaluationBudget()))
         except Exception as error:  # noqa: BLE001  whatever an expression raises, it raises where it is asked for
-            self._outcomes[place] = Outcome(scope, error=error)
+            self._outcomes[place] = Evaluation(scope, error=error)
 
-    def _computed(self, place: Place, scope: Mapping[str, Any], compute: Compute) -> Outcome:
+    def _computed(self, place: Place, scope: Mapping[str, Any], compute: Compute) -> Evaluation:
         if not self._postpones:
-            return Outcome(scope, compute(Budget()))
-        budget = Budget(most_at_once=self._left)
+            return Evaluation(scope, compute(EvaluationBudget()))
+        budget = EvaluationBudget(most_at_once=self._left)
         try:
-            return Outcome(scope, compute(budget))
+            return Evaluation(scope, compute(budget))
         except Postponed:
             self._postponed = place, scope, compute
             raise

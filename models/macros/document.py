@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, JsonValue, StringConstraints, field_validator, model_validator
 
+from llmcoder.declare.action import Role
 from llmcoder.errors import BadInput
 from llmcoder.model import Model
 from llmcoder.registry import Registry
@@ -19,8 +20,6 @@ MOST_PARALLEL = 50
 #: A step waits so long for somebody, where it does not say.
 LONGEST_WAIT_S = 30 * 86_400
 YEAR_S = 366 * 86_400
-#: What a step with `wait_for: {webhook: true}` runs.
-AWAIT = "tasks.await_call"
 
 StepId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 _WHOLE = re.compile(r"\s*\$\{\{(.*?)\}\}\s*", re.DOTALL)
@@ -68,6 +67,13 @@ class Wait(Model):
         if sum(one is not None for one in (self.approval, self.seconds, self.until, self.webhook)) != 1:
             raise ValueError("give exactly one of approval, seconds, until and webhook")
         return self
+
+    @property
+    def role(self) -> Role:
+        """Which action waits."""
+        if self.approval is not None:
+            return Role.ASK_PERSON
+        return Role.AWAIT_CALL if self.webhook else Role.PASS_TIME
 
 
 class Step(Model):
@@ -184,6 +190,7 @@ def check(macro: Macro, registry: Registry) -> None:
     Raises:
         BadInput: Two steps of one name, a reference to a step that is not there or comes later, an unknown action, an
             unknown field of an action's input, an expression that cannot be read.
+        NotConfigured: A step waits for something, and no installed action waits for that.
     """
     written: list[JsonValue] = [[step.given, *step.texts()] for step in macro.steps]
     expressions.refuse_too_many([*written, macro.output])
@@ -212,8 +219,10 @@ def _check_step(macro: Macro, step: Step, before: list[str], registry: Registry)
             raise BadInput(f"it needs {name!r}, which comes later. Steps need earlier ones only; move it up.")
     if step.fallback is not None:
         _check_fallback(macro, step)
-    if step.action == AWAIT:
-        raise BadInput(f"{AWAIT} is no step by itself; write `wait_for: {{webhook: true}}`.")
+    if registry.plays(step.action, Role.AWAIT_CALL):
+        raise BadInput(f"{step.action} is no step by itself; write `wait_for: {{webhook: true}}`.")
+    if step.wait_for is not None:
+        registry.in_role(step.wait_for.role)
     if step.action is not None:
         action = registry.get(step.action) or _unknown(registry, step.action)
         fields = {one.alias or name for name, one in action.input.model_fields.items()}

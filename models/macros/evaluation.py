@@ -41,7 +41,7 @@ class Postponed(BaseException):
     """
 
 
-class Budget:
+class EvaluationBudget:
     """What all expressions of one template may take together, and the sizes of what they made.
 
     Args:
@@ -118,7 +118,7 @@ _TOO_LARGE = f"a value in it has {_MORE} as JSON; filter first, or take single f
 _TOO_DEEP = f"a value in it is nested more than {MOST_DEEP} levels deep"
 
 
-def search(tree: Node, scope: Mapping[str, Any], budget: Budget) -> Any:
+def search(tree: Node, scope: Mapping[str, Any], budget: EvaluationBudget) -> Any:
     """The value of a parsed expression: one that JSON can say, if the scope holds no others.
 
     Raises:
@@ -176,7 +176,7 @@ class Interpreter(Protocol):
 
 
 @cache
-def _interpreter() -> Callable[[Budget], Interpreter]:
+def _interpreter() -> Callable[[EvaluationBudget], Interpreter]:
     """Made when first used: a process that evaluates nothing does not load JMESPath."""
     from jmespath.functions import Functions
     from jmespath.visitor import TreeInterpreter
@@ -184,7 +184,7 @@ def _interpreter() -> Callable[[Budget], Interpreter]:
     functions = Functions()
 
     class Counting(TreeInterpreter):
-        def __init__(self, budget: Budget) -> None:
+        def __init__(self, budget: EvaluationBudget) -> None:
             super().__init__()
             self._budget = budget
             self.has_made = False
@@ -214,7 +214,7 @@ def _interpreter() -> Callable[[Budget], Interpreter]:
     return Counting
 
 
-def _weigh(function: str, given: Sequence[Any], budget: Budget) -> None:
+def _weigh(function: str, given: Sequence[Any], budget: EvaluationBudget) -> None:
     """Count what a function is about to look through, and what it is about to make where that may be far more."""
     values = [one for one in given if isinstance(one, (str, list, dict, int, float))]
     budget.spend(sum(budget.size(one) for one in values) // CHARS_A_UNIT)

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from llmcoder import strict_json
 from llmcoder.errors import BadInput
-from models.macros.evaluation import MOST_DEEP, Budget, Exceeded, Node, search
+from models.macros.evaluation import MOST_DEEP, EvaluationBudget, Exceeded, Node, search
 
 if TYPE_CHECKING:
     from jmespath.parser import Parser
@@ -96,7 +96,7 @@ def _checked(expression: str, roots: tuple[str, ...]) -> frozenset[str]:
 
 
 def value_of(
-    template: JsonValue, scope: Scope, unknown: Collection[str] = (), budget: Budget | None = None
+    template: JsonValue, scope: Scope, unknown: Collection[str] = (), budget: EvaluationBudget | None = None
 ) -> JsonValue:  # fmt: skip
     """A template with the values of its expressions in their places; all of them share one budget.
 
@@ -108,7 +108,7 @@ def value_of(
         BadInput: A function of JMESPath refuses what it was given, or the value becomes larger, or takes more work,
             than anybody may want; the detail says which expression.
     """
-    return _Template(scope, unknown, budget or Budget()).value(template, 0)
+    return _Template(scope, unknown, budget or EvaluationBudget()).value(template, 0)
 
 
 def reads_any(expression: str, steps: Collection[str]) -> bool:
@@ -117,7 +117,7 @@ def reads_any(expression: str, steps: Collection[str]) -> bool:
     return "*" in read or not read.isdisjoint(steps)
 
 
-def evaluate(expression: str, scope: Scope, budget: Budget | None = None) -> JsonValue:
+def evaluate(expression: str, scope: Scope, budget: EvaluationBudget | None = None) -> JsonValue:
     """The value of one expression, which JSON can say.
 
     Args:
@@ -128,7 +128,7 @@ def evaluate(expression: str, scope: Scope, budget: Budget | None = None) -> Jso
     """
     from jmespath.exceptions import JMESPathError
 
-    tree, budget = _parsed(expression), budget or Budget()
+    tree, budget = _parsed(expression), budget or EvaluationBudget()
     try:
         budget.spend(len(expression))  # which it takes to read it
         found: JsonValue = search(tree, scope, budget)
@@ -149,7 +149,7 @@ def is_true(value: Any) -> bool:
 class _Template:
     """Computes one template."""
 
-    def __init__(self, scope: Scope, unknown: Collection[str], budget: Budget) -> None:
+    def __init__(self, scope: Scope, unknown: Collection[str], budget: EvaluationBudget) -> None:
         self._scope = scope
         self._unknown = unknown
         self._budget = budget

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, JsonValue
 
 from models.macros.document import Step
-from models.macros.progress import WHOLE, Finish, Progress, Row, StepState, Submit
+from models.macros.progress import WHOLE, Finish, Progress, Row, StepState, WantedJob
 from models.macros.stored_values import read
 
 #: Of a plan that is too long to keep, each text is cut to so many characters.
@@ -46,7 +46,7 @@ class Failure(BaseModel):
     detail: str
 
 
-class Plan(BaseModel):
+class MacroPlan(BaseModel):
     """What a run with this input would do, as far as reading and drafting can tell."""
 
     effects: list[Planned] = Field(description="In the order of the document.")
@@ -59,7 +59,7 @@ class Plan(BaseModel):
     tokens_out: int = Field(description="Tokens that were generated for them.")
 
 
-def record(wanted: Submit, effect: str | None, *, asks: bool, keeps: bool = False) -> dict[str, Any]:
+def record(wanted: WantedJob, effect: str | None, *, asks: bool, keeps: bool = False) -> dict[str, Any]:
     """What is written down of a step that a plan does not do.
 
     Args:
@@ -104,7 +104,7 @@ def planned(progress: Progress, finish: Finish, largest_bytes: int) -> Mapping[s
     if finish.error is not None and fails is None:
         fails = _failure("output", finish.error)
     done = [row.result for row in rows if row.job_id is not None]
-    plan = Plan(
+    plan = MacroPlan(
         effects=[one for one in found if one.kind == "effect"],
         waits=[one for one in found if one.kind == "wait"],
         unknown=[one for one in found if one.kind == "unknown"],
@@ -125,7 +125,7 @@ def _written_down(row: Row) -> Iterator[Planned]:
     if "effects" not in row.result:
         yield Planned.model_validate(row.result)
         return
-    inner = Plan.model_validate(row.result)
+    inner = MacroPlan.model_validate(row.result)
     place = row.step if row.item == WHOLE else f"{row.step}[{row.item}]"
     for one in (*inner.effects, *inner.waits, *inner.unknown):
         yield one.model_copy(update={"step": f"{place}/{one.step}"})

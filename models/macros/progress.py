@@ -15,7 +15,7 @@ from models.macros.computing import Computations, Place
 from models.macros.document import MOST_ITEMS, Macro, Step
 from models.macros.evaluation import Postponed
 from models.macros.expressions import check, evaluate, expressions_in, is_true, reads_any, value_of
-from models.macros.stored_values import Kept, read
+from models.macros.stored_values import StoredValue, read
 
 #: Of a step's origins: jobs, and what else is to be asked about which step.
 Answer = tuple[list[UUID], "list[Question]"]
@@ -62,7 +62,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Submit:
+class WantedJob:
     """A job that is wanted for a step.
 
     Attributes:
@@ -81,7 +81,7 @@ class Submit:
     unsure: bool = False
 
 
-class BudgetSpent(ActionError):
+class RunBudgetSpent(ActionError):
     """A run, with the macros within it, has done as much as one may."""
 
     slug, title, status = "run-budget-spent", "The run has done as much as one may", 409
@@ -117,10 +117,10 @@ class Allowance:
         """Count one step, or item.
 
         Raises:
-            BudgetSpent: There is none left.
+            RunBudgetSpent: There is none left.
         """
         if self.begun >= self.steps:
-            raise BudgetSpent(
+            raise RunBudgetSpent(
                 f"A run, with the macros that it starts, has at most {self.most_steps:,} steps and items "
                 "(MACRO_MAX_STEPS). Does one start itself?"
             )
@@ -157,7 +157,7 @@ class Next:
     """
 
     changed: list[Row] = field(default_factory=list)
-    submits: list[Submit] = field(default_factory=list)
+    submits: list[WantedJob] = field(default_factory=list)
     finish: Finish | None = None
 
 
@@ -222,7 +222,7 @@ class Progress:
             Postponed: An expression takes more than may be computed now.
         """
         moved = True
-        submits: list[Submit] = []
+        submits: list[WantedJob] = []
         while moved and not submits:
             moved = False
             for step in self.macro.steps:
@@ -242,7 +242,7 @@ class Progress:
 
     # --- one step
 
-    def _look(self, step: Step, submits: list[Submit]) -> bool:
+    def _look(self, step: Step, submits: list[WantedJob]) -> bool:
         """Bring one step further; whether it came to something without a job."""
         row = self._rows.get((step.id, WHOLE))
         if row is None:
@@ -254,7 +254,7 @@ class Progress:
             return True
         return False
 
-    def _begin(self, step: Step, submits: list[Submit]) -> bool:
+    def _begin(self, step: Step, submits: list[WantedJob]) -> bool:
         if not self._may_begin(step) or self._puts_off():
             return False
         begun = self._allowance.begun
@@ -314,7 +314,7 @@ class Progress:
         skipped = sorted(name for name in self.macro.needs(step) if self._state(name) is StepState.SKIPPED)
         return _because(f"It needs {skipped[0]!r}, which was skipped.") if skipped else None
 
-    def _start(self, step: Step, submits: list[Submit]) -> bool:
+    def _start(self, step: Step, submits: list[WantedJob]) -> bool:
         self._allowance.begin()
         if step.foreach is None or self._reads_unknown(step.foreach):
             submits.append(self._submit(step, WHOLE, {}))
@@ -328,7 +328,7 @@ class Progress:
         self.settle(Row(step.id, WHOLE, state, value=items, result=len(items) or []))
         return True
 
-    def _go_through(self, step: Step, whole: Row, submits: list[Submit]) -> bool:
+    def _go_through(self, step: Step, whole: Row, submits: list[WantedJob]) -> bool:
         """Bring a foreach further: up to so many items at once, and an end when all have one."""
         rows = [self._rows.get((step.id, number)) for number in range(_length(whole))]
         stops = self.failed is not None or any(row is not None and _stops(step, row) for row in rows)
@@ -358,7 +358,7 @@ class Progress:
         self.settle(failed)
         return failed
 
-    def _start_item(self, step: Step, whole: Row, number: int, submits: list[Submit]) -> bool:
+    def _start_item(self, step: Step, whole: Row, number: int, submits: list[WantedJob]) -> bool:
         begun = self._allowance.begun
         try:
             self._allowance.begin()
@@ -372,7 +372,7 @@ class Progress:
         return False
 
     def _whole(self, step: Step, whole: Row, rows: list[Row | None]) -> Row:
-        results = Kept.of_list([None if row is None else row.result for row in rows])
+        results = StoredValue.of_list([None if row is None else row.result for row in rows])
         wrong = [row for row in rows if row is not None and _stops(step, row)]
         if wrong:
             error = dict(wrong[0].error or {})
@@ -384,7 +384,7 @@ class Progress:
             return replace(whole, state=StepState.PLANNED, result=None)
         return replace(whole, state=StepState.SUCCEEDED, result=results)
 
-    def _submit(self, step: Step, item: int, more: Mapping[str, Any]) -> Submit:
+    def _submit(self, step: Step, item: int, more: Mapping[str, Any]) -> WantedJob:
         template: Any = step.given
         if step.wait_for is not None:
             template = step.wait_for.model_dump(include={"approval", "until"})
@@ -396,7 +396,7 @@ class Progress:
         # Nobody knows the items either where the list is not known; what reads one of them stays as it is written.
         of_items = step.foreach is not None and item == WHOLE
         given: Any = template if of_items else self._filled_in(template, (step.id, item, "with"), scope)
-        return Submit(step, item, given, tuple(sources), tuple(sorted(inputs & self._unknown)), unsure)
+        return WantedJob(step, item, given, tuple(sources), tuple(sorted(inputs & self._unknown)), unsure)
 
     def _reads_unknown(self, text: str | None) -> bool:
         return text is not None and any(reads_any(one, self._unknown) for one in expressions_in(text))
@@ -571,7 +571,7 @@ def _stops(step: Step, row: Row) -> bool:
     """Whether a foreach begins no more items because of that one: where nothing is left to begin them with, always."""
     if row.state is not StepState.FAILED:
         return False
-    return step.on_error != "continue" or (row.error or {}).get("type") == problem_type(BudgetSpent.slug)
+    return step.on_error != "continue" or (row.error or {}).get("type") == problem_type(RunBudgetSpent.slug)
 
 
 def _waits_for_itself(steps: list[str]) -> BadInput:

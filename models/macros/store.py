@@ -18,15 +18,17 @@ from llmcoder.config import config
 from llmcoder.errors import BadInput, NotFound
 from llmcoder.ids import new_id
 from llmcoder.settings import EngineSettings
+from llmcoder.states import State
 from models.db import batch
 from models.db.base import Id
-from models.jobs.machine import ENDED, State
+from models.db.literals import literal
+from models.jobs.machine import ENDED
 from models.jobs.store import COLUMNS as JOB_COLUMNS
 from models.jobs.store import Job
 from models.jobs.tables import jobs
 from models.macros.document import Macro
-from models.macros.progress import WHOLE, BudgetSpent, Row, StepState
-from models.macros.stored_values import Kept, as_json, read
+from models.macros.progress import WHOLE, Row, RunBudgetSpent, StepState
+from models.macros.stored_values import StoredValue, as_json, read
 from models.macros.tables import macro_calls, macro_roots, macro_runs, macro_steps, macro_versions, macros
 
 #: States in which a step's job says how the step went.
@@ -42,7 +44,7 @@ RUN, PLAN = "run", "plan"
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredMacro:
     """A macro as it is kept, in one version."""
 
     id: UUID
@@ -55,7 +57,7 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class MacroRun:
     """A run, locked by the caller's transaction.
 
     Attributes:
@@ -101,7 +103,7 @@ def add(conn: sa.Connection, user_id: UUID, macro: Macro, now: datetime) -> UUID
     return macro_id
 
 
-def replace(conn: sa.Connection, stored: Stored, macro: Macro, now: datetime) -> bool:
+def replace(conn: sa.Connection, stored: StoredMacro, macro: Macro, now: datetime) -> bool:
     """Keep a new version; False when another macro of the user has its name."""
     same = sa.and_(macros.c.user_id == stored.user_id, macros.c.name == macro.name, macros.c.id != stored.id)
     if conn.execute(sa.select(macros.c.id).where(same)).first() is not None:
@@ -119,7 +121,7 @@ def _keep_version(conn: sa.Connection, macro_id: UUID, version: int, macro: Macr
 
 def get(
     conn: sa.Connection, user_id: UUID, macro_id: UUID, version: int | None = None, *, locked: bool = False
-) -> Stored | None:
+) -> StoredMacro | None:
     """The user's macro, in its newest version or a given one; None also when it is somebody else's."""
     if locked:
         conn.execute(sa.select(macros.c.id).where(macros.c.id == macro_id).with_for_update())
@@ -128,10 +130,10 @@ def get(
         sa.select(*_STORED).select_from(_VERSIONS).where(macros.c.id == macro_id, macros.c.user_id == user_id, wanted)
     )
     row = conn.execute(query).first()
-    return None if row is None else Stored(*row)
+    return None if row is None else StoredMacro(*row)
 
 
-def named(conn: sa.Connection, user_id: UUID, name: str, version: int | None = None) -> Stored:
+def named(conn: sa.Connection, user_id: UUID, name: str, version: int | None = None) -> StoredMacro:
     """The user's macro of that name, or of that id.
 
     Raises:
@@ -146,27 +148,27 @@ def named(conn: sa.Connection, user_id: UUID, name: str, version: int | None = N
     return found
 
 
-def _by_name(conn: sa.Connection, user_id: UUID, name: str) -> Stored | None:
+def _by_name(conn: sa.Connection, user_id: UUID, name: str) -> StoredMacro | None:
     query = (
         sa.select(*_STORED).select_from(_VERSIONS).where(macros.c.user_id == user_id, macros.c.name == name, _NEWEST)
     )
     row = conn.execute(query).first()
-    return None if row is None else Stored(*row)
+    return None if row is None else StoredMacro(*row)
 
 
-def _by_id(conn: sa.Connection, user_id: UUID, text: str) -> Stored | None:
+def _by_id(conn: sa.Connection, user_id: UUID, text: str) -> StoredMacro | None:
     try:
         return get(conn, user_id, UUID(text))
     except ValueError:
         return None
 
 
-def listed(conn: sa.Connection, user_id: UUID, before: UUID | None, limit: int) -> list[Stored]:
+def listed(conn: sa.Connection, user_id: UUID, before: UUID | None, limit: int) -> list[StoredMacro]:
     """The user's macros, the newest first, each in its newest version."""
     query = sa.select(*_STORED).select_from(_VERSIONS).where(macros.c.user_id == user_id, _NEWEST)
     if before is not None:
         query = query.where(macros.c.id < before)
-    return [Stored(*row) for row in conn.execute(query.order_by(macros.c.id.desc()).limit(limit))]
+    return [StoredMacro(*row) for row in conn.execute(query.order_by(macros.c.id.desc()).limit(limit))]
 
 
 def count(conn: sa.Connection, user_id: UUID) -> int:
@@ -195,7 +197,7 @@ def remove(conn: sa.Connection, macro_id: UUID) -> None:
 
 def begin(
     conn: sa.Connection, job_id: UUID, user_id: UUID, macro: Macro, given: Mapping[str, Any], mode: str,
-    source: Stored | None, now: datetime, *, counted: bool = False,
+    source: StoredMacro | None, now: datetime, *, counted: bool = False,
 ) -> None:  # fmt: skip
     """Let a run begin, or go on: what failed or was skipped in it is done anew, what succeeded stands.
 
@@ -253,8 +255,8 @@ def _root_of(conn: sa.Connection, job_id: UUID) -> UUID:
     return found or job_id
 
 
-def too_many_runs(most: int) -> BudgetSpent:
-    return BudgetSpent(
+def too_many_runs(most: int) -> RunBudgetSpent:
+    return RunBudgetSpent(
         f"A run starts at most {most:,} macros, with all that those start (MACRO_MAX_RUNS). Does one start itself?"
     )
 
@@ -324,8 +326,8 @@ def _is_due(now: datetime) -> sa.ColumnElement[bool]:
 def to_notice(conn: sa.Connection, now: datetime) -> list[UUID]:
     """Runs that wait for something which has happened: a step's job or the run's own has ended, or was settled."""
     state, job_state = macro_steps.c.state, jobs.c.state
-    ended = sa.and_(state == sa.literal_column("'submitted'"), job_state.in_(ENDED))
-    settled = sa.and_(state == sa.literal_column("'uncertain'"), job_state != State.UNCERTAIN)
+    ended = sa.and_(state == literal(StepState.SUBMITTED), job_state.in_(ENDED))
+    settled = sa.and_(state == literal(StepState.UNCERTAIN), job_state != State.UNCERTAIN)
     under_way = state.in_(sa.bindparam("under_way", UNDER_WAY, expanding=True, literal_execute=True))
     waits = sa.and_(_IS_OPEN, sa.or_(macro_runs.c.look_at.is_(None), macro_runs.c.look_at > now))
     of_steps = (
@@ -381,7 +383,7 @@ def next_due(conn: sa.Connection, user_id: UUID, now: datetime) -> UUID | None:
     return conn.execute(query.with_for_update(skip_locked=True)).scalar()
 
 
-def take(conn: sa.Connection, run_id: UUID) -> Run | None:
+def take(conn: sa.Connection, run_id: UUID) -> MacroRun | None:
     """The run, locked; None when it has ended, or another process is at it."""
     own = macro_runs.c
     query = sa.select(own.document, own.input, own.mode, own.root_id, own.secret).where(own.job_id == run_id, _IS_OPEN)
@@ -390,7 +392,7 @@ def take(conn: sa.Connection, run_id: UUID) -> Run | None:
         return None
     job = Job(*conn.execute(sa.select(*JOB_COLUMNS).where(jobs.c.id == run_id)).one())
     macro = Macro.model_validate_json(row.document)
-    return Run(job, macro, strict_json.read_lenient(row.input), row.mode, row.root_id or run_id, row.secret)
+    return MacroRun(job, macro, strict_json.read_lenient(row.input), row.mode, row.root_id or run_id, row.secret)
 
 
 def size_bytes(conn: sa.Connection, run_id: UUID) -> int:
@@ -443,8 +445,8 @@ def steps(conn: sa.Connection, run_id: UUID) -> list[Row]:
     return [_row(row, results[row.step].of(row.item) if row.made else None) for row in rows]
 
 
-def _row(row: Any, result: Kept | None) -> Row:
-    value = None if row.value is None else Kept(lambda: row.value)
+def _row(row: Any, result: StoredValue | None) -> Row:
+    value = None if row.value is None else StoredValue(lambda: row.value)
     if row.state == StepState.EXPANDED and result is not None:
         return Row(row.step, row.item, StepState.EXPANDED, value, read(result), None, row.job_id)
     return Row(row.step, row.item, StepState(row.state), value, result, _read(row.error), row.job_id)
@@ -458,8 +460,8 @@ class _Results:
         self._conn = conn
         self._query = sa.select(own.item, own.result).where(own.run_id == run_id, own.step == step)
 
-    def of(self, item: int) -> Kept:
-        return Kept(lambda: self._whole if item == WHOLE else self._items[item])
+    def of(self, item: int) -> StoredValue:
+        return StoredValue(lambda: self._whole if item == WHOLE else self._items[item])
 
     @cached_property
     def _whole(self) -> str | None:

@@ -16,14 +16,14 @@ from llmcoder.errors import BadInput
 MOST_CONTAINERS = 200_000
 
 
-class Kept:
+class StoredValue:
     """A value that lies somewhere as JSON, maybe megabytes of it: it is loaded, and read, when somebody asks for it."""
 
     def __init__(self, load: Callable[[], str | None]) -> None:
         self._load = load
 
     @classmethod
-    def of_list(cls, values: Sequence[Any]) -> Kept:
+    def of_list(cls, values: Sequence[Any]) -> StoredValue:
         """A list of values, some of which may be kept; their texts are put together and not read."""
         return cls(lambda: f"[{','.join(as_json(value) or 'null' for value in values)}]")
 
@@ -54,11 +54,11 @@ class Kept:
 
 def read(value: Any) -> Any:
     """A value, wherever it is kept."""
-    return value.value if isinstance(value, Kept) else value
+    return value.value if isinstance(value, StoredValue) else value
 
 
 def as_json(value: Any) -> str | None:
     """A value as JSON; None of none."""
-    if isinstance(value, Kept):
+    if isinstance(value, StoredValue):
         return value.text
     return None if value is None else strict_json.write(value)

@@ -19,9 +19,11 @@ import sqlalchemy as sa
 
 from llmcoder.errors import ActionError
 from llmcoder.recurrence import Cron, Every, Once, Recurrence
+from llmcoder.states import Reason, State
 from models.db import batch
+from models.db.literals import literal
 from models.jobs import fair_queue
-from models.jobs.machine import ENDED, Move, Moved, Reason, State, apply, lock
+from models.jobs.machine import ENDED, Move, Moved, apply, lock
 from models.jobs.store import COLUMNS as JOB_COLUMNS
 from models.jobs.store import Job
 from models.jobs.tables import OPEN, jobs
@@ -131,7 +133,7 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ScheduleRun:
     """What became of one fire time."""
 
     schedule_id: UUID
@@ -144,7 +146,7 @@ class Run:
 
 
 COLUMNS = tuple(schedules.c[name] for name in Schedule.__slots__)
-_RUN_COLUMNS = tuple(schedule_runs.c[name] for name in Run.__slots__)
+_RUN_COLUMNS = tuple(schedule_runs.c[name] for name in ScheduleRun.__slots__)
 
 
 # --- a user's own
@@ -185,7 +187,9 @@ def count(conn: sa.Connection, user_id: UUID) -> int:
     return found
 
 
-def runs(conn: sa.Connection, schedule_id: UUID, before: datetime | None, limit: int) -> list[tuple[Run, Job | None]]:
+def runs(
+    conn: sa.Connection, schedule_id: UUID, before: datetime | None, limit: int
+) -> list[tuple[ScheduleRun, Job | None]]:
     """What became of the fire times, the latest first, each with its job if that is still there."""
     query = (
         sa.select(*_RUN_COLUMNS, *JOB_COLUMNS)
@@ -196,7 +200,7 @@ def runs(conn: sa.Connection, schedule_id: UUID, before: datetime | None, limit:
         query = query.where(schedule_runs.c.fire_at < before)
     width = len(_RUN_COLUMNS)
     rows = conn.execute(query.order_by(schedule_runs.c.fire_at.desc()).limit(limit)).all()
-    return [(Run(*row[:width]), None if row[width] is None else Job(*row[width:])) for row in rows]
+    return [(ScheduleRun(*row[:width]), None if row[width] is None else Job(*row[width:])) for row in rows]
 
 
 # --- firing
@@ -243,9 +247,11 @@ def fired_already(conn: sa.Connection, times: Sequence[tuple[UUID, datetime]]) -
     return found
 
 
-def keep_runs(conn: sa.Connection, made: Sequence[Run]) -> None:
+def keep_runs(conn: sa.Connection, made: Sequence[ScheduleRun]) -> None:
     if made:
-        batch.insert_new(conn, schedule_runs, [{name: getattr(run, name) for name in Run.__slots__} for run in made])
+        batch.insert_new(
+            conn, schedule_runs, [{name: getattr(run, name) for name in ScheduleRun.__slots__} for run in made]
+        )
 
 
 def advance(conn: sa.Connection, moved: Mapping[UUID, Mapping[str, Any]]) -> None:
@@ -311,7 +317,7 @@ def _is_open(table: sa.FromClause) -> sa.ColumnElement[bool]:
 # --- one after the other
 
 
-_FOLLOWS = sa.and_(jobs.c.state == sa.literal_column("'waiting'"), jobs.c.reason == sa.literal_column("'previous'"))
+_FOLLOWS = sa.and_(jobs.c.state == literal(State.WAITING), jobs.c.reason == literal(Reason.PREVIOUS))
 
 
 def any_follower(conn: sa.Connection, _now: datetime) -> bool:

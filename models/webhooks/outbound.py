@@ -16,22 +16,22 @@ import sqlalchemy as sa
 
 from llmcoder import strict_json
 from llmcoder.ids import new_id
+from llmcoder.states import Reason, State
 from models.accounts.tables import revisions
 from models.audit import log as audit
 from models.audit.log import Entry, Event
 from models.db import batch
 from models.db.due_rows import each_alone
-from models.jobs.machine import Reason, State
+from models.db.literals import literal
 from models.jobs.store import Job, changes
 from models.webhooks import signing
 from models.webhooks.signing import Secret
-from models.webhooks.tables import webhook_deliveries, webhooks
+from models.webhooks.tables import DeliveryState, webhook_deliveries, webhooks
 
 #: What may be heard of; `job.waiting` is a job that waits for a person.
 EVENTS = ("job.succeeded", "job.failed", "job.cancelled", "job.uncertain", "job.waiting")
 TEST = "webhook.test"
 LARGEST_RESULT_BYTES = 256 * 1024
-PENDING, DELIVERED, FAILED = "pending", "delivered", "failed"
 #: What a person can end.
 _FOR_A_PERSON = (Reason.APPROVAL, Reason.RECONNECT)
 
@@ -87,7 +87,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ClaimedDelivery:
     """A message that somebody sends now.
 
     Attributes:
@@ -239,7 +239,8 @@ def _row(
 ) -> dict[str, Any]:
     return {
         "id": new_id(), "webhook_id": webhook.id, "event": event, "job_id": job_id, "attempt": attempt,
-        "payload": strict_json.write(payload), "state": PENDING, "tries": 0, "due_at": now, "created_at": now,
+        "payload": strict_json.write(payload), "state": DeliveryState.PENDING, "tries": 0, "due_at": now,
+        "created_at": now,
     }  # fmt: skip
 
 
@@ -302,12 +303,12 @@ def _sendable(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
 
 def _due(now: datetime) -> sa.Select[UUID]:
     own = webhook_deliveries.c
-    return sa.select(own.id).where(own.state == sa.literal_column("'pending'"), own.due_at <= now)
+    return sa.select(own.id).where(own.state == literal(DeliveryState.PENDING), own.due_at <= now)
 
 
 def take(
     conn: sa.Connection, user_id: UUID, now: datetime, busy: Mapping[UUID, int], each: int, limit: int, for_s: float
-) -> list[Taken]:
+) -> list[ClaimedDelivery]:
     """Take a user's messages to send, up to so many of each webhook at a time; first those that wait longest.
 
     Args:
@@ -317,13 +318,13 @@ def take(
     own = webhook_deliveries.c
     waits_since = (
         sa.select(sa.func.min(own.due_at))
-        .where(own.webhook_id == webhooks.c.id, own.state == sa.literal_column("'pending'"))
+        .where(own.webhook_id == webhooks.c.id, own.state == literal(DeliveryState.PENDING))
         .scalar_subquery()
     )
     query = sa.select(webhooks.c.id).where(webhooks.c.user_id == user_id, *_sendable(now)).order_by(waits_since)
     left = limit
 
-    def take_some(webhook_id: UUID) -> list[Taken]:
+    def take_some(webhook_id: UUID) -> list[ClaimedDelivery]:
         nonlocal left
         room = min(each - busy.get(webhook_id, 0), left)
         taken = take_of(conn, webhook_id, now, room, for_s) if room > 0 else []
@@ -334,7 +335,7 @@ def take(
     return each_alone(conn, ids, take_some, lambda webhook_id, why: _set_aside(conn, webhook_id, why, now))
 
 
-def take_of(conn: sa.Connection, webhook_id: UUID, now: datetime, room: int, for_s: float) -> list[Taken]:
+def take_of(conn: sa.Connection, webhook_id: UUID, now: datetime, room: int, for_s: float) -> list[ClaimedDelivery]:
     """Of one webhook; nothing where it is disabled, or gone. See `take`."""
     enabled = sa.and_(webhooks.c.id == webhook_id, webhooks.c.enabled.is_(True))
     row = conn.execute(sa.select(*COLUMNS).where(enabled)).first()
@@ -342,7 +343,7 @@ def take_of(conn: sa.Connection, webhook_id: UUID, now: datetime, room: int, for
         return []
     webhook, own = Webhook(*row), webhook_deliveries.c
     query = sa.select(own.id, own.payload, own.tries, own.created_at).where(
-        own.webhook_id == webhook_id, own.state == sa.literal_column("'pending'"), own.due_at <= now
+        own.webhook_id == webhook_id, own.state == literal(DeliveryState.PENDING), own.due_at <= now
     )
     if webhook.failures:
         room = 1  # one finds out whether it works again
@@ -353,12 +354,12 @@ def take_of(conn: sa.Connection, webhook_id: UUID, now: datetime, room: int, for
     ids = [one.id for one in rows]
     conn.execute(sa.update(webhook_deliveries).where(own.id.in_(ids)).values(due_at=until, tries=own.tries + 1))
     secrets = signing.counting(secrets_of(conn, webhook), now)
-    return [Taken(one.id, webhook, one.payload, one.tries + 1, secrets, one.created_at) for one in rows]
+    return [ClaimedDelivery(one.id, webhook, one.payload, one.tries + 1, secrets, one.created_at) for one in rows]
 
 
 def end(
-    conn: sa.Connection, taken: Taken, state: str, status: int | None, error: str | None, due_at: datetime | None,
-    now: datetime,
+    conn: sa.Connection, taken: ClaimedDelivery, state: str, status: int | None, error: str | None,
+    due_at: datetime | None, now: datetime,
 ) -> None:  # fmt: skip
     """Write down how a try went, if nobody else has it by now.
 
@@ -368,7 +369,7 @@ def end(
     values: dict[str, Any] = {"state": state, "status": status, "error": error}
     values |= {"ended_at": now} if due_at is None else {"due_at": due_at}
     own = webhook_deliveries.c
-    mine = sa.and_(own.id == taken.id, own.state == PENDING, own.tries == taken.tries)
+    mine = sa.and_(own.id == taken.id, own.state == DeliveryState.PENDING, own.tries == taken.tries)
     conn.execute(sa.update(webhook_deliveries).where(mine).values(values))
 
 
@@ -389,7 +390,7 @@ def send_again(conn: sa.Connection, webhook_id: UUID, message_id: UUID, now: dat
     """Have a message sent once more, whatever became of it; None where there is none."""
     own = webhook_deliveries.c
     which = sa.and_(own.id == message_id, own.webhook_id == webhook_id)
-    values = {"state": PENDING, "due_at": now, "ended_at": None, "error": None}
+    values = {"state": DeliveryState.PENDING, "due_at": now, "ended_at": None, "error": None}
     row = conn.execute(sa.update(webhook_deliveries).where(which).values(values).returning(*_DELIVERY)).first()
     return None if row is None else Delivery(*row)
 

@@ -1,8 +1,19 @@
 """Tables of addresses that are called, here and elsewhere."""
 
+from enum import StrEnum
+
 import sqlalchemy as sa
 
 from models.db.base import Id, Instant, metadata
+
+
+class DeliveryState(StrEnum):
+    """Where a message to an outbound webhook stands."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
 
 # Addresses at which others call us, and what their calls become. The secret is a JSON list of those that count.
 inbound_hooks = sa.Table(
@@ -72,7 +83,7 @@ webhook_deliveries = sa.Table(
     sa.Index("ix_webhook_deliveries_ended", "ended_at"),  # prune
     sa.UniqueConstraint("webhook_id", "job_id", "event", "attempt", name="uq_webhook_deliveries_event"),
 )
-_PENDING = webhook_deliveries.c.state == "pending"
+_PENDING = webhook_deliveries.c.state == DeliveryState.PENDING
 sa.Index(
     "ix_webhook_deliveries_due", webhook_deliveries.c.webhook_id, webhook_deliveries.c.due_at,
     postgresql_where=_PENDING, sqlite_where=_PENDING,

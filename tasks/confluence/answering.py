@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.confluence.cutting import pieces_of
+from tasks.confluence.chunking import pieces_of
 from tasks.confluence.searching import PageFound
 from tasks.confluence.snippets import found
 from tasks.confluence.terms import Word
@@ -37,7 +37,7 @@ class Passage:
 
 
 @dataclass(frozen=True)
-class Checked:
+class CitedAnswer:
     """An answer whose citations all exist.
 
     Attributes:
@@ -88,7 +88,7 @@ def _heading(one: Passage) -> str:
     return f"[{one.number}] {page.title} (space {page.space_key}, changed {page.updated_at:%Y-%m-%d})"
 
 
-def checked(text: str, given: Sequence[Passage]) -> Checked:
+def checked(text: str, given: Sequence[Passage]) -> CitedAnswer:
     """The answer without citations of what was never given. Pure."""
     numbers = {one.number for one in given}
     cited: dict[int, None] = {}
@@ -101,4 +101,4 @@ def checked(text: str, given: Sequence[Passage]) -> Checked:
         return "".join(f"[{number}]" for number in held if number in numbers)
 
     kept = _CITED.sub(keep, text).strip()
-    return Checked(kept, tuple(cited), tuple(dropped))
+    return CitedAnswer(kept, tuple(cited), tuple(dropped))

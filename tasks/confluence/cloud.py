@@ -13,11 +13,13 @@ from urllib.parse import parse_qs, quote, urlsplit
 from pydantic import Field
 
 from llmcoder.errors import ActionError, NotFound, Refused, Uncertain
-from tasks.confluence.client import Query, Rest, Wire, page_url
-from tasks.confluence.errors import Conflict, TitleTaken
+from tasks.atlassian.client import Query
+from tasks.atlassian.payload import AtlassianPayload
+from tasks.confluence.client import ConfluenceClient, page_url
+from tasks.confluence.errors import PageConflict, TitleTaken
 from tasks.confluence.markers import changed_meanwhile, is_marked, marked
 from tasks.confluence.site import Edit, Site
-from tasks.confluence.wiki import Attachment, Heads, Page, PageHead, Space
+from tasks.confluence.wiki import Heads, PageHead, Space, WikiAttachment, WikiPage
 
 API = "/api/v2"
 AT_ONCE = 250
@@ -31,29 +33,29 @@ MOST_PAGES = 400
 EVERYWHERE = ("current", "archived", "trashed")
 
 
-class WireLinks(Wire):
+class CloudLinksPayload(AtlassianPayload):
     next: str | None = None
     base: str | None = None
     webui: str | None = None
     download: str | None = None
 
 
-class WireVersion(Wire):
+class CloudVersionPayload(AtlassianPayload):
     number: int
     created_at: datetime = Field(alias="createdAt")
     message: str = ""
     author_id: str = Field("", alias="authorId")
 
 
-class WireStorage(Wire):
+class CloudStoragePayload(AtlassianPayload):
     value: str = ""
 
 
-class WireBody(Wire):
-    storage: WireStorage = WireStorage()
+class CloudBodyPayload(AtlassianPayload):
+    storage: CloudStoragePayload = CloudStoragePayload()
 
 
-class WirePage(Wire):
+class CloudPagePayload(AtlassianPayload):
     """A page, in a list or alone."""
 
     id: str
@@ -61,66 +63,66 @@ class WirePage(Wire):
     status: str = "current"
     space_id: str = Field(alias="spaceId")
     parent_id: str | None = Field(None, alias="parentId")
-    version: WireVersion
-    body: WireBody = WireBody()
-    links: WireLinks = Field(WireLinks(), alias="_links")
+    version: CloudVersionPayload
+    body: CloudBodyPayload = CloudBodyPayload()
+    links: CloudLinksPayload = Field(CloudLinksPayload(), alias="_links")
 
 
-class WirePages(Wire):
+class CloudPagesPayload(AtlassianPayload):
     """A list of pages."""
 
-    results: list[WirePage]
-    links: WireLinks = Field(WireLinks(), alias="_links")
+    results: list[CloudPagePayload]
+    links: CloudLinksPayload = Field(CloudLinksPayload(), alias="_links")
 
 
-class WireSpace(Wire):
+class CloudSpacePayload(AtlassianPayload):
     id: str
     key: str
     name: str = ""
 
 
-class WireSpaces(Wire):
+class CloudSpacesPayload(AtlassianPayload):
     """A list of spaces."""
 
-    results: list[WireSpace]
-    links: WireLinks = Field(WireLinks(), alias="_links")
+    results: list[CloudSpacePayload]
+    links: CloudLinksPayload = Field(CloudLinksPayload(), alias="_links")
 
 
-class WireFile(Wire):
+class CloudFilePayload(AtlassianPayload):
     id: str
     title: str = ""
     media_type: str = Field("", alias="mediaType")
     file_size: int = Field(0, alias="fileSize")
     download_link: str = Field("", alias="downloadLink")
-    version: WireVersion
-    links: WireLinks = Field(WireLinks(), alias="_links")
+    version: CloudVersionPayload
+    links: CloudLinksPayload = Field(CloudLinksPayload(), alias="_links")
 
 
-class WireFiles(Wire):
+class CloudFilesPayload(AtlassianPayload):
     """A list of files."""
 
-    results: list[WireFile]
-    links: WireLinks = Field(WireLinks(), alias="_links")
+    results: list[CloudFilePayload]
+    links: CloudLinksPayload = Field(CloudLinksPayload(), alias="_links")
 
 
-class WireVersions(Wire):
+class CloudVersionsPayload(AtlassianPayload):
     """Versions of a page."""
 
-    results: list[WireVersion]
+    results: list[CloudVersionPayload]
 
 
-class WireUser(Wire):
+class CloudUserPayload(AtlassianPayload):
     account_id: str = Field("", alias="accountId")
     display_name: str = Field("", alias="displayName")
 
 
-class WireUsers(Wire):
+class CloudUsersPayload(AtlassianPayload):
     """Some users."""
 
-    results: tuple[WireUser, ...] = ()
+    results: tuple[CloudUserPayload, ...] = ()
 
 
-class Cloud(Site):
+class CloudWiki(Site):
     """A site of Confluence Cloud.
 
     Args:
@@ -128,7 +130,7 @@ class Cloud(Site):
         by_id: Whether Atlassian's API is asked, by the site's id; files are had at another address there.
     """
 
-    def __init__(self, rest: Rest, url: str, *, by_id: bool = False) -> None:
+    def __init__(self, rest: ConfluenceClient, url: str, *, by_id: bool = False) -> None:
         self.url = url
         self._rest = rest
         self._by_id = by_id
@@ -149,26 +151,26 @@ class Cloud(Site):
     def heads(self, space: Space, cursor: str | None = None) -> Heads:
         self._remember([space])
         query = {"sort": "id", "status": "current", "limit": AT_ONCE, "cursor": cursor}
-        found = self._rest.get(WirePages, f"{API}/spaces/{_id(space.id)}/pages", query)
+        found = self._rest.get(CloudPagesPayload, f"{API}/spaces/{_id(space.id)}/pages", query)
         heads = tuple(self._head(page, found.links.base) for page in found.results)
         return Heads(heads, _cursor(found.links.next))
 
-    def pages(self, ids: Sequence[str]) -> list[Page]:
-        found: list[WirePage] = []
+    def pages(self, ids: Sequence[str]) -> list[WikiPage]:
+        found: list[CloudPagePayload] = []
         for at in range(0, len(ids), IDS_AT_ONCE):
             some = [_id(one) for one in ids[at : at + IDS_AT_ONCE]]
             query = {"id": some, "status": "current", "body-format": "storage", "limit": AT_ONCE}
-            found += self._rest.get(WirePages, f"{API}/pages", query).results
+            found += self._rest.get(CloudPagesPayload, f"{API}/pages", query).results
         self._learn_keys(found)
-        return [Page(self._head(page), page.body.storage.value) for page in found]
+        return [WikiPage(self._head(page), page.body.storage.value) for page in found]
 
-    def page(self, page_id: str, version: int | None = None) -> Page:
+    def page(self, page_id: str, version: int | None = None) -> WikiPage:
         query = {"body-format": "storage", "version": version}
-        found = self._rest.get(WirePage, f"{API}/pages/{_id(page_id)}", query)
+        found = self._rest.get(CloudPagePayload, f"{API}/pages/{_id(page_id)}", query)
         if version is None and found.status != "current":
             raise NotFound(f"The page {page_id} is {found.status}.")
         self._learn_keys([found])
-        return Page(self._head(found), found.body.storage.value)
+        return WikiPage(self._head(found), found.body.storage.value)
 
     def find(self, space_key: str, title: str) -> PageHead | None:
         (space,) = self.spaces([space_key])
@@ -177,24 +179,24 @@ class Cloud(Site):
 
     def edits(self, page_id: str, since: int) -> list[Edit]:
         query = {"sort": "-modified-date", "limit": EDITS_SHOWN}
-        found = self._rest.get(WireVersions, f"{API}/pages/{_id(page_id)}/versions", query).results
+        found = self._rest.get(CloudVersionsPayload, f"{API}/pages/{_id(page_id)}/versions", query).results
         newer = sorted((one for one in found if one.number > since), key=lambda one: -one.number)
         names = self._names({one.author_id for one in newer if one.author_id})
         return [Edit(one.number, one.created_at, names.get(one.author_id, one.author_id), one.message) for one in newer]
 
-    def attachments(self, page_id: str) -> list[Attachment]:
-        found: list[Attachment] = []
+    def attachments(self, page_id: str) -> list[WikiAttachment]:
+        found: list[WikiAttachment] = []
         cursor: str | None = None
         for _ in range(MOST_PAGES):
             query = {"status": "current", "limit": AT_ONCE, "cursor": cursor}
-            some = self._rest.get(WireFiles, f"{API}/pages/{_id(page_id)}/attachments", query)
+            some = self._rest.get(CloudFilesPayload, f"{API}/pages/{_id(page_id)}/attachments", query)
             found += [self._attachment(page_id, file) for file in some.results]
             cursor = _cursor(some.links.next)
             if cursor is None:
                 break
         return found
 
-    def download(self, attachment: Attachment, max_bytes: int) -> bytes:
+    def download(self, attachment: WikiAttachment, max_bytes: int) -> bytes:
         if attachment.size_bytes > max_bytes:
             raise Refused(f"{attachment.title} has {attachment.size_bytes} bytes, which is too large.")
         return self._rest.load(attachment.download_path, attachment.media_type, max_bytes)
@@ -211,7 +213,7 @@ class Cloud(Site):
         self._remember([space])
         try:
             made = self._rest.send(
-                WirePage, "POST", f"{API}/pages", body | ({"parentId": parent_id} if parent_id else {})
+                CloudPagePayload, "POST", f"{API}/pages", body | ({"parentId": parent_id} if parent_id else {})
             )
         except TitleTaken:
             if (ours := self.find_created(space, title, marker)) is not None:
@@ -223,7 +225,7 @@ class Cloud(Site):
         self._remember([space])
         titled = self._titled(space, title, EVERYWHERE)
         newest = {"sort": "-created-date", "status": EVERYWHERE, "body-format": "storage", "limit": NEWEST}
-        renamed = self._rest.get(WirePages, f"{API}/spaces/{_id(space.id)}/pages", newest).results
+        renamed = self._rest.get(CloudPagesPayload, f"{API}/spaces/{_id(space.id)}/pages", newest).results
         for page in (*titled, *renamed):
             if is_marked(page.body.storage.value, marker):
                 return self._head(page)
@@ -238,8 +240,8 @@ class Cloud(Site):
             "version": {"number": base_version + 1, "message": marker},
         }
         try:
-            made = self._rest.send(WirePage, "PUT", f"{API}/pages/{_id(page_id)}", body)
-        except Conflict as error:
+            made = self._rest.send(CloudPagePayload, "PUT", f"{API}/pages/{_id(page_id)}", body)
+        except PageConflict as error:
             if (ours := self.find_updated(page_id, base_version + 1, marker)) is not None:
                 return ours
             raise changed_meanwhile(base_version, self.edits(page_id, base_version)) from error
@@ -247,11 +249,11 @@ class Cloud(Site):
         return self._head(made)
 
     def find_updated(self, page_id: str, version: int, marker: str) -> PageHead | None:
-        page = self._rest.get(WirePage, f"{API}/pages/{_id(page_id)}", {"status": EVERYWHERE})
+        page = self._rest.get(CloudPagePayload, f"{API}/pages/{_id(page_id)}", {"status": EVERYWHERE})
         if page.version.number < version:
             return None
         try:
-            made = self._rest.get(WireVersion, f"{API}/pages/{_id(page_id)}/versions/{version}")
+            made = self._rest.get(CloudVersionPayload, f"{API}/pages/{_id(page_id)}/versions/{version}")
         except NotFound as error:
             raise Uncertain(f"Version {version} of the page {page_id} is deleted, so nobody can tell.") from error
         if made.message != marker:
@@ -260,7 +262,7 @@ class Cloud(Site):
         return self._head(page.model_copy(update={"version": made}))
 
     def trash(self, page_id: str) -> None:
-        self._rest.send(Wire, "DELETE", f"{API}/pages/{_id(page_id)}")
+        self._rest.send(AtlassianPayload, "DELETE", f"{API}/pages/{_id(page_id)}")
 
     # --- parts of these
 
@@ -268,14 +270,14 @@ class Cloud(Site):
         found: list[Space] = []
         cursor: str | None = None
         for _ in range(MOST_PAGES):
-            some = self._rest.get(WireSpaces, f"{API}/spaces", {**query, "limit": AT_ONCE, "cursor": cursor})
+            some = self._rest.get(CloudSpacesPayload, f"{API}/spaces", {**query, "limit": AT_ONCE, "cursor": cursor})
             found += [Space(space.id, space.key, space.name) for space in some.results]
             cursor = _cursor(some.links.next)
             if cursor is None:
                 break
         return found
 
-    def _titled(self, space: Space, title: str, status: Sequence[str]) -> list[WirePage]:
+    def _titled(self, space: Space, title: str, status: Sequence[str]) -> list[CloudPagePayload]:
         query = {
             "space-id": [_id(space.id)],
             "title": title,
@@ -283,14 +285,14 @@ class Cloud(Site):
             "body-format": "storage",
             "limit": NEWEST,
         }
-        return self._rest.get(WirePages, f"{API}/pages", query).results
+        return self._rest.get(CloudPagesPayload, f"{API}/pages", query).results
 
-    def _began_marked(self, page: WirePage, marker: str) -> bool:
+    def _began_marked(self, page: CloudPagePayload, marker: str) -> bool:
         """Whether its first version was ours, and somebody has taken the anchor out since."""
         if page.version.number == 1:
             return False
         query = {"body-format": "storage", "version": 1}
-        first = self._rest.get(WirePage, f"{API}/pages/{_id(page.id)}", query)
+        first = self._rest.get(CloudPagePayload, f"{API}/pages/{_id(page.id)}", query)
         return is_marked(first.body.storage.value, marker)
 
     def _names(self, account_ids: set[str]) -> dict[str, str]:
@@ -298,12 +300,12 @@ class Cloud(Site):
         if not account_ids:
             return {}
         try:
-            found = self._rest.send(WireUsers, "POST", f"{API}/users-bulk", {"accountIds": sorted(account_ids)})
+            found = self._rest.send(CloudUsersPayload, "POST", f"{API}/users-bulk", {"accountIds": sorted(account_ids)})
         except ActionError:  # a name is a nicety; nothing hangs on it
             return {}
         return {user.account_id: user.display_name for user in found.results if user.display_name}
 
-    def _learn_keys(self, pages: Sequence[WirePage]) -> None:
+    def _learn_keys(self, pages: Sequence[CloudPagePayload]) -> None:
         """Pages name their spaces by id only."""
         unknown = sorted({page.space_id for page in pages} - self._keys.keys())
         for at in range(0, len(unknown), AT_ONCE):
@@ -312,7 +314,7 @@ class Cloud(Site):
     def _remember(self, spaces: Sequence[Space]) -> None:
         self._keys |= {space.id: space.key for space in spaces}
 
-    def _head(self, page: WirePage, base: str | None = None) -> PageHead:
+    def _head(self, page: CloudPagePayload, base: str | None = None) -> PageHead:
         return PageHead(
             id=page.id,
             space_key=self._keys.get(page.space_id, ""),
@@ -323,11 +325,11 @@ class Cloud(Site):
             parent_id=page.parent_id,
         )
 
-    def _attachment(self, page_id: str, file: WireFile) -> Attachment:
+    def _attachment(self, page_id: str, file: CloudFilePayload) -> WikiAttachment:
         path = f"{self._rest.base_url}/rest/api/content/{quote(page_id)}/child/attachment/{quote(file.id)}/download"
         if not self._by_id:  # the site itself takes the token where browsers go
             path = self._rest.base_url + (file.links.download or file.download_link)
-        return Attachment(file.id, page_id, file.title, file.media_type, file.file_size, file.version.number, path)
+        return WikiAttachment(file.id, page_id, file.title, file.media_type, file.file_size, file.version.number, path)
 
 
 def _id(text: str) -> str:

@@ -12,11 +12,12 @@ from urllib.parse import parse_qs, quote, urlsplit
 from pydantic import Field
 
 from llmcoder.errors import BadInput, NotFound, Refused, Uncertain
-from tasks.confluence.client import Rest, Wire, page_url
-from tasks.confluence.errors import Conflict, TitleTaken
+from tasks.atlassian.payload import AtlassianPayload
+from tasks.confluence.client import ConfluenceClient, page_url
+from tasks.confluence.errors import PageConflict, TitleTaken
 from tasks.confluence.markers import changed_meanwhile, is_marked, marked
 from tasks.confluence.site import Edit, Site
-from tasks.confluence.wiki import Attachment, Heads, Page, PageHead, Space
+from tasks.confluence.wiki import Heads, PageHead, Space, WikiAttachment, WikiPage
 
 API = "/rest/api"
 HEADS_AT_ONCE = 200
@@ -29,94 +30,94 @@ WHOLE = f"{HEAD},body.storage"
 SCAN, START = "scan:", "start:"
 
 
-class WireLinks(Wire):
+class DataCenterLinksPayload(AtlassianPayload):
     next: str | None = None
     base: str | None = None
     webui: str | None = None
     download: str | None = None
 
 
-class WirePerson(Wire):
+class DataCenterPersonPayload(AtlassianPayload):
     display_name: str = Field("", alias="displayName")
     username: str = ""
 
 
-class WireVersion(Wire):
+class DataCenterVersionPayload(AtlassianPayload):
     number: int
     when: datetime
     message: str = ""
-    by: WirePerson = WirePerson()
+    by: DataCenterPersonPayload = DataCenterPersonPayload()
 
 
-class WireStorage(Wire):
+class DataCenterStoragePayload(AtlassianPayload):
     value: str = ""
 
 
-class WireBody(Wire):
-    storage: WireStorage = WireStorage()
+class DataCenterBodyPayload(AtlassianPayload):
+    storage: DataCenterStoragePayload = DataCenterStoragePayload()
 
 
-class WireSpace(Wire):
+class DataCenterSpacePayload(AtlassianPayload):
     id: str = ""
     key: str
     name: str = ""
 
 
-class WireAncestor(Wire):
+class DataCenterAncestorPayload(AtlassianPayload):
     id: str
 
 
-class WirePage(Wire):
+class DataCenterPagePayload(AtlassianPayload):
     """A page, in a list or alone."""
 
     id: str
     title: str = ""
-    space: WireSpace | None = None
-    version: WireVersion
-    ancestors: tuple[WireAncestor, ...] = ()
-    body: WireBody = WireBody()
-    links: WireLinks = Field(WireLinks(), alias="_links")
+    space: DataCenterSpacePayload | None = None
+    version: DataCenterVersionPayload
+    ancestors: tuple[DataCenterAncestorPayload, ...] = ()
+    body: DataCenterBodyPayload = DataCenterBodyPayload()
+    links: DataCenterLinksPayload = Field(DataCenterLinksPayload(), alias="_links")
 
 
-class WirePages(Wire):
+class DataCenterPagesPayload(AtlassianPayload):
     """A list of pages."""
 
-    results: list[WirePage]
+    results: list[DataCenterPagePayload]
     next_cursor: str | None = Field(None, alias="nextCursor")
-    links: WireLinks = Field(WireLinks(), alias="_links")
+    links: DataCenterLinksPayload = Field(DataCenterLinksPayload(), alias="_links")
 
 
-class WireSpaces(Wire):
+class DataCenterSpacesPayload(AtlassianPayload):
     """A list of spaces."""
 
-    results: list[WireSpace]
-    links: WireLinks = Field(WireLinks(), alias="_links")
+    results: list[DataCenterSpacePayload]
+    links: DataCenterLinksPayload = Field(DataCenterLinksPayload(), alias="_links")
 
 
-class WireFileData(Wire):
+class DataCenterFileDataPayload(AtlassianPayload):
     media_type: str = Field("", alias="mediaType")
     file_size: int = Field(0, alias="fileSize")
 
 
-class WireFile(Wire):
+class DataCenterFilePayload(AtlassianPayload):
     id: str
     title: str = ""
-    version: WireVersion
-    extensions: WireFileData = WireFileData()
-    links: WireLinks = Field(WireLinks(), alias="_links")
+    version: DataCenterVersionPayload
+    extensions: DataCenterFileDataPayload = DataCenterFileDataPayload()
+    links: DataCenterLinksPayload = Field(DataCenterLinksPayload(), alias="_links")
 
 
-class WireFiles(Wire):
+class DataCenterFilesPayload(AtlassianPayload):
     """A list of files."""
 
-    results: list[WireFile]
-    links: WireLinks = Field(WireLinks(), alias="_links")
+    results: list[DataCenterFilePayload]
+    links: DataCenterLinksPayload = Field(DataCenterLinksPayload(), alias="_links")
 
 
-class DataCenter(Site):
+class DataCenterWiki(Site):
     """A site that somebody runs; its version decides which of two ways a space is listed."""
 
-    def __init__(self, rest: Rest) -> None:
+    def __init__(self, rest: ConfluenceClient) -> None:
         self.url = rest.base_url
         self._rest = rest
         self._takes_ids = True
@@ -130,7 +131,7 @@ class DataCenter(Site):
             start: str | None = "0"
             while start is not None and len(found) < MOST_PAGES * HEADS_AT_ONCE:
                 query = {"spaceKey": some, "status": "current", "start": start, "limit": HEADS_AT_ONCE}
-                answer = self._rest.get(WireSpaces, f"{API}/space", query)
+                answer = self._rest.get(DataCenterSpacesPayload, f"{API}/space", query)
                 found += [Space(space.id, space.key, space.name) for space in answer.results]
                 start = _further(answer.links.next, start)
         if missing := set(keys) - {space.key for space in found}:
@@ -148,8 +149,8 @@ class DataCenter(Site):
                 raise
         return self._listed(space, "0")
 
-    def pages(self, ids: Sequence[str]) -> list[Page]:
-        found: dict[str, Page] = {}
+    def pages(self, ids: Sequence[str]) -> list[WikiPage]:
+        found: dict[str, WikiPage] = {}
         for at in range(0, len(ids), IDS_AT_ONCE):
             found |= self._together([_id(one) for one in ids[at : at + IDS_AT_ONCE]])
         for missing in [one for one in ids if one not in found] if not self._takes_ids else ():
@@ -159,14 +160,14 @@ class DataCenter(Site):
                 continue
         return list(found.values())
 
-    def page(self, page_id: str, version: int | None = None) -> Page:
+    def page(self, page_id: str, version: int | None = None) -> WikiPage:
         old = {} if version is None else {"status": "historical", "version": version}
         try:
-            found = self._rest.get(WirePage, f"{API}/content/{_id(page_id)}", {**old, "expand": WHOLE})
+            found = self._rest.get(DataCenterPagePayload, f"{API}/content/{_id(page_id)}", {**old, "expand": WHOLE})
         except NotFound:
             if version is None:
                 raise
-            found = self._rest.get(WirePage, f"{API}/content/{_id(page_id)}", {"expand": WHOLE})
+            found = self._rest.get(DataCenterPagePayload, f"{API}/content/{_id(page_id)}", {"expand": WHOLE})
             if found.version.number != version:  # the newest is not among the historical ones
                 raise
         return self._page(found)
@@ -177,21 +178,21 @@ class DataCenter(Site):
 
     def edits(self, page_id: str, since: int) -> list[Edit]:
         """The newest only: older ones would cost a request each."""
-        made = self._rest.get(WirePage, f"{API}/content/{_id(page_id)}", {"expand": HEAD}).version
+        made = self._rest.get(DataCenterPagePayload, f"{API}/content/{_id(page_id)}", {"expand": HEAD}).version
         by = made.by.display_name or made.by.username
         return [Edit(made.number, made.when, by, made.message)] if made.number > since else []
 
-    def attachments(self, page_id: str) -> list[Attachment]:
-        found: list[Attachment] = []
+    def attachments(self, page_id: str) -> list[WikiAttachment]:
+        found: list[WikiAttachment] = []
         start: str | None = "0"
         while start is not None and len(found) < MOST_PAGES:
             query = {"expand": "version", "start": start, "limit": HEADS_AT_ONCE}
-            answer = self._rest.get(WireFiles, f"{API}/content/{_id(page_id)}/child/attachment", query)
+            answer = self._rest.get(DataCenterFilesPayload, f"{API}/content/{_id(page_id)}/child/attachment", query)
             found += [self._attachment(page_id, file) for file in answer.results]
             start = _further(answer.links.next, start)
         return found
 
-    def download(self, attachment: Attachment, max_bytes: int) -> bytes:
+    def download(self, attachment: WikiAttachment, max_bytes: int) -> bytes:
         if attachment.size_bytes > max_bytes:
             raise Refused(f"{attachment.title} has {attachment.size_bytes} bytes, which is too large.")
         return self._rest.load(attachment.download_path, attachment.media_type, max_bytes)
@@ -207,7 +208,10 @@ class DataCenter(Site):
         }
         try:
             made = self._rest.send(
-                WirePage, "POST", f"{API}/content", body | ({"ancestors": [{"id": parent_id}]} if parent_id else {})
+                DataCenterPagePayload,
+                "POST",
+                f"{API}/content",
+                body | ({"ancestors": [{"id": parent_id}]} if parent_id else {}),
             )
         except TitleTaken:
             if (ours := self.find_created(space, title, marker)) is not None:
@@ -231,8 +235,8 @@ class DataCenter(Site):
             "version": {"number": base_version + 1, "message": marker},
         }
         try:
-            made = self._rest.send(WirePage, "PUT", f"{API}/content/{_id(page_id)}", body)
-        except Conflict as error:
+            made = self._rest.send(DataCenterPagePayload, "PUT", f"{API}/content/{_id(page_id)}", body)
+        except PageConflict as error:
             if (ours := self.find_updated(page_id, base_version + 1, marker)) is not None:
                 return ours
             raise changed_meanwhile(base_version, self.edits(page_id, base_version)) from error
@@ -240,66 +244,68 @@ class DataCenter(Site):
 
     def find_updated(self, page_id: str, version: int, marker: str) -> PageHead | None:
         path = f"{API}/content/{_id(page_id)}"
-        page = self._rest.get(WirePage, path, {"status": "any", "expand": HEAD})
+        page = self._rest.get(DataCenterPagePayload, path, {"status": "any", "expand": HEAD})
         if page.version.number < version:
             return None
         if page.version.number > version:
             query = {"status": "historical", "version": version, "expand": HEAD}
             try:
-                page = self._rest.get(WirePage, path, query)
+                page = self._rest.get(DataCenterPagePayload, path, query)
             except NotFound as error:
                 raise Uncertain(f"Version {version} of the page {page_id} is deleted, so nobody can tell.") from error
         return self._page(page).head if page.version.message == marker else None
 
     def trash(self, page_id: str) -> None:
-        self._rest.send(Wire, "DELETE", f"{API}/content/{_id(page_id)}")
+        self._rest.send(AtlassianPayload, "DELETE", f"{API}/content/{_id(page_id)}")
 
     # --- parts of these
 
     def _scanned(self, space: Space, cursor: str | None) -> Heads:
         query = {"spaceKey": space.key, "type": "page", "status": "current", "expand": HEAD}
-        found = self._rest.get(WirePages, f"{API}/content/scan", {**query, "limit": HEADS_AT_ONCE, "cursor": cursor})
+        found = self._rest.get(
+            DataCenterPagesPayload, f"{API}/content/scan", {**query, "limit": HEADS_AT_ONCE, "cursor": cursor}
+        )
         following = found.next_cursor or _member(found.links.next, "cursor")
         return Heads(self._heads(found, space), f"{SCAN}{following}" if following and found.results else None)
 
     def _listed(self, space: Space, start: str) -> Heads:
         query = {"spaceKey": space.key, "type": "page", "status": "current", "expand": HEAD, "start": start}
-        found = self._rest.get(WirePages, f"{API}/content", {**query, "limit": HEADS_AT_ONCE})
+        found = self._rest.get(DataCenterPagesPayload, f"{API}/content", {**query, "limit": HEADS_AT_ONCE})
         following = _further(found.links.next, start)
         return Heads(self._heads(found, space), following and f"{START}{following}")
 
-    def _heads(self, found: WirePages, space: Space) -> tuple[PageHead, ...]:
+    def _heads(self, found: DataCenterPagesPayload, space: Space) -> tuple[PageHead, ...]:
         return tuple(self._page(page, space.key, found.links.base).head for page in found.results)
 
-    def _together(self, ids: Sequence[str]) -> dict[str, Page]:
+    def _together(self, ids: Sequence[str]) -> dict[str, WikiPage]:
         """Pages by one request. A site too old for `ids` answers with any pages, which are not what was asked for."""
         if not self._takes_ids:
             return {}
         query = {"ids": ids, "status": "current", "expand": WHOLE, "limit": len(ids)}
         try:
-            found = self._rest.get(WirePages, f"{API}/content", query)
+            found = self._rest.get(DataCenterPagesPayload, f"{API}/content", query)
         except (BadInput, NotFound):
-            found = WirePages(results=[])
+            found = DataCenterPagesPayload(results=[])
             self._takes_ids = False
         self._takes_ids = self._takes_ids and all(page.id in ids for page in found.results)
         return {page.id: self._page(page, base=found.links.base) for page in found.results if page.id in ids}
 
-    def _titled(self, space_key: str, title: str, status: str) -> list[WirePage]:
+    def _titled(self, space_key: str, title: str, status: str) -> list[DataCenterPagePayload]:
         query = {"type": "page", "spaceKey": space_key, "title": title, "status": status, "expand": WHOLE}
-        return self._rest.get(WirePages, f"{API}/content", query).results
+        return self._rest.get(DataCenterPagesPayload, f"{API}/content", query).results
 
-    def _made_last(self, space: Space) -> list[WirePage]:
+    def _made_last(self, space: Space) -> list[DataCenterPagePayload]:
         """By the search index, which may be some seconds behind; it is for a page that was renamed at once."""
         key = space.key.replace("\\", "\\\\").replace('"', '\\"')
         cql = f'space = "{key}" and type = page and creator = currentUser() order by created desc'
         query = {"cql": cql, "expand": WHOLE, "limit": NEWEST}
-        return self._rest.get(WirePages, f"{API}/content/search", query).results
+        return self._rest.get(DataCenterPagesPayload, f"{API}/content/search", query).results
 
-    def _began_marked(self, page: WirePage, marker: str) -> bool:
+    def _began_marked(self, page: DataCenterPagePayload, marker: str) -> bool:
         """Whether its first version was ours, and somebody has taken the anchor out since."""
         return page.version.number > 1 and is_marked(self.page(page.id, 1).storage, marker)
 
-    def _page(self, page: WirePage, space_key: str = "", base: str | None = None) -> Page:
+    def _page(self, page: DataCenterPagePayload, space_key: str = "", base: str | None = None) -> WikiPage:
         head = PageHead(
             id=page.id,
             space_key=page.space.key if page.space else space_key,
@@ -309,12 +315,14 @@ class DataCenter(Site):
             url=page_url(page.links.base or base, page.links.webui, page.id, self.url),
             parent_id=page.ancestors[-1].id if page.ancestors else None,
         )
-        return Page(head, page.body.storage.value)
+        return WikiPage(head, page.body.storage.value)
 
-    def _attachment(self, page_id: str, file: WireFile) -> Attachment:
+    def _attachment(self, page_id: str, file: DataCenterFilePayload) -> WikiAttachment:
         about = file.extensions
         path = self._rest.base_url + (file.links.download or f"/download/attachments/{page_id}/{quote(file.title)}")
-        return Attachment(file.id, page_id, file.title, about.media_type, about.file_size, file.version.number, path)
+        return WikiAttachment(
+            file.id, page_id, file.title, about.media_type, about.file_size, file.version.number, path
+        )
 
 
 def _id(text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from io import BytesIO
 
 from llmcoder.errors import BadInput
-from tasks.confluence.wiki import Attachment
+from tasks.confluence.wiki import WikiAttachment
 
 MAX_FILES_PER_PAGE = 50
 MAX_FILE_BYTES = 20_000_000
@@ -30,13 +30,13 @@ _BROKEN: tuple[type[Exception], ...] = (
 _BROKEN += (NotImplementedError, RecursionError, zlib.error)
 
 
-def has_text(file: Attachment) -> bool:
+def has_text(file: WikiAttachment) -> bool:
     """Whether it is of a kind that is read."""
     kind = _kind(file)
     return kind.startswith("text/") or kind in (*_HTML, *_PLAIN, _PDF)
 
 
-def text_of_file(file: Attachment, content: bytes, tick: Callable[[], None]) -> str:
+def text_of_file(file: WikiAttachment, content: bytes, tick: Callable[[], None]) -> str:
     """The text in it, up to `MAX_CHARS`.
 
     Args:
@@ -52,7 +52,7 @@ def text_of_file(file: Attachment, content: bytes, tick: Callable[[], None]) -> 
     return (_html(text) if kind in _HTML else text)[:MAX_CHARS]
 
 
-def _kind(file: Attachment) -> str:
+def _kind(file: WikiAttachment) -> str:
     return file.media_type.partition(";")[0].strip().lower()
 
 

@@ -45,7 +45,7 @@ STANDS_OUT = 0.6
 
 
 @dataclass(frozen=True)
-class Entry:
+class PageEntry:
     """A page as the index takes it."""
 
     page: int
@@ -70,7 +70,7 @@ class Scope:
         return [f"s{space}" for space in self.spaces] or [f"w{self.wiki_id}"]
 
 
-def put(conn: sa.Connection, wiki_id: int, entries: Sequence[Entry]) -> None:
+def put(conn: sa.Connection, wiki_id: int, entries: Sequence[PageEntry]) -> None:
     """Index pages, anew where they are indexed already."""
     if not entries:
         return
@@ -86,13 +86,13 @@ def find(conn: sa.Connection, scope: Scope, words: Sequence[Word], most: int) ->
         return []
     common = _common(conn, words)
     telling = [word for word in words if word.term not in common]
-    wanted = Wanted(words if len(words) <= FEW_WORDS else telling or words, telling or words, bool(telling))
+    wanted = QueryWords(words if len(words) <= FEW_WORDS else telling or words, telling or words, bool(telling))
     look = _all_then_some_sqlite if conn.dialect.name == "sqlite" else _all_then_some_postgresql
     return look(conn, scope, wanted, most)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class QueryWords:
     """The words of a query, by what they are good for.
 
     Attributes:
@@ -136,7 +136,7 @@ _COUNT_SQLITE = sa.text(
 )
 
 
-def _sqlite_row(wiki_id: int, entry: Entry) -> dict[str, object]:
+def _sqlite_row(wiki_id: int, entry: PageEntry) -> dict[str, object]:
     return {
         "page": entry.page,
         "scope": f"w{wiki_id} s{entry.space_id}",
@@ -145,7 +145,7 @@ def _sqlite_row(wiki_id: int, entry: Entry) -> dict[str, object]:
     }
 
 
-def _all_then_some_sqlite(conn: sa.Connection, scope: Scope, wanted: Wanted, most: int) -> list[int]:
+def _all_then_some_sqlite(conn: sa.Connection, scope: Scope, wanted: QueryWords, most: int) -> list[int]:
     looks = [_sqlite_query(scope, wanted.all, " AND ")]
     if not wanted.tells:
         looks.insert(0, _sqlite_query(scope, wanted.all, " AND ", "title"))
@@ -200,11 +200,11 @@ _RANK_POSTGRESQL = sa.text(
 )
 
 
-def _postgresql_row(wiki_id: int, entry: Entry) -> dict[str, object]:
+def _postgresql_row(wiki_id: int, entry: PageEntry) -> dict[str, object]:
     return {"page": entry.page, "words": _tsvector(wiki_id, entry)}
 
 
-def _tsvector(wiki_id: int, entry: Entry) -> str:
+def _tsvector(wiki_id: int, entry: PageEntry) -> str:
     title, body = terms_of(entry.title), terms_of(entry.text)
     places: dict[str, list[str]] = {}
     for at, term in enumerate(title, 1):
@@ -231,7 +231,7 @@ def _standing_out(body: Sequence[str]) -> list[str]:
     return [term for term, times in Counter(body).items() if times / (times + usual) >= STANDS_OUT]
 
 
-def _all_then_some_postgresql(conn: sa.Connection, scope: Scope, wanted: Wanted, most: int) -> list[int]:
+def _all_then_some_postgresql(conn: sa.Connection, scope: Scope, wanted: QueryWords, most: int) -> list[int]:
     words = dict.fromkeys([*wanted.all, *wanted.some])
     # a word that is there as it was asked for counts for more than one that begins with it
     either = " | ".join([*(_lexeme(word) for word in words), *(f"'{word.term}'" for word in words if word.opens)])

@@ -11,11 +11,11 @@ from llmcoder import Context, Effect, Model, NotConfigured, Retry, action
 from llmcoder.language import Completion, LanguageModel
 from llmcoder.prompts import Prompts
 from tasks.confluence import answering, index_store, searching
-from tasks.confluence.answering import Checked, Passage
-from tasks.confluence.client import opened
+from tasks.confluence.answering import CitedAnswer, Passage
 from tasks.confluence.connections import CONFLUENCE
 from tasks.confluence.index_store import Owner
 from tasks.confluence.indexing import Refreshed, refresh
+from tasks.confluence.open_site import open_site
 from tasks.confluence.searching import PageFound
 from tasks.confluence.storage import text_of
 
@@ -103,7 +103,7 @@ def index(wanted: IndexRequest, ctx: Context) -> IndexReport:
     Only pages whose version changed are read again, and a run that was interrupted goes on where it was. Pages are
     found as soon as they are read; search by meaning follows at the end, where a provider has an embedding model.
     """
-    site = opened(ctx.connection(CONFLUENCE), ctx)
+    site = open_site(ctx.connection(CONFLUENCE), ctx)
     done = refresh(ctx, site, _owner(ctx), site.url, wanted.spaces, text_of, with_files=wanted.attachments)
     return _report(done)
 
@@ -303,7 +303,7 @@ def _nothing_found(by: Literal["words", "words and meaning"]) -> PageAnswer:
 
 
 def _answer(
-    answer: Checked, given: list[Passage], done: Completion, by: Literal["words", "words and meaning"], prompt: str
+    answer: CitedAnswer, given: list[Passage], done: Completion, by: Literal["words", "words and meaning"], prompt: str
 ) -> PageAnswer:
     pages = {one.number: one.page for one in given}
     order = [*answer.cited, *(number for number in pages if number not in answer.cited)]
@@ -333,7 +333,7 @@ def _source(number: int, page: PageFound, *, cited: bool) -> AnswerSource:
     )
 
 
-def _note(answer: Checked) -> str | None:
+def _note(answer: CitedAnswer) -> str | None:
     said = []
     if answer.dropped:
         numbers = ", ".join(map(str, answer.dropped))

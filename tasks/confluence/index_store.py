@@ -14,15 +14,16 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from llmcoder import strict_json
 from llmcoder.errors import NotConfigured, Transient, Uncertain
+from llmcoder.text import storable
 from models.connections.tables import connections
+from models.db import conflicts
 from models.db.database import database, reading, writing
 from tasks.confluence import full_text, piece_store
-from tasks.confluence.cutting import sha256
-from tasks.confluence.full_text import Entry
+from tasks.confluence.chunking import sha256
+from tasks.confluence.full_text import PageEntry
 from tasks.confluence.piece_store import ROWS_AT_ONCE, portions
 from tasks.confluence.tables import pages, pieces, runs, spaces, wikis
 from tasks.confluence.wiki import PageHead, Space
@@ -47,7 +48,7 @@ class Owner:
 
 
 @dataclass(frozen=True)
-class Failure:
+class PageFailure:
     """A page or file that could not be indexed."""
 
     page_id: str
@@ -56,7 +57,7 @@ class Failure:
 
 
 @dataclass
-class Counts:
+class RunCounts:
     """What a run did so far in one space."""
 
     seen: int = 0
@@ -64,22 +65,22 @@ class Counts:
     unchanged: int = 0
     removed: int = 0
     files: int = 0
-    failures: list[Failure] = field(default_factory=list)
+    failures: list[PageFailure] = field(default_factory=list)
     failed: int = 0
 
-    def fail(self, failure: Failure) -> None:
+    def fail(self, failure: PageFailure) -> None:
         self.failed += 1
         if len(self.failures) < MAX_FAILURES:
             self.failures.append(failure)
 
     @staticmethod
-    def read(text: str) -> Counts:
+    def read(text: str) -> RunCounts:
         found = strict_json.read_lenient(text)
-        return Counts(**{**found, "failures": [Failure(**one) for one in found["failures"]]})
+        return RunCounts(**{**found, "failures": [PageFailure(**one) for one in found["failures"]]})
 
 
 @dataclass
-class Run:
+class IndexRun:
     """How far a job has come with one space.
 
     Attributes:
@@ -92,13 +93,13 @@ class Run:
     job_id: UUID
     number: int
     cursor: str | None
-    counts: Counts
+    counts: RunCounts
     started_at: datetime
     finished: bool
 
 
 @dataclass(frozen=True)
-class Known:
+class IndexedVersion:
     """What is kept of a page or a file."""
 
     row: int
@@ -111,7 +112,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Text:
+class IndexedText:
     """A page or a file of one, read.
 
     Attributes:
@@ -158,9 +159,10 @@ def opened(conn: sa.Connection, owner: Owner, site: str) -> int:
         connections.c.provider == owner.provider,
         connections.c.account == owner.account,
     )
-    made = _insert(conn, wikis).values(**asdict(owner), site=site, connection_id=its_row.scalar_subquery())
-    made = made.on_conflict_do_nothing().returning(wikis.c.id)
-    found = conn.execute(made).scalar_one_or_none()
+    made = conflicts.insert(conn.dialect.name, wikis).values(
+        **asdict(owner), site=site, connection_id=its_row.scalar_subquery()
+    )
+    found = conn.execute(made.on_conflict_do_nothing().returning(wikis.c.id)).scalar_one_or_none()
     if found is None:  # another job was quicker
         found = conn.execute(sa.select(wikis.c.id).where(_of(owner))).scalar_one()
     return int(found)
@@ -188,7 +190,7 @@ def lock(conn: sa.Connection, wiki_id: int) -> None:
 # --- runs
 
 
-def begun(wiki_id: int, space: Space, job_id: UUID) -> Run:
+def begun(wiki_id: int, space: Space, job_id: UUID) -> IndexRun:
     """The job's run on the space: the one that it began before a crash or a wait, else a new one."""
     with batch(wiki_id) as conn:
         space_id = _space(conn, wiki_id, space)
@@ -197,21 +199,21 @@ def begun(wiki_id: int, space: Space, job_id: UUID) -> Run:
         if row is None:
             _forget_old_runs(conn, space_id)
             row = _new_run(conn, space_id, job_id)
-    return Run(
+    return IndexRun(
         wiki_id,
         space_id,
         job_id,
         row.number,
         row.cursor,
-        Counts.read(row.counts),
+        RunCounts.read(row.counts),
         row.started_at,
         row.finished_at is not None,
     )
 
 
 def _space(conn: sa.Connection, wiki_id: int, space: Space) -> int:
-    row = {"wiki_id": wiki_id, "key": space.key, "name": clean(space.name)}
-    put = _insert(conn, spaces).values(row)
+    row = {"wiki_id": wiki_id, "key": space.key, "name": storable(space.name)}
+    put = conflicts.insert(conn.dialect.name, spaces).values(row)
     put = put.on_conflict_do_update(index_elements=["wiki_id", "key"], set_={"name": put.excluded.name})
     return int(conn.execute(put.returning(spaces.c.id)).scalar_one())
 
@@ -219,7 +221,7 @@ def _space(conn: sa.Connection, wiki_id: int, space: Space) -> int:
 def _new_run(conn: sa.Connection, space_id: int, job_id: UUID) -> sa.Row[Any]:
     taken = sa.update(spaces).where(spaces.c.id == space_id).values(runs=spaces.c.runs + 1).returning(spaces.c.runs)
     number = conn.execute(taken).scalar_one()
-    row = {"space_id": space_id, "job_id": job_id, "number": number, "counts": strict_json.write(asdict(Counts()))}
+    row = {"space_id": space_id, "job_id": job_id, "number": number, "counts": strict_json.write(asdict(RunCounts()))}
     made = sa.insert(runs).values(**row, started_at=database().now()).returning(*runs.c)
     return conn.execute(made).one()
 
@@ -229,7 +231,7 @@ def _forget_old_runs(conn: sa.Connection, space_id: int) -> None:
     conn.execute(sa.delete(runs).where(runs.c.space_id == space_id, old))
 
 
-def advance(conn: sa.Connection, run: Run, *, finished: bool = False) -> None:
+def advance(conn: sa.Connection, run: IndexRun, *, finished: bool = False) -> None:
     """Keep how far the run has come, in the transaction that brought it there."""
     now = database().now()
     values: dict[str, Any] = {"cursor": run.cursor, "counts": strict_json.write(asdict(run.counts))}
@@ -240,7 +242,7 @@ def advance(conn: sa.Connection, run: Run, *, finished: bool = False) -> None:
         run.finished = True
 
 
-def expected(run: Run) -> int:
+def expected(run: IndexRun) -> int:
     """How many pages of the space are kept: a guess at how many it has."""
     with reading(WHAT) as conn:
         own = sa.and_(pages.c.space_id == run.space_id, pages.c.file_id == "")
@@ -250,27 +252,27 @@ def expected(run: Run) -> int:
 # --- pages
 
 
-def known(wiki_id: int, page_ids: Sequence[str]) -> dict[tuple[str, str], Known]:
+def known(wiki_id: int, page_ids: Sequence[str]) -> dict[tuple[str, str], IndexedVersion]:
     """What is kept of pages and their files, by the ids of both."""
     columns = (pages.c.id, pages.c.space_id, pages.c.title, pages.c.version, pages.c.reader, pages.c.url)
     query = sa.select(pages.c.page_id, pages.c.file_id, *columns, pages.c.seen_run)
     with reading(WHAT) as conn:
         rows = conn.execute(query.where(pages.c.wiki_id == wiki_id, pages.c.page_id.in_(page_ids))).all()
-    return {(row[0], row[1]): Known(*row[2:]) for row in rows}
+    return {(row[0], row[1]): IndexedVersion(*row[2:]) for row in rows}
 
 
-def mark_seen(conn: sa.Connection, run: Run, page_ids: Sequence[str]) -> None:
+def mark_seen(conn: sa.Connection, run: IndexRun, page_ids: Sequence[str]) -> None:
     """The listing has these pages; a later run's mark stays."""
     _mark(conn, run, sa.and_(pages.c.page_id.in_(page_ids), pages.c.file_id == ""))
 
 
-def mark_files_seen(conn: sa.Connection, run: Run, page_id: str, file_ids: Sequence[str] | None = None) -> None:
+def mark_files_seen(conn: sa.Connection, run: IndexRun, page_id: str, file_ids: Sequence[str] | None = None) -> None:
     """The page has these files; all that are kept of it, where nobody could look."""
     own = sa.and_(pages.c.page_id == page_id, pages.c.file_id != "")
     _mark(conn, run, own if file_ids is None else sa.and_(own, pages.c.file_id.in_(file_ids)))
 
 
-def _mark(conn: sa.Connection, run: Run, which: sa.ColumnElement[bool]) -> None:
+def _mark(conn: sa.Connection, run: IndexRun, which: sa.ColumnElement[bool]) -> None:
     here = sa.and_(pages.c.wiki_id == run.wiki_id, pages.c.space_id == run.space_id, which)
     conn.execute(sa.update(pages).where(here, pages.c.seen_run < run.number).values(seen_run=run.number))
 
@@ -281,7 +283,7 @@ def readdress(conn: sa.Connection, moved: Mapping[int, str]) -> None:
         conn.execute(sa.update(pages).where(pages.c.id == row).values(url=url))
 
 
-def save(conn: sa.Connection, run: Run, texts: Sequence[Text]) -> int:
+def save(conn: sa.Connection, run: IndexRun, texts: Sequence[IndexedText]) -> int:
     """Write pages with their pieces and words; what another run stored of the same or a later version stays.
 
     Who calls it marks them as seen too, since those that stay keep the other run's mark.
@@ -294,7 +296,7 @@ def save(conn: sa.Connection, run: Run, texts: Sequence[Text]) -> int:
         rows = [_row(run, text) for text in some]
         ids = _put_pages(conn, rows)
         entries = [
-            Entry(ids[row["page_id"], row["file_id"]], run.space_id, row["title"], row["text"])
+            PageEntry(ids[row["page_id"], row["file_id"]], run.space_id, row["title"], row["text"])
             for row in rows
             if (row["page_id"], row["file_id"]) in ids
         ]
@@ -304,17 +306,17 @@ def save(conn: sa.Connection, run: Run, texts: Sequence[Text]) -> int:
     return written
 
 
-def _row(run: Run, text: Text) -> dict[str, Any]:
-    body = clean(text.text)
+def _row(run: IndexRun, text: IndexedText) -> dict[str, Any]:
+    body = storable(text.text)
     return {
         "wiki_id": run.wiki_id,
         "space_id": run.space_id,
         "page_id": text.page_id,
         "file_id": text.file_id,
-        "title": clean(text.title),
+        "title": storable(text.title),
         "version": text.version,
         "reader": text.reader,
-        "url": clean(text.url),
+        "url": storable(text.url),
         "updated_at": text.updated_at,
         "text": body,
         "text_sha256": sha256(body),
@@ -323,7 +325,7 @@ def _row(run: Run, text: Text) -> dict[str, Any]:
 
 
 def _put_pages(conn: sa.Connection, rows: list[dict[str, Any]]) -> dict[tuple[str, str], int]:
-    put = _insert(conn, pages).values(rows)
+    put = conflicts.insert(conn.dialect.name, pages).values(rows)
     new = put.excluded
     differs = (pages.c[name] != new[name] for name in ("version", "reader", "space_id", "title"))
     put = put.on_conflict_do_update(
@@ -335,7 +337,7 @@ def _put_pages(conn: sa.Connection, rows: list[dict[str, Any]]) -> dict[tuple[st
     return {(row[0], row[1]): row[2] for row in written}
 
 
-def remove_unseen(conn: sa.Connection, run: Run, *, files: bool) -> tuple[int, int]:
+def remove_unseen(conn: sa.Connection, run: IndexRun, *, files: bool) -> tuple[int, int]:
     """Remove some pages that a complete listing did not have, with their files.
 
     Args:
@@ -376,18 +378,13 @@ def remove_other_spaces(wiki_id: int, keys: Sequence[str]) -> int:
             removed += sum(1 for row in found if row.file_id == "")
 
 
-def clean(text: str) -> str:
-    """Without what a database cannot keep: NUL, and halves of characters."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode()
-
-
-def _insert(conn: sa.Connection, table: sa.Table) -> Any:
-    """The dialect's own insert, which knows conflicts."""
-    return (postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert)(table)
-
-
-def head_is_kept(head: PageHead, kept: Known | None, space_id: int, reader: int) -> bool:
+def head_is_kept(head: PageHead, kept: IndexedVersion | None, space_id: int, reader: int) -> bool:
     """Whether what is kept of a page is still what the site has."""
     if kept is None:
         return False
-    return (kept.version, kept.reader, kept.space_id, kept.title) == (head.version, reader, space_id, clean(head.title))
+    return (kept.version, kept.reader, kept.space_id, kept.title) == (
+        head.version,
+        reader,
+        space_id,
+        storable(head.title),
+    )

@@ -13,10 +13,18 @@ from dataclasses import dataclass, field
 from llmcoder.context import Context
 from llmcoder.errors import BadInput, Forbidden, NotFound, Refused
 from models.db.database import database
-from tasks.confluence import files, index_store, meanings
-from tasks.confluence.index_store import Counts, Failure, Known, Owner, Run, Text, head_is_kept
-from tasks.confluence.meanings import Embedded
-from tasks.confluence.wiki import Attachment, Heads, Page, PageHead, Space, Wiki
+from tasks.confluence import files, index_store, vector_search
+from tasks.confluence.index_store import (
+    IndexedText,
+    IndexedVersion,
+    IndexRun,
+    Owner,
+    PageFailure,
+    RunCounts,
+    head_is_kept,
+)
+from tasks.confluence.vector_search import EmbeddingOutcome
+from tasks.confluence.wiki import Heads, PageHead, Space, Wiki, WikiAttachment, WikiPage
 
 #: Counts up when the text of a page is made differently, so that all pages are read again.
 READER = 1
@@ -27,7 +35,7 @@ NOT_THIS_ONE = (BadInput, Forbidden, NotFound, Refused)
 
 TextOf = Callable[[str], str]
 #: By the ids of page and file.
-KnownTexts = Mapping[tuple[str, str], Known]
+KnownTexts = Mapping[tuple[str, str], IndexedVersion]
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,7 @@ class FilesOf:
 
     page_id: str
     seen: list[str] | None
-    texts: list[Text]
+    texts: list[IndexedText]
 
 
 @dataclass
@@ -58,7 +66,7 @@ class Indexer:
     wiki_id: int
     text_of: TextOf
     files: bool
-    runs: list[Run] = field(default_factory=list)
+    runs: list[IndexRun] = field(default_factory=list)
 
     def index(self, spaces: Sequence[Space]) -> None:
         """Bring all of them up to date; those that this job has finished before are left as they are.
@@ -73,7 +81,7 @@ class Indexer:
             except NOT_THIS_ONE as error:
                 if len(spaces) == 1:
                     raise
-                run.counts.fail(Failure(space.id, f"The space {space.key}", error.detail))
+                run.counts.fail(PageFailure(space.id, f"The space {space.key}", error.detail))
 
 
 @dataclass
@@ -86,7 +94,7 @@ class _SpaceRun:
 
     of: Indexer
     space: Space
-    run: Run
+    run: IndexRun
     begins: float
     share: float
     expected: int = 0
@@ -149,7 +157,7 @@ class _SpaceRun:
 
     # --- pages
 
-    def _read_pages(self, heads: Sequence[PageHead]) -> Iterator[Text]:
+    def _read_pages(self, heads: Sequence[PageHead]) -> Iterator[IndexedText]:
         self._show()
         wanted = {head.id for head in heads}
         for page in self._fetched(heads):
@@ -158,7 +166,7 @@ class _SpaceRun:
                 self._show()
                 yield from self._text(page)
 
-    def _fetched(self, heads: Sequence[PageHead]) -> list[Page]:
+    def _fetched(self, heads: Sequence[PageHead]) -> list[WikiPage]:
         """The pages; those that are gone since they were listed are not among them."""
         if not heads:
             return []
@@ -171,14 +179,14 @@ class _SpaceRun:
                 self._fail(heads[0].id, heads[0].title, error.detail)
             return []
 
-    def _text(self, page: Page) -> Iterator[Text]:
+    def _text(self, page: WikiPage) -> Iterator[IndexedText]:
         head = page.head
         try:
             text = self.of.text_of(page.storage)[:MAX_TEXT_CHARS]
         except NOT_THIS_ONE as error:
             self._fail(head.id, head.title, error.detail)
             return
-        yield Text(head.id, "", head.title, head.version, READER, head.url, head.updated_at, text)
+        yield IndexedText(head.id, "", head.title, head.version, READER, head.url, head.updated_at, text)
 
     # --- files
 
@@ -195,11 +203,11 @@ class _SpaceRun:
         texts = [text for file in new for text in self._file(head, file)]
         return FilesOf(head.id, [file.id for file in read], texts)
 
-    def _is_new(self, file: Attachment, old: Known | None) -> bool:
+    def _is_new(self, file: WikiAttachment, old: IndexedVersion | None) -> bool:
         here = (file.version, READER, self.run.space_id)
         return old is None or (old.version, old.reader, old.space_id) != here
 
-    def _file(self, head: PageHead, file: Attachment) -> Iterator[Text]:
+    def _file(self, head: PageHead, file: WikiAttachment) -> Iterator[IndexedText]:
         try:
             content = self.of.wiki.download(file, files.MAX_FILE_BYTES)
             text = files.text_of_file(file, content, self.of.ctx.check)
@@ -208,7 +216,7 @@ class _SpaceRun:
             return
         self.run.counts.files += 1
         title = f"{file.title} ({head.title})"
-        yield Text(head.id, file.id, title, file.version, READER, head.url, head.updated_at, text)
+        yield IndexedText(head.id, file.id, title, file.version, READER, head.url, head.updated_at, text)
 
     # --- the end
 
@@ -224,7 +232,7 @@ class _SpaceRun:
                 return
 
     def _fail(self, page_id: str, title: str, reason: str) -> None:
-        self.run.counts.fail(Failure(page_id, title[:200], reason[:300]))
+        self.run.counts.fail(PageFailure(page_id, title[:200], reason[:300]))
 
     def _show(self) -> None:
         """Show how far it is; also where a cancellation takes hold."""
@@ -253,9 +261,9 @@ class Refreshed:
         seconds: Since its first attempt began.
     """
 
-    spaces: list[tuple[str, Counts]]
+    spaces: list[tuple[str, RunCounts]]
     removed_elsewhere: int
-    embedded: Embedded | None
+    embedded: EmbeddingOutcome | None
     seconds: float
 
 
@@ -280,8 +288,8 @@ def refresh(
     indexer = Indexer(ctx, wiki, wiki_id, text_of, with_files)
     indexer.index(spaces)
     gone = 0 if keys else index_store.remove_other_spaces(wiki_id, [space.key for space in spaces])
-    model = meanings.model_of(ctx)
-    embedded = None if model is None else meanings.embed_missing(ctx, model, wiki_id)
+    model = vector_search.model_of(ctx)
+    embedded = None if model is None else vector_search.embed_missing(ctx, model, wiki_id)
     began_at = min((run.started_at for run in indexer.runs), default=database().now())
     done = [(space.key, run.counts) for space, run in zip(spaces, indexer.runs, strict=True)]
     return Refreshed(done, gone, embedded, (database().now() - began_at).total_seconds())

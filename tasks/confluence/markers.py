@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
-from tasks.confluence.errors import Conflict
+from tasks.confluence.errors import PageConflict
 from tasks.confluence.site import Edit
 
 
@@ -20,15 +20,15 @@ def is_marked(storage: str, marker: str) -> bool:
     return f">{escape(marker)}</ac:parameter>" in storage
 
 
-def changed_meanwhile(base_version: int, edits: Sequence[Edit]) -> Conflict:
+def changed_meanwhile(base_version: int, edits: Sequence[Edit]) -> PageConflict:
     """What is said instead of overwriting what others wrote."""
     if not edits:
-        return Conflict(
+        return PageConflict(
             f"The page does not have version {base_version} as its newest. Read it again; nothing was lost."
         )
     told = "; ".join(_told(edit) for edit in edits[:3])
     more = f"; and {len(edits) - 3} more" if len(edits) > 3 else ""
-    return Conflict(
+    return PageConflict(
         f"The page has changed since version {base_version}: {told}{more}. Nothing was overwritten: read the page "
         "again, and put your change into what it says now."
     )

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import StringConstraints
 
 from llmcoder import Context, NotFound
-from tasks.confluence.client import opened
 from tasks.confluence.connections import CONFLUENCE
+from tasks.confluence.open_site import open_site
 from tasks.confluence.places import ById, place_of
 from tasks.confluence.site import Site
 
@@ -26,7 +26,7 @@ PAGE = "Id of the page, or its address in the browser."
 
 def site_of_job(ctx: Context) -> Site:
     """The site of the account that the job acts for."""
-    return opened(ctx.connection(CONFLUENCE), ctx)
+    return open_site(ctx.connection(CONFLUENCE), ctx)
 
 
 def page_id_of(site: Site, page: str) -> str:

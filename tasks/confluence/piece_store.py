@@ -8,8 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tasks.confluence.cutting import pieces_of
-from tasks.confluence.full_text import Entry
+from tasks.confluence.chunking import pieces_of
+from tasks.confluence.full_text import PageEntry
 from tasks.confluence.tables import pieces, wikis
 
 #: Rows in one statement; PostgreSQL takes 65,535 values.
@@ -18,7 +18,7 @@ ROWS_AT_ONCE = 500
 Rows = list[dict[str, Any]]
 
 
-def put(conn: sa.Connection, wiki_id: int, entries: Sequence[Entry]) -> None:
+def put(conn: sa.Connection, wiki_id: int, entries: Sequence[PageEntry]) -> None:
     """Cut the pages, and keep what of it is new, has moved, or is gone."""
     held = _held(conn, entries)
     new, moved = Rows(), Rows()
@@ -44,7 +44,7 @@ _MOVE = (
 )
 
 
-def _held(conn: sa.Connection, entries: Sequence[Entry]) -> defaultdict[tuple[int, str], list[int]]:
+def _held(conn: sa.Connection, entries: Sequence[PageEntry]) -> defaultdict[tuple[int, str], list[int]]:
     """The pieces of the pages by page and content; a page may have the same words twice."""
     query = sa.select(pieces.c.page, pieces.c.sha256, pieces.c.id)
     held = defaultdict[tuple[int, str], list[int]](list)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from llmcoder.context import Context
 from llmcoder.errors import ActionError, BadInput, Cancelled, NotFound
 from models.db.database import reading
-from tasks.confluence import full_text, index_store, meanings
+from tasks.confluence import full_text, index_store, vector_search
 from tasks.confluence.full_text import Scope
 from tasks.confluence.index_store import Owner
 from tasks.confluence.snippets import LOOKED_AT_CHARS, snippet
@@ -28,7 +28,7 @@ RANK_OFFSET = 60
 
 
 @dataclass(frozen=True)
-class Asked:
+class SearchQuery:
     """A query as it is looked for.
 
     Attributes:
@@ -52,7 +52,7 @@ class Rank:
 
     page: int
     score: float
-    near: meanings.Near | None
+    near: vector_search.Near | None
 
 
 @dataclass(frozen=True)
@@ -73,19 +73,19 @@ class PageFound:
     nearest: tuple[int, int] | None
 
 
-def asked(ctx: Context, query: str) -> Asked:
+def asked(ctx: Context, query: str) -> SearchQuery:
     """What a query looks for; a provider that cannot embed it now leaves its words."""
     words = words_of(query)
-    model = meanings.model_of(ctx)
+    model = vector_search.model_of(ctx)
     if model is None:
-        return Asked(words)
+        return SearchQuery(words)
     try:
         found = model.embed([query])
     except Cancelled:
         raise
     except ActionError as error:
-        return Asked(words, note=f"Found by words only, since the query could not be embedded: {error.detail}")
-    return Asked(words, found.vectors[0], found.model)
+        return SearchQuery(words, note=f"Found by words only, since the query could not be embedded: {error.detail}")
+    return SearchQuery(words, found.vectors[0], found.model)
 
 
 def scope_of(conn: sa.Connection, owner: Owner, keys: Sequence[str]) -> Scope:
@@ -106,10 +106,10 @@ def scope_of(conn: sa.Connection, owner: Owner, keys: Sequence[str]) -> Scope:
     return Scope(wiki_id, tuple(sorted(found.values())))
 
 
-def ranked(conn: sa.Connection, scope: Scope, query: Asked) -> list[Rank]:
+def ranked(conn: sa.Connection, scope: Scope, query: SearchQuery) -> list[Rank]:
     """Every page that was found, the best first, up to `DEPTH`."""
     by_words = full_text.find(conn, scope, query.words, DEPTH)
-    near = [] if query.vector is None else meanings.nearest(conn, scope, query.model, query.vector)
+    near = [] if query.vector is None else vector_search.nearest(conn, scope, query.model, query.vector)
     scores: dict[int, float] = {}
     for order in (by_words, [one.page for one in near]):
         for rank, page in enumerate(order, 1):
@@ -167,7 +167,7 @@ def offset_of(cursor: str | None) -> int:
 
 
 def search(
-    owner: Owner, query: Asked, keys: Sequence[str], offset: int, limit: int
+    owner: Owner, query: SearchQuery, keys: Sequence[str], offset: int, limit: int
 ) -> tuple[list[PageFound], int | None]:
     """One page of results, and the offset of the next."""
     with reading(index_store.WHAT) as conn:

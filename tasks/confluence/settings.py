@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from pydantic import Field, SecretStr, field_validator
 
 from llmcoder.settings import Settings
+from tasks.atlassian.installation import Installation, an_address
 
 
 class ConfluenceSettings(Settings):
@@ -34,28 +33,23 @@ class ConfluenceSettings(Settings):
         "https://api.atlassian.com", description="Where granted sites are reached; a private one needs FETCH_ALLOW too."
     )
 
-    @field_validator("confluence_url", "confluence_oauth_url", "confluence_oauth_api_url")
-    @classmethod
-    def _an_address(cls, url: str | None) -> str | None:
-        if url is not None and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname):
-            raise ValueError("must be an address such as https://acme.atlassian.net")
-        return url and url.rstrip("/")
+    _addresses = field_validator("confluence_url", "confluence_oauth_url", "confluence_oauth_api_url")(an_address)
+
+    @property
+    def installation(self) -> Installation:
+        """These settings by the names that all of Atlassian's products share."""
+        return Installation(
+            prefix="CONFLUENCE",
+            url_name="CONFLUENCE_URL",
+            url=self.confluence_url,
+            email=self.confluence_email,
+            token=self.confluence_api_token,
+            client_id=self.confluence_oauth_client_id,
+            client_secret=self.confluence_oauth_client_secret,
+            oauth_url=self.confluence_oauth_url,
+            api_url=self.confluence_oauth_api_url,
+        )
 
     def missing(self) -> list[str]:
         """Either the installation has an account, or users can connect theirs in the browser."""
-        account = {"CONFLUENCE_URL": self.confluence_url, "CONFLUENCE_API_TOKEN": self.confluence_api_token}
-        lacking = [name for name, value in account.items() if not value]
-        registered = self.confluence_oauth_client_id and self.confluence_oauth_client_secret
-        return [] if registered and len(lacking) == len(account) else lacking
-
-    def check(self) -> str:
-        """Ask Confluence who we are there, where the installation has an account.
-
-        Raises:
-            NotConfigured: Nothing is named.
-            ActionError: The site refuses the token, or could not be asked.
-        """
-        super().check()
-        from tasks.confluence.connections import describe_installation  # loads the kind of account
-
-        return describe_installation(self)
+        return self.installation.missing()

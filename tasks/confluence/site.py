@@ -6,7 +6,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from datetime import datetime
 
-from tasks.confluence.wiki import Page, PageHead, Wiki
+from tasks.confluence.wiki import PageHead, Wiki, WikiPage
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Site(Wiki):
     url: str
 
     @abstractmethod
-    def page(self, page_id: str, version: int | None = None) -> Page:
+    def page(self, page_id: str, version: int | None = None) -> WikiPage:
         """A page with its body, as it is or as it was in an old version. NotFound if there is none."""
 
     @abstractmethod

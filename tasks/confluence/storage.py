@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from html.entities import html5
 from xml.sax.saxutils import escape
 
-from tasks.confluence.storage_text import Text
+from tasks.confluence.storage_text import TextWriter
 
 #: Confluence itself takes no more than 5 MB.
 MAX_CHARS = 5_000_000
@@ -156,7 +156,7 @@ class _Frame:
         self.tag = tag
         self.close = close
         self.attributes = attributes
-        self.text = Text()
+        self.text = TextWriter()
         self.told: dict[str, str] = {}
         self.cells: list[str] = []
         self.items = 0
@@ -216,7 +216,7 @@ class _Reader:
     # --- where we are
 
     @property
-    def text(self) -> Text:
+    def text(self) -> TextWriter:
         return self._frames[-1].text
 
     @property

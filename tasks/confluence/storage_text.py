@@ -8,7 +8,7 @@ _SPACES = re.compile(r"[ \t\n\r\f\u00a0\u200b]+")
 _TRAILING = re.compile(r"[ \t]+(?=\n|\Z)")
 
 
-class Text:
+class TextWriter:
     """Pieces of text with gaps between them."""
 
     def __init__(self) -> None:

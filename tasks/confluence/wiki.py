@@ -39,7 +39,7 @@ class PageHead:
 
 
 @dataclass(frozen=True)
-class Page:
+class WikiPage:
     """A page with its body in the storage format."""
 
     head: PageHead
@@ -47,7 +47,7 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Attachment:
+class WikiAttachment:
     """A file of a page."""
 
     id: str
@@ -90,15 +90,15 @@ class Wiki(ABC):
         """The current pages of a space, as many as the site gives at once, in an order that edits do not change."""
 
     @abstractmethod
-    def pages(self, ids: Sequence[str]) -> list[Page]:
+    def pages(self, ids: Sequence[str]) -> list[WikiPage]:
         """The pages of those ids that still exist, with their bodies, in as few requests as the site takes."""
 
     @abstractmethod
-    def attachments(self, page_id: str) -> list[Attachment]:
+    def attachments(self, page_id: str) -> list[WikiAttachment]:
         """The current files of a page."""
 
     @abstractmethod
-    def download(self, attachment: Attachment, max_bytes: int) -> bytes:
+    def download(self, attachment: WikiAttachment, max_bytes: int) -> bytes:
         """A file's content. Refused when it is larger."""
 
     @abstractmethod

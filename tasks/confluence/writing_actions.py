@@ -9,11 +9,11 @@ from pydantic import Field, StringConstraints
 
 from llmcoder import BadInput, Context, Effect, Marker, Model, NotFound, Retry, Transient, Undo, action
 from tasks.confluence.connections import CONFLUENCE
-from tasks.confluence.errors import Conflict
+from tasks.confluence.errors import PageConflict
 from tasks.confluence.markdown import storage_of
 from tasks.confluence.page_names import ACCOUNT, PAGE, PageName, SpaceKey, Title, page_id_of, site_of_job
 from tasks.confluence.site import Site
-from tasks.confluence.wiki import Page, PageHead
+from tasks.confluence.wiki import PageHead, WikiPage
 
 #: Confluence Cloud takes no request above 5 MB.
 MAX_STORAGE_BYTES = 4_500_000
@@ -63,7 +63,7 @@ def trash_page(given: PageToTrash, ctx: Context) -> PageTrashed:
     try:
         newest = site.page(page_id).head.version
         if given.version is not None and newest != given.version:
-            raise Conflict(f"The page has been edited since: version {newest} is its newest. It stays where it is.")
+            raise PageConflict(f"The page has been edited since: version {newest} is its newest. It stays where it is.")
         ctx.armed({"page_id": page_id})
         site.trash(page_id)
     except NotFound:
@@ -232,7 +232,7 @@ def update_page(given: PageUpdate, ctx: Context) -> PageChanged:
     site = site_of_job(ctx)
     storage, page_id = _storage(given.markdown), page_id_of(site, given.page)
     head = site.page(page_id).head
-    wanted = Page(replace(head, title=given.title or head.title), storage)
+    wanted = WikiPage(replace(head, title=given.title or head.title), storage)
     return _write(site, wanted, given.base_version, given.comment, ctx)
 
 
@@ -271,7 +271,7 @@ def append_section(given: NewSection, ctx: Context) -> PageChanged:
     wanted = replace(old, storage=appended(old.storage, added))
     try:
         return _write(site, wanted, old.head.version, given.comment, ctx)
-    except Conflict as error:
+    except PageConflict as error:
         raise Transient("Somebody edited the page at this very moment; the section goes after that.") from error
 
 
@@ -291,7 +291,7 @@ def _storage(markdown: str) -> str:
     return storage
 
 
-def _write(site: Site, wanted: Page, base_version: int, comment: str, ctx: Context) -> PageChanged:
+def _write(site: Site, wanted: WikiPage, base_version: int, comment: str, ctx: Context) -> PageChanged:
     """Make the version after `base_version`, known again by its message."""
     head, message = wanted.head, f"{comment} (LLMCoder {ctx.job_id})".strip()
     ctx.armed({"page_id": head.id, "version": str(base_version + 1), "message": message})

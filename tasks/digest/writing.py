@@ -12,6 +12,7 @@ from pydantic import Field, JsonValue
 
 from llmcoder import Model
 from llmcoder.errors import problem_type
+from llmcoder.states import State
 
 LONGEST_LINE = 300
 MOST_LINES = 50
@@ -29,7 +30,7 @@ class Gathered(Model):
 
     @property
     def ok(self) -> bool:
-        return self.state == "succeeded"
+        return self.state == State.SUCCEEDED
 
     @property
     def left_out(self) -> bool:
@@ -41,7 +42,7 @@ class Gathered(Model):
         return str((self.error or {}).get("detail") or "It did not say why.")
 
 
-class Line(Model):
+class DigestLine(Model):
     """One line of a part."""
 
     text: str = Field(description="What it says.")
@@ -49,16 +50,16 @@ class Line(Model):
     url: str | None = Field(None, description="Where to read more; http or https.")
 
 
-def lines_of(part: Gathered, zone: ZoneInfo) -> list[Line]:
+def lines_of(part: Gathered, zone: ZoneInfo) -> list[DigestLine]:
     """What a part says, cut to what a person reads; rows that are none are passed over."""
     rows = part.rows if isinstance(part.rows, list) else []
     return [_line(row, zone) for row in rows[:MOST_LINES] if isinstance(row, dict)]
 
 
-def _line(row: dict[str, Any], zone: ZoneInfo) -> Line:
+def _line(row: dict[str, Any], zone: ZoneInfo) -> DigestLine:
     url = row.get("url")
     safe = isinstance(url, str) and url.startswith(("http://", "https://"))
-    return Line(text=_said(row.get("text"), zone) or "(nothing)", detail=_said(row.get("detail"), zone),
+    return DigestLine(text=_said(row.get("text"), zone) or "(nothing)", detail=_said(row.get("detail"), zone),
                 url=url if safe else None)  # fmt: skip
 
 
@@ -102,11 +103,11 @@ def _missing(parts: Sequence[Gathered]) -> list[str]:
     return [*said, *([f"Not set up, so left out: {', '.join(left_out)}."] if left_out else [])]
 
 
-def _beside(line: Line) -> str:
+def _beside(line: DigestLine) -> str:
     return f"{line.text} ({line.detail})" if line.detail else line.text
 
 
-def _linked(line: Line) -> str:
+def _linked(line: DigestLine) -> str:
     text = html.escape(line.text)
     shown = text if line.url is None else f'<a href="{html.escape(line.url, quote=True)}">{text}</a>'
     return f"{shown} ({html.escape(line.detail)})" if line.detail else shown

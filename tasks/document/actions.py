@@ -10,8 +10,8 @@ from pydantic import Field, model_validator
 
 from llmcoder import BadInput, Context, Effect, Model, NotConfigured, Retry, action
 from llmcoder.language import LanguageModel
-from tasks.document.drafting import Drafter, Wish
-from tasks.document.page import Page
+from tasks.document.drafting import Drafter, SummaryStyle
+from tasks.document.page import ParsedDocument
 from tasks.document.reading import Tick, read
 from tasks.document.settings import DocumentSettings
 
@@ -102,7 +102,7 @@ def summarize(given: Source, ctx: Context) -> Summary:
     return _written(given, page, model, ctx)
 
 
-def _page(given: Source, ctx: Context) -> Page:
+def _page(given: Source, ctx: Context) -> ParsedDocument:
     if given.text is not None:
         return read(given.text.encode("utf-8", "replace"), "text/plain; charset=utf-8", "The text")
     from tasks.document.fetching import fetch
@@ -138,7 +138,7 @@ def _model(given: Source, ctx: Context) -> LanguageModel | None:
     return model
 
 
-def _picked(given: Source, page: Page, ctx: Context) -> Summary:
+def _picked(given: Source, page: ParsedDocument, ctx: Context) -> Summary:
     from tasks.document.extractive import summary
 
     ctx.progress(0.5, "Choosing sentences")
@@ -160,8 +160,8 @@ def _why_picked(given: Source) -> str:
     return f"The sentences are the document's own: {why}.{without}"
 
 
-def _written(given: Source, page: Page, model: LanguageModel, ctx: Context) -> Summary:
-    wish = Wish(given.sentences, given.language, given.instructions)
+def _written(given: Source, page: ParsedDocument, model: LanguageModel, ctx: Context) -> Summary:
+    wish = SummaryStyle(given.sentences, given.language, given.instructions)
     drafter = Drafter(ctx, model, wish, ctx.settings(DocumentSettings).document_chunk_chars)
     summary = drafter.summary(page.text)
     last = drafter.completions[-1]

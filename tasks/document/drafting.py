@@ -10,7 +10,7 @@ from llmcoder.context import Context
 from llmcoder.errors import Transient
 from llmcoder.language import Completion, LanguageModel
 from llmcoder.prompts import Prompts
-from tasks.document.page import Unreadable
+from tasks.document.page import UnreadableDocument
 
 PROMPTS = Prompts(Path(__file__).parent / "prompts")
 #: A document that needs more parts than this costs more than a summary is worth.
@@ -18,7 +18,7 @@ MAX_PARTS = 60
 
 
 @dataclass(frozen=True)
-class Wish:
+class SummaryStyle:
     """How the reader wants it."""
 
     sentences: int
@@ -44,7 +44,7 @@ class Drafter:
 
     ctx: Context
     model: LanguageModel
-    wish: Wish
+    style: SummaryStyle
     chunk_chars: int
     completions: list[Completion] = field(default_factory=list)
     prompt: str = ""
@@ -60,7 +60,7 @@ class Drafter:
         while len(parts := list(chunks(text, self.chunk_chars))) > 1:
             if len(parts) > MAX_PARTS:
                 most = MAX_PARTS * self.chunk_chars
-                raise Unreadable(
+                raise UnreadableDocument(
                     f"The document has {len(text)} characters; a language model is given at most {most}. Raise "
                     "DOCUMENT_CHUNK_CHARS, or ask for the method `extractive`."
                 )
@@ -76,7 +76,7 @@ class Drafter:
 
     def _complete(self, name: str, content: str, *, stream: bool = False, **places: str | int) -> str:
         used = PROMPTS[name]
-        done = self.model.complete(used.messages(content, **self.wish.places(), **places), stream=stream)
+        done = self.model.complete(used.messages(content, **self.style.places(), **places), stream=stream)
         if not done.text.strip():
             raise Transient(f"{done.model} wrote nothing.")
         self.completions.append(done)

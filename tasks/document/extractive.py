@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.document.page import Block, Kind, Page, Unreadable
+from tasks.document.page import Block, BlockKind, ParsedDocument, UnreadableDocument
 
 Vector = dict[str, float]
 
@@ -66,7 +66,7 @@ class Sentence:
     depth: float
 
 
-def summary(page: Page, count: int) -> str:
+def summary(page: ParsedDocument, count: int) -> str:
     """The `count` sentences that say most, in the document's order.
 
     Raises:
@@ -74,7 +74,9 @@ def summary(page: Page, count: int) -> str:
     """
     sentences = candidates(page.blocks)
     if not sentences:
-        raise Unreadable("The document has no sentences to choose from; only a language model could summarise it.")
+        raise UnreadableDocument(
+            "The document has no sentences to choose from; only a language model could summarise it."
+        )
     headings = _heading_words(page)
     vectors = _vectors(sentences, headings)
     scores = [
@@ -88,12 +90,12 @@ def candidates(blocks: Sequence[Block]) -> list[Sentence]:
     """What can be quoted: whole sentences of prose; crumbs of navigation, code and tables are not."""
     found: list[Sentence] = []
     for number, block in enumerate(blocks):
-        if block.kind not in (Kind.PARAGRAPH, Kind.ITEM):
+        if block.kind not in (BlockKind.PARAGRAPH, BlockKind.ITEM):
             continue
         for place, text in enumerate(sentences_of(block.text)):
             if _quotable(text):
                 words = tuple(stem(word) for word in _WORD.findall(text.lower()) if word not in _STOP_WORDS)
-                opens = place == 0 and block.kind is Kind.PARAGRAPH
+                opens = place == 0 and block.kind is BlockKind.PARAGRAPH
                 found.append(Sentence(text, words, opens, number / len(blocks)))
         if len(found) >= MAX_SENTENCES_READ:
             break
@@ -143,7 +145,9 @@ def _without_repeats(sentences: Iterable[Sentence]) -> list[Sentence]:
 def _any_prose(blocks: Sequence[Block]) -> list[Sentence]:
     """For texts without a single whole sentence: lists, notes, poems."""
     prose = [
-        block.text for block in blocks if block.kind in (Kind.PARAGRAPH, Kind.ITEM) and len(block.text.split()) > 2
+        block.text
+        for block in blocks
+        if block.kind in (BlockKind.PARAGRAPH, BlockKind.ITEM) and len(block.text.split()) > 2
     ]
     return [
         Sentence(text, tuple(_WORD.findall(text.lower())), False, number / len(prose))
@@ -151,8 +155,8 @@ def _any_prose(blocks: Sequence[Block]) -> list[Sentence]:
     ]
 
 
-def _heading_words(page: Page) -> frozenset[str]:
-    headings = [page.title or ""] + [block.text for block in page.blocks if block.kind is Kind.HEADING]
+def _heading_words(page: ParsedDocument) -> frozenset[str]:
+    headings = [page.title or ""] + [block.text for block in page.blocks if block.kind is BlockKind.HEADING]
     return frozenset(stem(word) for word in _WORD.findall(" ".join(headings).lower()) if word not in _STOP_WORDS)
 
 

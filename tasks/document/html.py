@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tasks.document.page import Block, Kind, Page, Unreadable, collapsed
+from tasks.document.page import Block, BlockKind, ParsedDocument, UnreadableDocument, collapsed
 
 MAX_CHARS = 5_000_000
 #: No page has so many of either; libxml2 takes minutes for a tag of 100,000 attributes, in which nothing can stop it.
@@ -16,18 +16,24 @@ MUCH_MORE = 4
 
 _NOT_TEXT = ["script", "style", "noscript", "template", "svg", "iframe"]
 _NOT_TEXT += ["nav", "header", "footer", "aside", "form", "button", "select"]
-_KINDS = {"p": Kind.PARAGRAPH, "blockquote": Kind.PARAGRAPH, "dd": Kind.PARAGRAPH, "li": Kind.ITEM, "pre": Kind.CODE}
-_KINDS |= {"td": Kind.TABLE, "th": Kind.TABLE} | {f"h{level}": Kind.HEADING for level in range(1, 7)}
+_KINDS = {
+    "p": BlockKind.PARAGRAPH,
+    "blockquote": BlockKind.PARAGRAPH,
+    "dd": BlockKind.PARAGRAPH,
+    "li": BlockKind.ITEM,
+    "pre": BlockKind.CODE,
+}
+_KINDS |= {"td": BlockKind.TABLE, "th": BlockKind.TABLE} | {f"h{level}": BlockKind.HEADING for level in range(1, 7)}
 
 
-def read_html(html: str, media_type: str, where: str) -> Page:
+def read_html(html: str, media_type: str, where: str) -> ParsedDocument:
     """Find title and main text.
 
     Raises:
         Unreadable: Too large, made to exhaust its readers, or without text.
     """
     if len(html) > MAX_CHARS:
-        raise Unreadable(f"{where} has {len(html)} characters of HTML; at most {MAX_CHARS} are read.")
+        raise UnreadableDocument(f"{where} has {len(html)} characters of HTML; at most {MAX_CHARS} are read.")
     _refuse_traps(html, where)
     title, blocks = _by_trafilatura(html)
     if _words(blocks) < FEW_WORDS:
@@ -36,8 +42,8 @@ def read_html(html: str, media_type: str, where: str) -> Page:
         if _words(others) > MUCH_MORE * _words(blocks):
             blocks = others
     if not blocks:
-        raise Unreadable(f"{where} has no readable text; a page that scripts draw in the browser has none.")
-    return Page(title, tuple(blocks), media_type)
+        raise UnreadableDocument(f"{where} has no readable text; a page that scripts draw in the browser has none.")
+    return ParsedDocument(title, tuple(blocks), media_type)
 
 
 def _refuse_traps(html: str, where: str) -> None:
@@ -59,7 +65,9 @@ class _Tags:
     def start(self, _tag: str, attributes: Mapping[str, str]) -> None:
         self._depth += 1
         if len(attributes) > MAX_ATTRIBUTES or self._depth > MAX_DEPTH:
-            raise Unreadable(f"{self._where} nests its elements too deeply, or loads one with too many attributes.")
+            raise UnreadableDocument(
+                f"{self._where} nests its elements too deeply, or loads one with too many attributes."
+            )
 
     def end(self, _tag: str) -> None:
         self._depth -= 1
@@ -89,22 +97,22 @@ def _blocks(body: Any) -> Iterator[Block]:
     for element in body:
         if element.tag == "list":
             for item in element.iter("item"):
-                yield from _block(Kind.ITEM, item)
+                yield from _block(BlockKind.ITEM, item)
         elif element.tag == "table":
             for row in element.iter("row"):
                 cells = [collapsed("".join(cell.itertext())) for cell in row.iter("cell")]
                 if any(cells):
-                    yield Block(Kind.TABLE, " | ".join(cells))
+                    yield Block(BlockKind.TABLE, " | ".join(cells))
         else:
             yield from _block(_kind(element), element)
 
 
-def _kind(element: Any) -> Kind:
+def _kind(element: Any) -> BlockKind:
     if element.tag == "head":
-        return Kind.HEADING
+        return BlockKind.HEADING
     if element.tag == "code" or _is_all_code(element):
-        return Kind.CODE
-    return Kind.PARAGRAPH
+        return BlockKind.CODE
+    return BlockKind.PARAGRAPH
 
 
 def _is_all_code(element: Any) -> bool:
@@ -112,9 +120,9 @@ def _is_all_code(element: Any) -> bool:
     return len(element) > 0 and not outside.strip() and all(child.tag == "code" for child in element)
 
 
-def _block(kind: Kind, element: Any) -> Iterator[Block]:
+def _block(kind: BlockKind, element: Any) -> Iterator[Block]:
     raw = "".join(element.itertext())
-    text = raw.strip("\n").rstrip() if kind is Kind.CODE else collapsed(raw)
+    text = raw.strip("\n").rstrip() if kind is BlockKind.CODE else collapsed(raw)
     if text:
         yield Block(kind, text)
 
@@ -132,11 +140,11 @@ def _by_soup(html: str) -> tuple[str | None, list[Block]]:
             blocks += list(_soup_block(_KINDS[element.name], element.get_text(" ")))
     if not blocks:
         lines = soup.get_text("\n").splitlines()
-        blocks = [Block(Kind.PARAGRAPH, collapsed(line)) for line in lines if collapsed(line)]
+        blocks = [Block(BlockKind.PARAGRAPH, collapsed(line)) for line in lines if collapsed(line)]
     return title or None, blocks
 
 
-def _soup_block(kind: Kind, raw: str) -> Iterator[Block]:
-    text = raw.strip("\n").rstrip() if kind is Kind.CODE else collapsed(raw)
+def _soup_block(kind: BlockKind, raw: str) -> Iterator[Block]:
+    text = raw.strip("\n").rstrip() if kind is BlockKind.CODE else collapsed(raw)
     if text:
         yield Block(kind, text)

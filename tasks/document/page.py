@@ -8,11 +8,11 @@ from enum import StrEnum
 from llmcoder.errors import BadInput
 
 
-class Unreadable(BadInput):
+class UnreadableDocument(BadInput):
     """The document has no text that can be found, is too large, or is broken."""
 
 
-class Kind(StrEnum):
+class BlockKind(StrEnum):
     """What a block is; a summary quotes paragraphs and items, a model reads everything."""
 
     HEADING = "heading"
@@ -26,12 +26,12 @@ class Kind(StrEnum):
 class Block:
     """One block, its white space collapsed (but for code)."""
 
-    kind: Kind
+    kind: BlockKind
     text: str
 
 
 @dataclass(frozen=True)
-class Page:
+class ParsedDocument:
     """A document as blocks.
 
     Attributes:
@@ -61,5 +61,5 @@ def collapsed(text: str) -> str:
 
 
 def _written(block: Block) -> str:
-    marks = {Kind.HEADING: "## ", Kind.ITEM: "- "}
-    return f"```\n{block.text}\n```" if block.kind is Kind.CODE else marks.get(block.kind, "") + block.text
+    marks = {BlockKind.HEADING: "## ", BlockKind.ITEM: "- "}
+    return f"```\n{block.text}\n```" if block.kind is BlockKind.CODE else marks.get(block.kind, "") + block.text

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from io import BytesIO
 from statistics import median
 
-from tasks.document.page import Block, Kind, Page, Unreadable, collapsed
+from tasks.document.page import Block, BlockKind, ParsedDocument, UnreadableDocument, collapsed
 
 MAX_PAGES = 400
 MAX_CHARS = 3_000_000
@@ -29,7 +29,7 @@ _SENTENCE_END = (".", "!", "?", ":", "。", "！", "？")
 _ITEM = re.compile(r"^\s*(?:[-*•▪‣]|\d{1,3}[.)])\s+")
 
 
-def read_pdf(body: bytes, where: str, tick: Callable[[int, int], None]) -> Page:
+def read_pdf(body: bytes, where: str, tick: Callable[[int, int], None]) -> ParsedDocument:
     """Find the text of all pages.
 
     Raises:
@@ -40,11 +40,11 @@ def read_pdf(body: bytes, where: str, tick: Callable[[int, int], None]) -> Page:
     try:
         title, texts = _title_and_texts(body, where, tick)
     except _BROKEN + (PyPdfError,) as error:  # noqa: RUF005  mypy follows only the sum
-        raise Unreadable(f"{where} cannot be read as a PDF ({type(error).__name__}).") from error
+        raise UnreadableDocument(f"{where} cannot be read as a PDF ({type(error).__name__}).") from error
     blocks = tuple(block for text in texts for block in blocks_of(text))
     if not blocks:
-        raise Unreadable(f"{where} holds no text; scanned pages are pictures and would need OCR.")
-    return Page(title, blocks, "application/pdf")
+        raise UnreadableDocument(f"{where} holds no text; scanned pages are pictures and would need OCR.")
+    return ParsedDocument(title, blocks, "application/pdf")
 
 
 def _title_and_texts(body: bytes, where: str, tick: Callable[[int, int], None]) -> tuple[str | None, list[str]]:
@@ -52,10 +52,10 @@ def _title_and_texts(body: bytes, where: str, tick: Callable[[int, int], None]) 
 
     reader = PdfReader(BytesIO(body), strict=False)
     if reader.is_encrypted and not reader.decrypt(""):
-        raise Unreadable(f"{where} is protected by a password.")
+        raise UnreadableDocument(f"{where} is protected by a password.")
     pages = len(reader.pages)
     if pages > MAX_PAGES:
-        raise Unreadable(f"{where} has {pages} pages; at most {MAX_PAGES} are read.")
+        raise UnreadableDocument(f"{where} has {pages} pages; at most {MAX_PAGES} are read.")
     texts: list[str] = []
     chars = 0
     for number, page in enumerate(reader.pages):
@@ -63,7 +63,7 @@ def _title_and_texts(body: bytes, where: str, tick: Callable[[int, int], None]) 
         texts.append(page.extract_text())
         chars += len(texts[-1])
         if chars > MAX_CHARS:
-            raise Unreadable(f"{where} has more than {MAX_CHARS} characters of text.")
+            raise UnreadableDocument(f"{where} has more than {MAX_CHARS} characters of text.")
     metadata = reader.metadata
     return (collapsed(metadata.title or "") or None if metadata else None), texts
 
@@ -82,7 +82,7 @@ def blocks_of(text: str) -> Iterator[Block]:
             yield from _block(held)
             held = []
         if not held and _is_heading(line, usual):
-            yield Block(Kind.HEADING, collapsed(line))
+            yield Block(BlockKind.HEADING, collapsed(line))
             continue
         held.append(line)
         if line.endswith(_SENTENCE_END) and len(line) < 0.8 * usual:
@@ -98,6 +98,6 @@ def _is_heading(line: str, usual: float) -> bool:
 
 def _block(lines: list[str]) -> Iterator[Block]:
     joined = " ".join(lines)
-    kind = Kind.ITEM if _ITEM.match(joined) else Kind.PARAGRAPH
+    kind = BlockKind.ITEM if _ITEM.match(joined) else BlockKind.PARAGRAPH
     if text := collapsed(_ITEM.sub("", joined)):
         yield Block(kind, text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from tasks.document.page import Page, Unreadable
+from tasks.document.page import ParsedDocument, UnreadableDocument
 
 #: Called between pages of long documents: how many are read, of how many. Whatever it raises ends the reading.
 Tick = Callable[[int, int], None]
@@ -22,7 +22,7 @@ _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", 
 _MEANT = {"iso-8859-1": "cp1252", "latin-1": "cp1252", "latin1": "cp1252", "us-ascii": "cp1252", "ascii": "cp1252"}
 
 
-def read(body: bytes, content_type: str, where: str, tick: Tick = lambda done, of: None) -> Page:
+def read(body: bytes, content_type: str, where: str, tick: Tick = lambda done, of: None) -> ParsedDocument:
     """Find the text of a document.
 
     Args:
@@ -49,7 +49,7 @@ def read(body: bytes, content_type: str, where: str, tick: Tick = lambda done, o
 
         return read_pdf(body, where, tick)
     known = "HTML, plain text, Markdown and PDF"
-    raise Unreadable(f"{where} is {media_type or 'of an unknown kind'}; what can be read is {known}.")
+    raise UnreadableDocument(f"{where} is {media_type or 'of an unknown kind'}; what can be read is {known}.")
 
 
 def sniffed(body: bytes) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from tasks.document.page import Block, Kind, Page, Unreadable, collapsed
+from tasks.document.page import Block, BlockKind, ParsedDocument, UnreadableDocument, collapsed
 
 MAX_CHARS = 5_000_000
 
@@ -19,26 +19,26 @@ _EMPHASIS = re.compile(r"(\*\*|__|`)(?=\S)(.{1,200}?)(?<=\S)\1")
 _CODE_MARKS = re.compile(r"[{};=<>|\\$]|->|\(\)")
 
 
-def read_text(text: str, media_type: str, where: str) -> Page:
+def read_text(text: str, media_type: str, where: str) -> ParsedDocument:
     """Find headings, paragraphs, items and code.
 
     Raises:
         Unreadable: Too large, or empty.
     """
     if len(text) > MAX_CHARS:
-        raise Unreadable(f"{where} has {len(text)} characters; at most {MAX_CHARS} are read.")
+        raise UnreadableDocument(f"{where} has {len(text)} characters; at most {MAX_CHARS} are read.")
     blocks = tuple(blocks_of(text))
     if not blocks:
-        raise Unreadable(f"{where} is empty.")
+        raise UnreadableDocument(f"{where} is empty.")
     first = blocks[0]
-    return Page(first.text if first.kind is Kind.HEADING else None, blocks, media_type)
+    return ParsedDocument(first.text if first.kind is BlockKind.HEADING else None, blocks, media_type)
 
 
 def blocks_of(text: str) -> Iterator[Block]:
     """The blocks of a text, separated by empty lines, headings, items and fences."""
     for lines, fenced in _groups(text.expandtabs(4).splitlines()):
         if fenced or _looks_like_code(lines):
-            yield Block(Kind.CODE, "\n".join(lines).strip("\n"))
+            yield Block(BlockKind.CODE, "\n".join(lines).strip("\n"))
         else:
             yield from _prose(lines)
 
@@ -72,25 +72,25 @@ def _looks_like_code(lines: list[str]) -> bool:
 
 
 def _prose(lines: list[str]) -> Iterator[Block]:
-    kind, held = Kind.PARAGRAPH, list[str]()
+    kind, held = BlockKind.PARAGRAPH, list[str]()
     for line in lines:
         heading, item = _HEADING.match(line), _ITEM.match(line)
         underlined = _UNDERLINE.match(line) is not None
         if underlined and len(held) == 1:
-            kind = Kind.HEADING
+            kind = BlockKind.HEADING
         if heading or item or underlined:
             yield from _block(kind, held)
-            kind, held = Kind.PARAGRAPH, []
+            kind, held = BlockKind.PARAGRAPH, []
         if heading:
-            yield from _block(Kind.HEADING, [heading[1].rstrip().rstrip("#")])
+            yield from _block(BlockKind.HEADING, [heading[1].rstrip().rstrip("#")])
         elif item:
-            kind, held = Kind.ITEM, [item[1]]
+            kind, held = BlockKind.ITEM, [item[1]]
         elif not underlined:
             held.append(line)
     yield from _block(kind, held)
 
 
-def _block(kind: Kind, lines: list[str]) -> Iterator[Block]:
+def _block(kind: BlockKind, lines: list[str]) -> Iterator[Block]:
     text = collapsed(_EMPHASIS.sub(r"\2", _LINK.sub(r"\1", " ".join(lines))))
     if text:
         yield Block(kind, text)

@@ -37,7 +37,7 @@ class ActionItem(Model):
     due: str | None = Field(None, description="Until when, in the words that were used; null if nobody said.")
 
 
-class Gist(Model):
+class ThreadGist(Model):
     """What a conversation is about."""
 
     summary: str = Field(description="What it is about and where it stands, in a few sentences.")
@@ -80,7 +80,7 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Wish:
+class ReplyStyle:
     """How a reply is wanted."""
 
     writer: str
@@ -90,7 +90,7 @@ class Wish:
     instructions: str | None
 
 
-def replies(thread: Sequence[Mail], wish: Wish, number: int, ctx: Context) -> tuple[list[str], Written]:
+def replies(thread: Sequence[Mail], style: ReplyStyle, number: int, ctx: Context) -> tuple[list[str], Written]:
     """Texts that answer the last mail of a conversation.
 
     Raises:
@@ -99,11 +99,11 @@ def replies(thread: Sequence[Mail], wish: Wish, number: int, ctx: Context) -> tu
     used = PROMPTS["reply"]
     messages = used.messages(
         transcript(thread),
-        writer=wish.writer,
-        tone=wish.tone,
-        length=wish.length,
-        language=wish.language or "the language of the last mail",
-        wishes=_also("They also want this", wish.instructions),
+        writer=style.writer,
+        tone=style.tone,
+        length=style.length,
+        language=style.language or "the language of the last mail",
+        wishes=_also("They also want this", style.instructions),
     )
     done: list[Completion] = []
     for variant in range(number):
@@ -114,7 +114,7 @@ def replies(thread: Sequence[Mail], wish: Wish, number: int, ctx: Context) -> tu
     return [one.text.strip() for one in done], Written.by(used.name, done)
 
 
-def gist(thread: Sequence[Mail], language: str | None, focus: str | None, ctx: Context) -> tuple[Gist, Written]:
+def gist(thread: Sequence[Mail], language: str | None, focus: str | None, ctx: Context) -> tuple[ThreadGist, Written]:
     """What a conversation is about. Raises as `replies`."""
     used = PROMPTS["thread"]
     messages = used.messages(
@@ -122,7 +122,7 @@ def gist(thread: Sequence[Mail], language: str | None, focus: str | None, ctx: C
         language=language or "the language of most of the mails",
         wishes=_also("The reader also asks for this", focus),
     )
-    done = ctx.use(LanguageModel).structured(messages, Gist)
+    done = ctx.use(LanguageModel).structured(messages, ThreadGist)
     return done.value, Written.by(used.name, done.completions)
 
 

@@ -9,8 +9,8 @@ from pydantic import Field, StringConstraints
 
 from llmcoder import Context, Effect, Model, NotFound, Retry, action
 from tasks.email.accounts import KINDS, mailbox
-from tasks.email.drafting import ActionItem, Wish, gist, replies
-from tasks.email.mailbox import Mailbox, Stored
+from tasks.email.drafting import ActionItem, ReplyStyle, gist, replies
+from tasks.email.mailbox import Mailbox, StoredMail
 from tasks.email.reading import Address, Mail, read
 from tasks.email.views import ACCOUNT, Instructions, MessageId, ModelUse, Person, person
 from tasks.email.writing import Letter, build, message_id, references_of, reply_subject, reply_to
@@ -96,7 +96,7 @@ def draft_reply(wish: ReplyWish, ctx: Context) -> ReplyDrafts:
         thread = _thread(box, wish.id)
         answered = _answered(thread, wish.id)
         to, cc = reply_to(answered, box.address, to_all=wish.reply_all)
-        asked = Wish(
+        asked = ReplyStyle(
             box.name or box.address, f"in a {wish.tone} tone", LENGTHS[wish.length], wish.language, wish.instructions
         )
         texts, written = replies([mail for _, mail in thread], asked, wish.variants, ctx)
@@ -133,14 +133,14 @@ def summarize_thread(which: ThreadChoice, ctx: Context) -> ThreadSummary:
     )
 
 
-def _thread(box: Mailbox, mail_id: str) -> list[tuple[Stored, Mail]]:
+def _thread(box: Mailbox, mail_id: str) -> list[tuple[StoredMail, Mail]]:
     found = [(one, read(one.raw)) for one in box.thread(mail_id)]
     if not found:
         raise NotFound(f"There is no mail {mail_id!r} in the mailbox.")
     return found
 
 
-def _answered(thread: list[tuple[Stored, Mail]], mail_id: str) -> Mail:
+def _answered(thread: list[tuple[StoredMail, Mail]], mail_id: str) -> Mail:
     """The mail that was named, or where the conversation does not have it by that id, its newest."""
     return next((mail for stored, mail in thread if stored.id == mail_id), thread[-1][1])
 

@@ -12,14 +12,14 @@ from datetime import timedelta
 from email.message import EmailMessage
 from typing import Any
 
+from llmcoder.connection import Connection
 from llmcoder.context import Context
-from llmcoder.declare.connection import Connection
 from llmcoder.errors import ActionError, BadInput, NotFound, Uncertain
 from tasks.email import gmail_format as fmt
 from tasks.email.gmail_client import LARGEST_INLINE_BYTES, GmailClient, chunks, uploaded
 from tasks.email.gmail_connection import GmailAccount
-from tasks.email.gmail_errors import Conflict
-from tasks.email.mailbox import INBOX, Arrivals, Listing, Mailbox, Query, Sent, Stored
+from tasks.email.gmail_errors import GmailConflict
+from tasks.email.mailbox import INBOX, Arrivals, Mailbox, MailListing, Query, Sent, StoredMail
 
 ME = "me"
 #: A label that is none: everything but spam and trash.
@@ -72,7 +72,7 @@ class GmailMailbox(Mailbox):
 
     # --- looking
 
-    def page(self, query: Query, cursor: str | None, limit: int) -> Listing:
+    def page(self, query: Query, cursor: str | None, limit: int) -> MailListing:
         wanted: dict[str, Any] = {"userId": ME, "maxResults": min(max(limit, 1), LONGEST_PAGE)}
         if words := fmt.search(query):
             wanted["q"] = words
@@ -83,9 +83,9 @@ class GmailMailbox(Mailbox):
         messages = [fmt.stored(one, self._names()) for one in heads]
         if query.since is not None:
             messages = [one for one in messages if one.received_at >= query.since]
-        return Listing(tuple(messages), found.get("nextPageToken"), found.get("resultSizeEstimate"))
+        return MailListing(tuple(messages), found.get("nextPageToken"), found.get("resultSizeEstimate"))
 
-    def message(self, message_id: str) -> Stored:
+    def message(self, message_id: str) -> StoredMail:
         """One message; only its header where it is larger than Gmail itself would send."""
         try:
             found = self._client.ask(self._get(message_id, "raw"))
@@ -93,7 +93,7 @@ class GmailMailbox(Mailbox):
             found = self._client.ask(self._get(message_id, "metadata"))
         return fmt.stored(found, self._names())
 
-    def thread(self, message_id: str, limit: int = 50) -> list[Stored]:
+    def thread(self, message_id: str, limit: int = 50) -> list[StoredMail]:
         """The conversation without its drafts and what was thrown away, unless that is the message meant."""
         asked = self._client.ask(self._get(message_id, "minimal"))
         thread = self._client.ask(self._threads.get(userId=ME, id=asked["threadId"], format="minimal"))
@@ -145,7 +145,7 @@ class GmailMailbox(Mailbox):
                     return Sent(by_message[message["id"]], message_id_header, message.get("threadId"))
         return None
 
-    def draft(self, draft_id: str) -> Stored:
+    def draft(self, draft_id: str) -> StoredMail:
         found = self._client.ask(self._drafts.get(userId=ME, id=draft_id, format="raw"))
         return fmt.stored(found["message"], self._names())
 
@@ -277,7 +277,7 @@ class GmailMailbox(Mailbox):
     def _made(self, name: str) -> str:
         try:
             made = self._client.ask(self._users.labels().create(userId=ME, body={"name": name}))
-        except Conflict:  # somebody else made it a moment ago
+        except GmailConflict:  # somebody else made it a moment ago
             self._label_ids = None
             if label := self._label_id(name):
                 return label

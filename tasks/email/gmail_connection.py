@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from pydantic import SecretStr
 
@@ -37,7 +36,7 @@ class GmailAccount(Model):
 
 
 @dataclass(frozen=True)
-class Registration:
+class GmailRegistration:
     """What settings and the credentials file say together; the settings win."""
 
     client_id: str | None
@@ -47,14 +46,14 @@ class Registration:
     token_url: str
 
 
-def registration(settings: GmailSettings) -> Registration:
+def registration(settings: GmailSettings) -> GmailRegistration:
     """How this installation is registered at Google.
 
     Raises:
         NotConfigured: The credentials file cannot be read, or is not of a kind that can be used.
     """
     kept = _from_file(settings)
-    return Registration(
+    return GmailRegistration(
         settings.gmail_client_id or kept.get("client_id"),
         settings.gmail_client_secret or _secret(kept.get("client_secret")),
         settings.gmail_refresh_token or _secret(kept.get("refresh_token")),
@@ -117,24 +116,6 @@ def who_am_i(account: GmailAccount, caller: Caller) -> str:
     token = account.grant.access_token.get_secret_value()
     gmail = GmailClient(caller, lambda refused: token)
     return str(gmail.ask(gmail.users.getProfile(userId="me"))["emailAddress"])
-
-
-def describe_installation(settings: GmailSettings) -> str:
-    """Whose mailbox the installation's is, by one real call."""
-    from models.connections.account_access import Asking, InstallationConnection, check  # loads the database's library
-
-    class Checking(Asking):
-        """Asks with the settings that are to be checked."""
-
-        def settings(self, kind: type[Any]) -> Any:
-            return settings if kind is GmailSettings else super().settings(kind)
-
-    caller = Checking()
-    client(caller.settings)
-    own = own_account(caller.settings)
-    if own is None:
-        return "configured; users connect their own mailboxes, and there is none for those who have not."
-    return f"Gmail, as {check(InstallationConnection(GMAIL, own, caller))}."
 
 
 GMAIL: ConnectionKind[GmailAccount] = ConnectionKind(

@@ -25,6 +25,7 @@ from llmcoder.errors import (
     Uncertain,
 )
 from llmcoder.retry_after import MAX_WAIT_S, retry_at
+from llmcoder.text import one_line
 
 #: Covers reading, drafts, sending and labels, and does not delete for good.
 SCOPE = "https://www.googleapis.com/auth/gmail.modify"
@@ -47,7 +48,7 @@ API_IS_OFF = {"accessNotConfigured", "SERVICE_DISABLED"}
 _RETRY_AFTER = re.compile(r"[Rr]etry after (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z)")
 
 
-class Conflict(Transient):
+class GmailConflict(Transient):
     """Somebody changes the same at this moment, or what is to be made exists: Gmail calls both `aborted`."""
 
 
@@ -94,7 +95,7 @@ def error_of(
         sends: Whether a mail may be on its way when the server failed.
     """
     told = read_complaint(body)
-    said = _short(told.message) or f"status {status}"
+    said = one_line(told.message, REASON_LIMIT) or f"status {status}"
     if status == 429 or (status == 403 and told.reasons & LIMITS):
         return RateLimited(
             f"Gmail asks to wait: {said}", _again_at(headers, told, now), provider=PROVIDER, account=account
@@ -109,7 +110,7 @@ def error_of(
         case 404:
             return NotFound(f"Gmail does not find it in this mailbox: {said}")
         case 409:
-            return Conflict(f"Gmail could not do it at this moment: {said}")
+            return GmailConflict(f"Gmail could not do it at this moment: {said}")
         case 408 | 425:
             return Transient(f"Gmail could not do it at this moment: {said}")
         case 413:
@@ -156,8 +157,3 @@ def _again_at(headers: Mapping[str, str], told: Complaint, now: datetime) -> dat
     else:
         wait_s = DAILY_WAIT_S if told.reasons & DAILY else QUOTA_WAIT_S
     return now + timedelta(seconds=min(max(wait_s, SHORTEST_WAIT_S), MAX_WAIT_S))
-
-
-def _short(text: str) -> str:
-    plain = "".join(char for char in text if char.isprintable())
-    return plain if len(plain) <= REASON_LIMIT else f"{plain[:REASON_LIMIT]}…"

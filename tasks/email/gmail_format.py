@@ -18,7 +18,7 @@ from typing import Any
 from uuid import UUID
 
 from llmcoder.errors import BadInput, Refused
-from tasks.email.mailbox import Query, Stored
+from tasks.email.mailbox import Query, StoredMail
 
 #: Gmail gives what it sends through its API a Message-ID of its own and keeps no trace of ours
 #: (github.com/FlowCrypt/flowcrypt-browser/issues/4273). Headers that it does not know it leaves alone.
@@ -90,7 +90,7 @@ def made_at(message_id: str) -> datetime | None:
 # --- what comes
 
 
-def stored(message: Mapping[str, Any], names: Mapping[str, str]) -> Stored:
+def stored(message: Mapping[str, Any], names: Mapping[str, str]) -> StoredMail:
     """A message of Gmail's as everybody knows messages.
 
     Args:
@@ -98,7 +98,7 @@ def stored(message: Mapping[str, Any], names: Mapping[str, str]) -> Stored:
     """
     labels = tuple(message.get("labelIds", ()))
     raw, whole = (unpacked(message["raw"]), True) if "raw" in message else (header_of(message), False)
-    return Stored(
+    return StoredMail(
         id=str(message["id"]),
         thread_id=message.get("threadId"),
         labels=tuple(names.get(label, label) for label in labels),

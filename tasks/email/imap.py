@@ -13,14 +13,15 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
+from llmcoder.connection import Connection
 from llmcoder.context import Context
-from llmcoder.declare.connection import Caller, Connection
+from llmcoder.declare.connection import Caller
 from llmcoder.errors import ActionError, BadInput, NotFound, Refused
 from tasks.email import imap_format as fmt
-from tasks.email.imap_connection import ImapAccount
+from tasks.email.imap_account import ImapAccount
 from tasks.email.imap_folders import Folders
-from tasks.email.imap_sending import Outgoing, Sending, outgoing
-from tasks.email.mailbox import INBOX, Arrivals, Listing, Mailbox, Query, Sent, Stored
+from tasks.email.imap_sending import Outgoing, SmtpSending, outgoing
+from tasks.email.mailbox import INBOX, Arrivals, Mailbox, MailListing, Query, Sent, StoredMail
 from tasks.email.rfc822 import with_header, without_headers
 
 if TYPE_CHECKING:
@@ -53,14 +54,14 @@ class ImapMailbox(Mailbox):
         self.address = account.address
         self.name = account.name or ""
         self._folders = Folders(account, caller, check)
-        self._sending = Sending(account, caller, check, self._folders)
+        self._sending = SmtpSending(account, caller, check, self._folders)
 
     def close(self) -> None:
         self._folders.close()
 
     # --- looking
 
-    def page(self, query: Query, cursor: str | None, limit: int) -> Listing:
+    def page(self, query: Query, cursor: str | None, limit: int) -> MailListing:
         limit = min(max(limit, 1), LONGEST_PAGE)
         seen = self._folders.session.open(self._folders.meant(query.label))
         mark = (
@@ -71,11 +72,11 @@ class ImapMailbox(Mailbox):
         shown = self._fetched(uids[:limit], fmt.SHOWN)
         if query.since is not None:
             shown = {uid: one for uid, one in shown.items() if fmt.received_at(one) >= query.since}
-        messages = [fmt.stored(fmt.Place(seen.folder, seen.validity, uid), one) for uid, one in shown.items()]
+        messages = [fmt.stored(fmt.MessagePlace(seen.folder, seen.validity, uid), one) for uid, one in shown.items()]
         more = uids[limit - 1] if len(uids) > limit else None
         row = shown[more][b"SEQ"] if more in shown else mark.row
         following = str(fmt.Mark(seen.validity, more, row)) if more else None
-        return Listing(tuple(messages), following, seen.count if asked == ["UNDELETED"] else None)
+        return MailListing(tuple(messages), following, seen.count if asked == ["UNDELETED"] else None)
 
     def _newest(self, asked: Sequence[str], mark: fmt.Mark, count: int, limit: int) -> list[int]:
         """UIDs below the mark that meet the criteria, the newest first.
@@ -98,17 +99,17 @@ class ImapMailbox(Mailbox):
             found |= self._folders.session.fetch(uids[start : start + FETCHED_AT_ONCE], items)
         return {uid: found[uid] for uid in uids if uid in found}
 
-    def message(self, message_id: str) -> Stored:
-        return self._message(fmt.Place.parse(message_id))
+    def message(self, message_id: str) -> StoredMail:
+        return self._message(fmt.MessagePlace.parse(message_id))
 
-    def _message(self, place: fmt.Place, items: Sequence[str] = fmt.WHOLE) -> Stored:
+    def _message(self, place: fmt.MessagePlace, items: Sequence[str] = fmt.WHOLE) -> StoredMail:
         self._folders.open_at(place)
         size_bytes = self._one(place, ("RFC822.SIZE",)).get(b"RFC822.SIZE", 0)
         if items is fmt.WHOLE and size_bytes > LARGEST_MESSAGE_BYTES:
             raise Refused(f"The message has {size_bytes:,} bytes, which is too large to be read here.")
         return fmt.stored(place, self._one(place, items))
 
-    def _one(self, place: fmt.Place, items: Sequence[str]) -> Mapping[bytes, Any]:
+    def _one(self, place: fmt.MessagePlace, items: Sequence[str]) -> Mapping[bytes, Any]:
         found = self._folders.session.fetch([place.uid], items).get(place.uid)
         if found is None:  # perhaps it came in after the folder was opened
             self._folders.session.open(place.folder)
@@ -117,11 +118,11 @@ class ImapMailbox(Mailbox):
             raise NotFound(f"There is no message {str(place)!r} any more; it was moved or deleted.")
         return found
 
-    def thread(self, message_id: str, limit: int = 50) -> list[Stored]:
+    def thread(self, message_id: str, limit: int = 50) -> list[StoredMail]:
         from tasks.email.imap_threads import conversation
 
         asked = self.message(message_id)
-        place = fmt.Place.parse(message_id)
+        place = fmt.MessagePlace.parse(message_id)
         links = conversation(self._folders, place, asked.raw)
         newest = [one for one in links if one.place != place][-max(limit - 1, 0) :] if limit > 1 else []
         left_bytes = WHOLE_THREAD_BYTES - asked.size_bytes
@@ -132,7 +133,7 @@ class ImapMailbox(Mailbox):
         own = asked.raw
         return sorted(_once(found, own), key=lambda one: one.received_at)
 
-    def _if_there(self, place: fmt.Place, items: Sequence[str]) -> list[Stored]:
+    def _if_there(self, place: fmt.MessagePlace, items: Sequence[str]) -> list[StoredMail]:
         try:
             return [self._message(place, items)]
         except NotFound:
@@ -163,7 +164,7 @@ class ImapMailbox(Mailbox):
         return self._sending.find(message_id_header.strip())
 
     def send_draft(self, draft_id: str, recipients: Sequence[str]) -> Sent:
-        place = fmt.Place.parse(draft_id)
+        place = fmt.MessagePlace.parse(draft_id)
         sent = self._sending.send(_dated_now(self._message(place).raw), recipients)
         try:
             with self._folders.undisturbed():
@@ -184,7 +185,7 @@ class ImapMailbox(Mailbox):
             if to_inbox and places[0].folder.upper() != INBOX:
                 self._move(places, INBOX)
 
-    def _relabel(self, places: Sequence[fmt.Place], add: Sequence[str], remove: Sequence[str]) -> None:
+    def _relabel(self, places: Sequence[fmt.MessagePlace], add: Sequence[str], remove: Sequence[str]) -> None:
         if not add and not remove:
             return
         session = self._folders.open_at(places[0], writable=True)
@@ -197,21 +198,21 @@ class ImapMailbox(Mailbox):
             raise Refused(f"The server keeps no label {unkept[0]!r} in the folder {seen.folder!r}.")
 
     def archive(self, message_ids: Sequence[str]) -> list[str]:
-        moved: dict[fmt.Place, fmt.Place | None] = {}
+        moved: dict[fmt.MessagePlace, fmt.MessagePlace | None] = {}
         for places in _by_folder(message_ids):
             if places[0].folder.upper() == INBOX:
                 moved |= self._move(places, self._folders.existing(fmt.ARCHIVE))
             else:
                 moved |= {one: one for one in places}
-        after = [moved.get(fmt.Place.parse(one)) for one in dict.fromkeys(message_ids)]
+        after = [moved.get(fmt.MessagePlace.parse(one)) for one in dict.fromkeys(message_ids)]
         return [str(one) for one in after if one is not None]
 
-    def _move(self, places: Sequence[fmt.Place], folder: str) -> dict[fmt.Place, fmt.Place | None]:
+    def _move(self, places: Sequence[fmt.MessagePlace], folder: str) -> dict[fmt.MessagePlace, fmt.MessagePlace | None]:
         """Returns where each is now; None where the server does not say, or it is gone."""
         session = self._folders.open_at(places[0], writable=True)
         uids = session.move([one.uid for one in places], folder)
         validity = session.open(folder).validity
-        return {one: fmt.Place(folder, validity, uids[one.uid]) if one.uid in uids else None for one in places}
+        return {one: fmt.MessagePlace(folder, validity, uids[one.uid]) if one.uid in uids else None for one in places}
 
     # --- what comes in
 
@@ -227,7 +228,7 @@ class ImapMailbox(Mailbox):
             why = f"The folder {seen.folder!r} was made anew; what came in before is not known."
             return Arrivals((), now, gap=why)
         uids = self._from(int(first), seen.next_uid, limit + 1)
-        ids = tuple(str(fmt.Place(seen.folder, seen.validity, uid)) for uid in uids[:limit])
+        ids = tuple(str(fmt.MessagePlace(seen.folder, seen.validity, uid)) for uid in uids[:limit])
         following = uids[limit] if len(uids) > limit else max([seen.next_uid, int(first), *(uid + 1 for uid in uids)])
         return Arrivals(ids, f"{seen.validity}.{following}", more=len(uids) > limit)
 
@@ -272,7 +273,7 @@ def _dated_now(raw: bytes) -> Outgoing:
     return Outgoing(mail.message_id, wire, copy)
 
 
-def _once(found: Sequence[Stored], asked: bytes) -> Iterator[Stored]:
+def _once(found: Sequence[StoredMail], asked: bytes) -> Iterator[StoredMail]:
     """Without the other copies of the message that was asked about."""
     from tasks.email.imap_threads import links_of
 
@@ -293,9 +294,9 @@ def _flags(add: Sequence[str], remove: Sequence[str]) -> tuple[list[str], list[s
     return on, off
 
 
-def _by_folder(message_ids: Sequence[str]) -> Iterator[list[fmt.Place]]:
+def _by_folder(message_ids: Sequence[str]) -> Iterator[list[fmt.MessagePlace]]:
     """Commands mean messages of one folder."""
-    groups: dict[tuple[str, int], list[fmt.Place]] = {}
-    for place in map(fmt.Place.parse, dict.fromkeys(message_ids)):
+    groups: dict[tuple[str, int], list[fmt.MessagePlace]] = {}
+    for place in map(fmt.MessagePlace.parse, dict.fromkeys(message_ids)):
         groups.setdefault((place.folder, place.validity), []).append(place)
     yield from groups.values()

@@ -20,27 +20,14 @@ from llmcoder.declare.connection import Caller
 from llmcoder.errors import ActionError, BadInput, Forbidden, NeedsReconnect, Refused
 from llmcoder.net.line import Broken, Line, Silent
 from tasks.email import imap_errors
-from tasks.email.imap_connection import ImapAccount, Server
-from tasks.email.imap_wire import TooMuch, Wire, client_over, is_garbage, quoted, search
-from tasks.email.mail_line import dial, start_tls
+from tasks.email.imap_account import ImapAccount, MailServer
+from tasks.email.imap_format import Folder
+from tasks.email.imap_wire import ImapClient, TooMuch, client_over, is_garbage, quoted, search
+from tasks.email.server_connection import dial, start_tls
 
 GOODBYE_WITHIN_S = 2.0
 #: Host, what was asked for, its answer.
 Refusal = Callable[[str, str, str], ActionError]
-
-
-@dataclass(frozen=True)
-class Folder:
-    """A folder as the server lists it.
-
-    Attributes:
-        flags: In lower case, such as `\\drafts`.
-        delimiter: Between the parts of a name; empty where folders are in no tree.
-    """
-
-    name: str
-    flags: frozenset[str]
-    delimiter: str
 
 
 @dataclass(frozen=True)
@@ -107,7 +94,7 @@ class ImapSession:
 
     def _sign_in(self, line: Line) -> None:
         with self._mapped("to begin", imap_errors.of_goodbye):
-            self._wire = Wire(line)
+            self._wire = ImapClient(line)
         if self._server.security == "starttls":
             self._start_tls(line)
         self._client = client_over(self._wire)
@@ -124,7 +111,7 @@ class ImapSession:
             raise Refused(f"{self.host} does not offer STARTTLS, so no password was sent. Try security tls.")
         start_tls(line, self.caller)
 
-    def _log_in(self, server: Server) -> None:
+    def _log_in(self, server: MailServer) -> None:
         user, password = server.user, server.password.get_secret_value()
         with self._mapped("to say what it can"):
             can = self._wire.capability_words()

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 from llmcoder.errors import ActionError, Forbidden, NeedsReconnect, NotFound, RateLimited, Refused, Transient
+from llmcoder.text import one_line
 
 LONGEST_QUOTE = 200
 #: What a server that counts commands or bytes wants to be left alone for, where it does not say.
@@ -33,10 +34,7 @@ _ABSENT_WORDS = re.compile(r"(does ?n[o']t|not) exist|unknown (mailbox|folder)|n
 
 def said(text: str, secrets: Collection[str] = ()) -> str:
     """A server's words as users may see them: one line, not long, without a secret that it echoes."""
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return line[:LONGEST_QUOTE] + ("…" if len(line) > LONGEST_QUOTE else "")
+    return one_line(text, LONGEST_QUOTE, secrets)
 
 
 def of_refusal(host: str, doing: str, text: str) -> ActionError:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from llmcoder.declare.connection import Caller
 from llmcoder.errors import NotFound, Refused
 from tasks.email import imap_format as fmt
-from tasks.email.imap_connection import ImapAccount
+from tasks.email.imap_account import ImapAccount
 from tasks.email.mailbox import INBOX
 from tasks.email.rfc822 import header_of
 
 if TYPE_CHECKING:
-    from tasks.email.imap_client import Folder, ImapSession, Opened
+    from tasks.email.imap_client import ImapSession, Opened
+    from tasks.email.imap_format import Folder
 
 #: Besides the Message-ID, what tells a copy that is being sent.
 _MARKS = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID X-LLMCODER-SENDING)]"
@@ -34,7 +35,7 @@ class Held:
         marked: It is a copy of one that is being sent, see `tasks.email.imap_sending`.
     """
 
-    place: fmt.Place
+    place: fmt.MessagePlace
     marked: bool
 
 
@@ -120,7 +121,7 @@ class Folders:
 
     # --- messages
 
-    def open_at(self, place: fmt.Place, *, writable: bool = False) -> ImapSession:
+    def open_at(self, place: fmt.MessagePlace, *, writable: bool = False) -> ImapSession:
         """Have the folder of a message open.
 
         Raises:
@@ -136,33 +137,33 @@ class Folders:
         if not message_id.strip():
             return []
         seen = self.session.open(folder)
-        uids = self.session.search(["UNDELETED", "HEADER", "MESSAGE-ID", fmt.Text(message_id.strip())])
+        uids = self.session.search(["UNDELETED", "HEADER", "MESSAGE-ID", fmt.SearchText(message_id.strip())])
         found = self.session.fetch(sorted(uids)[-50:], [_MARKS])
         held = []
         for uid in sorted(found, reverse=True):  # servers look for a part of the header, so it is compared here
             head = fmt.body_of(found[uid])
             if header_of(head, "message-id") == message_id.strip():
                 marked = bool(header_of(head, "x-llmcoder-sending"))
-                held.append(Held(fmt.Place(folder, seen.validity, uid), marked))
+                held.append(Held(fmt.MessagePlace(folder, seen.validity, uid), marked))
         return held
 
-    def append(self, use: str, raw: bytes, flags: Sequence[str]) -> fmt.Place:
+    def append(self, use: str, raw: bytes, flags: Sequence[str]) -> fmt.MessagePlace:
         """Put a message into the folder for a use."""
         folder = self.existing(use)
         self._refuse_too_large(len(raw))
         uid = self.session.append(folder, raw, flags)
         seen = self.session.open(folder)
-        return fmt.Place(folder, seen.validity, uid or self._newest(raw, folder, seen))
+        return fmt.MessagePlace(folder, seen.validity, uid or self._newest(raw, folder, seen))
 
     def _newest(self, raw: bytes, folder: str, seen: Opened) -> int:
         """For servers that do not say where they put a message."""
         held = self.with_message_id(folder, header_of(raw, "message-id"))
         return held[0].place.uid if held else max(seen.next_uid - 1, 1)
 
-    def remove(self, place: fmt.Place) -> None:
+    def remove(self, place: fmt.MessagePlace) -> None:
         self.open_at(place, writable=True).remove([place.uid])
 
-    def move(self, place: fmt.Place, folder: str) -> None:
+    def move(self, place: fmt.MessagePlace, folder: str) -> None:
         self.open_at(place, writable=True).move([place.uid], folder)
 
     def _refuse_too_large(self, size_bytes: int) -> None:

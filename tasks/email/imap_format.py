@@ -7,14 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, unquote
 
 from llmcoder.errors import BadInput, NotFound
-from tasks.email.mailbox import INBOX, Query, Stored
-
-if TYPE_CHECKING:
-    from tasks.email.imap_client import Folder
+from tasks.email.mailbox import INBOX, Query, StoredMail
 
 DRAFTS, SENT, ARCHIVE, ALL, TRASH, JUNK = "\\drafts", "\\sent", "\\archive", "\\all", "\\trash", "\\junk"
 #: Folders by other names that people know; as Gmail calls its labels.
@@ -57,14 +54,28 @@ MOST_WORDS = 20
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Text(str):
+@dataclass(frozen=True)
+class Folder:
+    """A folder as the server lists it.
+
+    Attributes:
+        flags: In lower case, such as `\\drafts`.
+        delimiter: Between the parts of a name; empty where folders are in no tree.
+    """
+
+    name: str
+    flags: frozenset[str]
+    delimiter: str
+
+
+class SearchText(str):
     """A text that is searched for, as against a key of the protocol."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True)
-class Place:
+class MessagePlace:
     """Where a message stands; as text it is the message's id.
 
     Attributes:
@@ -79,7 +90,7 @@ class Place:
         return f"{self.uid}.{self.validity}.{quote(self.folder, safe='')}"
 
     @classmethod
-    def parse(cls, text: str) -> Place:
+    def parse(cls, text: str) -> MessagePlace:
         """Raises `NotFound` where no mailbox of ours gave that id."""
         uid, _, rest = text.partition(".")
         validity, _, folder = rest.partition(".")
@@ -128,18 +139,18 @@ def criteria(query: Query) -> list[str]:
     if query.unread is not None:
         found.append("UNSEEN" if query.unread else "SEEN")
     if query.sender:
-        found += ["FROM", Text(query.sender)]
+        found += ["FROM", SearchText(query.sender)]
     if query.since is not None:
         found += ["SINCE", _day(query.since.astimezone(UTC).date() - timedelta(days=1))]
     for phrase, word in _WORDS.findall(query.words)[:MOST_WORDS]:
         if phrase or word:
-            found += ["TEXT", Text(phrase or word)]
+            found += ["TEXT", SearchText(phrase or word)]
     return found
 
 
 def any_of(headers: Sequence[str], values: Iterable[str]) -> list[str]:
     """Messages of which one of the headers holds one of the values."""
-    terms = [["HEADER", header, Text(value)] for value in values for header in headers]
+    terms = [["HEADER", header, SearchText(value)] for value in values for header in headers]
     return ["UNDELETED", *["OR"] * (len(terms) - 1), *(word for term in terms for word in term)]
 
 
@@ -150,12 +161,12 @@ def _day(day: date) -> str:
 # --- messages
 
 
-def stored(place: Place, found: Mapping[bytes, Any]) -> Stored:
+def stored(place: MessagePlace, found: Mapping[bytes, Any]) -> StoredMail:
     """A message as it was fetched."""
     raw = body_of(found)
     flags = [flag.decode("utf-8", "replace") for flag in found.get(b"FLAGS", ())]
     size_bytes = int(found.get(b"RFC822.SIZE") or len(raw))
-    return Stored(
+    return StoredMail(
         id=str(place),
         thread_id=None,
         labels=(place.folder, *labels_of(flags)),

@@ -27,13 +27,13 @@ from typing import TYPE_CHECKING
 from llmcoder.declare.connection import Caller
 from llmcoder.errors import ActionError, BadInput, NotFound, Refused, Uncertain
 from tasks.email import imap_format as fmt
-from tasks.email.imap_connection import ImapAccount
+from tasks.email.imap_account import ImapAccount
 from tasks.email.mailbox import INBOX, Sent
 from tasks.email.rfc822 import header_of, with_header, without_headers
 
 if TYPE_CHECKING:
     from tasks.email.imap_folders import Folders
-    from tasks.email.smtp import Submission
+    from tasks.email.smtp import SmtpSubmission
 
 #: On the copy in Drafts while nobody knows; without a meaning once it stands in Sent.
 MARK = "X-LLMCoder-Sending"
@@ -71,7 +71,7 @@ def outgoing(raw: bytes) -> Outgoing:
     return Outgoing(message_id, without_headers(clean, ("bcc", "resent-bcc")), clean)
 
 
-class Sending:
+class SmtpSending:
     """Sends for one account.
 
     Args:
@@ -108,19 +108,19 @@ class Sending:
             Uncertain: It may have been sent, now or earlier.
             Refused: The server takes it for nobody, or no copy can be kept; it was not sent.
         """
-        from tasks.email.smtp import Submission  # loads the guarded connection
+        from tasks.email.smtp import SmtpSubmission  # loads the guarded connection
 
         if not recipients:
             raise BadInput("The mail has no recipients.")
         if (earlier := self.find(mail.message_id)) is not None:
             return replace(earlier, note=earlier.note or "It had been sent already; it was not sent again.")
-        submission = Submission(self._account, self._caller, self._check)
+        submission = SmtpSubmission(self._account, self._caller, self._check)
         try:
             return self._through(submission, mail, recipients)
         finally:
             submission.close()
 
-    def _through(self, submission: Submission, mail: Outgoing, recipients: Sequence[str]) -> Sent:
+    def _through(self, submission: SmtpSubmission, mail: Outgoing, recipients: Sequence[str]) -> Sent:
         wire = submission.fitted(mail.wire)
         refused = submission.address(self._account.address, recipients, wire)
         place = self._keep(mail)
@@ -133,14 +133,14 @@ class Sending:
             raise
         return self._kept(mail.message_id, place, _not_to(refused))
 
-    def _keep(self, mail: Outgoing) -> fmt.Place:
+    def _keep(self, mail: Outgoing) -> fmt.MessagePlace:
         """The marked copy in Drafts, without which nothing is sent."""
         try:
             return self._folders.append(fmt.DRAFTS, with_header(mail.copy, MARK, "1"), (fmt.SEEN,))
         except (NotFound, Refused) as error:
             raise Refused(f"It was not sent, since no copy can be kept: {error.detail}") from error
 
-    def _forget(self, place: fmt.Place) -> None:
+    def _forget(self, place: fmt.MessagePlace) -> None:
         """The mail was surely not sent. If the copy stays, it is asked about needlessly, and no more."""
         try:
             with self._folders.undisturbed():
@@ -148,7 +148,7 @@ class Sending:
         except ActionError:
             pass
 
-    def _kept(self, message_id: str, place: fmt.Place, note: str | None) -> Sent:
+    def _kept(self, message_id: str, place: fmt.MessagePlace, note: str | None) -> Sent:
         """The mail is out: whatever happens to the copy now, that must be told."""
         for _ in range(2):  # the connection may have been lost during a long upload
             try:
@@ -159,7 +159,7 @@ class Sending:
         lost = f"Its copy could not be moved from Drafts to Sent: {failure.detail}"
         return Sent(None, message_id, note=f"{note} {lost}" if note else lost)
 
-    def _filed(self, message_id: str, place: fmt.Place, note: str | None) -> Sent:
+    def _filed(self, message_id: str, place: fmt.MessagePlace, note: str | None) -> Sent:
         sent = self._folders.existing(fmt.SENT)
         if self._server_keeps() and self._appears(sent, message_id):
             self._folders.remove(place)
@@ -182,7 +182,7 @@ class Sending:
         host = self._account.smtp_host.lower().rstrip(".")
         return any(host == one or host.endswith(f".{one}") for one in KEEPING_HOSTS)
 
-    def _pending(self, message_id: str) -> list[fmt.Place]:
+    def _pending(self, message_id: str) -> list[fmt.MessagePlace]:
         drafts = self._folders.name(fmt.DRAFTS)
         found = [] if drafts is None else self._folders.with_message_id(drafts, message_id)
         return [one.place for one in found if one.marked]

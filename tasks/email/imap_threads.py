@@ -26,10 +26,10 @@ MOST_MESSAGES = 500
 
 
 @dataclass(frozen=True)
-class Link:
+class ThreadLink:
     """A message as far as a conversation is concerned."""
 
-    place: fmt.Place
+    place: fmt.MessagePlace
     message_id: str
     names: frozenset[str]
     received_at: datetime
@@ -43,11 +43,11 @@ def links_of(raw: bytes) -> tuple[str, list[str]]:
     return (own[0] if own else ""), list(dict.fromkeys([*own, *named]))
 
 
-def conversation(folders: Folders, place: fmt.Place, raw: bytes) -> list[Link]:
+def conversation(folders: Folders, place: fmt.MessagePlace, raw: bytes) -> list[ThreadLink]:
     """All that belongs to a message, it among them, the oldest first; of several copies one."""
     _, named = links_of(raw)
     known, asked = set(named), set[str]()
-    found: dict[str, Link] = {}
+    found: dict[str, ThreadLink] = {}
     where = _where(folders, place)
     for _ in range(ROUNDS):
         new = [one for one in named if one not in asked][: MOST_IDS - len(asked)]
@@ -62,13 +62,13 @@ def conversation(folders: Folders, place: fmt.Place, raw: bytes) -> list[Link]:
     return sorted(found.values(), key=lambda link: link.received_at)
 
 
-def _where(folders: Folders, place: fmt.Place) -> list[str]:
+def _where(folders: Folders, place: fmt.MessagePlace) -> list[str]:
     """Its own folder first, so that of several copies the one that was asked about counts."""
     uses = [folders.name(use) for use in (fmt.SENT, fmt.ARCHIVE)]
     return list(dict.fromkeys(name for name in (place.folder, INBOX, *uses) if name is not None))
 
 
-def _naming(folders: Folders, folder: str, ids: Sequence[str], known: set[str]) -> Iterable[Link]:
+def _naming(folders: Folders, folder: str, ids: Sequence[str], known: set[str]) -> Iterable[ThreadLink]:
     """The messages of a folder that are, or name, one of the ids."""
     validity = folders.session.stay_in(folder).validity
     uids: set[int] = set()
@@ -79,4 +79,6 @@ def _naming(folders: Folders, folder: str, ids: Sequence[str], known: set[str]) 
         own, names = links_of(fmt.body_of(found))
         if known.intersection(names):  # servers look for parts of a header, and some for words
             size_bytes = int(found.get(b"RFC822.SIZE") or 0)
-            yield Link(fmt.Place(folder, validity, uid), own, frozenset(names), fmt.received_at(found), size_bytes)
+            yield ThreadLink(
+                fmt.MessagePlace(folder, validity, uid), own, frozenset(names), fmt.received_at(found), size_bytes
+            )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from llmcoder.net.line import Line
-from tasks.email.imap_format import Text
+from tasks.email.imap_format import SearchText
 
 #: What one command may bring; a server can announce a literal of any size.
 MOST_BYTES = 64 * 1024 * 1024
@@ -26,7 +26,7 @@ class TooMuch(Exception):
     """The server sends more than anybody asked for."""
 
 
-class Wire(imaplib.IMAP4):
+class ImapClient(imaplib.IMAP4):
     """imaplib on a connection that is there already, with an end to what a server may send."""
 
     def __init__(self, line: Line) -> None:
@@ -64,14 +64,14 @@ class Wire(imaplib.IMAP4):
         return frozenset(str(data[-1] or b"", "ascii", "replace").upper().split())
 
 
-def client_over(wire: Wire) -> Any:
+def client_over(wire: ImapClient) -> Any:
     """An `IMAPClient` that speaks through the wire."""
     from imapclient import IMAPClient  # loads when somebody connects
 
     class OverWire(IMAPClient):  # type: ignore[misc] # it carries no types
         """Neither dials nor sets timeouts by itself."""
 
-        def _create_IMAP4(self) -> Wire:  # noqa: N802 (its name there)
+        def _create_IMAP4(self) -> ImapClient:  # noqa: N802 (its name there)
             return wire
 
         def _set_read_timeout(self) -> None: ...
@@ -95,7 +95,7 @@ def search(client: Any, criteria: Sequence[str]) -> list[int]:
     `IMAPClient.search` leaves words such as `)` and `{5}` unquoted, which are syntax then.
 
     Args:
-        criteria: Keys and numbers as they are, and every text as `Text`.
+        criteria: Keys and numbers as they are, and every text as `SearchText`.
     """
     from imapclient.response_parser import parse_message_list
 
@@ -108,7 +108,7 @@ def search(client: Any, criteria: Sequence[str]) -> list[int]:
 
 def _argument(item: str) -> bytes:
     """What is not ASCII goes as a literal, which is not quoted; control characters can go in neither form."""
-    if not isinstance(item, Text):
+    if not isinstance(item, SearchText):
         return item.encode("ascii")
     plain = _CONTROLS.sub(" ", item).encode("utf-8", "replace")
     if _EIGHT_BIT.search(plain):
@@ -118,4 +118,4 @@ def _argument(item: str) -> bytes:
 
 def quoted(text: str) -> str:
     """An argument of a command that the library leaves as it is."""
-    return _argument(Text(text)).decode("ascii")
+    return _argument(SearchText(text)).decode("ascii")

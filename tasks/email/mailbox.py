@@ -34,7 +34,7 @@ class Query:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredMail:
     """A message as the server keeps it.
 
     Attributes:
@@ -59,7 +59,7 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Listing:
+class MailListing:
     """Some messages, newest first.
 
     Attributes:
@@ -67,7 +67,7 @@ class Listing:
         about: About how many there are in all; None where the provider does not say.
     """
 
-    messages: tuple[Stored, ...]
+    messages: tuple[StoredMail, ...]
     next: str | None
     about: int | None = None
 
@@ -134,15 +134,15 @@ class Mailbox(ABC):
         """End the connections."""
 
     @abstractmethod
-    def page(self, query: Query, cursor: str | None, limit: int) -> Listing:
+    def page(self, query: Query, cursor: str | None, limit: int) -> MailListing:
         """The newest messages that the query means, or those after a cursor of an earlier page."""
 
     @abstractmethod
-    def message(self, message_id: str) -> Stored:
+    def message(self, message_id: str) -> StoredMail:
         """One message, whole."""
 
     @abstractmethod
-    def thread(self, message_id: str, limit: int = 50) -> list[Stored]:
+    def thread(self, message_id: str, limit: int = 50) -> list[StoredMail]:
         """The conversation that the message belongs to, whole, oldest first; the newest `limit` of it."""
 
     @abstractmethod
@@ -165,7 +165,7 @@ class Mailbox(ABC):
     def send_draft(self, draft_id: str, recipients: Sequence[str]) -> Sent:
         """Send a draft that the provider keeps; it is a draft no more afterwards."""
 
-    def draft(self, draft_id: str) -> Stored:
+    def draft(self, draft_id: str) -> StoredMail:
         """One draft, whole."""
         return self.message(draft_id)
 

@@ -19,6 +19,7 @@ from email.policy import Compat32, Policy
 from email.utils import getaddresses, parsedate_to_datetime
 from typing import cast
 
+from llmcoder.text import whole
 from tasks.email.html import as_text, safe_html
 
 LONGEST_TEXT_CHARS = 100_000
@@ -105,7 +106,7 @@ class Address:
 
 
 @dataclass(frozen=True)
-class Attachment:
+class MailAttachment:
     """A file of a mail; its content stays where it is.
 
     Attributes:
@@ -144,7 +145,7 @@ class Mail:
     sent_at: datetime | None
     text: str
     html: str | None
-    attachments: tuple[Attachment, ...]
+    attachments: tuple[MailAttachment, ...]
     truncated: bool
 
     @property
@@ -297,7 +298,7 @@ def _as_text(data: bytes, charset: str | None) -> str:
 
 def clean(text: str) -> str:
     """Without control characters and halves of characters, which no database and no JSON takes."""
-    return _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).encode("utf-8", "replace").decode("utf-8")
+    return whole(_CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
 
 
 def _is_file(part: _Part) -> bool:
@@ -306,10 +307,12 @@ def _is_file(part: _Part) -> bool:
     return not shown or part.get_content_disposition() == "attachment" or bool(_file_name(part))
 
 
-def _attachments(parts: list[_Part]) -> Iterator[Attachment]:
+def _attachments(parts: list[_Part]) -> Iterator[MailAttachment]:
     for part in [one for one in parts if _is_file(one)][:MOST_ATTACHMENTS]:
         cid = clean(str(part.get("content-id") or "")).strip().strip("<>") or None
-        yield Attachment(_shown_name(part), part.get_content_type(), _size(part), cid and cid[:LONGEST_HEADER_CHARS])
+        yield MailAttachment(
+            _shown_name(part), part.get_content_type(), _size(part), cid and cid[:LONGEST_HEADER_CHARS]
+        )
 
 
 def _file_name(part: _Part) -> str:

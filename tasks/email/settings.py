@@ -46,18 +46,6 @@ class GmailSettings(Settings):
         named = self.gmail_credentials_file or (self.gmail_client_id and self.gmail_client_secret)
         return [] if named else ["GMAIL_CREDENTIALS_FILE, or GMAIL_CLIENT_ID and GMAIL_CLIENT_SECRET"]
 
-    def check(self) -> str:
-        """Ask Gmail whose mailbox the installation's is, where it has one.
-
-        Raises:
-            NotConfigured: No client is named, or the credentials file cannot be used.
-            ActionError: Google refuses the refresh token, or could not be asked.
-        """
-        super().check()
-        from tasks.email.gmail_connection import describe_installation  # loads the kind of account
-
-        return describe_installation(self)
-
 
 class ImapSettings(Settings):
     """A mailbox behind IMAP and SMTP for users who have connected none, and authorities of private mail servers."""
@@ -87,15 +75,3 @@ class ImapSettings(Settings):
         if self.imap_user and not (self.mail_address or "@" in self.imap_user):
             lacking.append("MAIL_ADDRESS")
         return lacking
-
-    def check(self) -> str:
-        """Sign in to both servers of the installation's mailbox; no mail is sent.
-
-        Raises:
-            NotConfigured: It is not named.
-            ActionError: A server refuses, or could not be asked.
-        """
-        super().check()
-        from tasks.email.imap_connection import describe_installation  # loads the kind of account
-
-        return describe_installation(self)

@@ -35,9 +35,9 @@ from llmcoder.errors import (
 )
 from llmcoder.net.guard import canonical_host
 from llmcoder.net.line import Broken, Line, Silent
-from tasks.email.imap_connection import ImapAccount
+from tasks.email.imap_account import ImapAccount
 from tasks.email.imap_errors import said
-from tasks.email.mail_line import dial, start_tls
+from tasks.email.server_connection import dial, start_tls
 
 #: A server may look for viruses before it takes a mail; RFC 5321 would wait ten minutes.
 TAKEN_WITHIN_S = 120.0
@@ -63,7 +63,7 @@ class _OverLine(smtplib.SMTP):
         self.sock.close()
 
 
-class Submission:
+class SmtpSubmission:
     """One signed-in connection to the server that sends an account's mail.
 
     Args:

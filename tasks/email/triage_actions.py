@@ -12,7 +12,7 @@ from llmcoder.errors import ActionError
 from llmcoder.language import WrongForm
 from tasks.email.accounts import KINDS, mailbox, name_of
 from tasks.email.drafting import Verdict, Written, verdict
-from tasks.email.mailbox import Arrivals, Mailbox, Query, Stored
+from tasks.email.mailbox import Arrivals, Mailbox, Query, StoredMail
 from tasks.email.reading import Mail, read
 from tasks.email.views import ACCOUNT, Instructions, Label, MessageId, Person, person
 
@@ -108,7 +108,7 @@ def triage_new(wanted: NewMailWish, ctx: Context) -> SortedArrivals:
     """
     with mailbox(ctx) as box:
         came, gap = _arrived(box, wanted, name_of(ctx, box))
-        mails: list[Stored | Unreadable] = [one for id_ in came.ids if (one := _read(box, id_)) is not None]
+        mails: list[StoredMail | UnreadableMail] = [one for id_ in came.ids if (one := _read(box, id_)) is not None]
         offered = _offered(box, wanted.labels) if mails else []
         desk = Desk(box.address, offered, wanted.instructions)
         cursor = f"{name_of(ctx, box)} {came.cursor}"
@@ -126,14 +126,14 @@ class Desk:
 
 
 @dataclass(frozen=True)
-class Unreadable:
+class UnreadableMail:
     """A mail that is there and cannot be read."""
 
     id: str
     why: str
 
 
-def sort(mails: Sequence[Stored | Unreadable], desk: Desk, ctx: Context) -> dict[str, object]:
+def sort(mails: Sequence[StoredMail | UnreadableMail], desk: Desk, ctx: Context) -> dict[str, object]:
     """The fields of `SortedMails`. A mail that a model cannot make sense of is named and does not stop the others.
 
     Raises:
@@ -145,7 +145,7 @@ def sort(mails: Sequence[Stored | Unreadable], desk: Desk, ctx: Context) -> dict
     refusals: list[BadInput] = []
     for number, stored in enumerate(mails):
         ctx.progress(number / len(mails), f"Sorting mail {number + 1} of {len(mails)}")
-        if isinstance(stored, Unreadable):
+        if isinstance(stored, UnreadableMail):
             items.append(SortedMail(id=stored.id, subject="", sender=None, verdict=None, error=stored.why))
             continue
         mail = read(stored.raw)
@@ -169,7 +169,7 @@ def sort(mails: Sequence[Stored | Unreadable], desk: Desk, ctx: Context) -> dict
     }
 
 
-def _item(stored: Stored, mail: Mail, found: Verdict | None, error: ActionError | None = None) -> SortedMail:
+def _item(stored: StoredMail, mail: Mail, found: Verdict | None, error: ActionError | None = None) -> SortedMail:
     return SortedMail(
         id=stored.id,
         subject=mail.subject,
@@ -197,17 +197,17 @@ def _arrived(box: Mailbox, wanted: NewMailWish, name: str) -> tuple[Arrivals, st
     return box.arrivals(None, wanted.label, wanted.limit), gap
 
 
-def _read(box: Mailbox, mail_id: str) -> Stored | Unreadable | None:
+def _read(box: Mailbox, mail_id: str) -> StoredMail | UnreadableMail | None:
     """A mail that came in; None where it is gone again, so that there is nothing to sort."""
     try:
         return box.message(mail_id)
     except NotFound:
         return None
     except Refused as error:
-        return Unreadable(mail_id, error.detail)
+        return UnreadableMail(mail_id, error.detail)
 
 
-def _to_sort(box: Mailbox, wanted: Sorting) -> list[Stored]:
+def _to_sort(box: Mailbox, wanted: Sorting) -> list[StoredMail]:
     if wanted.ids is not None:
         return [box.message(one) for one in dict.fromkeys(wanted.ids)]
     found = box.page(Query(label=wanted.label, unread=True), None, wanted.limit)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tasks.email.watching import WATCHED
+from tasks.email.mailbox_watch_trigger import WATCHED
 
 __all__ = ["WATCHED"]

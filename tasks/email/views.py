@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 
 from llmcoder import Model
 from tasks.email import reading
-from tasks.email.mailbox import Stored
+from tasks.email.mailbox import StoredMail
 
 #: A list is a message, not an archive: each mail's text is cut there, `email.message` has all of it.
 LISTED_CHARS = 5_000
@@ -74,7 +74,7 @@ class MailView(MailHead):
     truncated: bool = Field(description="Whether more stands in it than is shown here.")
 
 
-def head(stored: Stored) -> MailHead:
+def head(stored: StoredMail) -> MailHead:
     """A listed mail."""
     found = _head(stored, reading.read(stored.raw))
     shorter = {
@@ -84,7 +84,7 @@ def head(stored: Stored) -> MailHead:
     return MailHead(**{**found, **shorter})
 
 
-def whole(stored: Stored, longest_chars: int | None = None) -> MailView:
+def whole(stored: StoredMail, longest_chars: int | None = None) -> MailView:
     """A mail with its body.
 
     Args:
@@ -124,7 +124,7 @@ def fitted(view: MailView, most_bytes: int) -> MailView:
     return cut
 
 
-def _head(stored: Stored, mail: reading.Mail) -> dict[str, Any]:
+def _head(stored: StoredMail, mail: reading.Mail) -> dict[str, Any]:
     return {
         "id": stored.id,
         "thread_id": stored.thread_id,

@@ -7,41 +7,31 @@ the vendor's contract are not used. What is asked of Cloud stands in `cloud.py`,
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from pydantic import BaseModel
 
 from llmcoder import strict_json
 from llmcoder.context import Context
-from llmcoder.declare.connection import Caller, Connection
+from llmcoder.declare.connection import Caller
 from llmcoder.errors import BadInput, NeedsReconnect, Transient, Uncertain
-from llmcoder.net import GuardedClient, Limits, Response
-from tasks.jira.account import JiraAccount, host_of
-from tasks.jira.errors import error_of
+from llmcoder.net import GuardedClient, Response
+from tasks.atlassian.account import Authorization, host_of
+from tasks.atlassian.client import Timeouts, gateway_of, http_of
+from tasks.jira.account import JiraAccount
+from tasks.jira.errors import REFUSALS
 from tasks.jira.settings import JiraSettings
 
 if TYPE_CHECKING:
     from jira import JIRA
 
-    from tasks.jira.tracker import Tracker
-
-#: The value of the header Authorization; given the one that was refused, another one.
-Authorization = Callable[[str | None], str]
 Query = Mapping[str, str | int | bool]
 
-CONNECT_S = 5.0
-SILENCE_S = 25.0
-LONGEST_S = 45.0
-#: Our verdict on an answer comes before the deadline of the attempt, or nobody hears it.
-MARGIN_S = 2.0
-#: An issue whose every comment is as long as JIRA allows (32,767 characters) has some tens of megabytes.
-LARGEST_ANSWER_BYTES = 40 * 1024 * 1024
+TIMEOUTS = Timeouts(silence_s=25.0, longest_s=45.0)
 
 W = TypeVar("W", bound=BaseModel)
 T = TypeVar("T")
@@ -81,7 +71,7 @@ class JiraClient:
 
         Raises:
             Transient: No answer came, or none that can be read.
-            ActionError: What `errors.error_of` makes of a refusal.
+            ActionError: What `REFUSALS.error_of` makes of a refusal.
         """
         return self._read(kind, lambda jira: jira._get_json(path, params=dict(query or {})))
 
@@ -98,7 +88,7 @@ class JiraClient:
         Raises:
             Transient: It was never sent.
             Uncertain: It may have happened: no answer came, or none that can be read, or the site failed.
-            ActionError: What `errors.error_of` makes of a refusal.
+            ActionError: What `REFUSALS.error_of` makes of a refusal.
         """
 
         def call(jira: JIRA) -> bytes:
@@ -155,14 +145,19 @@ class JiraClient:
         jira.deploymentType = "Cloud" if self._version == "3" else "Server"  # what /serverInfo would have told
         heard = partial(self.heard, writes=writes)
         check = None if writes or self._ctx is None else self._ctx.check
-        guard(jira._session, GuardedAdapter(self._http, limits=lambda: self._limits(writes), check=check, heard=heard))
+        guard(
+            jira._session,
+            GuardedAdapter(
+                self._http, limits=lambda: TIMEOUTS.limits(self._caller, writes=writes), check=check, heard=heard
+            ),
+        )
         return jira
 
     def heard(self, answer: Response, *, writes: bool) -> None:
         """Judge an answer before the library sees it."""
         if self._ctx is not None:
             self._ctx.heed(answer.headers)
-        error = error_of(
+        error = REFUSALS.error_of(
             answer.status, answer.headers, answer.body, site=self.site, now=datetime.now(UTC), writes=writes
         )
         if error is not None:
@@ -170,71 +165,15 @@ class JiraClient:
         if answer.truncated and not writes:
             raise BadInput(f"{self.site} answered with more than can be taken; ask for less at once.")
 
-    def _limits(self, writes: bool) -> Limits:
-        total_s = min(max(self._caller.remaining_s - MARGIN_S, 1.0), LONGEST_S)
-        limits = Limits(
-            connect_s=min(CONNECT_S, total_s),
-            read_s=min(SILENCE_S, total_s),
-            total_s=total_s,
-            wire_bytes=LARGEST_ANSWER_BYTES,
-            decoded_bytes=LARGEST_ANSWER_BYTES,
-        )
-        # A redirect would make a GET of it, whose answer says nothing of what was done.
-        return replace(limits, redirects=0) if writes else limits
-
 
 def segment(text: str) -> str:
     """A part of a path; what people type as an issue's key may hold a slash."""
     return quote(text, safe="")
 
 
-# --- opening a site
-
-
-def opened(found: Connection[JiraAccount], ctx: Context) -> Tracker:
-    """The site of the account that a job acts for."""
-    account = found.credentials
-
-    def proof(refused: str | None) -> str:
-        if account.grant is None:
-            return proof_of(account)
-        return f"Bearer {found.access_token(refused=refused and refused.removeprefix('Bearer '))}"
-
-    return tracker_of(account, client_of(account, ctx, proof, ctx))
-
-
-def tracker_of(account: JiraAccount, client: JiraClient) -> Tracker:
-    """The site behind an account."""
-    from tasks.jira.cloud import Cloud  # these two import this module
-    from tasks.jira.data_center import DataCenter
-
-    return (Cloud if account.is_cloud else DataCenter)(client, account.site)
-
-
 def client_of(account: JiraAccount, caller: Caller, proof: Authorization, ctx: Context | None = None) -> JiraClient:
-    """Requests in the name of an account. The operator's own site may be at a private address, others may not."""
-    settings = caller.settings(JiraSettings)
-    http = caller.http
-    if settings.jira_server_url is not None:
-        http = http.allowing(urlsplit(settings.jira_server_url).netloc)
-    base = account.site
-    if account.is_cloud and account.cloud_id is not None:
-        base = f"{settings.jira_oauth_api_url}/ex/jira/{account.cloud_id}"
+    """Requests in the name of an account."""
+    installation = caller.settings(JiraSettings).installation
+    base = gateway_of(account, installation, "jira") or account.site
     version = "3" if account.is_cloud else "2"
-    return JiraClient(http, base, version, proof, caller, ctx, site=host_of(account.site))
-
-
-def proof_of(account: JiraAccount) -> str:
-    """The header Authorization of an account as it is kept.
-
-    Raises:
-        NeedsReconnect: There is nothing that proves it.
-    """
-    if account.grant is not None:
-        return f"Bearer {account.grant.access_token.get_secret_value()}"
-    if account.token is None:
-        raise NeedsReconnect("This account has no token. Connect it again.")
-    token = account.token.get_secret_value()
-    if account.email is None:
-        return f"Bearer {token}"
-    return f"Basic {base64.b64encode(f'{account.email}:{token}'.encode()).decode()}"
+    return JiraClient(http_of(caller, installation), base, version, proof, caller, ctx, site=host_of(account.site))

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field
 from llmcoder import Context, Effect, Marker, Model, NotFound, Retry, Undo, action
 from tasks.jira.connections import JIRA
 from tasks.jira.views import ACCOUNT, ISSUE, MAX_TEXT_CHARS, IssueKey, called, site_of_job
-from tasks.jira.wire import WireComment
+from tasks.jira.wire import CommentPayload
 
 TIMEOUT_S = 60
 SETTLE_S = 30
@@ -108,7 +108,7 @@ def add_comment(given: NewComment, ctx: Context) -> CommentPosted:
     return _posted(given.issue, site.add_comment(given.issue, body, marker), site.browse(given.issue))
 
 
-def _posted(issue: str, comment: WireComment, url: str) -> CommentPosted:
+def _posted(issue: str, comment: CommentPayload, url: str) -> CommentPosted:
     return CommentPosted(
         issue=issue,
         comment_id=comment.id,

@@ -34,7 +34,7 @@ class NextStep(Model):
     due: str | None = Field(None, description="Until when, in the words that were used; null if nobody said.")
 
 
-class Gist(Model):
+class GeneratedGist(Model):
     """What an issue is about."""
 
     summary: str = Field(description="What it is about and where it stands, in a few sentences.")
@@ -60,7 +60,7 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Wish:
+class CommentStyle:
     """How a comment is wanted."""
 
     writer: str
@@ -82,7 +82,7 @@ class Subject:
     described: dict[str, str] = field(default_factory=dict)
 
 
-def comment(subject: Subject, wish: Wish, ctx: Context) -> tuple[str, Written]:
+def comment(subject: Subject, style: CommentStyle, ctx: Context) -> tuple[str, Written]:
     """A comment on an issue, in markdown.
 
     Raises:
@@ -91,11 +91,11 @@ def comment(subject: Subject, wish: Wish, ctx: Context) -> tuple[str, Written]:
     used = PROMPTS["comment"]
     messages = used.messages(
         transcript(subject),
-        writer=wish.writer,
-        tone=wish.tone,
-        length=wish.length,
-        language=wish.language or "the language of the last comment, or of the description where there is none",
-        wishes=_also("They also want this", wish.instructions),
+        writer=style.writer,
+        tone=style.tone,
+        length=style.length,
+        language=style.language or "the language of the last comment, or of the description where there is none",
+        wishes=_also("They also want this", style.instructions),
     )
     done = ctx.use(LanguageModel).complete(messages, stream=True)
     if not done.text.strip():
@@ -103,7 +103,7 @@ def comment(subject: Subject, wish: Wish, ctx: Context) -> tuple[str, Written]:
     return done.text.strip(), Written.by(used.name, [done])
 
 
-def gist(subject: Subject, language: str | None, focus: str | None, ctx: Context) -> tuple[Gist, Written]:
+def gist(subject: Subject, language: str | None, focus: str | None, ctx: Context) -> tuple[GeneratedGist, Written]:
     """What an issue is about. Raises as `comment`."""
     used = PROMPTS["summary"]
     messages = used.messages(
@@ -111,7 +111,7 @@ def gist(subject: Subject, language: str | None, focus: str | None, ctx: Context
         language=language or "the language of most of the issue",
         wishes=_also("The reader also asks for this", focus),
     )
-    done = ctx.use(LanguageModel).structured(messages, Gist)
+    done = ctx.use(LanguageModel).structured(messages, GeneratedGist)
     return done.value, Written.by(used.name, done.completions)
 
 

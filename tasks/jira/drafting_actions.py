@@ -9,7 +9,7 @@ from pydantic import Field
 
 from llmcoder import Context, Effect, Forbidden, Model, NotFound, Retry, action
 from tasks.jira.connections import JIRA
-from tasks.jira.drafting import NextStep, Subject, Wish, comment, gist
+from tasks.jira.drafting import CommentStyle, NextStep, Subject, comment, gist
 from tasks.jira.tracker import Tracker
 from tasks.jira.views import ACCOUNT, ISSUE, Instructions, IssueKey, Language, ModelUse, site_of_job, whole
 
@@ -80,7 +80,9 @@ def draft_comment(wish: CommentWish, ctx: Context) -> CommentDraft:
     """
     site = site_of_job(ctx)
     subject = _read(site, wish.issue, ctx)
-    asked = Wish(site.myself().name, f"in a {wish.tone} tone", LENGTHS[wish.length], wish.language, wish.instructions)
+    asked = CommentStyle(
+        site.myself().name, f"in a {wish.tone} tone", LENGTHS[wish.length], wish.language, wish.instructions
+    )
     ctx.progress(0.3, "Writing")
     text, written = comment(subject, asked, ctx)
     return CommentDraft(

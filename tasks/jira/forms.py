@@ -13,8 +13,8 @@ from pydantic import JsonValue
 
 from llmcoder.errors import BadInput
 from tasks.jira.people import somebody
-from tasks.jira.tracker import Place, Tracker
-from tasks.jira.wire import WireField
+from tasks.jira.tracker import AssigneeScope, Tracker
+from tasks.jira.wire import FieldPayload
 
 MOST_TOLD = 25
 #: Texts with markup; all other texts are plain.
@@ -45,8 +45,8 @@ class Form:
 
     site: Tracker
     called: str
-    fields: Mapping[str, WireField]
-    place: Place
+    fields: Mapping[str, FieldPayload]
+    place: AssigneeScope
 
     def filled(self, given: Mapping[str, JsonValue]) -> dict[str, Any]:
         """What the site is sent for what was given, by the names or ids of fields.
@@ -77,7 +77,7 @@ class Form:
         names = [field.name for known, field in self.fields.items() if known not in _BY_JIRA]
         raise BadInput(f"{self.called} has no field {name!r}; it has {_told(names) or 'none to fill in'}.")
 
-    def _value(self, field: WireField, given: JsonValue) -> Any:
+    def _value(self, field: FieldPayload, given: JsonValue) -> Any:
         if given is None or isinstance(given, dict):
             return given  # as JIRA wants it
         if field.kind.get("type") != "array":
@@ -87,7 +87,7 @@ class Form:
             return given  # a sprint is a list by its form, and is given as a number
         return [self._one(field, items, one) for one in (given if isinstance(given, list) else [given])]
 
-    def _one(self, field: WireField, kind: str, given: JsonValue) -> Any:
+    def _one(self, field: FieldPayload, kind: str, given: JsonValue) -> Any:
         if isinstance(given, dict | list):
             return given
         if kind == "number":
@@ -108,7 +108,7 @@ class Form:
         return {"id" if _NAMED_BY[kind] == "key" and words.isdecimal() else _NAMED_BY[kind]: words}
 
 
-def explained(field: WireField) -> str:
+def explained(field: FieldPayload) -> str:
     """A field and what it takes: `Resolution (Fixed, Won't Do)`."""
     if field.allowed:
         return f"{field.name} (one of {_told([_shown(one) for one in field.allowed])})"
@@ -121,20 +121,20 @@ _KINDS = {
 }  # fmt: skip
 
 
-def _kind_of(field: WireField) -> str:
+def _kind_of(field: FieldPayload) -> str:
     kind = str(field.kind.get("type", ""))
     return str(field.kind.get("items", "")) if kind == "array" else kind
 
 
-def _is_needed(name: str, field: WireField) -> bool:
+def _is_needed(name: str, field: FieldPayload) -> bool:
     return field.required and not field.has_default and name not in _BY_JIRA
 
 
-def _is_rich(field: WireField) -> bool:
+def _is_rich(field: FieldPayload) -> bool:
     return field.kind.get("system") in _RICH or str(field.kind.get("custom", "")).endswith(_RICH_KIND)
 
 
-def _choice(field: WireField, words: str) -> Any:
+def _choice(field: FieldPayload, words: str) -> Any:
     """The one of the allowed values that is called so; of several, the one with that id."""
     wanted = words.casefold()
     for names in (("id",), _NAMES[1:]):
@@ -164,7 +164,7 @@ def _shown(choice: Any) -> str:
     return str(choice.get("name") or choice.get("value") or choice.get("key") or choice.get("id") or "?")
 
 
-def _number(field: WireField, given: JsonValue) -> float:
+def _number(field: FieldPayload, given: JsonValue) -> float:
     try:
         return float(str(given).strip())
     except ValueError:

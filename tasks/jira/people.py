@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from llmcoder.errors import BadInput
-from tasks.jira.tracker import ANYWHERE, Person, Place, Tracker
+from tasks.jira.tracker import ANYWHERE, AssigneeScope, JiraUser, Tracker
 
 MOST_NAMED = 10
 
 
-def somebody(site: Tracker, words: str, place: Place = ANYWHERE) -> Person:
+def somebody(site: Tracker, words: str, place: AssigneeScope = ANYWHERE) -> JiraUser:
     """The one person that the words can mean.
 
     Args:
@@ -31,5 +31,5 @@ def somebody(site: Tracker, words: str, place: Place = ANYWHERE) -> Person:
     raise BadInput(f"{words!r} can be more than one person{can}: {told}. Give one of the ids.")
 
 
-def _told(person: Person) -> str:
+def _told(person: JiraUser) -> str:
     return f"{person.name} ({person.id})"

@@ -17,17 +17,17 @@ from llmcoder.errors import Forbidden, NotFound, Transient, Uncertain
 from tasks.jira.client import JiraClient, segment
 from tasks.jira.jql import quoted
 from tasks.jira.wire import (
-    WireComment,
-    WireComments,
-    WireField,
-    WireIssue,
-    WireMade,
-    WireNamed,
-    WirePage,
-    WireProperty,
-    WireTransition,
-    WireUser,
-    WireUsers,
+    CommentPayload,
+    CommentsPayload,
+    CreatedIssuePayload,
+    FieldPayload,
+    IssuePayload,
+    NamedPayload,
+    PagePayload,
+    PropertyPayload,
+    TransitionPayload,
+    UserPayload,
+    UsersPayload,
 )
 
 #: Under this name a comment or an issue carries the job that made it; readers do not see it.
@@ -56,7 +56,7 @@ PEOPLE_AT_ONCE = 20
 
 
 @dataclass(frozen=True)
-class Person:
+class JiraUser:
     """Somebody at the site.
 
     Attributes:
@@ -70,7 +70,7 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Place:
+class AssigneeScope:
     """Where somebody is to work: on an issue, on a new one of a project, or anywhere."""
 
     issue: str | None = None
@@ -90,7 +90,7 @@ class Place:
         return self.issue or f"issues of {self.project}"
 
 
-ANYWHERE = Place()
+ANYWHERE = AssigneeScope()
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class FoundPage:
         next: Where the site goes on; None when these are the last.
     """
 
-    issues: tuple[WireIssue, ...]
+    issues: tuple[IssuePayload, ...]
     next: str | None
 
 
@@ -135,7 +135,7 @@ class Tracker(ABC):
         """A body that says it."""
 
     @abstractmethod
-    def person(self, user: WireUser) -> Person:
+    def person(self, user: UserPayload) -> JiraUser:
         """Who that is."""
 
     @abstractmethod
@@ -143,11 +143,11 @@ class Tracker(ABC):
         """How a person is named in what is sent; None is nobody."""
 
     @abstractmethod
-    def find_people(self, words: str, place: Place) -> list[Person]:
+    def find_people(self, words: str, place: AssigneeScope) -> list[JiraUser]:
         """Those whose names begin with the words; of an issue or a project, those who can be given it."""
 
     @abstractmethod
-    def transitions(self, issue: str) -> list[WireTransition]:
+    def transitions(self, issue: str) -> list[TransitionPayload]:
         """Where the account can move an issue, with the fields of each screen."""
 
     @abstractmethod
@@ -155,49 +155,49 @@ class Tracker(ABC):
         """The property that what a job makes is known by."""
 
     @abstractmethod
-    def says_the_same(self, comment: WireComment, body: Any) -> bool:
+    def says_the_same(self, comment: CommentPayload, body: Any) -> bool:
         """Whether a comment of ours without a property that could be read is taken for the one with that body."""
 
     @abstractmethod
-    def with_property(self, found: FoundPage) -> Iterator[WireIssue]:
+    def with_property(self, found: FoundPage) -> Iterator[IssuePayload]:
         """Issues with the properties that they have."""
 
     # --- what does not
 
-    def myself(self) -> Person:
-        return self.person(self.client.get(WireUser, "myself"))
+    def myself(self) -> JiraUser:
+        return self.person(self.client.get(UserPayload, "myself"))
 
     def browse(self, key: str) -> str:
         """Where people read an issue."""
         return f"{self.url}/browse/{segment(key)}"
 
-    def issue(self, key: str, fields: Sequence[str] = WHOLE_FIELDS) -> WireIssue:
-        return self.client.get(WireIssue, f"issue/{segment(key)}", {"fields": ",".join(fields)})
+    def issue(self, key: str, fields: Sequence[str] = WHOLE_FIELDS) -> IssuePayload:
+        return self.client.get(IssuePayload, f"issue/{segment(key)}", {"fields": ",".join(fields)})
 
-    def comments(self, key: str, limit: int) -> tuple[list[WireComment], int]:
+    def comments(self, key: str, limit: int) -> tuple[list[CommentPayload], int]:
         """The newest comments, oldest first, and how many there are in all."""
         page = self._comments(key, 0, min(limit, COMMENTS_AT_ONCE))
         if len(page.comments) < page.total and not _newest_first(page.comments):  # sites before 8.0 know one order
             page = self._comments(key, page.total - len(page.comments), len(page.comments))
         return sorted(page.comments, key=_age), max(page.total, len(page.comments))
 
-    def _comments(self, key: str, start: int, limit: int) -> WireComments:
+    def _comments(self, key: str, start: int, limit: int) -> CommentsPayload:
         query: dict[str, str | int | bool] = {
             "startAt": start,
             "maxResults": limit,
             "orderBy": "-created",
             "expand": "properties",
         }
-        return self.client.get(WireComments, f"issue/{segment(key)}/comment", query)
+        return self.client.get(CommentsPayload, f"issue/{segment(key)}/comment", query)
 
-    def add_comment(self, key: str, body: Any, marker: str) -> WireComment:
+    def add_comment(self, key: str, body: Any, marker: str) -> CommentPayload:
         """Post a comment that `find_comment` knows by the marker."""
         sent = {"body": body, "properties": [self.marked(marker)]}
-        made = self.client.send("POST", f"issue/{segment(key)}/comment", sent, WireComment)
+        made = self.client.send("POST", f"issue/{segment(key)}/comment", sent, CommentPayload)
         assert made is not None
         return made
 
-    def find_comment(self, key: str, body: Any, marker: str, since: datetime) -> WireComment | None:
+    def find_comment(self, key: str, body: Any, marker: str, since: datetime) -> CommentPayload | None:
         """The comment that was posted under the marker.
 
         Raises:
@@ -214,7 +214,7 @@ class Tracker(ABC):
                 return None
         raise Uncertain(f"{key} has too many comments to look for the one that may have been posted.")
 
-    def _is_ours(self, comment: WireComment, marker: str, body: Any, me: Person) -> bool:
+    def _is_ours(self, comment: CommentPayload, marker: str, body: Any, me: JiraUser) -> bool:
         """Whether the job made that comment: by its property, in the list or, where it tells none, asked for."""
         if comment.author is not None and self.person(comment.author).id != me.id:
             return False
@@ -222,20 +222,22 @@ class Tracker(ABC):
             return has_marker(property_of(comment.properties), marker)
         try:
             path = f"comment/{segment(comment.id)}/properties/{PROPERTY}"
-            return has_marker(self.client.get(WireProperty, path).value, marker)
+            return has_marker(self.client.get(PropertyPayload, path).value, marker)
         except (NotFound, Forbidden):
             return self.says_the_same(comment, body)
 
     def delete_comment(self, key: str, comment_id: str) -> None:
         self.client.send("DELETE", f"issue/{segment(key)}/comment/{segment(comment_id)}")
 
-    def create(self, fields: Mapping[str, Any], marker: str) -> WireMade:
+    def create(self, fields: Mapping[str, Any], marker: str) -> CreatedIssuePayload:
         """Make an issue that `find_created` knows by the marker."""
-        made = self.client.send("POST", "issue", {"fields": fields, "properties": [self.marked(marker)]}, WireMade)
+        made = self.client.send(
+            "POST", "issue", {"fields": fields, "properties": [self.marked(marker)]}, CreatedIssuePayload
+        )
         assert made is not None
         return made
 
-    def find_created(self, project: str, marker: str, minutes: int) -> WireIssue | None:
+    def find_created(self, project: str, marker: str, minutes: int) -> IssuePayload | None:
         """The issue that was made under the marker in the last minutes.
 
         Raises:
@@ -243,7 +245,7 @@ class Tracker(ABC):
         """
         return self._find_indexed(project, marker, minutes) or self._find_not_indexed(project, marker)
 
-    def _find_indexed(self, project: str, marker: str, minutes: int) -> WireIssue | None:
+    def _find_indexed(self, project: str, marker: str, minutes: int) -> IssuePayload | None:
         jql = f"project = {quoted(project)} AND creator = currentUser() AND created >= -{minutes}m ORDER BY created ASC"
         at, seen = None, 0
         while seen < MOST_CANDIDATES:
@@ -256,7 +258,7 @@ class Tracker(ABC):
                 return None
         raise Uncertain(f"{project} has too many new issues to look for the one that may have been made.")
 
-    def _find_not_indexed(self, project: str, marker: str) -> WireIssue | None:
+    def _find_not_indexed(self, project: str, marker: str) -> IssuePayload | None:
         """Among those after the newest that a search knows: its index is late, and keys are read without it."""
         newest = self.search(f"project = {quoted(project)} ORDER BY key DESC", ("summary",), 1).issues
         first = number_of(newest[0].key) + 1 if newest else 1
@@ -273,23 +275,25 @@ class Tracker(ABC):
             gaps = 0
         raise Uncertain(f"{project} has too many new issues to look for the one that may have been made.")
 
-    def issue_with_property(self, key: str) -> WireIssue:
+    def issue_with_property(self, key: str) -> IssuePayload:
         """An issue with the job that made it, if one did."""
-        return self.client.get(WireIssue, f"issue/{segment(key)}", {"fields": "summary", "properties": PROPERTY})
+        return self.client.get(IssuePayload, f"issue/{segment(key)}", {"fields": "summary", "properties": PROPERTY})
 
-    def types(self, project: str) -> list[WireNamed]:
+    def types(self, project: str) -> list[NamedPayload]:
         """What kinds of issue the account can make in a project."""
-        return [WireNamed.model_validate(one) for one in self._metas(f"issue/createmeta/{segment(project)}/issuetypes")]
+        return [
+            NamedPayload.model_validate(one) for one in self._metas(f"issue/createmeta/{segment(project)}/issuetypes")
+        ]
 
-    def form(self, project: str, type_id: str) -> list[WireField]:
+    def form(self, project: str, type_id: str) -> list[FieldPayload]:
         """The fields of a new issue of that kind."""
         path = f"issue/createmeta/{segment(project)}/issuetypes/{segment(type_id)}"
-        return [WireField.model_validate(one) for one in self._metas(path)]
+        return [FieldPayload.model_validate(one) for one in self._metas(path)]
 
     def _metas(self, path: str) -> list[Any]:
         found: list[Any] = []
         while len(found) < MOST_METAS:
-            page = self.client.get(WirePage, path, {"startAt": len(found), "maxResults": METAS_AT_ONCE})
+            page = self.client.get(PagePayload, path, {"startAt": len(found), "maxResults": METAS_AT_ONCE})
             found += page.items
             full = len(page.items) >= METAS_AT_ONCE if page.total is None else len(found) < page.total
             if not page.items or page.last or not full:
@@ -307,8 +311,8 @@ class Tracker(ABC):
     def assign(self, key: str, person_id: str | None) -> None:
         self.client.send("PUT", f"issue/{segment(key)}/assignee", self.mention(person_id))
 
-    def people(self, path: str, query: Mapping[str, str | int | bool]) -> list[Person]:
-        found = self.client.get(WireUsers, path, query).root
+    def people(self, path: str, query: Mapping[str, str | int | bool]) -> list[JiraUser]:
+        found = self.client.get(UsersPayload, path, query).root
         return [self.person(one) for one in found if one.active]
 
 
@@ -322,12 +326,12 @@ def property_of(properties: Sequence[Any]) -> Any:
     return next((one.value for one in properties if one.key == PROPERTY), None)
 
 
-def named(user: WireUser, person_id: str | None) -> Person:
+def named(user: UserPayload, person_id: str | None) -> JiraUser:
     """Somebody by that id."""
     called = [one for one in (user.display_name, user.email, user.name, user.account_id, user.key) if one]
     if person_id is None and not called:
         raise NotFound("The site names somebody without saying who it is.")
-    return Person(person_id or "", called[0] if called else "", frozenset(one.casefold() for one in called))
+    return JiraUser(person_id or "", called[0] if called else "", frozenset(one.casefold() for one in called))
 
 
 def number_of(key: str) -> int:
@@ -336,11 +340,11 @@ def number_of(key: str) -> int:
     return int(number) if number.isascii() and number.isdigit() else 0
 
 
-def _age(comment: WireComment) -> tuple[float, int]:
+def _age(comment: CommentPayload) -> tuple[float, int]:
     number = int(comment.id) if comment.id.isascii() and comment.id.isdigit() else 0
     return (comment.created.timestamp() if comment.created else 0.0, number)
 
 
-def _newest_first(comments: Sequence[WireComment]) -> bool:
+def _newest_first(comments: Sequence[CommentPayload]) -> bool:
     ages = [_age(one) for one in comments]
     return ages == sorted(ages, reverse=True)

@@ -8,10 +8,10 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field, JsonValue, StringConstraints
 
 from llmcoder import Context, Model
-from tasks.jira.client import opened
 from tasks.jira.connections import JIRA
+from tasks.jira.open_tracker import open_tracker
 from tasks.jira.tracker import Tracker
-from tasks.jira.wire import WireComment, WireIssue, WireNamed, WireReference, WireUser
+from tasks.jira.wire import CommentPayload, IssuePayload, NamedPayload, ReferencePayload, UserPayload
 
 IssueKey = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^([A-Za-z][A-Za-z0-9_]*-\d+|\d{1,19})$")
@@ -104,10 +104,10 @@ class ModelUse(Model):
 
 def site_of_job(ctx: Context) -> Tracker:
     """The site of the account that the job acts for."""
-    return opened(ctx.connection(JIRA), ctx)
+    return open_tracker(ctx.connection(JIRA), ctx)
 
 
-def row(site: Tracker, issue: WireIssue) -> IssueRow:
+def row(site: Tracker, issue: IssuePayload) -> IssueRow:
     """An issue as it stands in a list."""
     fields = issue.fields
     return IssueRow(
@@ -128,7 +128,7 @@ def row(site: Tracker, issue: WireIssue) -> IssueRow:
     )
 
 
-def whole(site: Tracker, issue: WireIssue, comments: list[WireComment], total: int) -> IssueView:
+def whole(site: Tracker, issue: IssuePayload, comments: list[CommentPayload], total: int) -> IssueView:
     """An issue with all that people wrote."""
     return IssueView(
         **dict(row(site, issue)),
@@ -164,13 +164,13 @@ def _cut(text: str, most_bytes: int) -> str:
     return text if len(text) * 6 <= most_bytes else text[: most_bytes // 6]
 
 
-def comment_view(site: Tracker, comment: WireComment) -> CommentView:
+def comment_view(site: Tracker, comment: CommentPayload) -> CommentView:
     return CommentView(
         id=comment.id, author=called(comment.author), created_at=comment.created, text=site.text(comment.body)
     )
 
 
-def linked(issue: WireIssue) -> list[LinkedIssue]:
+def linked(issue: IssuePayload) -> list[LinkedIssue]:
     """The issues that an issue names."""
     fields = issue.fields
     found = [(fields.parent, "parent")] if fields.parent else []
@@ -181,17 +181,17 @@ def linked(issue: WireIssue) -> list[LinkedIssue]:
     return [_linked(other, relation) for other, relation in found]
 
 
-def _linked(other: WireReference, relation: str) -> LinkedIssue:
+def _linked(other: ReferencePayload, relation: str) -> LinkedIssue:
     fields = other.fields
     return LinkedIssue(key=other.key, relation=relation, summary=fields.summary, status=_name(fields.status) or "")
 
 
-def called(user: WireUser | None) -> str | None:
+def called(user: UserPayload | None) -> str | None:
     """What people call somebody."""
     return None if user is None else user.display_name or user.name or user.email or user.account_id
 
 
-def _name(one: WireNamed | None) -> str | None:
+def _name(one: NamedPayload | None) -> str | None:
     return (one.name or None) if one is not None else None
 
 

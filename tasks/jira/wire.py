@@ -2,41 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, model_validator
+from pydantic import AwareDatetime, Field, RootModel
 
-#: Half a character, as databases that count in UTF-16 leave behind; no text of ours can hold it.
-_HALF = re.compile("[\ud800-\udfff]")
-
-
-def mended(text: str) -> str:
-    """A text without half characters."""
-    return _HALF.sub("\ufffd", text)
+from tasks.atlassian.payload import AtlassianPayload
 
 
-class Wire(BaseModel):
-    """Something that a site sends."""
-
-    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True, frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_left_out(cls, sent: Any) -> Any:
-        if not isinstance(sent, dict):
-            return sent
-        return {name: _mended(value) for name, value in sent.items() if value is not None}
-
-
-def _mended(value: Any) -> Any:
-    """A text, or those of a list; what is deeper is mended by its own model, or where it is read."""
-    if isinstance(value, str):
-        return mended(value)
-    return [mended(one) if isinstance(one, str) else one for one in value] if isinstance(value, list) else value
-
-
-class WireUser(Wire):
+class UserPayload(AtlassianPayload):
     """A person: by `accountId` on Cloud, by `name` on Data Center. Addresses are often hidden."""
 
     account_id: str | None = Field(None, alias="accountId")
@@ -47,11 +20,11 @@ class WireUser(Wire):
     active: bool = True
 
 
-class WireUsers(RootModel[list[WireUser]]):
+class UsersPayload(RootModel[list[UserPayload]]):
     """People."""
 
 
-class WireNamed(Wire):
+class NamedPayload(AtlassianPayload):
     """Something with a name."""
 
     id: str | None = None
@@ -60,32 +33,32 @@ class WireNamed(Wire):
     value: str | None = None
 
 
-class WireProperty(Wire):
+class PropertyPayload(AtlassianPayload):
     """A property of a comment or an issue; its value is any JSON."""
 
     key: str
     value: Any = None
 
 
-class WireComment(Wire):
+class CommentPayload(AtlassianPayload):
     """A comment; its body is ADF on Cloud, wiki markup on Data Center. Not every list tells properties."""
 
     id: str
-    author: WireUser | None = None
+    author: UserPayload | None = None
     body: Any = None
     created: AwareDatetime | None = None
     updated: AwareDatetime | None = None
-    properties: tuple[WireProperty, ...] | None = None
+    properties: tuple[PropertyPayload, ...] | None = None
 
 
-class WireComments(Wire):
+class CommentsPayload(AtlassianPayload):
     """A page of comments."""
 
-    comments: tuple[WireComment, ...] = ()
+    comments: tuple[CommentPayload, ...] = ()
     total: int = 0
 
 
-class WireLinkType(Wire):
+class LinkTypePayload(AtlassianPayload):
     """How two issues are linked."""
 
     name: str = ""
@@ -93,52 +66,52 @@ class WireLinkType(Wire):
     outward: str = ""
 
 
-class WireReferenceFields(Wire):
+class ReferenceFieldsPayload(AtlassianPayload):
     """What an issue tells of another one."""
 
     summary: str = ""
-    status: WireNamed | None = None
-    type: WireNamed | None = Field(None, alias="issuetype")
+    status: NamedPayload | None = None
+    type: NamedPayload | None = Field(None, alias="issuetype")
 
 
-class WireReference(Wire):
+class ReferencePayload(AtlassianPayload):
     """Another issue, as an issue refers to it."""
 
     key: str
-    fields: WireReferenceFields = WireReferenceFields()
+    fields: ReferenceFieldsPayload = ReferenceFieldsPayload()
 
 
-class WireLink(Wire):
+class LinkPayload(AtlassianPayload):
     """A link: one of the two sides is there."""
 
-    type: WireLinkType = WireLinkType()
-    inward: WireReference | None = Field(None, alias="inwardIssue")
-    outward: WireReference | None = Field(None, alias="outwardIssue")
+    type: LinkTypePayload = LinkTypePayload()
+    inward: ReferencePayload | None = Field(None, alias="inwardIssue")
+    outward: ReferencePayload | None = Field(None, alias="outwardIssue")
 
 
-class WireFields(Wire):
+class FieldsPayload(AtlassianPayload):
     """The fields that are asked for."""
 
     summary: str = ""
-    status: WireNamed | None = None
-    type: WireNamed | None = Field(None, alias="issuetype")
-    priority: WireNamed | None = None
-    resolution: WireNamed | None = None
-    project: WireNamed | None = None
-    assignee: WireUser | None = None
-    reporter: WireUser | None = None
+    status: NamedPayload | None = None
+    type: NamedPayload | None = Field(None, alias="issuetype")
+    priority: NamedPayload | None = None
+    resolution: NamedPayload | None = None
+    project: NamedPayload | None = None
+    assignee: UserPayload | None = None
+    reporter: UserPayload | None = None
     labels: tuple[str, ...] = ()
-    components: tuple[WireNamed, ...] = ()
+    components: tuple[NamedPayload, ...] = ()
     created: AwareDatetime | None = None
     updated: AwareDatetime | None = None
     due: str | None = Field(None, alias="duedate")
     description: Any = None
-    links: tuple[WireLink, ...] = Field((), alias="issuelinks")
-    parent: WireReference | None = None
-    subtasks: tuple[WireReference, ...] = ()
+    links: tuple[LinkPayload, ...] = Field((), alias="issuelinks")
+    parent: ReferencePayload | None = None
+    subtasks: tuple[ReferencePayload, ...] = ()
 
 
-class WireField(Wire):
+class FieldPayload(AtlassianPayload):
     """What is known of a field: of a form for new issues, or of a transition's screen."""
 
     id: str | None = Field(None, alias="fieldId")
@@ -150,47 +123,47 @@ class WireField(Wire):
     kind: dict[str, Any] = Field(default_factory=dict, alias="schema")
 
 
-class WireTransition(Wire):
+class TransitionPayload(AtlassianPayload):
     """A way from the issue's status to another one."""
 
     id: str
     name: str = ""
-    to: WireNamed = WireNamed()
-    fields: dict[str, WireField] = Field(default_factory=dict)
+    to: NamedPayload = NamedPayload()
+    fields: dict[str, FieldPayload] = Field(default_factory=dict)
 
 
-class WireTransitions(Wire):
+class TransitionsPayload(AtlassianPayload):
     """Where an issue can go."""
 
-    transitions: tuple[WireTransition, ...] = ()
+    transitions: tuple[TransitionPayload, ...] = ()
 
 
-class WireIssue(WireTransitions):
+class IssuePayload(TransitionsPayload):
     """An issue."""
 
     id: str = ""
     key: str = ""
-    fields: WireFields = WireFields()
+    fields: FieldsPayload = FieldsPayload()
     properties: dict[str, Any] = Field(default_factory=dict)
 
 
-class WireFound(Wire):
+class SearchPayload(AtlassianPayload):
     """A page of a search: Cloud names the next one by a token, Data Center counts."""
 
-    issues: tuple[WireIssue, ...] = ()
+    issues: tuple[IssuePayload, ...] = ()
     next: str | None = Field(None, alias="nextPageToken")
     start: int = Field(0, alias="startAt")
     total: int = 0
 
 
-class WireMade(Wire):
+class CreatedIssuePayload(AtlassianPayload):
     """A new issue."""
 
     id: str
     key: str
 
 
-class WirePage(Wire):
+class PagePayload(AtlassianPayload):
     """A page of what can be made in a project; the kinds of site call its items by different names."""
 
     values: tuple[Any, ...] = ()

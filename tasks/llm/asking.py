@@ -64,7 +64,7 @@ class Hearer(ABC):
         """The next piece of the answer, which may be empty."""
 
 
-class Provider(ABC):
+class ModelProvider(ABC):
     """One service that completes text.
 
     All methods raise: NotConfigured (key or address is wrong), Forbidden, NotFound (no such model), BadInput, Refused,
@@ -167,8 +167,3 @@ def not_the_protocol(url: str, setting: str) -> NotConfigured:
     """Something answers there, and it is no such provider."""
     hint = " It mostly ends in /v1." if setting == "OPENAI_BASE_URL" else ""
     return NotConfigured(f"{url} answers, but not as such a server does; correct {setting}.{hint}")
-
-
-def short(reason: str) -> str:
-    """What a provider said, as much of it as an error needs."""
-    return reason if len(reason) <= REASON_LIMIT else f"{reason[:REASON_LIMIT]}…"

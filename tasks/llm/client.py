@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llmcoder.errors import NotConfigured
-from tasks.llm.asking import Provider
+from tasks.llm.asking import ModelProvider
 from tasks.llm.ollama_client import OllamaProvider
 from tasks.llm.openai_client import OpenAIProvider
 from tasks.llm.settings import LlmSettings
@@ -11,7 +11,7 @@ from tasks.llm.settings import LlmSettings
 CHECK_TIMEOUT_S = 10.0
 
 
-def provider(name: str, settings: LlmSettings, timeout_s: float = CHECK_TIMEOUT_S) -> Provider:
+def provider(name: str, settings: LlmSettings, timeout_s: float = CHECK_TIMEOUT_S) -> ModelProvider:
     """The provider of that name.
 
     Args:

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from llmcoder.errors import NotConfigured
 from llmcoder.language import Completion
+from llmcoder.text import one_line
 from tasks.llm.asking import (
+    REASON_LIMIT,
     Ask,
     Hearer,
-    Provider,
+    ModelProvider,
     Unheard,
     by_status,
     counted,
     first_chat_model,
     http_options,
     not_the_protocol,
-    short,
     unanswered,
 )
 from tasks.llm.settings import LlmSettings
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     import ollama
 
 
-class OllamaProvider(Provider):
+class OllamaProvider(ModelProvider):
     """Ollama's own protocol."""
 
     def __init__(self, settings: LlmSettings, timeout_s: float) -> None:
@@ -96,7 +97,9 @@ class OllamaProvider(Provider):
             # The SDK drops the response, and Retry-After with it; the HTTP error it stood in for still has it.
             response = getattr(error.__context__, "response", None)
             headers = response.headers if response is not None else {}
-            raise by_status(error.status_code, self._url, short(str(error.error)), headers, "OLLAMA_HOST") from error
+            raise by_status(
+                error.status_code, self._url, one_line(str(error.error), REASON_LIMIT), headers, "OLLAMA_HOST"
+            ) from error
         except (httpx.HTTPError, ConnectionError) as error:
             raise unanswered(self._url, error, self._timeout_s) from error
         except (ValueError, RecursionError) as error:

@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from llmcoder.errors import NotConfigured, Refused, Transient
 from llmcoder.language import Completion
+from llmcoder.text import one_line
 from tasks.llm.asking import (
+    REASON_LIMIT,
     Ask,
     Headers,
     Hearer,
-    Provider,
+    ModelProvider,
     Unheard,
     by_status,
     counted,
     first_chat_model,
     http_client,
     not_the_protocol,
-    short,
     unanswered,
 )
 from tasks.llm.settings import OPENAI_URL, LlmSettings
@@ -41,7 +42,7 @@ DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|h|m|s)")
 FORM_DENIED = re.compile(r"response.?format|json.?schema|structured.?output|guided|grammar", re.IGNORECASE)
 
 
-class OpenAIProvider(Provider):
+class OpenAIProvider(ModelProvider):
     """OpenAI, or a server that speaks its chat completions."""
 
     def __init__(self, settings: LlmSettings, timeout_s: float) -> None:
@@ -165,7 +166,7 @@ class OpenAIProvider(Provider):
 
     def _told(self, reason: str) -> str:
         """What the server said, without our key: some quote it wherever they can."""
-        return short(reason.replace(self._key, "***"))
+        return one_line(reason, REASON_LIMIT, {self._key})
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -25,7 +25,7 @@ class Price(Model):
 FREE = Price(tokens_in=0, tokens_out=0)
 
 
-class Budget(Model):
+class UsageBudget(Model):
     """What a user may use in a calendar month (UTC)."""
 
     cents: int | None = Field(None, ge=0, description="Money; null is without limit.")
@@ -72,7 +72,7 @@ def _address(email: str) -> str:
 
 
 Prices = Annotated[dict[str, Price], BeforeValidator(_by_name(Price, _model_name))]
-Budgets = Annotated[dict[str, Budget], BeforeValidator(_by_name(Budget, _address))]
+Budgets = Annotated[dict[str, UsageBudget], BeforeValidator(_by_name(UsageBudget, _address))]
 
 
 def price_of(prices: Mapping[str, Price], provider: str, model: str) -> Price | None:

@@ -20,7 +20,7 @@ from llmcoder.errors import (
     Transient,
 )
 from llmcoder.language import Completion, Embeddings, LanguageModel, Message
-from llmcoder.usage import Call, UsageLedger
+from llmcoder.usage import ProviderCall, UsageLedger
 from tasks.llm import client
 from tasks.llm.asking import LIMITED, Ask, Headers, Hearer, Unheard
 from tasks.llm.prices import estimated_tokens
@@ -101,7 +101,7 @@ class ConfiguredModels(LanguageModel):
 
     def _embed_some(self, texts: Sequence[str], name: str, model: str) -> list[list[float]]:
         provider = client.provider(name, self._settings, self._silence_s())
-        call_id = self._ledger.begin(Call(name, model, "embedding", sum(map(estimated_tokens, texts)), 0))
+        call_id = self._ledger.begin(ProviderCall(name, model, "embedding", sum(map(estimated_tokens, texts)), 0))
         try:
             vectors, tokens = provider.embed(texts, model)
         except Unheard:  # it may be billed: what was taken down stands
@@ -157,7 +157,7 @@ class Hearing(Hearer):
     def asking(self, model: str) -> None:
         size = sum(estimated_tokens(message.text) for message in self._ask.messages)
         reserved = min(self._ask.max_tokens or RESERVED_TOKENS_OUT, RESERVED_TOKENS_OUT)
-        self._call = self._ledger.begin(Call(self._name, model, "chat", size, reserved)), model
+        self._call = self._ledger.begin(ProviderCall(self._name, model, "chat", size, reserved)), model
 
     def headers(self, headers: Headers) -> None:
         if self._heeded:

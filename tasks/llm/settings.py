@@ -7,9 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from llmcoder.errors import ActionError, NotConfigured
 from llmcoder.settings import CommaList, Settings
-from tasks.llm.prices import Budget, Budgets, Prices
+from tasks.llm.prices import Budgets, Prices, UsageBudget
 
 ProviderName = Literal["openai", "ollama"]
 OPENAI_URL = "https://api.openai.com/v1"
@@ -94,10 +93,10 @@ class LlmSettings(Settings):
         """Where the openai provider is: the operator's server, else OpenAI."""
         return self.openai_base_url or OPENAI_URL
 
-    def budget_of(self, email: str) -> Budget:
+    def budget_of(self, email: str) -> UsageBudget:
         """What a user may use a month."""
-        own = self.llm_budgets.get(email.lower(), Budget()).model_dump(exclude_unset=True)
-        return Budget.model_validate({"cents": self.llm_budget_cents, "tokens": self.llm_budget_tokens} | own)
+        own = self.llm_budgets.get(email.lower(), UsageBudget()).model_dump(exclude_unset=True)
+        return UsageBudget.model_validate({"cents": self.llm_budget_cents, "tokens": self.llm_budget_tokens} | own)
 
     def embedding(self) -> tuple[str, str] | None:
         """Provider and model that compare meanings: one only, since vectors of two models cannot be compared."""
@@ -118,28 +117,6 @@ class LlmSettings(Settings):
     def missing(self) -> list[str]:
         """Any one of these is enough, so they are named together."""
         return [] if self.configured() else ["one of OPENAI_API_KEY, OPENAI_BASE_URL or OLLAMA_HOST"]
-
-    def check(self) -> str:
-        """Ask every configured provider for its models; one that answers is enough, the others are named with it.
-
-        Raises:
-            NotConfigured: Nothing is configured, or every failing provider needs another setting.
-            ActionError: No provider answers; the error of the preferred one.
-        """
-        if missing := self.missing():
-            raise NotConfigured(f"{self.title}: set {', '.join(missing)}.")
-        from tasks.llm.client import provider  # it reads these settings
-
-        answers: list[str] = []
-        errors: list[ActionError] = []
-        for name in self.configured():
-            try:
-                answers.append(provider(name, self).check())
-            except ActionError as error:
-                errors.append(error)
-        if not answers:
-            raise errors[0]
-        return " ".join(answers + [error.detail for error in errors])
 
 
 def _checked(url: str) -> str:

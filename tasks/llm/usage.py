@@ -15,12 +15,12 @@ from llmcoder.context import Context
 from llmcoder.errors import NotConfigured, Transient, Uncertain
 from llmcoder.ids import new_id
 from llmcoder.provenance import MOST_SOURCES, Taint
-from llmcoder.usage import BudgetSpent, Call, UsageLedger
+from llmcoder.usage import BudgetSpent, ProviderCall, UsageLedger
 from models.accounts.users import lock
 from models.db.database import database, reading, writing
 from models.jobs.approvals import Origin
 from models.jobs.tables import jobs
-from tasks.llm.prices import FREE, MICROCENTS, Budget, Price, cost_microcents, price_of
+from tasks.llm.prices import FREE, MICROCENTS, Price, UsageBudget, cost_microcents, price_of
 from tasks.llm.settings import LlmSettings
 from tasks.llm.tables import LONGEST_MODEL_CHARS, llm_usage
 
@@ -55,7 +55,7 @@ class Used:
 
 
 @dataclass(frozen=True)
-class Span:
+class UsagePeriod:
     """The calls of one user in a span of time, both ends of which count; without an end up to now."""
 
     user_id: UUID
@@ -74,9 +74,9 @@ class SqlLedger(UsageLedger):
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self._settings = ctx.settings(LlmSettings)
-        self._begun: dict[UUID, Call] = {}
+        self._begun: dict[UUID, ProviderCall] = {}
 
-    def begin(self, call: Call) -> UUID:
+    def begin(self, call: ProviderCall) -> UUID:
         price = self._price(call.provider, call.model)
         budget = self._settings.budget_of(self._ctx.user.email)
         if budget.cents is not None and price is None:
@@ -92,7 +92,7 @@ class SqlLedger(UsageLedger):
         }  # fmt: skip
         try:
             with writing(WHAT) as conn:
-                if budget != Budget():
+                if budget != UsageBudget():
                     self._refuse_unless_held(conn, call, price, budget, now)
                 conn.execute(sa.insert(llm_usage).values(row))
         except Uncertain as error:  # at worst a call counts that was not made
@@ -128,15 +128,15 @@ class SqlLedger(UsageLedger):
         return next((price for price in found if price is not None), None)
 
     def _refuse_unless_held(
-        self, conn: sa.Connection, call: Call, price: Price | None, budget: Budget, now: datetime
+        self, conn: sa.Connection, call: ProviderCall, price: Price | None, budget: UsageBudget, now: datetime
     ) -> None:
         """Calls that begin at the same time stand in line here, and each sees what those before it reserved."""
         lock(conn, f"llm_usage:{self._ctx.user.id}")
-        used = _used(conn, Span(self._ctx.user.id, month_of(now)))
+        used = _used(conn, UsagePeriod(self._ctx.user.id, month_of(now)))
         refuse_unless_held(used, call, price, budget, now)
 
 
-def refuse_unless_held(used: Used, call: Call, price: Price | None, budget: Budget, now: datetime) -> None:
+def refuse_unless_held(used: Used, call: ProviderCall, price: Price | None, budget: UsageBudget, now: datetime) -> None:
     """Whether a budget holds one more call: it is not used up, and the prompt fits into what is left.
 
     What the call will generate is not foreseen, so it may end beyond the budget. A model that costs nothing is held by
@@ -163,13 +163,13 @@ def refuse_unless_held(used: Used, call: Call, price: Price | None, budget: Budg
         )
 
 
-def used_in(span: Span) -> Used:
+def used_in(span: UsagePeriod) -> Used:
     """What a user used."""
     with reading(WHAT) as conn:
         return _used(conn, span)
 
 
-def used_by(span: Span, groups: Sequence[Group]) -> list[tuple[dict[str, str], Used]]:
+def used_by(span: UsagePeriod, groups: Sequence[Group]) -> list[tuple[dict[str, str], Used]]:
     """What a user used, by day, action or model: the newest day first, then the dearest; one row more than shown."""
     own = llm_usage.c
     with reading(WHAT) as conn:
@@ -186,7 +186,7 @@ def used_by(span: Span, groups: Sequence[Group]) -> list[tuple[dict[str, str], U
     return [(dict(zip(groups, row[: len(groups)], strict=True)), _as_used(row[len(groups) :])) for row in rows]
 
 
-def unpriced_models(span: Span) -> list[str]:
+def unpriced_models(span: UsagePeriod) -> list[str]:
     """The models among the calls that had no price, as provider/model."""
     own = llm_usage.c
     query = sa.select(own.provider, own.model).where(span.theirs(), own.cost_microcents.is_(None)).distinct()
@@ -197,7 +197,7 @@ def unpriced_models(span: Span) -> list[str]:
         ]
 
 
-def whose_names(span: Span, operators: Collection[str]) -> list[tuple[Taint, UUID]]:
+def whose_names(span: UsagePeriod, operators: Collection[str]) -> list[tuple[Taint, UUID]]:
     """Whose words the models' names are, and by which jobs: an input may name a model as it likes.
 
     Args:
@@ -233,7 +233,7 @@ def _kept(model: str) -> str:
     return model.replace("\0", "")[:LONGEST_MODEL_CHARS]
 
 
-def _used(conn: sa.Connection, span: Span) -> Used:
+def _used(conn: sa.Connection, span: UsagePeriod) -> Used:
     return _as_used(conn.execute(sa.select(*_sums()).where(span.theirs())).one())
 
 

@@ -94,14 +94,14 @@ def usage(wanted: UsageQuery, ctx: Context) -> Usage:
     month = ledger.month_of(now)
     since = datetime.combine(wanted.since, time.min, UTC) if wanted.since else month
     until = datetime.combine(wanted.until, time.max, UTC) if wanted.until else None
-    span = ledger.Span(ctx.user.id, since, until)
+    span = ledger.UsagePeriod(ctx.user.id, since, until)
     total = ledger.used_in(span)
     rows = ledger.used_by(span, list(dict.fromkeys(wanted.by))) if wanted.by and total.calls else []
     unpriced = ledger.unpriced_models(span) if total.unpriced else []
     if unpriced or (rows and "model" in wanted.by):
         for whose, job_id in ledger.whose_names(span, settings.model_names()):
             ctx.trail.read(whose, [job_id])
-    spent = ledger.used_in(ledger.Span(ctx.user.id, month))
+    spent = ledger.used_in(ledger.UsagePeriod(ctx.user.id, month))
     budget = settings.budget_of(ctx.user.email)
     return Usage(
         rows=[UsageRow(**keys, **_counts(used)) for keys, used in rows[: ledger.MOST_ROWS]],

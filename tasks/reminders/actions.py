@@ -1,4 +1,4 @@
-"""Reminders: kept by words or by an instant, listed, put off, ticked off. Told by `tasks/reminders/telling.py`."""
+"""Reminders: kept by words or by an instant, listed, put off, ticked off. Those due: `due_reminders.py` beside."""
 
 from __future__ import annotations
 

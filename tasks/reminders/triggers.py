@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tasks.reminders.telling import DUE_REMINDERS
+from tasks.reminders.due_reminders import DUE_REMINDERS
 
 __all__ = ["DUE_REMINDERS"]

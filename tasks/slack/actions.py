@@ -230,9 +230,9 @@ def summarize_channel(given: ChannelReading, ctx: Context) -> ChannelSummary:
     return ChannelSummary(**vars(found), **vars(by), channel=channel, since=since, messages=len(said), cut=reader.cut)
 
 
-def _gist(transcript: str, given: ChannelReading, ctx: Context) -> tuple[drafting.Gist, Written]:
+def _gist(transcript: str, given: ChannelReading, ctx: Context) -> tuple[drafting.ChannelGist, Written]:
     if not transcript:
-        return drafting.Gist(summary="Nothing was said in that time."), drafting.NOTHING
+        return drafting.ChannelGist(summary="Nothing was said in that time."), drafting.NOTHING
     return drafting.gist(transcript, given.language, given.focus, ctx)
 
 

@@ -21,7 +21,7 @@ KINDS = "public_channel,private_channel"
 
 
 @dataclass(frozen=True)
-class Channel:
+class SlackChannel:
     """A channel as Slack describes it."""
 
     id: str
@@ -35,21 +35,21 @@ class Channel:
 
 
 @dataclass(frozen=True)
-class Page:
+class ChannelSlice:
     """Some of the channels, and where the next ones begin."""
 
-    channels: tuple[Channel, ...]
+    channels: tuple[SlackChannel, ...]
     next_cursor: str | None
 
 
 def listed(client: SlackClient, *, cursor: str | None = None, limit: int = PAGE, archived: bool = False,
-           private: bool = True) -> Page:  # fmt: skip
+           private: bool = True) -> ChannelSlice:  # fmt: skip
     """One page of the channels that the account can see."""
     kinds = KINDS if private else "public_channel"
     answer = client.ask(
         lambda web: web.conversations_list(cursor=cursor, limit=limit, exclude_archived=not archived, types=kinds)
     )
-    return Page(tuple(_channel(one) for one in _dicts(answer.get("channels"))), next_cursor(answer))
+    return ChannelSlice(tuple(_channel(one) for one in _dicts(answer.get("channels"))), next_cursor(answer))
 
 
 def next_cursor(answer: dict[str, Any]) -> str | None:
@@ -58,9 +58,9 @@ def next_cursor(answer: dict[str, Any]) -> str | None:
     return str(about.get("next_cursor") or "") or None if isinstance(about, dict) else None
 
 
-def _channel(found: dict[str, Any]) -> Channel:
+def _channel(found: dict[str, Any]) -> SlackChannel:
     members = found.get("num_members")
-    return Channel(
+    return SlackChannel(
         id=str(found.get("id", "")),
         name=str(found.get("name") or found.get("name_normalized") or ""),
         is_private=bool(found.get("is_private")),
@@ -121,7 +121,7 @@ def _by_name(client: SlackClient, name: str) -> str:
     raise NotFound(f"This account sees no channel #{name}.{hint} A private one is seen by its members only.")
 
 
-def _pages(client: SlackClient) -> Iterator[Page]:
+def _pages(client: SlackClient) -> Iterator[ChannelSlice]:
     cursor: str | None = None
     for _ in range(MOST_PAGES):
         page = listed(client, cursor=cursor)

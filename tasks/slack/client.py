@@ -14,8 +14,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from llmcoder import strict_json
+from llmcoder.connection import Connection
 from llmcoder.context import Context
-from llmcoder.declare.connection import Caller, Connection
+from llmcoder.declare.connection import Caller
 from llmcoder.errors import BadInput, Forbidden, NeedsReconnect, NotConfigured, Transient, Uncertain
 from llmcoder.net import Limits, Response
 from tasks.slack.errors import PROVIDER, error_of
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from slack_sdk import WebClient
     from slack_sdk.web import SlackResponse
 
-    from tasks.slack.connections import SlackAccount
+    from tasks.slack.account import SlackAccount
 
 #: The token, or another one than the one that was refused.
 Token = Callable[[str | None], str]

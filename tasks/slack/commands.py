@@ -15,10 +15,10 @@ from llmcoder import strict_json
 from llmcoder.arguments import assembled
 from llmcoder.context import User
 from llmcoder.declare.door import Door, JobStatus
-from llmcoder.errors import ActionError, BadInput, Transient
+from llmcoder.errors import ActionError, BadInput, Forbidden, Transient
 from llmcoder.registry import AnyAction
-from tasks.slack import owed, wording
-from tasks.slack.connections import account_name
+from tasks.slack import outgoing_messages, wording
+from tasks.slack.account import account_name
 from tasks.slack.errors import PROVIDER
 from tasks.slack.mrkdwn import escaped, shortened, unescaped
 
@@ -73,11 +73,11 @@ def command(payload: Payload, key: str, door: Door) -> str:
     user = user_of(door, team, person)
     if user is None:
         return stranger(team, person)
-    owed.uses(user.id, team, person)
+    outgoing_messages.uses(user.id, team, person)
     given = Command(user, team, person, str(payload.get("channel_id") or ""), key)
     match first:
         case "actions":
-            return _actions(rest, door)
+            return _actions(rest, given.user, door)
         case "jobs":
             return _jobs(door.jobs(user, LISTED))
         case "cancel":
@@ -96,14 +96,16 @@ def _split(text: str) -> tuple[str, str]:
 
 def _submit(given: Command, name: str, rest: str, door: Door, *, here: bool) -> str:
     action = door.registry.find(name)
-    words = read_words(action, rest)
-    owed.owe_outcome(given.user.id, given.key, given.team, given.person, given.channel if here else None, None)
+    words = read_words(action, rest) if door.may_run(given.user, name) else {}  # refused below, whatever they are
+    outgoing_messages.owe_outcome(
+        given.user.id, given.key, given.team, given.person, given.channel if here else None, None
+    )
     try:
         job = door.submit(given.user, action.name, words, key=given.key)
     except Transient:  # it may have been accepted all the same; then its outcome is owed
         raise
     except ActionError:
-        owed.owe_nothing(given.user.id, given.key)
+        outgoing_messages.owe_nothing(given.user.id, given.key)
         raise
     more = " It waits for your approval." if job.awaits_approval else ""
     return f":hourglass_flowing_sand: Taken: {_line(job)}{more}"
@@ -143,12 +145,13 @@ def _object(text: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _actions(wanted: str, door: Door) -> str:
-    if wanted in door.registry:
+def _actions(wanted: str, user: User, door: Door) -> str:
+    if wanted in door.registry and door.may_run(user, wanted):
         return _fields(door.registry[wanted])
-    found = [one for name, one in door.registry.items() if wanted.lower() in name]
+    found = [one for name, one in door.registry.items() if wanted.lower() in name and door.may_run(user, name)]
     if not found:
-        door.registry.find(wanted)  # says what is near
+        hidden = door.registry.find(wanted)  # says what is near
+        raise Forbidden(f"Only an administrator runs {hidden.name}.")
     lines = [f"• `{one.name}` – {escaped(one.summary)}" for one in found[:ACTIONS_LISTED]]
     more = f"\n… and {len(found) - ACTIONS_LISTED} more" if len(found) > ACTIONS_LISTED else ""
     return shortened("\n".join(lines), wording.MOST_TEXT) + more
@@ -182,5 +185,5 @@ def _job_id(text: str) -> UUID:
 def _notify(user: User, wanted: str) -> str:
     if wanted not in ("on", "off"):
         raise BadInput("Say `/llmcoder notify on` or `/llmcoder notify off`.")
-    owed.ask(user.id, wanted == "on")
+    outgoing_messages.ask(user.id, wanted == "on")
     return "You are asked for approvals here." if wanted == "on" else "You are not asked for approvals here any more."

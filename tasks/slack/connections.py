@@ -6,16 +6,14 @@ How to make the app at Slack stands in `docs/slack.md`.
 
 from __future__ import annotations
 
-from typing import Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import SecretStr
 
 from llmcoder.declare.connection import Answer, Caller, ConnectionKind, GetSettings, Grant, OAuth, OAuthClient
 from llmcoder.declare.rate import Rate
 from llmcoder.errors import NotConfigured, Refused
-from llmcoder.model import Model
+from tasks.slack.account import SlackAccount, account_name
 from tasks.slack.errors import PROVIDER
 from tasks.slack.settings import SlackSettings
 
@@ -32,35 +30,6 @@ BOT_SCOPES = (
 #: Histories and lists of people are "tier 3", 50 requests a minute for each workspace, and most jobs begin with one.
 #: One message a second and channel is the limit of posting. https://docs.slack.dev/apis/web-api/rate-limits
 SLACK_RATE = Rate(50, per_s=60)
-
-
-class SlackAccount(Model):
-    """Somebody's account in a workspace: signed in to with the browser, or by a token that is typed in."""
-
-    token: SecretStr | None = Field(
-        None, description="User OAuth token, xoxp-…, of your account; a bot's, xoxb-…, acts as the bot."
-    )
-    grant: Grant | None = None
-    # What follows comes from Slack at the sign-in, and no form asks for it.
-    bot_token: SkipJsonSchema[SecretStr | None] = Field(None, description="Of the app's bot in that workspace.")
-    team_id: SkipJsonSchema[str] = Field("", max_length=40, description="Which workspace.")
-    team: SkipJsonSchema[str] = Field("", max_length=200, description="What the workspace is called.")
-    user_id: SkipJsonSchema[str] = Field("", max_length=40, description="Which person there.")
-
-    @field_validator("token")
-    @classmethod
-    def _a_token(cls, token: SecretStr | None) -> SecretStr | None:
-        if token is not None and not token.get_secret_value().startswith(
-            ("xoxp-", "xoxb-", "xoxe.xoxp-", "xoxe.xoxb-")
-        ):
-            raise ValueError("is a user's token, which begins with xoxp-, or a bot's, which begins with xoxb-")
-        return token
-
-    @model_validator(mode="after")
-    def _proved(self) -> Self:
-        if self.token is None and self.grant is None:
-            raise ValueError("give the token")
-        return self
 
 
 def client(get: GetSettings) -> OAuthClient:
@@ -116,33 +85,11 @@ def who_am_i(account: SlackAccount, caller: Caller) -> str:
     return account_name(found.get("team_id") or found.get("enterprise_id") or "", found.get("user_id") or "")
 
 
-def account_name(team_id: str, user_id: str) -> str:
-    """What the account of a person in a workspace is called here."""
-    return f"{team_id}/{user_id}"
-
-
 def own_bot(get: GetSettings) -> SlackAccount | None:
     """The bot of this installation."""
     token = get(SlackSettings).slack_bot_token
     # What the operator set is asked with as it is; Slack will say what is wrong about it.
     return None if token is None else SlackAccount.model_construct(token=token)
-
-
-def describe_installation(settings: SlackSettings) -> str:
-    """Whose bot the installation's is, by one real call."""
-    from models.connections.account_access import Asking  # loads the database's library
-    from tasks.slack.client import of_token, who_is
-
-    class Checking(Asking):
-        """Asks with the settings that are to be checked."""
-
-        def settings(self, kind: type[Any]) -> Any:
-            return settings if kind is SlackSettings else super().settings(kind)
-
-    if settings.slack_bot_token is None:
-        return "configured; users connect their own accounts, and there is no bot for those who have not."
-    found = who_is(of_token(settings.slack_bot_token.get_secret_value(), Checking()))
-    return f"Slack, as {found.get('user', 'somebody')} in {found.get('team', 'a workspace')}."
 
 
 SLACK: ConnectionKind[SlackAccount] = ConnectionKind(

@@ -25,7 +25,7 @@ class Task(Model):
     due: str | None = Field(None, description="Until when, in the words that were used; null if nobody said.")
 
 
-class Gist(Model):
+class ChannelGist(Model):
     """What a channel was about."""
 
     summary: str = Field(description="What was talked about, in a few sentences.")
@@ -54,7 +54,7 @@ class Written:
 NOTHING = Written()
 
 
-def gist(transcript: str, language: str | None, focus: str | None, ctx: Context) -> tuple[Gist, Written]:
+def gist(transcript: str, language: str | None, focus: str | None, ctx: Context) -> tuple[ChannelGist, Written]:
     """What is worth knowing of it.
 
     Raises:
@@ -63,7 +63,7 @@ def gist(transcript: str, language: str | None, focus: str | None, ctx: Context)
     used = PROMPTS["summarize"]
     wishes = f"\n\nThe reader also asks for this: {focus}" if focus else ""
     messages = used.messages(transcript, language=language or "the language of most of the messages", wishes=wishes)
-    done = ctx.use(LanguageModel).structured(messages, Gist)
+    done = ctx.use(LanguageModel).structured(messages, ChannelGist)
     return done.value, Written.by(used.name, done.completions)
 
 

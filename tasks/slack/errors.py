@@ -22,6 +22,7 @@ from llmcoder.errors import (
     Uncertain,
 )
 from llmcoder.retry_after import retry_at
+from llmcoder.text import one_line
 
 PROVIDER = "slack"
 NAME_LIMIT = 80
@@ -115,10 +116,10 @@ def _refusal(name: str, answer: Mapping[str, Any]) -> ActionError:
         if name in known:
             return kind(f"{known[name]} ({name})")
     if name.startswith("restricted_action") or name.startswith("posting_to_"):
-        return Forbidden(f"The workspace's rules do not allow it ({_short(name)}).")
+        return Forbidden(f"The workspace's rules do not allow it ({one_line(name, NAME_LIMIT)}).")
     if name.startswith(("invalid_", "missing_", "no_", "too_many_", "bad_")):
-        return BadInput(f"Slack does not take this request: {_short(name)}{_messages(answer)}.")
-    return Refused(f"Slack refused: {_short(name)}{_messages(answer)}.")
+        return BadInput(f"Slack does not take this request: {one_line(name, NAME_LIMIT)}{_messages(answer)}.")
+    return Refused(f"Slack refused: {one_line(name, NAME_LIMIT)}{_messages(answer)}.")
 
 
 def _of_status(status: int) -> ActionError:
@@ -140,21 +141,16 @@ def _of_status(status: int) -> ActionError:
 
 def _said(status: int, name: str) -> str:
     if name:
-        return f"Slack failed ({_short(name)})."
+        return f"Slack failed ({one_line(name, NAME_LIMIT)})."
     return f"Slack failed with {status}." if status >= 500 else "Something that is not Slack answered in its place."
 
 
 def _listed(scopes: object) -> str:
-    return _short(str(scopes or "not said").replace(",", ", "), 300)
+    return one_line(str(scopes or "not said").replace(",", ", "), 300)
 
 
 def _messages(answer: Mapping[str, Any]) -> str:
     """What Slack adds about wrong arguments, such as `[ERROR] missing required field: channel`."""
     found = (answer.get("response_metadata") or {}).get("messages") if isinstance(answer, Mapping) else None
     texts = [str(one) for one in found if isinstance(one, str)] if isinstance(found, list) else []
-    return f" ({_short('; '.join(texts), 200)})" if texts else ""
-
-
-def _short(text: str, limit: int = NAME_LIMIT) -> str:
-    plain = "".join(char for char in text if char.isprintable())
-    return plain if len(plain) <= limit else f"{plain[:limit]}…"
+    return f" ({one_line('; '.join(texts), 200)})" if texts else ""

@@ -17,10 +17,10 @@ import structlog
 from llmcoder.context import User
 from llmcoder.declare.door import Door
 from llmcoder.errors import ActionError, BadInput, NotFound, Transient
-from tasks.slack import client, owed, wording
+from tasks.slack import client, outgoing_messages, wording
+from tasks.slack.account import account_name
 from tasks.slack.commands import Payload, command, stranger, user_of
-from tasks.slack.connections import account_name
-from tasks.slack.messenger import Bots, Errand
+from tasks.slack.messenger import Bots, request
 from tasks.slack.mrkdwn import escaped
 
 log = structlog.get_logger(__name__)
@@ -78,17 +78,17 @@ def _event(payload: Payload, key: str, door: Door) -> str | None:
     user = user_of(door, team, person)
     if user is None:
         return stranger(team, person)
-    owed.uses(user.id, team, person)
+    outgoing_messages.uses(user.id, team, person)
     channel, ts = str(event.get("channel") or ""), str(event.get("ts") or "")
     thread = str(event["thread_ts"]) if event.get("thread_ts") else None
-    owed.owe_outcome(user.id, key, team, person, channel, thread or ts)
+    outgoing_messages.owe_outcome(user.id, key, team, person, channel, thread or ts)
     given = {"channel": channel, "ts": ts, "thread_ts": thread, "account": account_name(team, person)}
     try:
         door.submit(user, wording.MENTION, given, key=key)
     except Transient:
         raise
     except ActionError:
-        owed.owe_nothing(user.id, key)
+        outgoing_messages.owe_nothing(user.id, key)
         raise
     return None
 
@@ -135,7 +135,7 @@ def _pool() -> ThreadPoolExecutor:
 
 
 @dataclass(frozen=True)
-class Heard:
+class SlackEvent:
     """What came in, being done.
 
     Attributes:
@@ -151,15 +151,15 @@ class Heard:
         return bool(wait([self.done], ANSWER_WITHIN_S).done)
 
 
-def begin(kind: str, payload: Payload, key: str, door: Door) -> Heard:
+def begin(kind: str, payload: Payload, key: str, door: Door) -> SlackEvent:
     """Do it in a thread."""
-    return Heard(kind, payload, _pool().submit(heard, kind, payload, key, door))
+    return SlackEvent(kind, payload, _pool().submit(heard, kind, payload, key, door))
 
 
 LATE = ":hourglass_flowing_sand: This takes longer than usual; I will say what became of it."
 
 
-def tell_when_done(one: Heard, door: Door) -> None:
+def tell_when_done(one: SlackEvent, door: Door) -> None:
     """Have what is to be said follow, where Slack does not wait for it."""
     one.done.add_done_callback(lambda _: tell(one, door))
 
@@ -167,7 +167,7 @@ def tell_when_done(one: Heard, door: Door) -> None:
 BROKEN = "That did not work: a defect of LLMCoder. An operator finds it in the log."
 
 
-def taken(one: Heard) -> bool:
+def taken(one: SlackEvent) -> bool:
     """Whether an event is kept; waits for it. Slack sends again what is not."""
     if (broken := one.done.exception()) is None:
         return True
@@ -175,7 +175,7 @@ def taken(one: Heard) -> bool:
     return False
 
 
-def said(one: Heard) -> str | None:
+def said(one: SlackEvent) -> str | None:
     """What is to be said; waits for it."""
     if (broken := one.done.exception()) is None:
         return one.done.result()
@@ -183,7 +183,7 @@ def said(one: Heard) -> str | None:
     return BROKEN
 
 
-def tell(one: Heard, door: Door) -> None:
+def tell(one: SlackEvent, door: Door) -> None:
     """Say it to whoever it is for, and to nobody else; best effort, since outcomes are owed in another way."""
     if (text := said(one)) is None:
         return
@@ -193,9 +193,9 @@ def tell(one: Heard, door: Door) -> None:
         log.info("nothing could be said in Slack", detail=error.detail)
 
 
-def _tell(one: Heard, text: str, door: Door) -> None:
+def _tell(one: SlackEvent, text: str, door: Door) -> None:
     if (url := one.payload.get("response_url")) is not None:
-        client.answer_later(str(url), {**only_for_them(text), "replace_original": False}, Errand(door.settings))
+        client.answer_later(str(url), {**only_for_them(text), "replace_original": False}, request(door.settings))
         return
     event = one.payload.get("event") or {}
     team, person = str(event.get("team") or one.payload.get("team_id") or ""), str(event.get("user") or "")

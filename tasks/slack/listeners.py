@@ -36,7 +36,7 @@ def listen(engine: Listening) -> None:
     Raises:
         ActionError: Slack does not let us in, or has been away for a while.
     """
-    from tasks.slack.messenger import Errand, Messenger
+    from tasks.slack.messenger import Messenger, request
     from tasks.slack.socket_client import Ack, conversation
 
     def on(kind: str, payload: Mapping[str, Any], envelope_id: str, ack: Ack) -> None:
@@ -45,7 +45,7 @@ def listen(engine: Listening) -> None:
     settings = engine.settings(SlackSettings)
     token = settings.slack_app_token
     opened = (
-        conversation(token.get_secret_value(), lambda: Errand(engine.settings), settings.slack_api_url, on)
+        conversation(token.get_secret_value(), lambda: request(engine.settings), settings.slack_api_url, on)
         if token is not None
         else nullcontext()
     )

@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
 
+from engine.account_access import connect
+from llmcoder.caller import CallerWithDeadline
 from llmcoder.declare.connection import GetSettings
 from llmcoder.errors import (
     ActionError,
@@ -27,28 +28,25 @@ from llmcoder.errors import (
     Uncertain,
 )
 from llmcoder.moment import Moment
-from llmcoder.settings import EngineSettings
+from llmcoder.states import Reason, State
 from models.accounts.tables import users
-from models.connections.account_access import connect
 from models.db.database import database, reading
 from models.jobs import approvals
 from models.jobs import store as jobs
 from models.jobs.store import Job
 from models.jobs.tables import jobs as job_rows
-from tasks.slack import client, owed, posting, wording
+from tasks.slack import client, outgoing_messages, posting, wording
+from tasks.slack.account import account_name
 from tasks.slack.channels import direct_messages
 from tasks.slack.client import SlackClient
-from tasks.slack.connections import SLACK, account_name
-from tasks.slack.owed import Kind, Owed, State
+from tasks.slack.connections import SLACK
+from tasks.slack.outgoing_messages import MessageKind, MessageState, OutgoingMessage
 from tasks.slack.settings import SlackSettings
 from tasks.slack.wording import Wording
 
-if TYPE_CHECKING:
-    from llmcoder.net import GuardedClient
-
 log = structlog.get_logger(__name__)
 
-#: Below `owed.POSTING`, so that nobody takes a message for forsaken that is on its way.
+#: Below `outgoing_messages.POSTING`, so that nobody takes a message for forsaken that is on its way.
 REQUEST_S = 8.0
 LOOK_AGAIN = timedelta(seconds=10)
 #: Slack has shown a message by then that it has.
@@ -61,42 +59,9 @@ FORGET_EVERY_S = 3600.0
 CLOSED = (NotFound, Forbidden, Refused)
 
 
-class Errand:
-    """A `Caller` outside of any job: some seconds, after which nothing is sent any more.
-
-    Args:
-        since: From when on they count; for what another does when nothing was heard, from before that was written down.
-    """
-
-    def __init__(self, get: GetSettings, within_s: float = REQUEST_S, since: Moment | None = None) -> None:
-        self._get = get
-        self._since = since or Moment.now()
-        self._within_s = within_s
-        self._http: GuardedClient | None = None
-
-    def settings(self, kind: Any) -> Any:
-        return self._get(kind)
-
-    @property
-    def remaining_s(self) -> float:
-        return self._within_s - self._since.gone_s()
-
-    @property
-    def http(self) -> GuardedClient:
-        if self._http is None:
-            from llmcoder.net import GuardedClient
-
-            allow = self._get(EngineSettings).fetch_allow
-            self._http = GuardedClient(allow=allow, before_send=self._refuse_if_late, may_send=self._in_time)
-        return self._http
-
-    def _in_time(self) -> bool:
-        return self.remaining_s > 0
-
-    def _refuse_if_late(self) -> None:
-        """A process that was frozen must not post what another has posted meanwhile."""
-        if not self._in_time():
-            raise Transient("It is too late for this; nothing was sent.")
+def request(get: GetSettings, since: Moment | None = None) -> CallerWithDeadline:
+    """With what one request to Slack is made outside of any job."""
+    return CallerWithDeadline(REQUEST_S, get, since)
 
 
 @dataclass
@@ -110,7 +75,7 @@ class Bots:
         """The bot that may write to somebody.
 
         Args:
-            since: See `Errand`.
+            since: See `CallerWithDeadline`.
 
         Raises:
             NotConfigured: There is none.
@@ -125,7 +90,7 @@ class Bots:
         return self._with(theirs or (own.get_secret_value() if own else ""), since)
 
     def _with(self, token: str, since: Moment | None = None) -> SlackClient:
-        return client.of_token(token, Errand(self.get, since=since))
+        return client.of_token(token, request(self.get, since))
 
     def _team_of(self, token: str) -> str:
         if token not in self._teams:
@@ -134,7 +99,7 @@ class Bots:
 
     def _signed_in(self, user_id: UUID, team: str, person: str) -> str | None:
         try:
-            found = connect(database(), user_id, SLACK, account_name(team, person), Errand(self.get))
+            found = connect(database(), user_id, SLACK, account_name(team, person), request(self.get))
         except ActionError:  # gone or broken since; the installation's bot may still do
             return None
         token = found.credentials.bot_token
@@ -171,54 +136,54 @@ class Messenger:
     # --- questions
 
     def _ask(self) -> None:
-        for person in owed.asked_people():
-            with reading(owed.WHAT) as conn:
+        for person in outgoing_messages.asked_people():
+            with reading(outgoing_messages.WHAT) as conn:
                 waiting = [one.job for one in approvals.pending(conn, person.user_id, None, WAITING_AT_ONCE)]
-            known = owed.known_approvals(person.user_id, [job.id for job in waiting])
+            known = outgoing_messages.known_approvals(person.user_id, [job.id for job in waiting])
             for job in reversed(waiting):  # the oldest first
                 sha256 = approvals.sha256(job.input)
                 if f"{job.id}:{sha256}" not in known:
-                    owed.owe_approval(person, job.id, sha256)
+                    outgoing_messages.owe_approval(person, job.id, sha256)
 
     def _settle(self) -> None:
-        for one in owed.decided():
+        for one in outgoing_messages.decided():
             if self._ended() or self._waits():
                 return
             try:
                 self._rewrite(one)
             except (Transient, RateLimited) as error:
                 self._heed(error)
-                owed.settle_later(one, _later(one, error))
+                outgoing_messages.settle_later(one, _later(one, error))
             except ActionError as error:
                 log.info("a question in Slack could not be rewritten", detail=error.detail)
-                owed.settle(one)
+                outgoing_messages.settle(one)
 
-    def _rewrite(self, one: Owed) -> None:
+    def _rewrite(self, one: OutgoingMessage) -> None:
         said = wording.answered(_job(one.job_id), _decider(one))
         bot = self._bots.of(one.user_id, one.team, one.person)
         channel, ts = one.posted_in or "", one.ts or ""
         bot.ask(lambda web: web.chat_update(channel=channel, ts=ts, text=said.text, blocks=said.blocks))
-        owed.settle(one)
+        outgoing_messages.settle(one)
 
     # --- posting
 
     def _post(self) -> None:
-        for one in owed.due():
+        for one in outgoing_messages.due():
             if self._ended() or self._waits():
                 return
             said = _said(one)
             if said is None:
-                owed.settle(one)
+                outgoing_messages.settle(one)
             else:
                 self._try(one, said)
 
-    def _try(self, one: Owed, said: Wording) -> None:
-        begun: Owed | None = None
+    def _try(self, one: OutgoingMessage, said: Wording) -> None:
+        begun: OutgoingMessage | None = None
         try:
             bot = self._bots.of(one.user_id, one.team, one.person)
             channel = one.channel or direct_messages(bot, one.person)
             since = Moment.now()
-            if (begun := owed.begin(one, channel)) is None:
+            if (begun := outgoing_messages.begin(one, channel)) is None:
                 return
             self._send(begun, channel, said, since)
         except Uncertain as error:
@@ -230,93 +195,93 @@ class Messenger:
         except ActionError as error:
             self._give_up(begun or one, error)
 
-    def _send(self, begun: Owed, channel: str, said: Wording, since: Moment) -> None:
+    def _send(self, begun: OutgoingMessage, channel: str, said: Wording, since: Moment) -> None:
         bot = self._bots.of(begun.user_id, begun.team, begun.person, since)
         done = posting.post(bot, channel, said.text, str(begun.id), thread_ts=begun.thread_ts, blocks=said.blocks)
-        owed.posted(begun, done.ts)
+        outgoing_messages.posted(begun, done.ts)
 
-    def _put_off(self, one: Owed, error: ActionError) -> None:
+    def _put_off(self, one: OutgoingMessage, error: ActionError) -> None:
         self._heed(error)
         if database().now() - one.created_at > GIVE_UP_AFTER:
             self._give_up(one, error)
         else:
-            owed.again(one, _later(one, error), error.detail, counted=not isinstance(error, RateLimited))
+            outgoing_messages.again(one, _later(one, error), error.detail, counted=not isinstance(error, RateLimited))
 
     def _heed(self, error: ActionError) -> None:
         if isinstance(error, RateLimited):
             self._quiet_until = error.retry_at
 
-    def _refused(self, one: Owed, error: ActionError) -> None:
+    def _refused(self, one: OutgoingMessage, error: ActionError) -> None:
         if one.channel is None:
             self._give_up(one, error)
         else:
-            owed.again(one, database().now(), error.detail, directly=True)
+            outgoing_messages.again(one, database().now(), error.detail, directly=True)
 
-    def _give_up(self, one: Owed, error: ActionError) -> None:
+    def _give_up(self, one: OutgoingMessage, error: ActionError) -> None:
         log.warning("a message could not be posted to Slack", problem=error.slug, detail=error.detail)
-        owed.give_up(one, State.FAILED, error.detail)
+        outgoing_messages.give_up(one, MessageState.FAILED, error.detail)
 
     # --- messages of which nothing was heard again
 
     def _look(self) -> None:
-        for one in owed.unheard_of():
+        for one in outgoing_messages.unheard_of():
             if self._ended():
                 return
             try:
                 self._find(one)
             except Uncertain as error:
                 log.warning("nobody can tell whether a message stands in Slack", detail=error.detail)
-                owed.give_up(one, State.UNCERTAIN, error.detail)
+                outgoing_messages.give_up(one, MessageState.UNCERTAIN, error.detail)
             except ActionError as error:
                 self._heed(error)
-                owed.look_again(one, database().now() + LOOK_AGAIN)
+                outgoing_messages.look_again(one, database().now() + LOOK_AGAIN)
 
-    def _find(self, one: Owed) -> None:
+    def _find(self, one: OutgoingMessage) -> None:
         now = database().now()
         about = one.armed_at or now
         bot = self._bots.of(one.user_id, one.team, one.person)
         found = posting.find(bot, one.posted_in or "", str(one.id), thread_ts=one.thread_ts, about=about)
         if found is not None:
-            owed.posted(one, found.ts)
+            outgoing_messages.posted(one, found.ts)
         elif now - about < SHOWN_AFTER:
-            owed.look_again(one, about + SHOWN_AFTER)
+            outgoing_messages.look_again(one, about + SHOWN_AFTER)
         else:
-            owed.again(one, now, "It was not posted.")
+            outgoing_messages.again(one, now, "It was not posted.")
 
     def _forget(self) -> None:
         if time.monotonic() >= self._forget_at:
             self._forget_at = time.monotonic() + FORGET_EVERY_S
-            owed.forget()
+            outgoing_messages.forget()
 
 
-def _said(one: Owed) -> Wording | None:
+def _said(one: OutgoingMessage) -> Wording | None:
     """What to post; None where there is nothing to say any more."""
     job = _job(one.job_id)
     if job is None:
         return None
-    if one.kind == Kind.OUTCOME:
+    if one.kind == MessageKind.OUTCOME:
         return wording.outcome(job)
-    waits = (job.state, job.reason) == ("waiting", "approval")
+    waits = (job.state, job.reason) == (State.WAITING, Reason.APPROVAL)
     return wording.question(job, approvals.sha256(job.input)) if waits else None
 
 
 def _job(job_id: UUID) -> Job | None:
-    with reading(owed.WHAT) as conn:
+    with reading(outgoing_messages.WHAT) as conn:
         row = conn.execute(sa.select(*jobs.COLUMNS).where(job_rows.c.id == job_id)).first()
     return None if row is None else Job(*row)
 
 
-def _decider(one: Owed) -> str | None:
+def _decider(one: OutgoingMessage) -> str | None:
     """Who decided, for the one who was asked."""
     query = sa.select(users.c.id, users.c.email).join(job_rows, job_rows.c.decided_by == users.c.id)
-    with reading(owed.WHAT) as conn:
+    with reading(outgoing_messages.WHAT) as conn:
         row = conn.execute(query.where(job_rows.c.id == one.job_id)).first()
     if row is None:
         return None
     return "you" if row.id == one.user_id else str(row.email)
 
 
-def _later(one: Owed, error: ActionError) -> datetime:
+def _later(one: OutgoingMessage, error: ActionError) -> datetime:
     if isinstance(error, RateLimited):
         return error.retry_at
     return database().now() + timedelta(seconds=min(FIRST_WAIT_S * 2**one.failures, LONGEST_WAIT_S))

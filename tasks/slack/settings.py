@@ -51,15 +51,3 @@ class SlackSettings(Settings):
         """A bot, or a way for users to connect their own accounts: either is enough."""
         named = self.slack_bot_token or (self.slack_client_id and self.slack_client_secret)
         return [] if named else ["SLACK_BOT_TOKEN, or SLACK_CLIENT_ID and SLACK_CLIENT_SECRET"]
-
-    def check(self) -> str:
-        """Ask Slack whose bot the installation's is, where it has one.
-
-        Raises:
-            NotConfigured: Nothing is set.
-            ActionError: Slack refuses the token, or could not be asked.
-        """
-        super().check()
-        from tasks.slack.connections import describe_installation  # loads the kind of account
-
-        return describe_installation(self)

@@ -39,14 +39,14 @@ class Ack(Protocol):
 OnEnvelope = Callable[[str, Mapping[str, Any], str, Ack], None]
 
 
-class Socket(Protocol):
+class SlackSocket(Protocol):
     """An open conversation."""
 
     def is_connected(self) -> bool: ...
 
 
 @contextmanager
-def conversation(token: str, make_caller: Callable[[], Caller], api_url: str, on: OnEnvelope) -> Iterator[Socket]:
+def conversation(token: str, make_caller: Callable[[], Caller], api_url: str, on: OnEnvelope) -> Iterator[SlackSocket]:
     """Hear what Slack says, until the block ends.
 
     Args:
@@ -89,7 +89,7 @@ def _client_class() -> Any:
     from slack_sdk import WebClient
     from slack_sdk.socket_mode import SocketModeClient
 
-    from llmcoder.net.client import verifying_context
+    from llmcoder.net.trust import verifying_context
 
     class Listening(SocketModeClient):
         """As the SDK's, but that it asks us for addresses and takes no proxy from the surroundings."""

@@ -31,7 +31,7 @@ messages = sa.Table(
     sa.Column("person", sa.String(40), nullable=False),
     sa.Column("channel", sa.String(40)),  # where it is wanted; null: a direct message
     sa.Column("thread_ts", sa.String(40)),
-    sa.Column("state", sa.String(12), nullable=False),  # see tasks.slack.owed.State
+    sa.Column("state", sa.String(12), nullable=False),  # see tasks.slack.outgoing_messages.State
     sa.Column(
         "due_at", Instant, nullable=False
     ),  # not to be looked at before; while posting: who posts it is dead then

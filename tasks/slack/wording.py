@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from llmcoder import strict_json
-from models.jobs.machine import Reason, State
+from llmcoder.states import Reason, State
 from models.jobs.store import Job
 from tasks.slack.mrkdwn import escaped, shortened, to_mrkdwn
 from tasks.slack.posting import BEST_TEXT

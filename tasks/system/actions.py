@@ -7,10 +7,10 @@ from uuid import UUID
 from pydantic import Field
 
 from llmcoder import Context, Effect, Model, NotFound, Refused, action
+from llmcoder.states import State
 from models.db.database import database, reading, writing
-from models.jobs.machine import State
 from models.jobs.store import Filter, Job, get, listed, request_cancel
-from tasks.system.machine import Reading, busy_fraction, read
+from tasks.system.machine import MachineLoad, busy_fraction, read
 
 START = "system.start_realtime"
 DAY_S = 24 * 3600
@@ -98,7 +98,7 @@ def _refuse_too_many(ctx: Context) -> None:
         raise Refused(f"{len(others)} streams of yours run already; stop one with system.stop_realtime first.")
 
 
-def _send(given: Stream, number: int, before: Reading, now: Reading, ctx: Context) -> None:
+def _send(given: Stream, number: int, before: MachineLoad, now: MachineLoad, ctx: Context) -> None:
     busy = busy_fraction(before, now)
     ctx.log(
         f"load {now.load_1m:.2f}, processors {busy:.0%}, memory {now.memory_fraction:.0%}",

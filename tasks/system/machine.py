@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Reading:
+class MachineLoad:
     """One look at the machine.
 
     Attributes:
@@ -22,13 +22,13 @@ class Reading:
     memory_fraction: float
 
 
-def read() -> Reading:
+def read() -> MachineLoad:
     """Look at the machine now."""
     import psutil  # loaded when used: loading the registry must stay cheap
 
     times = psutil.cpu_times()
     idle_s = times.idle + getattr(times, "iowait", 0.0)
-    return Reading(
+    return MachineLoad(
         load_1m=psutil.getloadavg()[0],
         busy_s=sum(times) - idle_s - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0),
         idle_s=idle_s,
@@ -36,7 +36,7 @@ def read() -> Reading:
     )
 
 
-def busy_fraction(before: Reading, after: Reading) -> float:
+def busy_fraction(before: MachineLoad, after: MachineLoad) -> float:
     """Share of the processors' time between two readings that was worked, 0 to 1."""
     busy_s = after.busy_s - before.busy_s
     idle_s = after.idle_s - before.idle_s

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from llmcoder import BadInput, Context, Effect, Model, Retry, action
+from llmcoder import BadInput, Context, Effect, Model, Retry, Role, action
 from llmcoder.errors import Awaiting, Suspended
 from llmcoder.registry import registry
 from models.db.database import database, reading, writing
@@ -61,7 +61,13 @@ class Passed(Model):
     """It may go on."""
 
 
-@action("tasks.start_macro", effect=Effect.DRAFT, timeout_s=60, retry=Retry(attempts=5, first_wait_s=1))
+@action(
+    "tasks.start_macro",
+    effect=Effect.DRAFT,
+    timeout_s=60,
+    retry=Retry(attempts=5, first_wait_s=1),
+    role=Role.START_MACRO,
+)
 def start_macro(start: MacroStart, ctx: Context) -> MacroResult:
     """Run a macro.
 
@@ -77,14 +83,14 @@ def start_macro(start: MacroStart, ctx: Context) -> MacroResult:
     raise Suspended("The steps of the macro run as jobs of their own.")
 
 
-@action("tasks.ask_person", effect=Effect.WRITE, repeatable=True, timeout_s=10)
+@action("tasks.ask_person", effect=Effect.WRITE, repeatable=True, timeout_s=10, role=Role.ASK_PERSON)
 def ask_person(_question: PersonQuestion, ctx: Context) -> Passed:
     """Wait for a person's approval; what a macro's step waits with."""
     ctx.armed()
     return Passed()
 
 
-@action("tasks.await_call", effect=Effect.READ, outside=True, timeout_s=10)
+@action("tasks.await_call", effect=Effect.READ, outside=True, timeout_s=10, role=Role.AWAIT_CALL)
 def await_call(_given: Nothing, ctx: Context) -> Called:
     """Wait for a call from outside; what a macro's step waits with."""
     with reading("macros") as conn:
@@ -93,7 +99,7 @@ def await_call(_given: Nothing, ctx: Context) -> Called:
     raise Awaiting("The run of the macro ends it when somebody calls the step's address.")
 
 
-@action("tasks.pass_time", effect=Effect.READ, timeout_s=10)
+@action("tasks.pass_time", effect=Effect.READ, timeout_s=10, role=Role.PASS_TIME)
 def pass_time(_given: Nothing, _ctx: Context) -> Passed:
     """Wait until it is due; what a macro's step waits with."""
     return Passed()

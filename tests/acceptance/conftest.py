@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -117,7 +117,7 @@ def start_engine(tmp_path: Path) -> Iterator[Callable[..., Engine]]:
     """Start `llmcoder up` with further environment variables; at the end it must stop cleanly and in time."""
     started: list[Engine] = []
 
-    def start(**env: str) -> Engine:
+    def start(command: Sequence[str] = (sys.executable, "-m", "cli"), cwd: Path = ROOT, **env: str) -> Engine:
         data_dir = tmp_path / "data"
         ports = {"API_PORT": str(free_port()), "FLOWER_PORT": str(free_port())}
         everything = {
@@ -129,7 +129,7 @@ def start_engine(tmp_path: Path) -> Iterator[Callable[..., Engine]]:
             **ports,
             **env,
         }
-        supervisor = subprocess.Popen([sys.executable, "-m", "cli", "up"], cwd=ROOT, env=everything)
+        supervisor = subprocess.Popen([*command, "up"], cwd=cwd, env=everything)
         engine = Engine(data_dir, int(ports["API_PORT"]), int(ports["FLOWER_PORT"]), supervisor)
         engine.client = httpx.Client(base_url=engine.url, timeout=70)
         started.append(engine)

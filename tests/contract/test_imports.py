@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from llmcoder.log import OURS
+from llmcoder.states import State
+
 ROOT = Path(__file__).resolve().parents[2]
 PROCESSES = ["workers.__main__", "workers.app", "api.__main__", "schedules.__main__"]
 
@@ -58,3 +61,29 @@ def test_the_kernel_loads_neither_the_database_nor_the_broker(tmp_path: Path) ->
 def test_dependencies_point_one_way() -> None:
     lint = subprocess.run([Path(sys.executable).with_name("lint-imports")], cwd=ROOT, capture_output=True, text=True)
     assert lint.returncode == 0, lint.stdout
+
+
+def test_jobs_come_into_the_database_in_one_way() -> None:
+    """What inserts a row must reserve its doorbell before and ring after the commit; written twice, one forgets."""
+    callers = {
+        str(path.relative_to(ROOT))
+        for folder in OURS
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("jobs.insert", "store.insert")
+    }
+    assert callers == {"engine/enqueue.py"}
+
+
+def test_states_of_jobs_are_values_of_their_own_kind_and_no_bare_words() -> None:
+    words = {state.value for state in State}
+    bare = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for folder in OURS
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Compare)
+        for side in ast.walk(node)
+        if isinstance(side, ast.Constant) and side.value in words
+    ]
+    assert bare == []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 EVERY_S = 2
 CAUGHT_UP_WITHIN_S = 120
 TOLD_WITHIN_S = 60.0
+FIRES_WITHIN_S = 60.0
 LOOK_S = 0.25
 DELIVERED = "delivered"
 EVENTS = ("job.succeeded", "job.failed", "job.cancelled", "job.uncertain")
@@ -84,9 +86,23 @@ def set_up(caller: Caller, provider: str) -> Automation:
     return Automation(UUID(added["id"]), UUID(webhook["id"]))
 
 
-def stop_the_clock(caller: Caller, automation: Automation) -> None:
-    """The schedule fires no more."""
+def stop_the_clock(db: Database, caller: Caller, automation: Automation) -> bool:
+    """Whether the schedule fired on after all faults; then it fires no more.
+
+    Schedulers that were killed young, one after the other, may not even have begun before.
+    """
+    runs = sa.select(sa.func.count()).where(schedule_runs.c.schedule_id == automation.schedule)
+    deadline = time.monotonic() + FIRES_WITHIN_S
+    before: int | None = None
+    fired = False
+    while not fired and time.monotonic() < deadline:
+        with suppress(*TRANSIENT_ERRORS), db.read() as conn:
+            number = conn.execute(runs).scalar_one()
+            before = number if before is None else before
+            fired = number > before
+        time.sleep(LOOK_S)
     caller.json("POST", f"/schedules/{automation.schedule}/pause", json={"note": "The crash matrix ends."})
+    return fired
 
 
 def wrong_fires(db: Database, automation: Automation, of_schedule: Counter[str], *, gapless: bool) -> WrongFires:

@@ -100,7 +100,7 @@ def _play(fault: Fault, scene: Scene, jobs: int, jobs_per_s: float) -> tuple[int
         load.start()
         injected = sum(fault.inject(scene))
         cluster.pull_up()
-        stop_the_clock(caller, automation)
+        fired_on = stop_the_clock(db, caller, automation)
         in_time = wait_until_all_ended(db, QUIET_WITHIN_S)
         injected += cluster.deaths(fault.parts) if fault.planted else 0
         injected += len(fault.special)
@@ -110,6 +110,9 @@ def _play(fault: Fault, scene: Scene, jobs: int, jobs_per_s: float) -> tuple[int
         except CrashError as error:
             findings = Findings(jobs=len(load.promised), problems=[str(error)])
         findings.problems += load.problems
+        if not fired_on:
+            findings.lost += 1
+            findings.problems.append("after the last fault the schedule did not fire any more")
         if not in_time:
             findings.problems.append(f"not all ended within {QUIET_WITHIN_S:g} s after the last fault")
         _expect(fault, db, findings)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from llmcoder.context import User
+from llmcoder.states import State
 from models.db.database import Database
-from models.jobs.machine import State
 from tests.crash.cluster import ROOT
 from tests.crash.surroundings import Clock, can_compile
 from tests.integration.engine_kit import Engine, OwnRedis, environment, set_columns, stand_in

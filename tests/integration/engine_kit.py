@@ -26,10 +26,11 @@ from cli.up import redis as embedded_redis
 from llmcoder.context import User
 from llmcoder.declare.action import Action
 from llmcoder.ids import new_id
+from llmcoder.states import State
 from models.accounts.users import register
 from models.db.database import Database
 from models.jobs.claims import Claimed, claimed, pick, taking
-from models.jobs.machine import Move, Moved, State, apply
+from models.jobs.machine import Move, Moved, apply
 from models.jobs.store import Accepted, Job, NewJob, get, insert
 from models.jobs.tables import jobs
 

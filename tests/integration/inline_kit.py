@@ -12,23 +12,24 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from engine import commands
-from engine.admission import Wish, admit
+from engine.admission import JobSubmission, admit
 from engine.macro_runs import Macros
 from engine.outbox import Outbox
 from llmcoder.config import config
 from llmcoder.context import User
 from llmcoder.declare.trigger import Trigger
 from llmcoder.registry import Registry
+from llmcoder.states import State
 from models.db.database import Database
 from models.jobs import approvals
 from models.jobs import store as jobs
 from models.jobs.approvals import Origin
 from models.jobs.claims import arm, claimed, pick, taking
-from models.jobs.machine import State, apply
+from models.jobs.machine import apply
 from models.jobs.store import Job
 from models.jobs.tables import jobs as table
 from models.macros.tables import macro_runs
-from schedules.triggers import Asking
+from schedules.triggers import TriggerTick
 from workers.attempt import Attempt
 from workers.context import JobContext
 from workers.execute import execute
@@ -54,6 +55,10 @@ class Quiet:
     def reserve(self, queue: str) -> bool:
         return False
 
+    def follow(self, after: object) -> None: ...
+
+    def announce(self, jobs: object) -> None: ...
+
     def ring(self, rings: object) -> None: ...
 
     def wake(self, changed: object) -> None: ...
@@ -78,9 +83,11 @@ class Inline:
         *,
         tainted: bool = False,
     ) -> UUID:
-        wish = Wish(self.user.id, self.known.find(action), json.dumps(given), origin, tuple(sources), tainted=tainted)
+        submission = JobSubmission(
+            self.user.id, self.known.find(action), json.dumps(given), origin, tuple(sources), tainted=tainted
+        )
         with self.db.write() as conn:
-            new = admit(conn, wish, self.known, config().get, self.db.now())
+            new = admit(conn, submission, self.known, config().get, self.db.now())
             return jobs.insert(conn, [new], self.db.now(), rung=[False])[0].job.id
 
     def job(self, job_id: UUID) -> Job:
@@ -109,7 +116,7 @@ class Inline:
         raise AssertionError("it does not come to rest")
 
     def ask(self, trigger: Trigger) -> None:
-        Asking(self.db, cast("Outbox", Quiet()), self.known, trigger).ask()
+        TriggerTick(self.db, cast("Outbox", Quiet()), self.known, trigger).ask()
 
     def approve(self, job_id: UUID, edited: Mapping[str, Any] | None = None) -> None:
         with self.db.write() as conn:

@@ -19,9 +19,9 @@ from engine.outbox import Outbox
 from llmcoder.context import User
 from llmcoder.errors import ActionError
 from llmcoder.registry import Registry, discover
+from llmcoder.states import Reason, State
 from models.db.database import Database
 from models.jobs import store as jobs
-from models.jobs.machine import Reason, State
 from models.jobs.store import Job
 from models.jobs.tables import jobs as table
 from models.macros import store

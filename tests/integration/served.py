@@ -31,8 +31,9 @@ from llmcoder.context import User
 from llmcoder.declare.hook import Hook
 from llmcoder.ids import new_id
 from llmcoder.registry import AnyAction, Registry, discover
+from llmcoder.states import Reason, State
 from models.db.database import Database
-from models.jobs.machine import Move, Moved, Reason, State, apply
+from models.jobs.machine import Move, Moved, apply
 from models.jobs.tables import jobs
 
 PLUGIN = Path(__file__).parent.parent / "plugin"

@@ -17,8 +17,8 @@ from served import Served, serving
 
 from llmcoder import User
 from llmcoder.ids import new_id
+from llmcoder.states import Reason, State
 from models.db.database import Database
-from models.jobs.machine import Reason, State
 from models.jobs.tables import jobs, rate_limits, workers
 
 

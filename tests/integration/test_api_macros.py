@@ -67,7 +67,7 @@ def test_a_macro_is_kept_shown_listed_replaced_and_removed(alice: httpx.Client, 
     assert alice.delete(address).status_code == 204
     assert alice.get(address).status_code == alice.get(f"{address}/versions").status_code == 404
     with db.read() as conn:
-        events = [one.event for one in audit.listed(conn, audit.Wanted(), 10)]
+        events = [one.event for one in audit.listed(conn, audit.EntryFilter(), 10)]
     assert events == ["macro.removed", "macro.changed", "macro.added"]
 
 

@@ -76,7 +76,7 @@ def test_readiness_names_each_part(served: Served, db: Database) -> None:
 
     assert answer.status_code == 200
     assert {name: check["status"] for name, check in answer.json()["checks"].items()} == {
-        "database": "ok", "broker": "ok", "worker": "ok", "duties": "ok", "files": "ok",
+        "database": "ok", "broker": "ok", "worker": "ok", "duties": "ok",
     }  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def test_metrics_show_what_was_submitted_answered_and_what_waits(served: Served,
 
 def test_what_workers_counted_adds_up_over_processes_and_restarts(served: Served, db: Database) -> None:
     for _ in range(2):  # two processes, or one that was started again
-        counts = metrics.Counts()
+        counts = metrics.ProcessCounts()
         counts.observe(metrics.RUN, ("test.echo", "succeeded"), 0.03)
         counts.observe(metrics.RUN, ("test.echo", "succeeded"), 7.0)
         counts.observe(metrics.QUEUE_TO_START, ("test.echo",), 100_000.0)
@@ -145,7 +145,7 @@ def test_what_workers_counted_adds_up_over_processes_and_restarts(served: Served
 
 
 def test_counts_that_the_database_did_not_take_are_kept(db: Database, tmp_path: Path) -> None:
-    counts = metrics.Counts()
+    counts = metrics.ProcessCounts()
     counts.count(metrics.RESCUED, ("queued",))
     empty = tmp_path / "empty.db"
     empty.touch()

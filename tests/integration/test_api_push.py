@@ -20,11 +20,12 @@ from served import Served, private_redis, serving, wait_until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from api.push import hub, sse
+from api.push import hub
+from api.routes import sse
 from llmcoder import User
+from llmcoder.states import State
 from models.accounts import users
 from models.db.database import Database
-from models.jobs.machine import State
 
 Events = Iterator[dict[str, Any]]
 
@@ -276,9 +277,9 @@ def test_a_socket_ends_with_its_token(served: Served, user: User) -> None:
 def test_a_disabled_account_loses_its_socket_and_its_stream(
     served: Served, user: User, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.push.ws.VERIFY_EVERY_S", 0.2)
-    monkeypatch.setattr("api.push.sse.VERIFY_EVERY_S", 0.2)
-    monkeypatch.setattr("api.push.sse.HEARTBEAT_S", 0.2)
+    monkeypatch.setattr("api.routes.ws.VERIFY_EVERY_S", 0.2)
+    monkeypatch.setattr("api.routes.sse.VERIFY_EVERY_S", 0.2)
+    monkeypatch.setattr("api.routes.sse.HEARTBEAT_S", 0.2)
     with socket_of(served, user) as socket, stream_of(served, user) as events:
         assert next(events).event == "live"
         with db.write() as conn:

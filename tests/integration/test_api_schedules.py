@@ -53,7 +53,7 @@ def test_a_schedule_is_added_shown_listed_changed_and_removed(alice: httpx.Clien
     assert alice.delete(address).status_code == 204
     assert alice.get(address).status_code == 404
     with db.read() as conn:
-        events = [one.event for one in audit.listed(conn, audit.Wanted(), 10)]
+        events = [one.event for one in audit.listed(conn, audit.EntryFilter(), 10)]
     assert events == ["schedule.removed", "schedule.changed", "schedule.changed", "schedule.added"]
 
 

@@ -23,11 +23,11 @@ from llmcoder.config import config
 from llmcoder.context import User
 from llmcoder.ids import new_id
 from llmcoder.settings import EngineSettings
+from llmcoder.states import Reason, State
 from models.audit import log as audit
 from models.db.database import Database
 from models.jobs import approvals
 from models.jobs.approvals import Origin
-from models.jobs.machine import Reason, State
 from models.jobs.tables import jobs
 from schedules.dispatcher import Dispatcher
 

@@ -23,7 +23,7 @@ from llmcoder.config import Config, config, use
 from llmcoder.context import User
 from models.accounts.tables import users
 from models.audit import log as audit
-from models.audit.log import AuditError, Entry, Event, Head, Wanted
+from models.audit.log import AuditError, Entry, EntryFilter, Event, Head
 from models.audit.tables import audit as rows
 from models.audit.tables import audit_head
 from models.db.database import Database
@@ -49,7 +49,7 @@ def login(subject: str = "alice@example.org", **more: Any) -> Entry:
     return Entry(Event.LOGIN, subject, **more)
 
 
-def verdict(db: Database, expected: Head | None = None) -> audit.Verdict:
+def verdict(db: Database, expected: Head | None = None) -> audit.Verification:
     with db.read() as conn:
         return audit.verify(conn, audit.keys(config().path.parent), expected)
 
@@ -72,12 +72,12 @@ def test_entries_stand_as_they_were_given(db: Database, user: User) -> None:
     assert json.loads(first.detail) == {"a": "ä\ud800\0", "b": 1}
     assert (second.seq, second.actor_id, second.subject[:4], len(second.subject)) == (2, None, "xy?z", 300)
     assert (first.previous, second.previous) == (audit.GENESIS, first.hash)
-    assert verdict(db) == audit.Verdict(Head(2, second.hash), None)
+    assert verdict(db) == audit.Verification(Head(2, second.hash), None)
 
 
 def test_an_empty_log_is_whole_and_nothing_to_write_takes_no_lock(db: Database) -> None:
     write(db)
-    assert verdict(db) == audit.Verdict(Head(0, audit.GENESIS), None)
+    assert verdict(db) == audit.Verification(Head(0, audit.GENESIS), None)
 
 
 def test_a_batch_is_three_statements(db: Database) -> None:
@@ -130,16 +130,16 @@ def test_filters_narrow_the_list_and_pages_follow_each_other(db: Database, user:
     write(db, *(login(f"{n}@example.org") for n in range(5)))
     write(db, Entry(Event.CONFIG_SET, "API_PORT", actor=user.id))
 
-    def found(wanted: Wanted, limit: int = 10) -> list[int]:
+    def found(wanted: EntryFilter, limit: int = 10) -> list[int]:
         with db.read() as conn:
             return [row.seq for row in audit.listed(conn, wanted, limit)]
 
-    assert found(Wanted(), 4) == [6, 5, 4, 3]
-    assert found(Wanted(before=3)) == [2, 1]
-    assert found(Wanted(event=Event.LOGIN), 2) == [5, 4]
-    assert found(Wanted(actor_id=user.id)) == [6]
-    assert found(Wanted(subject="2@example.org", since=before)) == [3]
-    assert found(Wanted(since=db.now())) == []
+    assert found(EntryFilter(), 4) == [6, 5, 4, 3]
+    assert found(EntryFilter(before=3)) == [2, 1]
+    assert found(EntryFilter(event=Event.LOGIN), 2) == [5, 4]
+    assert found(EntryFilter(actor_id=user.id)) == [6]
+    assert found(EntryFilter(subject="2@example.org", since=before)) == [3]
+    assert found(EntryFilter(since=db.now())) == []
 
 
 # --- tampering

@@ -35,17 +35,18 @@ from api.auth import tokens
 from cli.backup import archive
 from cli.backup.archive import BackupError, Manifest, opened
 from cli.backup.making import Made, make
-from cli.backup.restoring import Restored, Wishes, restore
+from cli.backup.restoring import Restored, RestoreOptions, restore
 from cli.up.preflight import take_lock
 from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.registry import Registry, discover
+from llmcoder.states import Reason, State
 from models.accounts.tables import users
 from models.audit import log as audit
 from models.db.database import Database
 from models.db.dump import DumpError
 from models.db.migrate import alembic_config, is_current
-from models.jobs.machine import ENDED, Reason, State
+from models.jobs.machine import ENDED
 from models.jobs.tables import jobs
 
 S = State
@@ -77,7 +78,7 @@ class Installation:
 
     def restore(self, path: Path, **wishes: bool) -> Restored:
         with use(self.config):
-            return restore(self.config, registered(), path, Wishes(**wishes))
+            return restore(self.config, registered(), path, RestoreOptions(**wishes))
 
     def rows(self, *states: State) -> dict[Any, Any]:
         with closing(Database(self.url)) as db, db.read() as conn:
@@ -181,7 +182,7 @@ def test_it_says_in_the_audit_log_of_both_that_it_was_done(
     events = []
     for installation in (here, there):
         with closing(Database(installation.url)) as db, db.read() as conn:
-            events.append([row.event for row in audit.listed(conn, audit.Wanted(), 10)])
+            events.append([row.event for row in audit.listed(conn, audit.EntryFilter(), 10)])
     assert events == [["backup.made"], ["backup.restored"]]
 
 
@@ -371,7 +372,7 @@ def test_a_configuration_that_names_another_database_is_refused(
     path = here.backup(tmp_path / "b.tar").path
     config = Config.open({"DATA_DIR": str(there.folder)}, cwd=there.folder.parent)
     with pytest.raises(BackupError, match="names another database"), use(config):
-        restore(config, registered(), path, Wishes())
+        restore(config, registered(), path, RestoreOptions())
     assert_untouched(there)
 
 

@@ -24,6 +24,7 @@ from llmcoder.context import User
 from llmcoder.declare.rate import Rate
 from llmcoder.ids import new_id
 from llmcoder.registry import registry
+from llmcoder.states import State
 from models.accounts.tables import revisions, users
 from models.audit.log import Entry, Event, append
 from models.connections import store as connections
@@ -31,7 +32,7 @@ from models.db.database import Database
 from models.jobs import approvals, claims, fair_queue
 from models.jobs import counters as tallies
 from models.jobs import store as jobs
-from models.jobs.machine import Move, State, apply, take_revisions
+from models.jobs.machine import Move, apply, take_revisions
 from models.jobs.store import NewJob
 from models.jobs.tables import jobs as jobs_table
 from models.schedules import store as schedules

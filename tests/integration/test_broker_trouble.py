@@ -17,10 +17,10 @@ from engine_kit import ROOT, Engine, OwnRedis, environment, eventually, job_of, 
 
 from engine.broker import KEY_TYPES, PREFIX, PRIORITY_MARK, mend_keys
 from engine.doorbells import RedisBell, Ring
-from engine.enqueue import Submitter
 from engine.outbox import Outbox
+from engine.submitter import Submitter
+from llmcoder.states import State
 from models.db.database import Database
-from models.jobs.machine import State
 
 kit = load_testkit()
 JOBS = 6

@@ -32,10 +32,11 @@ from engine_kit import (
 
 from engine.outbox import Outbox
 from llmcoder.context import User
+from llmcoder.states import Reason, State
 from models.accounts.tables import revisions
 from models.db.database import TRANSIENT_ERRORS, Database
 from models.jobs import claims, retention
-from models.jobs.machine import ENDED, Move, Reason, State, apply
+from models.jobs.machine import ENDED, Move, apply
 from models.jobs.store import request_cancel
 from models.jobs.tables import jobs
 from workers.execute import lost_to_nobody

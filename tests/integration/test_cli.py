@@ -26,7 +26,7 @@ from cli.accounts import acting, make_admin
 from cli.actions import command_line
 from cli.integrations import ask_all
 from cli.screen import Screen
-from cli.submitting import wish_of
+from cli.submitting import submission_of
 from engine.admission import PLAIN, new_job
 from llmcoder.arguments import assembled, read_input
 from llmcoder.config import Config
@@ -36,12 +36,13 @@ from llmcoder.ids import new_id
 from llmcoder.model import Model
 from llmcoder.registry import registry
 from llmcoder.settings import Settings
+from llmcoder.states import Reason, State
 from models.accounts.tables import refresh_tokens, users
 from models.accounts.users import start_session
 from models.audit.tables import audit
 from models.db.database import Database
 from models.jobs.claims import workers_seen
-from models.jobs.machine import Move, Reason, State, apply
+from models.jobs.machine import Move, apply
 from models.jobs.store import get, insert
 from models.jobs.tables import jobs
 
@@ -93,7 +94,7 @@ def job_of(db: Database) -> Callable[[User], UUID]:
 
     def make(owner: User) -> UUID:
         action = registry()["http.request"]
-        new = new_job(wish_of(action, owner.id, "{}", priority=5, due_at=None, key=None), PLAIN, db.now())
+        new = new_job(submission_of(action, owner.id, "{}", priority=5, due_at=None, key=None), PLAIN, db.now())
         with db.write() as conn:
             insert(conn, [new], db.now(), rung=[False])
         return new.id
@@ -139,7 +140,7 @@ def test_every_command_explains_itself(shell: Shell) -> None:
 def test_a_worker_takes_the_place_of_the_command_and_ends_with_sigterm(
     worker: subprocess.Popen[bytes],
 ) -> None:
-    assert psutil.Process(worker.pid).cmdline()[1:] == ["-m", "workers", "io"]
+    assert psutil.Process(worker.pid).cmdline()[1:] == ["-m", "llmcoder.process", "workers", "io"]
     worker.terminate()
     assert worker.wait(120) == 0
 

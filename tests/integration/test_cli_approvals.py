@@ -17,16 +17,16 @@ from shell_kit import ROOT, Shell, shell_on
 from typer.testing import CliRunner
 
 from cli import app
-from cli.submitting import wish_of
+from cli.submitting import submission_of
 from engine.admission import look, new_job
 from llmcoder.context import User
 from llmcoder.errors import BadInput
 from llmcoder.registry import registry
+from llmcoder.states import State
 from models.accounts import preferences
 from models.audit import log as audit
 from models.db.database import Database
 from models.jobs import approvals
-from models.jobs.machine import State
 from models.jobs.store import insert
 from models.jobs.tables import jobs
 
@@ -44,10 +44,10 @@ def shell(db_url: str, redis_url: str, tmp_path: Path) -> Shell:
 def asked(user: User, db: Database) -> str:
     """The id of a note that waits for approval, as `llmcoder run` makes it under such a policy."""
     asks = preferences.Preferences.model_validate({"policies": {"general.*": "ask"}})
-    wish = wish_of(registry()["general.add_note"], user.id, NOTE, priority=5, due_at=None, key=None)
+    submission = submission_of(registry()["general.add_note"], user.id, NOTE, priority=5, due_at=None, key=None)
     with db.write() as conn:
         preferences.save(conn, user.id, asks, db.now())
-        new = new_job(wish, look(conn, wish, registry()), db.now())
+        new = new_job(submission, look(conn, submission, registry()), db.now())
         insert(conn, [new], db.now(), rung=[False])
     return str(new.id)
 

@@ -21,21 +21,22 @@ from served import Served, serving
 from websockets.sync.client import connect as websocket
 
 from api.routes import connections as connections_door
+from engine.account_access import connect
 from engine.doorbells import connect_bell
 from engine.outbox import Outbox
+from llmcoder.caller import CallerWithDeadline
 from llmcoder.config import Config, use
 from llmcoder.context import User
+from llmcoder.declare import connection as declared
 from llmcoder.errors import NeedsReconnect, NotConfigured, RateLimited, Refused, Transient
 from llmcoder.ids import new_id
+from llmcoder.states import State
 from models.audit import log as audit
-from models.connections import account_access as connected
 from models.connections import store as connections
-from models.connections.account_access import Asking, connect
 from models.connections.tables import connections as rows
 from models.connections.tables import oauth_states
 from models.db.database import Database
 from models.jobs.approvals import Origin
-from models.jobs.machine import State
 from models.jobs.tables import jobs
 from models.tables import metadata
 from schedules.dispatcher import Dispatcher
@@ -348,7 +349,7 @@ def test_a_refresh_token_is_never_overwritten_by_nothing(
 
 def cloud_of(db: Database, served: Served, user: User) -> Any:
     kind = served.app.state.services.registry.connections()["testcloud"]
-    return connect(db, user.id, kind, None, Asking())
+    return connect(db, user.id, kind, None, CallerWithDeadline())
 
 
 def token_of(found: Any) -> str:
@@ -412,7 +413,7 @@ def test_a_provider_that_is_silent_or_away_passes(
 ) -> None:
     add_cloud(alice, provider, served)
     kind = served.app.state.services.registry.connections()["testcloud"]
-    found = connect(db, user.id, kind, None, Asking(within_s=0.4))
+    found = connect(db, user.id, kind, None, CallerWithDeadline(within_s=0.4))
     provider.slow_s = 1.0
     with pytest.raises(Transient):
         found.access_token(refused=token_of(found))
@@ -476,7 +477,7 @@ def test_without_an_account_of_ones_own_the_one_of_the_installation_counts(
         kinds = {one["provider"]: one for one in alice.get("/connections/kinds").json()["items"]}
         assert kinds["testbox"]["shared"] and PASSWORD not in str(kinds)
         kind = served.app.state.services.registry.connections()["testbox"]
-        assert connect(db, user.id, kind, "", Asking()).account == ""
+        assert connect(db, user.id, kind, "", CallerWithDeadline()).account == ""
 
 
 def deliver(client: httpx.Client, **given: Any) -> httpx.Response:
@@ -594,11 +595,11 @@ def test_an_armed_effect_in_the_installations_name_is_looked_up_in_no_other(
         remedy = alice.get(f"/jobs/{armed['id']}/explain").json()["blockers"][0]["remedy"]
         assert remedy.startswith("An administrator corrects the Test box account of this installation")
         kind = served.app.state.services.registry.connections()["testbox"]
-        assert connect(db, user.id, kind, "", Asking(), no_other=True).account == ""
+        assert connect(db, user.id, kind, "", CallerWithDeadline(), no_other=True).account == ""
     with use(Config.open(environ, cwd=tmp_path)):
-        assert connect(db, user.id, kind, "", Asking()).account == "ann"
+        assert connect(db, user.id, kind, "", CallerWithDeadline()).account == "ann"
         with pytest.raises(NeedsReconnect, match="not set up any more"):
-            connect(db, user.id, kind, "", Asking(), no_other=True)
+            connect(db, user.id, kind, "", CallerWithDeadline(), no_other=True)
 
 
 # --- dead, and connected again
@@ -770,7 +771,7 @@ def test_a_process_with_another_key_does_not_start(
 def test_a_check_that_hangs_ends_and_stops_nobody_else(alice: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     import socket
 
-    monkeypatch.setattr(connected, "IDENTIFY_WITHIN_S", 1.0)
+    monkeypatch.setattr(declared, "IDENTIFY_WITHIN_S", 1.0)
 
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         site = f"http://127.0.0.1:{silent.getsockname()[1]}"

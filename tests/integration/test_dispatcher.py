@@ -36,12 +36,12 @@ from engine_kit import (
 
 from engine.broker import PREFIX
 from engine.doorbells import connect_bell
-from engine.enqueue import Submitter
 from engine.outbox import Outbox
+from engine.submitter import Submitter
 from llmcoder.context import User
 from llmcoder.settings import EngineSettings
+from llmcoder.states import Reason, State
 from models.db.database import Database
-from models.jobs.machine import Reason, State
 from models.jobs.store import Job
 from models.jobs.tables import jobs
 from schedules.__main__ import steady

@@ -23,12 +23,12 @@ from llmcoder.declare.door import Door
 from llmcoder.declare.hook import Call, Hook, Reply
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, discover
+from llmcoder.states import Reason, State
 from models.accounts.tables import users
 from models.connections.tables import connections
 from models.db.database import Database
 from models.jobs import approvals
 from models.jobs.approvals import Origin
-from models.jobs.machine import Reason, State
 from models.jobs.tables import jobs
 
 

@@ -23,15 +23,15 @@ from llmcoder.context import User
 from llmcoder.declare.trigger import Due, Trigger
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, discover
+from llmcoder.states import State
 from models.accounts.tables import login_attempts
 from models.db.database import Database
 from models.jobs import duties as stored
-from models.jobs.machine import State
 from models.jobs.tables import duties as table
 from schedules.__main__ import steady
-from schedules.deadlines import MOST_ABANDONED, Asked
+from schedules.deadlines import MOST_ABANDONED, WatchedTrigger
 from schedules.reporting import Reporting
-from schedules.triggers import Asking
+from schedules.triggers import TriggerTick
 
 kit = load_testkit()
 SOON_S = 20.0
@@ -55,7 +55,9 @@ class Hanging:
         self.trigger = Trigger("test.hanging", any_due=self.any_due, take=self.take, refused=lambda *_: None)
         self.duties = Duties()
         self.known = Registry(discover())
-        self.looked = Asked("ask test.hanging", partial(Asking, db, outbox, self.known, self.trigger), self.duties)
+        self.looked = WatchedTrigger(
+            "ask test.hanging", partial(TriggerTick, db, outbox, self.known, self.trigger), self.duties
+        )
         self.duties.add("ask test.hanging", 1.0)
 
     def any_due(self, conn: sa.Connection, now: datetime) -> bool:
@@ -174,7 +176,7 @@ def test_a_row_whose_job_cannot_be_made_keeps_no_other_from_being_made(
     trigger = Trigger(
         "test.rows", any_due=lambda *_: bool(waiting), take=lambda *_: waiting.pop(), refused=refused
     )  # fmt: skip
-    assert Asking(db, outbox, Registry(discover()), trigger).ask() >= 2
+    assert TriggerTick(db, outbox, Registry(discover()), trigger).ask() >= 2
     assert not {"1", "7"} & set(told) and {"3", "6"} <= set(told)
 
 

@@ -18,10 +18,11 @@ from engine_kit import accept_one, row, take
 from engine.outbox import Outbox
 from llmcoder import Cancelled, Context, Effect, Model, Refused, Transient, action
 from llmcoder.context import User
+from llmcoder.states import Reason, State
 from llmcoder.strict_json import storable, write_bytes
 from models.db.database import Database
 from models.jobs.claims import Claimed
-from models.jobs.machine import Reason, State, lock
+from models.jobs.machine import lock
 from workers.attempt import Attempt, End
 from workers.context import JobContext
 from workers.execute import Ending, execute, given_back, past_deadline

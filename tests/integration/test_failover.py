@@ -15,8 +15,8 @@ from engine_kit import Engine, OwnRedis, environment, eventually, load_testkit
 from served import serving
 
 from llmcoder.context import User
+from llmcoder.states import State
 from models.db.database import Database
-from models.jobs.machine import State
 
 kit = load_testkit()
 NOTES = 8

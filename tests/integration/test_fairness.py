@@ -15,8 +15,8 @@ import pytest
 import sqlalchemy as sa
 from engine_kit import Engine, accept, engine_on, eventually, job_of, load_testkit, new_user
 
-from engine.enqueue import Submitter
 from engine.outbox import Outbox
+from engine.submitter import Submitter
 from llmcoder.context import User
 from models.jobs.store import NewJob
 from models.jobs.tables import jobs

@@ -23,9 +23,9 @@ from llmcoder.context import User
 from llmcoder.errors import ActionError, Cancelled, Transient, Uncertain
 from llmcoder.moment import Moment
 from llmcoder.net import GuardedClient
+from llmcoder.states import State
 from models.db.database import Database
 from models.jobs.claims import Claimed
-from models.jobs.machine import State
 from workers import context as context_module
 from workers import watch as watch_module
 from workers.attempt import Attempt, End

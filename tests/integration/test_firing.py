@@ -17,9 +17,9 @@ from llmcoder.config import Config
 from llmcoder.context import User
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, discover
+from llmcoder.states import Reason, State
 from models.db.database import Database
 from models.jobs import store as jobs_room
-from models.jobs.machine import Reason, State
 from models.jobs.tables import jobs
 from models.schedules import store as schedules
 from models.schedules.store import Schedule

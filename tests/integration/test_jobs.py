@@ -16,11 +16,12 @@ import pytest
 import sqlalchemy as sa
 from engine_kit import accept, accept_one, job_of, move, now_of, row, set_columns, stand_in, take
 
-from engine.enqueue import Submitter
 from engine.outbox import Outbox
+from engine.submitter import Submitter
 from llmcoder.context import User
+from llmcoder.states import Reason, State
 from models.db.database import Database
-from models.jobs.machine import ENDED, Reason, State
+from models.jobs.machine import ENDED
 from models.jobs.store import (
     COLUMNS,
     Accepted,
@@ -270,7 +271,7 @@ def test_every_door_shows_a_job_in_the_form_of_the_design(db: Database, user: Us
     assert " ".join(bare) == (
         "id action effect state reason input result error progress attempt max_attempts priority due_at created_at "
         "started_at finished_at rev "
-        "origin tainted sources proposed_input expires_at decided_at note undo_of undone_by schedule_id parent_id files"
+        "origin tainted sources proposed_input expires_at decided_at note undo_of undone_by schedule_id parent_id"
     )
     assert bare["input"] == {"text": "hi"}
     assert bare["progress"] is None

@@ -54,17 +54,17 @@ def own(tmp_path: Path, db_url: str) -> Config:
 @pytest.fixture
 def kept(
     db: Database, own: Config, redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[Chat], listen.Kept]]:
+) -> Iterator[Callable[[Chat], listen.ListenerThread]]:
     monkeypatch.setattr(listen, "FIRST_PAUSE_S", 0.01)
     own.register(ChatSettings)
     outbox = Outbox(redis_url, redis_url, window=10)
     outbox.start()
-    made: list[listen.Kept] = []
+    made: list[listen.ListenerThread] = []
 
-    def make(chat: Chat) -> listen.Kept:
+    def make(chat: Chat) -> listen.ListenerThread:
         listener = Listener("chat", "Chat", ChatSettings, lambda found: found.chat_url is not None, chat.run)
-        ears = lambda name: listen.Ear(db, outbox, Registry([]), own, name)  # noqa: E731
-        made.append(listen.Kept(listener, own, ears))
+        ears = lambda name: listen.ListenerRun(db, outbox, Registry([]), own, name)  # noqa: E731
+        made.append(listen.ListenerThread(listener, own, ears))
         return made[-1]
 
     yield make
@@ -74,7 +74,7 @@ def kept(
 
 
 def test_it_runs_when_its_settings_are_there_and_anew_when_they_change(
-    own: Config, kept: Callable[[Chat], listen.Kept]
+    own: Config, kept: Callable[[Chat], listen.ListenerThread]
 ) -> None:
     chat = Chat()
     one = kept(chat)
@@ -95,7 +95,9 @@ def test_it_runs_when_its_settings_are_there_and_anew_when_they_change(
 
 
 @pytest.mark.parametrize("error", [Transient("The chat is away."), RuntimeError("a defect")])
-def test_one_that_fails_is_run_again(own: Config, kept: Callable[[Chat], listen.Kept], error: Exception) -> None:
+def test_one_that_fails_is_run_again(
+    own: Config, kept: Callable[[Chat], listen.ListenerThread], error: Exception
+) -> None:
     chat = Chat()
     chat.error = error
     own.patch({"CHAT_URL": "https://a.example"})

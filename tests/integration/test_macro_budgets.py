@@ -13,11 +13,13 @@ from engine_kit import load_testkit
 from macro_kit import Runs, echo, runs_on
 
 from engine import macro_runs as macros
+from engine import macro_step
+from engine.enqueue import AfterCommit
 from engine.macro_runs import Macros
 from llmcoder.config import Config
 from llmcoder.context import User
+from llmcoder.states import State
 from models.db.database import Database
-from models.jobs.machine import State
 from models.jobs.tables import jobs
 from models.macros import store
 from models.macros.document import Macro
@@ -98,13 +100,13 @@ def test_one_look_begins_only_so_many_and_the_run_takes_its_next_turn(runs: Runs
     run = runs.start(steps, {"items": list(range(100))}, input={"items": {}})
     for looks in range(1, 4):
         runs.macros.look(run)
-        assert count(runs, jobs, jobs.c.parent_id == run) <= looks * macros.PORTION
+        assert count(runs, jobs, jobs.c.parent_id == run) <= looks * macro_step.PORTION
     runs.settle(run)
     assert count(runs, jobs, jobs.c.parent_id == run, jobs.c.state == "succeeded") == 300
 
 
 def test_a_long_look_leaves_the_rest_to_the_next(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(macros, "LOOK_S", 0.0)
+    monkeypatch.setattr(macro_step, "LOOK_S", 0.0)
     run = runs.start([echo(f"s{n}") for n in range(3)])
     runs.macros.look(run)
     assert count(runs, jobs, jobs.c.parent_id == run) == 1
@@ -152,17 +154,17 @@ def test_users_take_turns_however_many_runs_one_of_them_has(
         runs.start([echo("a")])
     late: list[UUID] = []
     seen: list[UUID] = []
-    go = macros.Look.go
+    go = macro_step.MacroStep.go
 
-    def look(self: macros.Look) -> macros.Made:
+    def look(self: macro_step.MacroStep) -> AfterCommit:
         seen.append(self._run.job.id)
         return go(self)
 
-    monkeypatch.setattr(macros.Look, "go", look)
+    monkeypatch.setattr(macro_step.MacroStep, "go", look)
     bob = new_user("bob@example.org")
     follow = Macros._follow
 
-    def arrive(self: Macros, made: macros.Made | None) -> None:
+    def arrive(self: Macros, made: AfterCommit | None) -> None:
         follow(self, made)
         if len(seen) == 20:
             late.append(runs.start([echo("a")], user=bob))
@@ -180,13 +182,13 @@ def test_a_slice_that_ends_goes_on_with_the_next_user(
     users = [new_user(f"u{n}@example.org") for n in range(5)]
     started = {runs.start([echo("a")], user=user): user for user in users for _ in range(3)}
     seen: list[UUID] = []
-    go = macros.Look.go
+    go = macro_step.MacroStep.go
 
-    def look(self: macros.Look) -> macros.Made:
+    def look(self: macro_step.MacroStep) -> AfterCommit:
         seen.append(started[self._run.job.id].id)
         return go(self)
 
-    monkeypatch.setattr(macros.Look, "go", look)
+    monkeypatch.setattr(macro_step.MacroStep, "go", look)
     monkeypatch.setattr(macros, "SLICE_S", 0.0)
     for _ in range(15):
         runs.look()

@@ -11,16 +11,16 @@ import sqlalchemy as sa
 from engine_kit import load_testkit
 from macro_kit import Runs, echo, runs_on
 
-from engine import macro_runs as macros
+from engine import macro_step
 from llmcoder import strict_json
 from llmcoder.config import Config
 from llmcoder.context import User
+from llmcoder.states import State
 from models.db.database import Database
-from models.jobs.machine import State
 from models.jobs.tables import jobs
 from models.macros import computing, progress, stored_values
 from models.macros.computing import MOST_REPEATS, WORK_AT_ONCE, Computations
-from models.macros.evaluation import Budget, Postponed
+from models.macros.evaluation import EvaluationBudget, Postponed
 from models.macros.tables import macro_steps
 
 load_testkit()
@@ -62,7 +62,7 @@ class Watch:
         monkeypatch.setattr(Computations, "value", value)
         monkeypatch.setattr(Computations, "catch_up", watched)
 
-    def _counted(self, budget: Budget, compute: Any) -> Any:
+    def _counted(self, budget: EvaluationBudget, compute: Any) -> Any:
         try:
             return compute(budget)
         finally:
@@ -111,7 +111,7 @@ def test_what_is_long_to_compute_is_computed_outside_of_a_transaction(
 
 def test_many_that_are_quick_share_what_a_transaction_computes(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     watch = Watch(runs, monkeypatch)
-    monkeypatch.setattr(macros, "LOOK_S", 60.0)
+    monkeypatch.setattr(macro_step, "LOOK_S", 60.0)
     quick = "${{ to_string(length(input.numbers[:1000][*].[@])) }}"
     run = runs.start(
         [echo("a", quick, foreach="${{ input.numbers[:40] }}", parallel=50)],
@@ -199,7 +199,7 @@ def test_a_run_that_an_earlier_version_left_amid_a_foreach_goes_on(runs: Runs) -
 def test_an_outcome_is_of_what_was_read_and_of_nothing_else() -> None:
     computations = Computations(postpones=True)
 
-    def compute(budget: Budget) -> int:
+    def compute(budget: EvaluationBudget) -> int:
         budget.spend(2 * WORK_AT_ONCE)
         return len(asked)
 

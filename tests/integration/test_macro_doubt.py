@@ -16,13 +16,13 @@ from served import serving
 from engine import commands
 from llmcoder.config import Config
 from llmcoder.context import User
+from llmcoder.states import Reason, State
 from llmcoder.testing import FakeContext
 from models.accounts import preferences
 from models.accounts.preferences import Preferences
 from models.db.database import Database
-from models.jobs.machine import Reason, State
 from models.macros import store
-from tasks.tasks.looking_actions import Since, list_troubles
+from tasks.tasks.digest_actions import Since, list_troubles
 
 load_testkit()
 UNCERTAIN = "urn:llmcoder:problem:uncertain"

@@ -16,9 +16,9 @@ from engine_kit import Engine, engine_on, eventually
 
 from engine import commands
 from llmcoder.registry import Registry, discover
+from llmcoder.states import State
 from models.jobs import approvals
 from models.jobs import store as jobs
-from models.jobs.machine import State
 from models.jobs.store import Job
 from models.jobs.tables import jobs as table
 from models.macros.document import Macro, check

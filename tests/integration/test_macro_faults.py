@@ -13,10 +13,12 @@ from engine_kit import load_testkit
 from macro_kit import Runs, echo, runs_on
 
 from engine import macro_runs as macros
+from engine import macro_step
+from engine.enqueue import AfterCommit
 from llmcoder.config import Config
 from llmcoder.context import User
+from llmcoder.states import State
 from models.db.database import Database
-from models.jobs.machine import State
 from models.jobs.tables import jobs
 from models.macros import expressions, progress, store
 from models.macros.tables import macro_runs, macro_steps
@@ -159,14 +161,14 @@ class Panic(BaseException):
 
 def breaking(monkeypatch: pytest.MonkeyPatch, run: UUID, error: BaseException) -> None:
     """Have every look at that run raise."""
-    go = macros.Look.go
+    go = macro_step.MacroStep.go
 
-    def breaks(self: macros.Look) -> macros.Made:
+    def breaks(self: macro_step.MacroStep) -> AfterCommit:
         if self._run.job.id == run:
             raise error
         return go(self)
 
-    monkeypatch.setattr(macros.Look, "go", breaks)
+    monkeypatch.setattr(macro_step.MacroStep, "go", breaks)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("x"), MemoryError(), RecursionError(), Panic()])
@@ -238,7 +240,7 @@ def test_a_corrupt_row_ends_its_run_and_no_other(runs: Runs, what: str) -> None:
     with runs.db.write() as conn:
         CORRUPT[what](conn, run)
     runs.settle(honest)
-    for rest_s in (macros.LOOK_AT_LEAST_EVERY.total_seconds(), *macros.RESTS_S):
+    for rest_s in (macro_step.LOOK_AT_LEAST_EVERY.total_seconds(), *macros.RESTS_S):
         runs.pass_time(rest_s + 1)
         runs.look()
     assert runs.job(run).state == State.FAILED, runs.job(run)

@@ -16,11 +16,11 @@ from engine_kit import Engine, engine_on, eventually, load_testkit
 from engine import commands
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, discover
+from llmcoder.states import State
 from models.accounts import preferences
 from models.accounts.preferences import Preferences
 from models.jobs import approvals
 from models.jobs import store as jobs
-from models.jobs.machine import State
 from models.jobs.store import Job
 from models.jobs.tables import jobs as table
 from models.macros import store

@@ -13,110 +13,30 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
 import httpx
 import openai
 import pytest
+from net_kit import Handler, RawServer, Serve, TlsContexts, answer, raw_servers, saying, tls_contexts, until_closed
 
 from llmcoder.errors import BadInput, Cancelled, Transient, Uncertain
 from llmcoder.net import GuardedClient, Limits, guarded_transport
 from llmcoder.net.dial import is_own_address
 
-Handler = Callable[[socket.socket, bytes], None]
 QUICK = Limits(connect_s=2, read_s=0.6, total_s=1.5, wire_bytes=100_000, decoded_bytes=200_000)
-
-
-class RawServer:
-    """A server whose handler writes the very bytes; counts connections and keeps the requests it read."""
-
-    def __init__(self, handler: Handler, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None):
-        self.requests: list[bytes] = []
-        self.connects = 0
-        self._handler = handler
-        self._tls = tls
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, port), family=family, dualstack_ipv6=host == "::")
-        self.port: int = self._listener.getsockname()[1]
-        self.url = f"{'https' if tls else 'http'}://{host}:{self.port}"
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-
-    def _accept(self) -> None:
-        with suppress(OSError):  # the listener was shut down
-            while True:
-                connection, _ = self._listener.accept()
-                self.connects += 1
-                thread = threading.Thread(target=self._serve, args=(connection,))
-                self._threads.append(thread)
-                thread.start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with suppress(OSError), connection:
-            connection.settimeout(10)
-            if self._tls is None:
-                return self._answer(connection)
-            with self._tls.wrap_socket(connection, server_side=True) as secured:
-                self._answer(secured)
-
-    def _answer(self, connection: socket.socket) -> None:
-        while request := _read_request(connection):
-            self.requests.append(request)
-            self._handler(connection, request)
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(15)
-        self._listener.close()
-
-
-def _read_request(connection: socket.socket) -> bytes:
-    read = b""
-    while b"\r\n\r\n" not in read:
-        chunk = connection.recv(65536)
-        if not chunk:
-            return b""
-        read += chunk
-    head, _, body = read.partition(b"\r\n\r\n")
-    lengths = [line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-    while lengths and len(body) < int(lengths[0]):
-        body += connection.recv(65536)
-    return head + b"\r\n\r\n" + body
-
-
-def answer(status: str = "200 OK", body: bytes = b"", **headers: str) -> bytes:
-    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}"]
-    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
-
-
-def saying(reply: bytes) -> Handler:
-    return lambda connection, _: connection.sendall(reply)
-
-
-def until_closed(connection: socket.socket) -> None:
-    """Hold the connection, silently, until the other side closes it."""
-    with suppress(OSError):
-        connection.recv(1)
-
-
-Serve = Callable[..., RawServer]
 
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    servers: list[RawServer] = []
+    with raw_servers() as start:
+        yield start
 
-    def start(handler: Handler, **options: object) -> RawServer:
-        servers.append(RawServer(handler, **options))  # type: ignore[arg-type]
-        return servers[-1]
 
-    yield start
-    for server in servers:
-        server.close()
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> TlsContexts:
+    return tls_contexts(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
@@ -207,51 +127,6 @@ def test_one_client_serves_many_threads(serve: Serve, client: GuardedClient) -> 
 def everywhere(serve: Serve) -> RawServer:
     """Listens on every address of this machine, so that a connection to any form of one is seen."""
     return serve(saying(answer(body=b"secret")), host="::" if socket.has_dualstack_ipv6() else "0.0.0.0")
-
-
-@pytest.mark.parametrize(
-    "host",
-    [
-        "127.0.0.1",
-        "127.0.0.2",
-        "localhost",
-        "localhost.",
-        "LOCALHOST",
-        "0.0.0.0",
-        "0",
-        "2130706433",
-        "0x7f.1",
-        "0177.0.0.1",
-        "127.1",
-        "①②⑦.⓪.⓪.①",
-        "[::]",
-        "[::1]",
-        "[::127.0.0.1]",
-        "[::ffff:127.0.0.1]",
-        "[::ffff:7f00:1]",
-        "[64:ff9b::7f00:1]",
-        "[64:ff9b:1::7f00:1]",
-        "[2002:7f00:1::]",
-        "[2001:0:7f00:1::1]",
-        "[fe80::5efe:7f00:1]",
-        "169.254.169.254",
-        "[::ffff:a9fe:a9fe]",
-        "100.100.100.200",
-        "192.0.0.192",
-        "[fd00:ec2::254]",
-        "10.0.0.1",
-        "224.0.0.1",
-        "[fec0::1]",
-        "255.255.255.255",
-    ],
-)
-def test_no_connection_is_made_to_a_blocked_address(everywhere: RawServer, host: str) -> None:
-    url = f"http://{host}:{everywhere.port}/latest/meta-data/"
-    with pytest.raises(BadInput):
-        GuardedClient(limits=QUICK).request("GET", url)
-    with httpx.Client(transport=guarded_transport()) as through_httpx, pytest.raises((BadInput, httpx.InvalidURL)):
-        through_httpx.get(url)
-    assert everywhere.connects == 0
 
 
 def test_a_blocked_address_names_the_host_and_the_remedy_and_not_the_query(everywhere: RawServer) -> None:
@@ -392,37 +267,6 @@ def test_a_write_that_was_answered_by_see_other_is_done_even_if_the_other_page_f
 
 
 # --- TLS ---
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """A server's context for tls.example, and a client's that trusts it."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    folder: Path = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tls.example")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("tls.example")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "both.pem").write_bytes(private + pem)
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(folder / "both.pem")
-    return server, ssl.create_default_context(cadata=pem.decode())
-
-
-TlsContexts = tuple[ssl.SSLContext, ssl.SSLContext]
 
 
 def _tls_client(trusting: ssl.SSLContext | None) -> GuardedClient:

@@ -24,8 +24,8 @@ from api.push.hub import Hub
 from engine import outbound_webhooks as rules
 from llmcoder.config import Config, use
 from llmcoder.context import User
+from llmcoder.states import State
 from models.db.database import Database
-from models.jobs.machine import State
 from models.jobs.store import changes
 from models.jobs.tables import jobs
 from models.webhooks import outbound as webhooks

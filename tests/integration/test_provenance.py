@@ -18,6 +18,7 @@ from engine import commands
 from llmcoder.config import Config
 from llmcoder.context import User
 from llmcoder.registry import Registry, discover
+from models import untrusted_content
 from models.accounts import preferences
 from models.accounts.preferences import Policy, Preferences
 from models.db.database import Database
@@ -29,8 +30,8 @@ from models.macros.document import Macro
 from tasks.general.records import NewNote
 from tasks.general.store import NOTES
 from tasks.general.tables import notes
+from tasks.reminders.due_reminders import DUE_REMINDERS
 from tasks.reminders.tables import reminders
-from tasks.reminders.telling import DUE_REMINDERS
 
 load_testkit()
 
@@ -530,4 +531,9 @@ def _steps_of(engine: Inline, run: UUID) -> list[Any]:
 
 
 def test_every_table_of_records_keeps_whose_words_they_hold() -> None:
-    assert {table.name for table in taint.record_tables()} >= {"notes", "todos", "email_watches", "reminders"}
+    assert {table.name for table in untrusted_content.record_tables()} >= {
+        "notes",
+        "todos",
+        "email_watches",
+        "reminders",
+    }

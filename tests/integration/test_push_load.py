@@ -73,7 +73,7 @@ def test_who_never_reads_is_cut_off_and_leaves_nothing_behind(
 def test_a_disabled_account_loses_a_stream_that_is_catching_up(
     db: Database, redis_url: str, tmp_path: Path, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.push.sse.VERIFY_EVERY_S", 0.0)
+    monkeypatch.setattr("api.routes.sse.VERIFY_EVERY_S", 0.0)
     with (
         serving(db, redis_url, tmp_path) as served,
         served.client(user) as alice,

@@ -24,7 +24,8 @@ from engine_kit import accept, eventually, job_of, load_testkit, new_user
 from push_kit import Doors, Link, doors, socket_since, stream_since
 
 from llmcoder.context import User
-from models.jobs.machine import ENDED, State
+from llmcoder.states import State
+from models.jobs.machine import ENDED
 from models.jobs.store import NewJob
 from models.jobs.tables import jobs
 

@@ -18,8 +18,8 @@ from llmcoder.context import User
 from llmcoder.ids import new_id
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
+from llmcoder.states import State
 from models.db.database import Database
-from models.jobs.machine import State
 from models.jobs.tables import jobs
 from models.schedules.tables import schedules
 from schedules.dispatcher import Dispatcher

@@ -26,15 +26,15 @@ from kombu import Connection
 from kombu.exceptions import OperationalError
 
 from engine.doorbells import Bell, Ring, connect_bell, window_of
-from engine.enqueue import Submitter
 from engine.outbox import Outbox
+from engine.submitter import Submitter
 from llmcoder.context import User
 from llmcoder.declare.action import Action
 from llmcoder.errors import Transient
 from llmcoder.ids import new_id
+from llmcoder.states import State
 from models.accounts.tables import revisions, users
 from models.db.database import Database
-from models.jobs.machine import State
 from tests.conftest import missing
 
 # Debian's command on PATH is a wrapper that becomes another user and drops the environment.

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from engine.outbox import Outbox
 from llmcoder.context import User
 from llmcoder.declare.rate import Rate, pause_until
+from llmcoder.states import Reason, State
 from models.db.database import Database
 from models.jobs import claims, rates
-from models.jobs.machine import Reason, State
 from models.jobs.rates import Meter
 from models.jobs.store import Job
 from workers.ledger import Ledger

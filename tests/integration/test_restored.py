@@ -16,11 +16,12 @@ from llmcoder import Context, Effect, Model, action
 from llmcoder.context import User
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry
+from llmcoder.states import Reason, State
 from models import restored
 from models.accounts.tables import login_attempts, refresh_tokens
 from models.db.database import Database
 from models.jobs.claims import claimed, lost, pick, taking
-from models.jobs.machine import ENDED, Reason, State, apply
+from models.jobs.machine import ENDED, apply
 from models.jobs.store import changed_since, revision
 from models.jobs.tables import jobs, rate_limits, workers
 from models.restored import Settled, settle

@@ -14,11 +14,12 @@ from engine_kit import accept, job_of, set_columns, stand_in
 
 from llmcoder.context import User
 from llmcoder.settings import EngineSettings
+from llmcoder.states import State
 from models.audit import log as audit
 from models.db.database import Database
 from models.db.migrate import upgrade
 from models.jobs import retention
-from models.jobs.machine import ENDED, State
+from models.jobs.machine import ENDED
 from models.jobs.tables import jobs
 from schedules.retention import Retention
 
@@ -46,7 +47,7 @@ def test_each_state_is_kept_as_long_as_the_settings_say(db: Database, user: User
     assert prune(db) == 2 and prune(db) == 0
     assert left(db) == {ended[S.FAILED], ended[S.UNCERTAIN], waiting.id}
     with db.read() as conn:
-        written = audit.listed(conn, audit.Wanted(event=audit.Event.RETENTION_PRUNED), 10)
+        written = audit.listed(conn, audit.EntryFilter(event=audit.Event.RETENTION_PRUNED), 10)
     assert [row.detail for row in written] == ['{"cancelled":1,"succeeded":1}']
 
 

@@ -21,10 +21,10 @@ from served import Served, serving
 from llmcoder.config import config
 from llmcoder.context import User
 from llmcoder.settings import EngineSettings
+from llmcoder.states import State
 from models.db.database import Database
 from models.jobs import retention, spent_keys
 from models.jobs import store as submissions
-from models.jobs.machine import State
 from models.jobs.tables import jobs
 from models.jobs.tables import spent_keys as table
 from schedules.retention import Retention

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 from engine_kit import accept_one, eventually, now_of, row
 
-from api.listen import Kept
+from api.listen import ListenerThread
 from engine.outbox import Outbox
 from llmcoder.context import User
 from llmcoder.log import OURS
@@ -32,7 +32,7 @@ ANSWERING = {
     ("cli/integrations.py", "ask"),
     ("cli/up/supervisor.py", "ask"),
     ("llmcoder/net/dial.py", "look_up"),
-    ("models/connections/account_access.py", "run"),
+    ("engine/account_access.py", "run"),
 }
 THE_ONE = ("llmcoder/vital.py", "run")
 Plant = Callable[..., None]
@@ -258,7 +258,7 @@ def listener(db: Database, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     class Own:
         def get(self, _: Any) -> None: ...
 
-    kept = Kept(cast("Any", Deaf()), cast("Any", Own()), Ear)
+    kept = ListenerThread(cast("Any", Deaf()), cast("Any", Own()), Ear)
     kept.look()
     for _ in range(3):
         assert runs.acquire(timeout=10)
@@ -267,7 +267,7 @@ def listener(db: Database, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def trigger(db: Database, user: User) -> None:
     from engine.duties import Duties
-    from schedules.deadlines import Asked
+    from schedules.deadlines import WatchedTrigger
 
     runs = threading.Semaphore(0)
 
@@ -279,7 +279,7 @@ def trigger(db: Database, user: User) -> None:
             raise SystemExit(3)
 
     duties = Duties()
-    asked = Asked("ask test.broken", cast("Any", Broken), duties)
+    asked = WatchedTrigger("ask test.broken", cast("Any", Broken), duties)
     for _ in range(3):
         asked.look()
         assert runs.acquire(timeout=10)

@@ -24,7 +24,7 @@ from models.db.base import Id, Instant
 from models.db.database import Database
 from models.db.due_rows import each_alone
 from models.jobs.tables import jobs
-from schedules.triggers import BATCH, Asking
+from schedules.triggers import BATCH, TriggerTick
 
 ROWS = 250
 
@@ -62,12 +62,12 @@ def outbox(redis_url: str) -> Iterator[Outbox]:
 
 
 @pytest.fixture
-def asking(db: Database, configured: Config, outbox: Outbox) -> Callable[..., Asking]:
+def asking(db: Database, configured: Config, outbox: Outbox) -> Callable[..., TriggerTick]:
     load_testkit()
     known = Registry(discover())
     with db.write() as conn:
         rows.create(conn)
-    return lambda trigger=ROWS_DUE: Asking(db, outbox, known, trigger)
+    return lambda trigger=ROWS_DUE: TriggerTick(db, outbox, known, trigger)
 
 
 def add(db: Database, user: User, number: int, action: str = "test.echo", user_id: UUID | None = None) -> None:
@@ -82,7 +82,9 @@ def made(db: Database) -> list[Any]:
         return list(conn.execute(sa.select(jobs.c.idempotency_key, jobs.c.origin, jobs.c.state)))
 
 
-def test_each_row_becomes_one_job_however_many_ask(db: Database, user: User, asking: Callable[..., Asking]) -> None:
+def test_each_row_becomes_one_job_however_many_ask(
+    db: Database, user: User, asking: Callable[..., TriggerTick]
+) -> None:
     add(db, user, ROWS)
     counts: list[int] = []
     both = [threading.Thread(target=lambda one=asking(): counts.append(one.ask())) for _ in range(3)]
@@ -97,14 +99,14 @@ def test_each_row_becomes_one_job_however_many_ask(db: Database, user: User, ask
     assert sum(counts) <= ROWS
 
 
-def test_rows_of_one_moment_drain_in_batches(db: Database, user: User, asking: Callable[..., Asking]) -> None:
+def test_rows_of_one_moment_drain_in_batches(db: Database, user: User, asking: Callable[..., TriggerTick]) -> None:
     add(db, user, 2 * BATCH + 1)
     assert asking().ask() == 2 * BATCH + 1
     assert asking().ask() == 0
 
 
 def test_a_job_that_cannot_be_made_is_told_and_stops_no_other(
-    db: Database, user: User, asking: Callable[..., Asking]
+    db: Database, user: User, asking: Callable[..., TriggerTick]
 ) -> None:
     add(db, user, 1, action="test.gone")
     add(db, user, 1)
@@ -115,7 +117,7 @@ def test_a_job_that_cannot_be_made_is_told_and_stops_no_other(
 
 
 def test_a_row_whose_job_breaks_is_told_and_stops_no_other(
-    db: Database, user: User, asking: Callable[..., Asking]
+    db: Database, user: User, asking: Callable[..., TriggerTick]
 ) -> None:
     add(db, user, 3)
     ids: list[UUID] = []
@@ -132,7 +134,7 @@ def test_a_row_whose_job_breaks_is_told_and_stops_no_other(
 
 
 def test_each_row_is_handled_alone_and_what_one_wrote_before_it_broke_is_undone(
-    db: Database, user: User, asking: Callable[..., Asking]
+    db: Database, user: User, asking: Callable[..., TriggerTick]
 ) -> None:
     asking()
     add(db, user, 3)
@@ -156,7 +158,7 @@ def test_each_row_is_handled_alone_and_what_one_wrote_before_it_broke_is_undone(
     assert after[found[0].id] == ("handled", None)
 
 
-def test_nothing_is_half_done_where_taking_breaks(db: Database, user: User, asking: Callable[..., Asking]) -> None:
+def test_nothing_is_half_done_where_taking_breaks(db: Database, user: User, asking: Callable[..., TriggerTick]) -> None:
     add(db, user, 2)
 
     def take_and_break(conn: sa.Connection, now: datetime, limit: int) -> Sequence[Due]:
@@ -169,7 +171,9 @@ def test_nothing_is_half_done_where_taking_breaks(db: Database, user: User, aski
     assert asking().ask() == 2
 
 
-def test_rows_that_stay_due_do_not_keep_the_scheduler(db: Database, user: User, asking: Callable[..., Asking]) -> None:
+def test_rows_that_stay_due_do_not_keep_the_scheduler(
+    db: Database, user: User, asking: Callable[..., TriggerTick]
+) -> None:
     add(db, user, 1)
 
     def forgetful(conn: sa.Connection, now: datetime, limit: int) -> Sequence[Due]:

@@ -9,9 +9,9 @@ from uuid import UUID
 from engine_kit import accept, job_of, move, set_columns, take_next
 
 from llmcoder.context import User
+from llmcoder.states import State
 from models.db.database import Database
 from models.jobs import claims
-from models.jobs.machine import State
 
 NewUser = Callable[[str], User]
 

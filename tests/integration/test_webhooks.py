@@ -28,8 +28,8 @@ from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.net import GuardedClient
 from llmcoder.registry import Registry, discover
+from llmcoder.states import State
 from models.db.database import Database
-from models.jobs.machine import State
 from models.jobs.tables import jobs
 from models.webhooks import outbound as rows_of
 from models.webhooks.outbound import Webhook

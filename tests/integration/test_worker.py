@@ -27,13 +27,13 @@ from celery import Celery
 from engine_kit import LEASE_S, TIRELESS_S, Engine, OwnRedis, environment, eventually, job_of, load_testkit, row
 
 from engine.broker import PREFIX, for_kombu, transport_options
-from engine.enqueue import Submitter
 from engine.outbox import Outbox
+from engine.submitter import Submitter
 from llmcoder.context import User
 from llmcoder.ids import new_id
+from llmcoder.states import Reason, State
 from models.accounts.tables import revisions, users
 from models.db.database import Database
-from models.jobs.machine import Reason, State
 from models.jobs.store import Accepted, Job, request_cancel, revision
 from models.jobs.tables import workers
 from workers.runtime import EXIT_REPLACE_ME

@@ -193,6 +193,30 @@ def post(given: Post, ctx: Context) -> Posted:
     return Posted(post_id=f"{given.to}-{ctx.job_id}")
 
 
+@action("test.look_inside", effect=Effect.READ, administrators_only=True)
+def look_inside(given: Text, ctx: Context) -> Done:
+    """See what only administrators see."""
+    return Done(text=given.text)
+
+
+@action("test.turn_back", effect=Effect.DESTROY, repeatable=True, administrators_only=True)
+def turn_back(given: PostChoice, ctx: Context) -> Done:
+    """Take back what an administrator did."""
+    return Done(text=given.post_id)
+
+
+@action(
+    "test.turn_wheel",
+    effect=Effect.WRITE,
+    repeatable=True,
+    administrators_only=True,
+    undo=Undo(turn_back, lambda given, posted: PostChoice(post_id=posted.post_id)),
+)
+def turn_wheel(given: Post, ctx: Context) -> Posted:
+    """Do what only administrators may do."""
+    return Posted(post_id=given.to)
+
+
 def _nap(given: Nap, ctx: Context) -> Done:
     until = time.monotonic() + given.seconds
     while time.monotonic() < until:

@@ -26,9 +26,9 @@ from engine.broker import PREFIX, for_kombu, transport_options
 from engine.doorbells import RedisBell, Ring, envelope
 from llmcoder.context import User
 from llmcoder.ids import new_id
+from llmcoder.states import State
 from models.accounts.tables import revisions, users
 from models.db.database import Database
-from models.jobs.machine import State
 from models.jobs.tables import jobs
 
 kit = load_testkit()

@@ -159,9 +159,9 @@ def test_no_entity_is_expanded_and_no_file_read(costs: dict[str, Cost]) -> None:
 
 def test_what_no_domain_reads_is_refused_by_its_kind() -> None:
     """XML and archives are not opened at all, so neither are their bombs."""
-    from tasks.document.page import Unreadable
+    from tasks.document.page import UnreadableDocument
     from tasks.document.reading import read
 
     for kind in ("application/xml", "text/xml", "application/zip", "application/gzip", "image/png", "image/svg+xml"):
-        with pytest.raises(Unreadable, match="what can be read is"):
+        with pytest.raises(UnreadableDocument, match="what can be read is"):
             read(laughs("lolz"), kind, "It")

@@ -28,7 +28,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from api.auth import tokens
-from api.push import ws
+from api.routes import ws
 from llmcoder.context import User
 from llmcoder.ids import new_id
 from llmcoder.testing import FakeContext, run_action

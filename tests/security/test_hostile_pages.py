@@ -15,7 +15,7 @@ import pytest
 from doors import doors_of
 from served import Served
 
-from models.jobs.machine import State
+from llmcoder.states import State
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(1)>"

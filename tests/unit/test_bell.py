@@ -19,7 +19,7 @@ from celery.contrib.testing.worker import start_worker
 from kombu.transport.virtual import Message
 
 from engine.broker import PREFIX, for_kombu, transport_options
-from engine.doorbells import Bell, KombuBell, RedisBell, Ring, Window, connect_bell, envelope
+from engine.doorbells import Bell, DoorbellWindow, KombuBell, RedisBell, Ring, connect_bell, envelope
 from llmcoder.errors import Transient
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, discover
@@ -171,7 +171,7 @@ def assert_trouble_soon(call: Callable[[], object]) -> None:
 
 def test_a_window_lets_so_many_out_and_no_more_until_it_has_looked(redis_url: str) -> None:
     bell = connect_bell(redis_url)
-    window = Window(bell, 10)
+    window = DoorbellWindow(bell, 10)
     rings = [ring() for _ in range(20) if window.take("io")]
     assert len(rings) == 10
     bell.ring(rings[:8])
@@ -183,7 +183,7 @@ def test_a_window_lets_so_many_out_and_no_more_until_it_has_looked(redis_url: st
 
 def test_the_smallest_window_opens_again(redis_url: str) -> None:
     bell = connect_bell(redis_url)
-    window = Window(bell, 1)
+    window = DoorbellWindow(bell, 1)
     assert [window.take("io"), window.take("io")] == [True, False]
     window.look()
     assert window.take("io")
@@ -200,7 +200,7 @@ def test_a_window_may_be_taken_from_while_it_waits_for_the_broker() -> None:
 
         def close(self) -> None: ...
 
-    window = Window(SlowBell(), 1)
+    window = DoorbellWindow(SlowBell(), 1)
     window.take("io")
     window.look()
     assert window.take("io")
@@ -208,7 +208,7 @@ def test_a_window_may_be_taken_from_while_it_waits_for_the_broker() -> None:
 
 def test_a_window_rests_after_a_failure(redis_url: str) -> None:
     bell = connect_bell(redis_url)
-    window = Window(bell, 10)
+    window = DoorbellWindow(bell, 10)
     window.failed()
     assert not window.take("io")
     bell.close()

@@ -21,7 +21,8 @@ from engine.verdict import (
 )
 from llmcoder import ActionError, BadInput, NeedsReconnect, RateLimited, Retry, Transient, Uncertain
 from llmcoder.errors import Cancelled, Forbidden, NotConfigured, NotFound, Refused, TimedOut
-from models.jobs.machine import TRANSITIONS, Reason, State
+from llmcoder.states import Reason, State
+from models.jobs.machine import TRANSITIONS
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=7)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from llmcoder import BadInput
 from models.macros import expressions
-from models.macros.evaluation import LARGEST_CHARS, MOST_WORK, Budget
+from models.macros.evaluation import LARGEST_CHARS, MOST_WORK, EvaluationBudget
 
 MEGABYTE = 2**20
 SCOPE: dict[str, Any] = {
@@ -204,7 +204,7 @@ def test_lists_count_more_than_their_brackets(text: str) -> None:
 
 def test_an_expression_is_paid_for_by_its_length_though_it_was_read_before() -> None:
     long = "${{ " + "input.next || " * 100 + "`1` }}"
-    budget = Budget(most_work=MOST_WORK)
+    budget = EvaluationBudget(most_work=MOST_WORK)
     for _ in range(2):
         before = budget.spent
         expressions.value_of(long, SCOPE, budget=budget)

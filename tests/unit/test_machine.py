@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from models.jobs.machine import ENDED, TRANSITIONS, State
+from llmcoder.states import State
+from models.jobs.machine import ENDED, TRANSITIONS
 
 S = State
 

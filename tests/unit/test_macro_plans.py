@@ -7,7 +7,7 @@ from typing import Any
 from llmcoder.ids import new_id
 from models.macros.document import Macro
 from models.macros.plan import planned, record
-from models.macros.progress import WHOLE, Finish, Progress, Row, StepState, Submit
+from models.macros.progress import WHOLE, Finish, Progress, Row, StepState, WantedJob
 
 LARGE = 1_000_000
 
@@ -31,7 +31,7 @@ def plan(steps: list[dict[str, Any]], results: dict[str, Any] | None = None, **g
     return dict(planned(progress, then.finish, LARGE))
 
 
-def _settled(progress: Progress, wanted: Submit, results: dict[str, Any]) -> Row:
+def _settled(progress: Progress, wanted: WantedJob, results: dict[str, Any]) -> Row:
     step, item = wanted.step, wanted.item
     value = None if item == WHOLE else progress.item(step.id, item)
     if step.wait_for is not None or step.action == "test.post" or wanted.blind or wanted.unsure:

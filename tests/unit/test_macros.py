@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from pydantic import ValidationError
 
-from llmcoder import BadInput
+from llmcoder import BadInput, NotConfigured
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, discover
 from models.macros import expressions
@@ -128,6 +128,20 @@ def test_a_document_that_cannot_run_is_refused_naming_the_step(
 ) -> None:
     with pytest.raises(BadInput, match=why):
         check(macro(*steps), known)
+
+
+@pytest.mark.parametrize(
+    ("wait", "role"),
+    [({"approval": "?"}, "ask-person"), ({"seconds": 1}, "pass-time"), ({"webhook": True}, "await-call")],
+)
+def test_a_wait_is_refused_where_no_installed_action_waits_for_that(
+    known: Registry, wait: dict[str, Any], role: str
+) -> None:
+    waits = macro({"id": "a", "wait_for": wait})
+    check(waits, known)
+    without = Registry(action for action in known.values() if action.role is None)
+    with pytest.raises(NotConfigured, match=f"the role {role}"):
+        check(waits, without)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import Field, SecretStr
 
-from llmcoder import ConnectionKind, Context, DeclarationError, Effect, Model, action
+from llmcoder import ConnectionKind, Context, DeclarationError, Effect, Model, NotConfigured, Role, action
 from llmcoder.declare.rate import Rate
 from llmcoder.registry import AnyAction, Registry, _declared_actions
 
@@ -105,3 +105,45 @@ def test_a_domain_may_have_actions_in_several_files_and_takes_none_of_another_do
 def test_a_rate_that_makes_no_sense_is_refused(calls: int, per_s: float) -> None:
     with pytest.raises(ValueError, match="calls >= 1"):
         Rate(calls, per_s)
+
+
+# --- what the engine needs actions for
+
+
+def waiting(name: str) -> AnyAction:
+    @action(name, effect=Effect.READ, role=Role.PASS_TIME)
+    def wait(given: Note, ctx: Context) -> Note:
+        """Wait."""
+        return given
+
+    return wait
+
+
+def test_an_action_is_found_by_its_role_whatever_its_name_is() -> None:
+    found = Registry([declared("jira.a"), waiting("clock.rest")])
+    assert found.in_role(Role.PASS_TIME) is found["clock.rest"]
+    assert found.plays("clock.rest", Role.PASS_TIME)
+    assert not found.plays("jira.a", Role.PASS_TIME)
+    assert not found.plays(None, Role.PASS_TIME)
+    assert not found.plays("clock.rest", Role.AWAIT_CALL)
+
+
+def test_a_role_that_nobody_has_says_what_to_declare() -> None:
+    with pytest.raises(NotConfigured, match=r"the role await-call, .*Role\.AWAIT_CALL"):
+        Registry([declared("jira.a")]).in_role(Role.AWAIT_CALL)
+
+
+def test_two_actions_may_not_have_one_role() -> None:
+    with pytest.raises(
+        DeclarationError, match=r"^clock\.wait: a role is played by one action; clock\.rest has pass-time"
+    ):
+        Registry([waiting("clock.rest"), waiting("clock.wait")])
+
+
+def test_what_asks_a_person_waits_for_approval_and_takes_a_question() -> None:
+    with pytest.raises(DeclarationError, match=r"^clock\.ask: what asks a person is a write"):
+
+        @action("clock.ask", effect=Effect.READ, role=Role.ASK_PERSON)
+        def ask(given: Note, ctx: Context) -> Note:
+            """Ask."""
+            return given

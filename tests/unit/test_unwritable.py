@@ -15,9 +15,10 @@ from llmcoder.context import Context
 from llmcoder.declare.action import Action, Effect, action
 from llmcoder.ids import new_id
 from llmcoder.model import Model
+from llmcoder.states import Reason, State
 from models.db.group_commit import Closed
 from models.jobs.claims import Claimed
-from models.jobs.machine import ENDED, TRANSITIONS, Move, Reason, State
+from models.jobs.machine import ENDED, TRANSITIONS, Move
 from workers.attempt import Attempt
 from workers.ledger import Ledger
 from workers.runtime import MOST_TRIES, Runtime, Unwritten

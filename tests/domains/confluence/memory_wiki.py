@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from llmcoder.errors import NotFound, Refused
-from tasks.confluence.wiki import Attachment, Heads, Page, PageHead, Space, Wiki
+from tasks.confluence.wiki import Heads, PageHead, Space, Wiki, WikiAttachment, WikiPage
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -22,8 +22,8 @@ class MemoryWiki(Wiki):
         before: Called before every answer with its name; what it raises is the answer.
     """
 
-    contents: dict[str, Page] = field(default_factory=dict)
-    files: dict[str, list[tuple[Attachment, bytes]]] = field(default_factory=dict)
+    contents: dict[str, WikiPage] = field(default_factory=dict)
+    files: dict[str, list[tuple[WikiAttachment, bytes]]] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
     fetched: Counter[str] = field(default_factory=Counter)
     listed: list[str | None] = field(default_factory=list)
@@ -32,15 +32,15 @@ class MemoryWiki(Wiki):
 
     def add(self, page_id: str, title: str, text: str, space: str = "OPS") -> None:
         head = PageHead(page_id, space, title, 1, AT, f"https://wiki.example/{space}/{page_id}")
-        self.contents[page_id] = Page(head, text)
+        self.contents[page_id] = WikiPage(head, text)
 
     def edit(self, page_id: str, text: str, title: str | None = None) -> None:
         old = self.contents[page_id]
         head = replace(old.head, version=old.head.version + 1, title=title or old.head.title)
-        self.contents[page_id] = Page(head, text)
+        self.contents[page_id] = WikiPage(head, text)
 
     def attach(self, page_id: str, file_id: str, name: str, media_type: str, content: bytes, version: int = 1) -> None:
-        file = Attachment(file_id, page_id, name, media_type, len(content), version, f"/download/{file_id}")
+        file = WikiAttachment(file_id, page_id, name, media_type, len(content), version, f"/download/{file_id}")
         kept = [one for one in self.files.get(page_id, []) if one[0].id != file_id]
         self.files[page_id] = [*kept, (file, content)]
 
@@ -62,17 +62,17 @@ class MemoryWiki(Wiki):
         end = begin + self.at_once
         return Heads(tuple(own[begin:end]), str(end) if end < len(own) else None)
 
-    def pages(self, ids: Sequence[str]) -> list[Page]:
+    def pages(self, ids: Sequence[str]) -> list[WikiPage]:
         self.before("pages")
         found = [self.contents[page_id] for page_id in ids if page_id in self.contents]
         self.fetched.update(page.head.id for page in found)
         return found
 
-    def attachments(self, page_id: str) -> list[Attachment]:
+    def attachments(self, page_id: str) -> list[WikiAttachment]:
         self.before("attachments")
         return [file for file, _ in self.files.get(page_id, [])]
 
-    def download(self, attachment: Attachment, max_bytes: int) -> bytes:
+    def download(self, attachment: WikiAttachment, max_bytes: int) -> bytes:
         self.before("download")
         content = next(found for file, found in self.files[attachment.page_id] if file.id == attachment.id)
         if len(content) > max_bytes:

@@ -9,8 +9,8 @@ import pytest
 from confluence_server import EMAIL, Confluence, confluence_on_loopback
 
 from llmcoder.testing import FakeContext
-from tasks.confluence.client import opened
 from tasks.confluence.connections import CONFLUENCE
+from tasks.confluence.open_site import open_site
 from tasks.confluence.site import Site
 
 KINDS = ("cloud", "data_center")
@@ -30,4 +30,4 @@ def context(confluence: Confluence, kind: str = "cloud", **more: Any) -> FakeCon
 
 def site(confluence: Confluence, kind: str = "cloud", **more: Any) -> Site:
     ctx = context(confluence, kind, **more)
-    return opened(ctx.connection(CONFLUENCE), ctx)
+    return open_site(ctx.connection(CONFLUENCE), ctx)

@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 from confluence_server import EMAIL, TOKEN, Confluence, confluence_on_loopback
 
-from models.jobs.machine import State
+from llmcoder.states import State
 from models.jobs.store import Job
 from models.jobs.tables import jobs
 from tasks.confluence.index_actions import index

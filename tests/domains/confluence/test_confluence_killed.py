@@ -11,7 +11,7 @@ import pytest
 from confluence_server import EMAIL, TOKEN, Confluence
 from site_kit import confluence
 
-from models.jobs.machine import State
+from llmcoder.states import State
 from tasks.confluence.writing_actions import append_section, create_page
 
 HERE = Path(__file__).parent

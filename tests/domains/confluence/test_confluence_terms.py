@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.confluence.answering import MAX_CHARS, PER_PAGE, checked, passages, written
-from tasks.confluence.cutting import MAX_PIECES, PIECE_CHARS, pieces_of
+from tasks.confluence.chunking import MAX_PIECES, PIECE_CHARS, pieces_of
 from tasks.confluence.searching import PageFound, Rank
 from tasks.confluence.snippets import snippet
 from tasks.confluence.terms import MAX_QUERY_WORDS, Word, placed_terms, terms_of, words_of

@@ -13,7 +13,7 @@ from llmcoder.declare.action import Action
 from llmcoder.errors import BadInput, NotFound, Refused, Transient, Uncertain
 from llmcoder.ids import new_id
 from llmcoder.testing import FakeContext, Run, run_action
-from tasks.confluence.errors import Conflict, TitleTaken
+from tasks.confluence.errors import PageConflict, TitleTaken
 from tasks.confluence.reading_actions import page, spaces
 from tasks.confluence.storage import text_of
 from tasks.confluence.writing_actions import (
@@ -162,7 +162,7 @@ def test_a_made_page_is_taken_back_to_the_trash_and_once_more_is_no_error(ops: C
 def test_a_made_page_that_others_have_edited_is_not_taken_back(ops: Confluence, kind: str) -> None:
     run = run_action(create_page, NEW, context(ops, kind))
     ops.edit(run.result.page_id, "<p>valuable</p>")
-    with pytest.raises(Conflict, match="edited since: version 2"):
+    with pytest.raises(PageConflict, match="edited since: version 2"):
         undo(create_page, NEW, run, context(ops, kind))
     assert ops.pages[run.result.page_id].status == "current"
 
@@ -202,7 +202,7 @@ def test_a_page_gets_another_title(ops: Confluence, kind: str) -> None:
 def test_a_concurrent_edit_is_a_conflict_that_says_who_and_when_and_loses_nothing(ops: Confluence, kind: str) -> None:
     kept = ops.add("OPS", "Title", "<p>base</p>")
     ops.edit(kept.id, "<p>Bert's</p>", by="a-2", message="quick fix")
-    with pytest.raises(Conflict) as caught:
+    with pytest.raises(PageConflict) as caught:
         run_action(update_page, update_of(kept, 1), context(ops, kind))
     assert isinstance(caught.value, Refused)
     told = f"since version 1: version 2 by Bert Bastler on {kept.now.at:%Y-%m-%d %H:%M} UTC (quick fix)"
@@ -218,7 +218,7 @@ def test_two_updates_at_once_on_one_version_are_one_version_and_one_conflict(ops
     def work(text: str) -> None:
         try:
             ended.append(run_action(update_page, update_of(kept, 1, markdown=text), context(ops, kind)).result.version)
-        except Conflict as error:
+        except PageConflict as error:
             ended.append(error)
 
     threads = [threading.Thread(target=work, args=(text,)) for text in ("one", "two")]
@@ -279,7 +279,7 @@ def test_an_update_is_not_taken_back_over_a_later_edit(ops: Confluence, kind: st
     given = update_of(kept, 1)
     run = run_action(update_page, given, context(ops, kind))
     ops.edit(kept.id, "<p>valuable</p>")
-    with pytest.raises(Conflict, match="Bert Bastler"):
+    with pytest.raises(PageConflict, match="Bert Bastler"):
         undo(update_page, given, run, context(ops, kind))
     assert kept.now.storage == "<p>valuable</p>"
 
@@ -378,7 +378,7 @@ def test_spaces_are_listed_by_key(ops: Confluence, kind: str) -> None:
 def test_a_page_that_has_changed_is_not_trashed_for_who_knew_it_otherwise(ops: Confluence, kind: str) -> None:
     kept = ops.add("OPS", "Title")
     ops.edit(kept.id, "<p>2</p>")
-    with pytest.raises(Conflict):
+    with pytest.raises(PageConflict):
         run_action(trash_page, {"page": kept.id, "version": 1}, context(ops, kind))
     run_action(trash_page, {"page": kept.id}, context(ops, kind))
     assert kept.status == "trashed"

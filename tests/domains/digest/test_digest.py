@@ -20,15 +20,15 @@ from llmcoder.declare.channel import Channel
 from llmcoder.declare.digest import Part, Span
 from llmcoder.ids import new_id
 from llmcoder.registry import Registry, digest_parts, discover
+from llmcoder.states import State
 from llmcoder.testing import FakeContext, run_action
 from models.accounts import preferences
 from models.accounts.preferences import Preferences
 from models.db.database import Database
-from models.jobs.machine import State
 from models.jobs.tables import jobs
 from models.macros.document import check
 from models.macros.text import as_object
-from schedules.triggers import Asking
+from schedules.triggers import TriggerTick
 from tasks.digest import actions, triggers
 from tasks.digest.actions import document, write
 from tasks.digest.tables import digests
@@ -143,7 +143,7 @@ def test_it_is_sent_once_over_the_channels_of_its_user_without_asking(
         run_action(write, given, FakeContext(user=user, job_id=job.id))
     outbox = Outbox(redis_url, redis_url, window=100)
     outbox.start()
-    ask = Asking(db, outbox, Registry(discover()), triggers.WRITTEN).ask
+    ask = TriggerTick(db, outbox, Registry(discover()), triggers.WRITTEN).ask
     assert (ask(), ask()) == (1, 0)
     outbox.close()
     with db.read() as conn:

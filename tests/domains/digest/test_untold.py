@@ -21,18 +21,18 @@ from llmcoder.declare.trigger import Trigger
 from llmcoder.errors import Refused
 from llmcoder.registry import Registry, discover
 from llmcoder.registry import channels as installed
+from llmcoder.states import State
 from llmcoder.testing import FakeContext, run_action
 from models.accounts import preferences
 from models.accounts.preferences import Preferences
 from models.db.database import Database
-from models.jobs.machine import State
 from models.jobs.tables import jobs
-from schedules.triggers import Asking
+from schedules.triggers import TriggerTick
 from tasks.digest import triggers as digest_triggers
 from tasks.digest.tables import digests
-from tasks.reminders import telling
+from tasks.reminders import due_reminders
 from tasks.reminders.tables import reminders
-from tasks.tasks import looking_actions
+from tasks.tasks import digest_actions
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "integration"))
 
@@ -73,9 +73,9 @@ REFUSED = {
 @pytest.fixture
 def db_at_hand(db: Database, configured: Config, monkeypatch: pytest.MonkeyPatch) -> Database:
     load_testkit()
-    for module in (digest_triggers, telling):
+    for module in (digest_triggers, due_reminders):
         monkeypatch.setattr(module, "channels", lambda: CHANNELS)
-    monkeypatch.setattr(looking_actions, "database", lambda: db)
+    monkeypatch.setattr(digest_actions, "database", lambda: db)
     return db
 
 
@@ -105,14 +105,14 @@ def reminder(db: Database, user: User) -> tuple[Trigger, list[UUID]]:
     }  # fmt: skip
     with db.write() as conn:
         conn.execute(sa.insert(reminders).values(row))
-    return telling.DUE_REMINDERS, []
+    return due_reminders.DUE_REMINDERS, []
 
 
 WHAT = {"digest": digest, "reminder": reminder}
 
 
 def ask(db: Database, trigger: Trigger) -> None:
-    Asking(db, Outbox(NOBODY, NOBODY, window=100), Registry(discover()), trigger).ask()
+    TriggerTick(db, Outbox(NOBODY, NOBODY, window=100), Registry(discover()), trigger).ask()
 
 
 def made(db: Database, *but: str) -> list[Any]:
@@ -133,7 +133,7 @@ def test_what_a_channel_refuses_is_a_failed_job_that_says_why_and_the_others_are
     failed, sent = sorted(made(db, "reminders.tell"), key=lambda job: job.state)
     assert (failed.state, sent.state, sent.action) == ("failed", "queued", "test.post")
     assert REFUSED[name] in json.loads(failed.error)["detail"]
-    troubles = run_action(looking_actions.list_troubles, {}, FakeContext(user=user)).result
+    troubles = run_action(digest_actions.list_troubles, {}, FakeContext(user=user)).result
     assert [one.id for one in troubles.items] == [failed.id], "the next digest and a page of today have it"
     assert troubles.items[0].why
     with db.read() as conn:
@@ -176,5 +176,5 @@ def test_a_message_that_fails_later_stands_in_the_next_digest(
     take(db, job.id)
     ends(db, job.id)
     since = (db.now() - timedelta(days=1)).isoformat()
-    troubles = run_action(looking_actions.list_troubles, {"since": since}, FakeContext(user=user)).result
+    troubles = run_action(digest_actions.list_troubles, {"since": since}, FakeContext(user=user)).result
     assert [one.id for one in troubles.items] == [job.id]

@@ -34,10 +34,10 @@ def at_hand(db: Database, configured: Config, monkeypatch: pytest.MonkeyPatch) -
     return db
 
 
-def earlier(db: Database, user: User, ago: timedelta, kind: str = "daily", **wish: Any) -> datetime:
+def earlier(db: Database, user: User, ago: timedelta, kind: str = "daily", **submission: Any) -> datetime:
     """A digest that was written so long ago; returns when it was begun."""
     at = db.now() - ago
-    run = accept(db, [job_of(user, action=f"digest.{kind}", input=json.dumps(wish))])[0].job
+    run = accept(db, [job_of(user, action=f"digest.{kind}", input=json.dumps(submission))])[0].job
     written = accept(db, [job_of(user, action="digest.write", parent_id=run.id)])[0].job
     for job in (run, written):
         set_columns(db, job.id, created_at=at)
@@ -47,11 +47,11 @@ def earlier(db: Database, user: User, ago: timedelta, kind: str = "daily", **wis
     return at
 
 
-def since_of(db: Database, user: User, action: Any = actions.daily, **wish: Any) -> datetime:
+def since_of(db: Database, user: User, action: Any = actions.daily, **submission: Any) -> datetime:
     """From when on the failures are listed that a digest begun now gathers."""
     job = accept(db, [job_of(user, action=action.name)])[0].job
     with pytest.raises(Suspended):
-        run_action(action, {"parts": ["troubles"], **wish}, FakeContext(user=user, job_id=job.id))
+        run_action(action, {"parts": ["troubles"], **submission}, FakeContext(user=user, job_id=job.id))
     with db.read() as conn:
         document = conn.execute(sa.select(macro_runs.c.document).where(macro_runs.c.job_id == job.id)).scalar_one()
     (part,) = (step for step in json.loads(document)["steps"] if step["id"] == "troubles")

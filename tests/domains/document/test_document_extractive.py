@@ -6,12 +6,12 @@ import pytest
 from document_files import LONG_PAGE
 
 from tasks.document.extractive import candidates, sentences_of, summary
-from tasks.document.page import Block, Kind, Page, Unreadable
+from tasks.document.page import Block, BlockKind, ParsedDocument, UnreadableDocument
 from tasks.document.reading import read
 
 
 def page(*paragraphs):
-    return Page(None, tuple(Block(Kind.PARAGRAPH, text) for text in paragraphs), "text/plain")
+    return ParsedDocument(None, tuple(Block(BlockKind.PARAGRAPH, text) for text in paragraphs), "text/plain")
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +53,11 @@ def test_a_sentence_that_says_the_same_again_is_not_taken():
 def test_navigation_code_and_repeats_are_no_candidates():
     found = candidates(
         [
-            Block(Kind.PARAGRAPH, "Home Products About us Contact"),
-            Block(Kind.PARAGRAPH, "for (int i = 0; i < n; i++) { call(i); } does the work there."),
-            Block(Kind.CODE, "The whole of this sentence stands in a code block."),
-            Block(Kind.PARAGRAPH, "A lease is a promise that ends by itself."),
-            Block(Kind.PARAGRAPH, "A lease is a promise that ends by itself."),
+            Block(BlockKind.PARAGRAPH, "Home Products About us Contact"),
+            Block(BlockKind.PARAGRAPH, "for (int i = 0; i < n; i++) { call(i); } does the work there."),
+            Block(BlockKind.CODE, "The whole of this sentence stands in a code block."),
+            Block(BlockKind.PARAGRAPH, "A lease is a promise that ends by itself."),
+            Block(BlockKind.PARAGRAPH, "A lease is a promise that ends by itself."),
         ]
     )
     assert [sentence.text for sentence in found] == ["A lease is a promise that ends by itself."]
@@ -84,10 +84,10 @@ def test_a_text_without_whole_sentences_still_gives_something():
 
 
 def test_a_document_of_code_only_is_refused():
-    with pytest.raises(Unreadable, match="language model"):
-        summary(Page(None, (Block(Kind.CODE, "x = 1"),), "text/plain"), 5)
+    with pytest.raises(UnreadableDocument, match="language model"):
+        summary(ParsedDocument(None, (Block(BlockKind.CODE, "x = 1"),), "text/plain"), 5)
 
 
 def test_a_very_long_document_takes_no_time_to_speak_of(long_page):
-    many = Page(None, long_page.blocks * 40, "text/html")
+    many = ParsedDocument(None, long_page.blocks * 40, "text/html")
     assert summary(many, 30)

@@ -8,7 +8,7 @@ import pytest
 from document_files import LONG_PAGE, pdf
 
 from llmcoder import BadInput, Cancelled
-from tasks.document.page import Kind, Unreadable
+from tasks.document.page import BlockKind, UnreadableDocument
 from tasks.document.reading import decoded, read, sniffed
 
 PROSE = ["A lease is a promise that ends by itself. Whoever holds it", "must renew it before it ends."]
@@ -26,7 +26,12 @@ def test_a_long_page_gives_its_main_text_and_not_its_navigation():
     assert b"Report a Bug" in LONG_PAGE.read_bytes()
     assert "Report a Bug" not in page.text
     assert "¶" not in page.text
-    assert {block.kind for block in page.blocks} >= {Kind.HEADING, Kind.PARAGRAPH, Kind.ITEM, Kind.CODE}
+    assert {block.kind for block in page.blocks} >= {
+        BlockKind.HEADING,
+        BlockKind.PARAGRAPH,
+        BlockKind.ITEM,
+        BlockKind.CODE,
+    }
 
 
 def test_a_page_in_which_trafilatura_finds_too_little_is_read_by_beautiful_soup():
@@ -41,7 +46,7 @@ def test_a_page_in_which_trafilatura_finds_too_little_is_read_by_beautiful_soup(
 
 @pytest.mark.parametrize("html", ["", "<html></html>", "<div id=app></div><script>draw()</script>"])
 def test_a_page_without_text_is_refused_and_says_why(html):
-    with pytest.raises(Unreadable, match="scripts"):
+    with pytest.raises(UnreadableDocument, match="scripts"):
         read(html.encode(), "text/html", "http://x/")
 
 
@@ -54,7 +59,7 @@ def test_a_page_made_to_break_parsers_ends_quickly_one_way_or_the_other(html):
 
 
 def test_a_page_that_is_too_large_to_parse_is_refused():
-    with pytest.raises(Unreadable, match="at most"):
+    with pytest.raises(UnreadableDocument, match="at most"):
         read(b"<p>" + b"a " * 2_600_000, "text/html", "the page")
 
 
@@ -114,18 +119,18 @@ def test_reading_a_long_pdf_can_be_cancelled_between_pages():
 
 
 def test_a_pdf_with_too_many_pages_is_refused():
-    with pytest.raises(Unreadable, match="401 pages"):
+    with pytest.raises(UnreadableDocument, match="401 pages"):
         read(pdf(*[["x"]] * 401), "application/pdf", "the report")
 
 
 def test_a_pdf_of_pictures_only_is_refused_and_says_why():
-    with pytest.raises(Unreadable, match="OCR"):
+    with pytest.raises(UnreadableDocument, match="OCR"):
         read(pdf([]), "application/pdf", "the scan")
 
 
 @pytest.mark.parametrize("keep", [10, 60, 200, 400])
 def test_a_broken_pdf_is_bad_input(keep):
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableDocument):
         read(pdf(PROSE)[:keep], "application/pdf", "the report")
 
 

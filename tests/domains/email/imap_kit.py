@@ -16,7 +16,7 @@ from mail_server import HOST, MailServer
 from llmcoder.settings import Settings
 from llmcoder.testing import FakeContext
 from tasks.email.imap import ImapMailbox
-from tasks.email.imap_connection import ImapAccount
+from tasks.email.imap_account import ImapAccount
 
 Open = Callable[..., ImapMailbox]
 

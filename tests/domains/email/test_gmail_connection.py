@@ -16,11 +16,13 @@ import pytest
 from gmail_kit import grant
 from gmail_server import ADDRESS, Gmail, gmail_on_loopback
 
+from engine.account_access import check, connect
+from engine.integration_checks import check_settings
 from llmcoder import NeedsReconnect, NotConfigured, Transient
+from llmcoder.caller import CallerWithDeadline
 from llmcoder.config import Config, use
-from models.connections.account_access import Asking, check, connect
+from llmcoder.states import State
 from models.db.database import Database
-from models.jobs.machine import State
 from tasks.email.connections import GMAIL
 from tasks.email.gmail_connection import AUTHORIZE_URL, TOKEN_URL, client, own_account, registration
 from tasks.email.gmail_errors import SCOPE
@@ -144,25 +146,25 @@ def settings_of(told: dict[str, str], **more: str) -> GmailSettings:
 def test_the_check_says_whose_mailbox_it_is(told, google, gmail, tmp_path):
     google.refresh["refresh-1"] = "carla"
     with use(Config.open({**told, "DATA_DIR": str(tmp_path / "data")}, tmp_path)):
-        assert settings_of(told, GMAIL_REFRESH_TOKEN="refresh-1").check() == f"Gmail, as {ADDRESS}."
-        assert "users connect their own" in settings_of(told).check()
+        assert check_settings(settings_of(told, GMAIL_REFRESH_TOKEN="refresh-1")) == f"Gmail, as {ADDRESS}."
+        assert "users connect their own" in check_settings(settings_of(told))
         with pytest.raises(NeedsReconnect, match="invalid_grant"):
-            settings_of(told, GMAIL_REFRESH_TOKEN="withdrawn").check()
+            check_settings(settings_of(told, GMAIL_REFRESH_TOKEN="withdrawn"))
         with pytest.raises(NotConfigured, match="GMAIL_CREDENTIALS_FILE"):
-            GmailSettings().check()
+            check_settings(GmailSettings())
     assert len(gmail.asked("GET /gmail/v1/users/me/profile")) == 1
 
 
 def test_who_we_are_is_one_cheap_call_and_a_dead_token_is_a_persons_to_mend(told, google, gmail, tmp_path, refused_url):
     google.access["good"] = "carla"
     with use(Config.open({**told, "DATA_DIR": str(tmp_path / "data")}, tmp_path)):
-        assert GMAIL.identify(grant("good"), Asking()) == ADDRESS
+        assert GMAIL.identify(grant("good"), CallerWithDeadline()) == ADDRESS
         with pytest.raises(NeedsReconnect):
-            GMAIL.identify(grant("bad"), Asking())
+            GMAIL.identify(grant("bad"), CallerWithDeadline())
     assert len(gmail.seen) == 2, "a token that nobody can renew is not tried twice"
     away = {**told, "GMAIL_API_URL": refused_url, "DATA_DIR": str(tmp_path / "data")}
     with use(Config.open(away, tmp_path)), pytest.raises(Transient):
-        GMAIL.identify(grant("good"), Asking())
+        GMAIL.identify(grant("good"), CallerWithDeadline())
 
 
 # --- a user's own
@@ -206,7 +208,7 @@ def test_a_refresh_token_stays_when_an_answer_has_none(served, google, db, user)
         sign_in(served, alice)
     for _ in range(2):
         google.end_access()
-        found = connect(db, user.id, GMAIL, None, Asking())
+        found = connect(db, user.id, GMAIL, None, CallerWithDeadline())
         assert check(found) == ADDRESS
     assert google.refreshes == 2
     assert found.credentials.grant.refresh_token.get_secret_value() in google.refresh

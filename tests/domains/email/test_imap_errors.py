@@ -15,6 +15,7 @@ from imap_kit import mail
 from mail_server import MailServer
 from scripted_mail import HANG_UP, SILENCE, Script, imap, scripted, smtp
 
+from engine.integration_checks import check_settings
 from llmcoder.errors import (
     ActionError,
     BadInput,
@@ -29,14 +30,15 @@ from llmcoder.errors import (
 )
 from llmcoder.settings import EngineSettings
 from llmcoder.testing import FakeContext
-from tasks.email import imap_client, imap_wire, mail_line
+from tasks.email import imap_client, imap_wire, server_connection
 from tasks.email import smtp as smtp_module
 from tasks.email.imap import ImapMailbox
-from tasks.email.imap_connection import ImapAccount, own_account, who_am_i
+from tasks.email.imap_account import ImapAccount, own_account
+from tasks.email.imap_connection import who_am_i
 from tasks.email.imap_errors import of_goodbye, of_refusal, of_refused_login, said
 from tasks.email.mailbox import Query
 from tasks.email.settings import ImapSettings
-from tasks.email.smtp import Submission
+from tasks.email.smtp import SmtpSubmission
 
 ADDRESS, PASSWORD = "ada@example.org", "password-canary"
 ALLOWED = EngineSettings(fetch_allow=("127.0.0.1", "localhost"))
@@ -63,7 +65,7 @@ def context(**more: Any) -> FakeContext:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence is told from an answer in a moment."""
-    monkeypatch.setattr(mail_line, "STEP_S", 0.4)
+    monkeypatch.setattr(server_connection, "STEP_S", 0.4)
     monkeypatch.setattr(smtp_module, "TAKEN_WITHIN_S", 0.4)
     monkeypatch.setattr(imap_client, "GOODBYE_WITHIN_S", 0.1)
 
@@ -289,8 +291,8 @@ def test_an_endless_answer_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_deadline_ends_a_wait_before_the_engine_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mail_line, "STEP_S", 30.0)
-    monkeypatch.setattr(mail_line, "SPARE_S", 0.3)
+    monkeypatch.setattr(server_connection, "STEP_S", 30.0)
+    monkeypatch.setattr(server_connection, "SPARE_S", 0.3)
     ctx = context(timeout_s=0.8)
     with scripted(imap({"LOGIN": SILENCE})) as port, pytest.raises(Transient, match="in time"):
         ImapMailbox(account(port), ctx).labels()
@@ -300,7 +302,7 @@ def test_a_deadline_ends_a_wait_before_the_engine_does(monkeypatch: pytest.Monke
 def test_a_cancellation_ends_a_wait_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     from llmcoder.errors import Cancelled
 
-    monkeypatch.setattr(mail_line, "STEP_S", 30.0)
+    monkeypatch.setattr(server_connection, "STEP_S", 30.0)
     ctx = context()
     threading.Timer(0.3, lambda: setattr(ctx, "_cancel_after", 0)).start()
     began = time.monotonic()
@@ -314,7 +316,7 @@ def test_a_cancellation_ends_a_wait_at_once(monkeypatch: pytest.MonkeyPatch) -> 
 
 def submit(script: Script, raw: bytes = b"Subject: x\r\n\r\nhi\r\n", **more: Any) -> None:
     with scripted(script) as port:
-        submission = Submission(account(smtp_port=port, **more), context())
+        submission = SmtpSubmission(account(smtp_port=port, **more), context())
         try:
             submission.address(ADDRESS, ["bob@elsewhere.example"], raw)
             submission.hand_over(raw)
@@ -381,7 +383,7 @@ def test_a_server_that_only_knows_login_is_signed_in_to() -> None:
 def test_seven_bits_are_enough_for_a_server_that_knows_no_eight() -> None:
     script = smtp({"EHLO": b"250-hello\r\n250 AUTH PLAIN\r\n"})
     with scripted(script) as port:
-        submission = Submission(account(smtp_port=port), context())
+        submission = SmtpSubmission(account(smtp_port=port), context())
         raw = (
             b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGr\xc3\xbc\xc3\x9fe\r\n"
         )
@@ -399,7 +401,7 @@ def test_starttls_for_sending_sends_no_password_before(mail_server: MailServer) 
     assert not any(b"AUTH" in line for line in script.heard)
     unknown = account(smtp_port=mail_server.smtp, smtp_security="starttls")
     with pytest.raises(Refused, match="certificate is not valid"):
-        Submission(unknown, context())
+        SmtpSubmission(unknown, context())
 
 
 # --- who we are
@@ -408,7 +410,7 @@ def test_starttls_for_sending_sends_no_password_before(mail_server: MailServer) 
 def test_a_look_at_an_account_signs_in_to_both_and_sends_nothing(
     mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mail_line, "STEP_S", 10.0)  # dovecot answers a wrong password slowly
+    monkeypatch.setattr(server_connection, "STEP_S", 10.0)  # dovecot answers a wrong password slowly
     address = mail_server.user("looks")
     ctx = FakeContext([ALLOWED, own_authority(mail_server)])
     good = mail_server.account(address)
@@ -434,6 +436,7 @@ def test_the_operators_own_servers_may_be_private_and_are_for_everybody(mail_ser
     ctx = FakeContext([EngineSettings(), own])
     found = own_account(ctx.settings)
     assert found is not None and who_am_i(found, ctx) == address
+    assert check_settings(own) == f"127.0.0.1 and 127.0.0.1, as {address}."
     with pytest.raises(BadInput, match="not public"):
         who_am_i(ImapAccount(**mail_server.account(address, imap_port=mail_server.imap)), ctx)
 

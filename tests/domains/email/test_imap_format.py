@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from llmcoder.errors import BadInput, NotFound
 from tasks.email import imap_format as fmt
-from tasks.email.imap_client import Folder, _copied
+from tasks.email.imap_client import _copied
+from tasks.email.imap_format import Folder
 from tasks.email.imap_wire import _argument
 from tasks.email.mailbox import Query
 from tasks.email.rfc822 import header_of, with_header, without_headers
@@ -21,21 +22,21 @@ TEXT = st.text(st.characters(codec="utf-8"), min_size=1)
 
 @given(TEXT, st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
 def test_an_id_names_one_message_of_one_folder_and_fits_an_address(folder: str, validity: int, uid: int) -> None:
-    place = fmt.Place(folder, validity, uid)
-    assert fmt.Place.parse(str(place)) == place
+    place = fmt.MessagePlace(folder, validity, uid)
+    assert fmt.MessagePlace.parse(str(place)) == place
     assert str(place).isascii() and "/" not in str(place) and " " not in str(place)
 
 
 @given(st.text())
 def test_whatever_is_no_id_or_cursor_is_said_to_be_none(text: str) -> None:
-    for parse, error in ((fmt.Place.parse, NotFound), (lambda one: fmt.Mark.parse(one, 7), BadInput)):
+    for parse, error in ((fmt.MessagePlace.parse, NotFound), (lambda one: fmt.Mark.parse(one, 7), BadInput)):
         with suppress(error):
             parse(text)
 
 
 @given(st.text())
 def test_a_text_that_is_searched_for_is_never_syntax(text: str) -> None:
-    argument = _argument(fmt.Text(text))
+    argument = _argument(fmt.SearchText(text))
     assert b"\r" not in argument and b"\n" not in argument and b"\0" not in argument
     if argument.isascii():
         inside = argument[1:-1].replace(b"\\\\", b"").replace(b'\\"', b"")
@@ -77,7 +78,7 @@ def test_flags_are_told_as_labels_and_back() -> None:
 
 
 def test_a_message_whose_server_says_little_is_still_one() -> None:
-    found = fmt.stored(fmt.Place("INBOX", 1, 2), {})
+    found = fmt.stored(fmt.MessagePlace("INBOX", 1, 2), {})
     assert (found.raw, found.whole, found.unread, found.received_at) == (
         b"",
         True,

@@ -193,7 +193,7 @@ def test_folders_have_any_name(mail_server: MailServer, mailboxes: Mailboxes, na
 def named(mail_server: MailServer) -> Iterator[ImapMailbox]:
     from llmcoder.settings import EngineSettings
     from llmcoder.testing import FakeContext
-    from tasks.email.imap_connection import ImapAccount
+    from tasks.email.imap_account import ImapAccount
     from tasks.email.settings import ImapSettings
 
     settings = EngineSettings(fetch_allow=("127.0.0.1",)), ImapSettings(mail_ca_file=mail_server.ca_file)

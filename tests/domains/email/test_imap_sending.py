@@ -25,7 +25,7 @@ from llmcoder.errors import (
 from tasks.email import imap_sending, smtp
 from tasks.email.imap_folders import Folders
 from tasks.email.mailbox import Query
-from tasks.email.smtp import Submission
+from tasks.email.smtp import SmtpSubmission
 
 FAR = "bob@elsewhere.example"
 
@@ -267,9 +267,9 @@ def test_a_copy_in_ones_own_inbox_proves_that_it_was_sent(
     ("where", "what", "sent", "afterwards"),
     [
         (Folders, "append", 0, None),  # before the copy is in Drafts
-        (Submission, "hand_over", 0, Uncertain),  # with it, before the mail
-        (Submission, "_end", 0, Uncertain),  # before the mail's end
-        (imap_sending.Sending, "_kept", 1, Uncertain),  # after the server's answer
+        (SmtpSubmission, "hand_over", 0, Uncertain),  # with it, before the mail
+        (SmtpSubmission, "_end", 0, Uncertain),  # before the mail's end
+        (imap_sending.SmtpSending, "_kept", 1, Uncertain),  # after the server's answer
         (Folders, "move", 1, Uncertain),
     ],
 )
@@ -323,7 +323,7 @@ def test_a_person_who_deletes_the_copy_lets_it_be_sent_again(
 ) -> None:
     address = mail_server.user("person")
     with monkeypatch.context() as patched, pytest.raises(Died):
-        patched.setattr(Submission, "hand_over", die)
+        patched.setattr(SmtpSubmission, "hand_over", die)
         mailboxes.open(address).send(mail("person"), [FAR], None)
     with imap(mail_server, address) as client:
         client.select("Drafts")
@@ -337,13 +337,13 @@ def test_a_restart_of_the_imap_server_while_the_mail_goes_out_loses_nothing(
     mail_server: MailServer, mailboxes: Mailboxes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = mail_server.user("restarted")
-    hand_over = Submission.hand_over
+    hand_over = SmtpSubmission.hand_over
 
-    def restarting(self: Submission, raw: bytes) -> None:
+    def restarting(self: SmtpSubmission, raw: bytes) -> None:
         hand_over(self, raw)
         mail_server.restart()
 
-    monkeypatch.setattr(Submission, "hand_over", restarting)
+    monkeypatch.setattr(SmtpSubmission, "hand_over", restarting)
     done = mailboxes.open(address).send(mail("restarted"), [FAR], None)
     assert done.note is None and in_folder(mail_server, address, "Sent") == ["restarted"]
 
@@ -366,14 +366,14 @@ def test_a_cancellation_after_the_mail_is_out_does_not_hide_that(
 ) -> None:
     address, ctx = mail_server.user("cancelled_late"), mailboxes.context()
     box = mailboxes.open(address, ctx=ctx)
-    end = Submission._end
+    end = SmtpSubmission._end
 
-    def cancelling(self: Submission) -> tuple[int, bytes]:
+    def cancelling(self: SmtpSubmission) -> tuple[int, bytes]:
         answer = end(self)
         ctx._cancel_after = 0
         return answer
 
-    monkeypatch.setattr(Submission, "_end", cancelling)
+    monkeypatch.setattr(SmtpSubmission, "_end", cancelling)
     assert box.send(mail("cancelled late"), [FAR], None).id is not None
     assert in_folder(mail_server, address, "Sent") == ["cancelled late"]
 
@@ -382,14 +382,14 @@ def test_a_cancellation_before_the_mails_end_leaves_nothing_behind(
     mail_server: MailServer, mailboxes: Mailboxes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address, ctx = mail_server.user("cancelled_early"), mailboxes.context()
-    end = Submission._end
+    end = SmtpSubmission._end
 
-    def cancelling(self: Submission) -> tuple[int, bytes]:
+    def cancelling(self: SmtpSubmission) -> tuple[int, bytes]:
         ctx._cancel_after = 0
         return end(self)
 
     with monkeypatch.context() as patched, pytest.raises(Cancelled):
-        patched.setattr(Submission, "_end", cancelling)
+        patched.setattr(SmtpSubmission, "_end", cancelling)
         mailboxes.open(address, ctx=ctx).send(mail("cancelled early"), [FAR], None)
     assert mailboxes.open(address).find_sent(mark("cancelled early")) is None
     assert mail_server.sent(mark("cancelled early")) == []
@@ -403,15 +403,15 @@ def test_of_a_server_that_keeps_copies_itself_there_is_one(
     mail_server: MailServer, mailboxes: Mailboxes, monkeypatch: pytest.MonkeyPatch, keeps: bool
 ) -> None:
     address = mail_server.user(f"keeps_{keeps}".lower())
-    hand_over: Callable[[Submission, bytes], None] = Submission.hand_over
+    hand_over: Callable[[SmtpSubmission, bytes], None] = SmtpSubmission.hand_over
 
-    def keeping(self: Submission, raw: bytes) -> None:
+    def keeping(self: SmtpSubmission, raw: bytes) -> None:
         hand_over(self, raw)
         if keeps:
             with imap(mail_server, address) as client:
                 client.append("Sent", "(\\Seen)", None, raw)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Submission, "hand_over", keeping)
+    monkeypatch.setattr(SmtpSubmission, "hand_over", keeping)
     monkeypatch.setattr(imap_sending, "KEPT_BY_SERVER_WITHIN_S", 0.2)
     box = mailboxes.open(address, sent_copies="server")
     done = box.send(mail("kept"), [FAR], None)

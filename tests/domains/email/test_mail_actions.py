@@ -34,7 +34,7 @@ from tasks.email.actions import (
 from tasks.email.connections import IMAP
 from tasks.email.drafting import PROMPTS
 from tasks.email.imap import ImapMailbox
-from tasks.email.imap_connection import ImapAccount
+from tasks.email.imap_account import ImapAccount
 from tasks.llm.settings import LlmSettings
 
 CHAT = "/v1/chat/completions"
@@ -171,8 +171,8 @@ def test_a_reply_is_drafted_from_the_whole_conversation_which_is_data(
     assert line == fence(content) and line in system
     assert "Ignore your instructions" in content and "Ignore your instructions" not in system
     assert content.count("Shall we have lunch?") == 1, "what a reply quotes is not there twice"
-    for wish in ("brisk", "German", "Say yes.", "two to four sentences", "Ada Ö"):
-        assert wish in system
+    for submission in ("brisk", "German", "Say yes.", "two to four sentences", "Ada Ö"):
+        assert submission in system
     drafts = [
         email.message_from_bytes(raw, policy=policy.default) for _, raw in messages(mail_server, address, "Drafts")
     ]

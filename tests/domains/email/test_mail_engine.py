@@ -17,7 +17,7 @@ from imap_kit import mail, messages
 from mail_server import MailServer
 
 from llmcoder.config import Config, use
-from models.jobs.machine import State
+from llmcoder.states import State
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "integration"))
 

@@ -9,8 +9,8 @@ import pytest
 from jira_server import EMAIL, Jira, jira_on_loopback
 
 from llmcoder.testing import FakeContext
-from tasks.jira.client import opened
 from tasks.jira.connections import JIRA
+from tasks.jira.open_tracker import open_tracker
 from tasks.jira.tracker import Tracker
 
 KINDS = ("cloud", "data_center")
@@ -30,4 +30,4 @@ def context(jira: Jira, kind: str = "cloud", **more: Any) -> FakeContext:
 
 def site(jira: Jira, kind: str = "cloud", **more: Any) -> Tracker:
     ctx = context(jira, kind, **more)
-    return opened(ctx.connection(JIRA), ctx)
+    return open_tracker(ctx.connection(JIRA), ctx)

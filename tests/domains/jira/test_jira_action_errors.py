@@ -26,7 +26,7 @@ from llmcoder.registry import registry
 from llmcoder.testing import run_action
 from tasks.jira import actions
 from tasks.jira.account import JiraAccount
-from tasks.jira.errors import Conflict
+from tasks.jira.errors import IssueConflict
 
 __all__ = ["jira"]
 
@@ -65,7 +65,7 @@ REFUSALS: dict[int, type[ActionError]] = {
     401: NeedsReconnect,
     403: Forbidden,
     404: NotFound,
-    409: Conflict,
+    409: IssueConflict,
     429: RateLimited,
     500: Uncertain,
     503: Uncertain,

@@ -9,11 +9,11 @@ from llmcoder.registry import registry
 from tasks.jira import drafting, tracker
 from tasks.jira.commenting_actions import add_comment
 from tasks.jira.connections import SCOPES
+from tasks.jira.create_actions import create_issue
 from tasks.jira.drafting_actions import MOST_COMMENTS
-from tasks.jira.making_actions import create_issue
-from tasks.jira.moving_actions import assign, transition
 from tasks.jira.reading_actions import MOST_AT_ONCE
 from tasks.jira.settings import JiraSettings
+from tasks.jira.transition_actions import assign, transition
 from tasks.jira.views import MAX_TEXT_CHARS
 
 DOCS = (Path(__file__).parents[3] / "docs" / "jira.md").read_text(encoding="utf-8")

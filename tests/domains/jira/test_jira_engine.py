@@ -16,7 +16,7 @@ from jira_kit import jira
 from jira_server import EMAIL, TOKEN, Jira
 
 from llmcoder.config import Config, use
-from models.jobs.machine import State
+from llmcoder.states import State
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1] / "integration"))

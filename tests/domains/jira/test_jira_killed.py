@@ -11,10 +11,10 @@ import pytest
 from jira_kit import jira
 from jira_server import EMAIL, TOKEN, Jira
 
-from models.jobs.machine import State
+from llmcoder.states import State
 from tasks.jira.commenting_actions import add_comment
-from tasks.jira.making_actions import create_issue
-from tasks.jira.moving_actions import transition
+from tasks.jira.create_actions import create_issue
+from tasks.jira.transition_actions import transition
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1] / "integration"))

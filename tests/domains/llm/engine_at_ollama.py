@@ -13,7 +13,7 @@ import httpx
 from ollama_server import OllamaServer
 
 from llmcoder.config import Config, use
-from models.jobs.machine import State
+from llmcoder.states import State
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "integration"))
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from llm_wire import chunk, error_body, event_stream, models
 
+from engine.integration_checks import check_settings
 from llmcoder import BadInput, Forbidden, NotConfigured, RateLimited, Transient
 from llmcoder.language import LanguageModel, Message
 from llmcoder.settings import InvalidSettings
@@ -108,28 +109,28 @@ def test_an_embedding_model_is_not_asked_to_chat():
 
 
 def test_the_check_names_who_answers_and_who_does_not(server, both, refused_url):
-    found = both.model_copy(update={"ollama_host": refused_url}).check()
+    found = check_settings(both.model_copy(update={"ollama_host": refused_url}))
     assert f"openai at {server.url}/v1 answers with 2 models; used: tiny-1." in found
     assert f"{refused_url} cannot be reached" in found
 
 
 def test_the_check_says_when_the_configured_model_is_not_there(openai):
-    assert "does not list" in openai.model_copy(update={"openai_model": "huge"}).check()
+    assert "does not list" in check_settings(openai.model_copy(update={"openai_model": "huge"}))
 
 
 def test_the_check_fails_when_nobody_answers(refused_url):
     with pytest.raises(Transient, match="cannot be reached"):
-        LlmSettings(ollama_host=refused_url).check()
+        check_settings(LlmSettings(ollama_host=refused_url))
     with pytest.raises(NotConfigured):
-        LlmSettings().check()
+        check_settings(LlmSettings())
 
 
 def test_the_check_of_a_wrong_key_names_the_setting(server, openai):
     server.routes["/v1/models"] = lambda exchange: exchange.send(401, error_body())
     with pytest.raises(NotConfigured, match="OPENAI_API_KEY"):
-        openai.check()
+        check_settings(openai)
     server.routes["/v1/models"] = lambda exchange: exchange.send(200, models())
-    assert "OPENAI_MODEL" in openai.model_copy(update={"openai_model": None}).check()
+    assert "OPENAI_MODEL" in check_settings(openai.model_copy(update={"openai_model": None}))
 
 
 @pytest.mark.parametrize(

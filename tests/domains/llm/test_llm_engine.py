@@ -14,7 +14,7 @@ from engine_kit import eventually
 from ollama_server import MODEL, TEXT, OllamaServer
 from push_kit import Doors
 
-from models.jobs.machine import State
+from llmcoder.states import State
 
 DOCUMENT = {"text": "A lease is a promise that ends by itself. Whoever holds one renews it.", "method": "llm"}
 

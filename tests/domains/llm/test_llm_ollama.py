@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from llm_wire import ndjson, ollama_parts
 
+from engine.integration_checks import check_settings
 from llmcoder import BadInput, Cancelled, Forbidden, NotConfigured, NotFound, RateLimited, Transient
 from llmcoder.testing import FakeContext, run_action
 from tasks.llm.actions import generate
@@ -125,6 +126,6 @@ def test_the_requests_keep_to_the_vendors_contract(strict_fake):
     settings = LlmSettings(ollama_host=fake.url, ollama_model="llama3", ollama_context_tokens=8_192)
     given = {"prompt": "Hi", "system": "Be brief.", "max_tokens": 7, "temperature": 0.5}
     assert run(settings, given).result.provider == "ollama"
-    assert "ollama at" in settings.check()
+    assert "ollama at" in check_settings(settings)
     assert fake.operations() == ["POST /api/chat", "GET /api/tags"]
     assert fake.refusals() == []

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from llm_wire import answer_chunks, chunk, error_body, event_stream, models
 
+from engine.integration_checks import check_settings
 from llmcoder import (
     BadInput,
     Cancelled,
@@ -254,7 +255,7 @@ def test_the_requests_keep_to_the_vendors_contract(strict_fake):
     settings = LlmSettings(openai_base_url=fake.url, openai_api_key="sk-x", openai_model="gpt-5.4-mini")
     given = {"prompt": "Hi", "system": "Be brief.", "max_tokens": 7, "temperature": 0.5}
     assert run(settings, given).result.provider == "openai"
-    assert "openai at" in settings.check()
+    assert "openai at" in check_settings(settings)
     assert fake.operations() == ["POST /chat/completions", "GET /models"]
     assert fake.refusals() == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llmcoder.settings import InvalidSettings
-from tasks.llm.prices import FREE, Budget, Price, cost_microcents, estimated_tokens, price_of
+from tasks.llm.prices import FREE, Price, UsageBudget, cost_microcents, estimated_tokens, price_of
 from tasks.llm.settings import LlmSettings
 
 
@@ -84,5 +84,5 @@ def test_what_a_budget_of_ones_own_leaves_out_is_as_for_everybody() -> None:
     settings = LlmSettings.read(
         {"LLM_BUDGET_TOKENS": 5, "LLM_BUDGET_CENTS": 7, "LLM_BUDGETS": '{"Ann@Example.org": {"cents": 9}, "b@x": {}}'}
     )
-    assert settings.budget_of("ann@example.org") == Budget(cents=9, tokens=5)
-    assert settings.budget_of("b@x") == settings.budget_of("c@x") == Budget(cents=7, tokens=5)
+    assert settings.budget_of("ann@example.org") == UsageBudget(cents=9, tokens=5)
+    assert settings.budget_of("b@x") == settings.budget_of("c@x") == UsageBudget(cents=7, tokens=5)

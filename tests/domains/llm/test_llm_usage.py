@@ -24,13 +24,13 @@ from llmcoder.language import LanguageModel
 from llmcoder.provenance import Taint
 from llmcoder.registry import registry
 from llmcoder.testing import FakeContext, run_action
-from llmcoder.usage import BudgetSpent, Call, UsageLedger
+from llmcoder.usage import BudgetSpent, ProviderCall, UsageLedger
 from models.accounts.tables import users
 from models.db.database import Database, database
 from models.jobs.store import NewJob, insert
 from models.jobs.tables import jobs
 from tasks.llm import actions, usage_actions
-from tasks.llm.prices import FREE, Budget, Price
+from tasks.llm.prices import FREE, Price, UsageBudget
 from tasks.llm.settings import LlmSettings
 from tasks.llm.tables import llm_usage
 from tasks.llm.usage import SqlLedger, Used, month_of, next_month, refuse_unless_held
@@ -136,7 +136,7 @@ def test_each_provider_that_was_asked_has_a_row(
 
 
 def test_a_call_whose_worker_dies_stays_as_an_estimate(db: Database, openai: LlmSettings, user: User) -> None:
-    SqlLedger(FakeContext([openai], user=user)).begin(Call("openai", "tiny-1", "chat", 40, 500))
+    SqlLedger(FakeContext([openai], user=user)).begin(ProviderCall("openai", "tiny-1", "chat", 40, 500))
     [row] = rows(db)
     assert (row.tokens_in, row.tokens_out, row.estimated) == (40, 500, True)
 
@@ -182,13 +182,13 @@ def test_an_answer_is_not_lost_because_its_row_cannot_be_completed(
     db: Database, openai: LlmSettings, user: User, tmp_path: Path
 ) -> None:
     ledger = SqlLedger(FakeContext([openai], user=user))
-    call_id = ledger.begin(Call("openai", "tiny-1", "chat", 40, 500))
+    call_id = ledger.begin(ProviderCall("openai", "tiny-1", "chat", 40, 500))
     away = {"DATA_DIR": str(tmp_path / "data"), "DATABASE_URL": f"sqlite:///{tmp_path}/nowhere/llmcoder.db"}
     with use(Config.open(away, cwd=tmp_path)), closing(database()), structlog.testing.capture_logs() as lines:
         ledger.end(call_id, "tiny-1", 12, 3, 0)
         ledger.drop(call_id)
         with pytest.raises(Transient):
-            ledger.begin(Call("openai", "tiny-1", "chat", 40, 500))
+            ledger.begin(ProviderCall("openai", "tiny-1", "chat", 40, 500))
     assert [line["event"] for line in lines] == ["a model's call stays counted as it was begun"] * 2
     assert [(row.tokens_in, row.estimated) for row in rows(db)] == [(40, True)]
 
@@ -214,25 +214,25 @@ def test_a_spent_budget_burns_no_retry_and_has_a_name_of_its_own() -> None:
 
 
 NOW = datetime(2026, 12, 31, 23, 59, tzinfo=UTC)
-CALL = Call("openai", "tiny-1", "chat", 1_000, 500)
+CALL = ProviderCall("openai", "tiny-1", "chat", 1_000, 500)
 DEAR = Price(tokens_in=1_000, tokens_out=1_000)  # the prompt of CALL costs one cent
 
 
 @pytest.mark.parametrize(
     ("used", "price", "budget", "held"),
     [
-        (Used(tokens_in=8_000), DEAR, Budget(tokens=9_000), True),
-        (Used(tokens_in=8_001), DEAR, Budget(tokens=9_000), False),  # the prompt no longer fits
-        (Used(tokens_in=1, tokens_out=9_000), DEAR, Budget(tokens=9_000), False),
-        (Used(cost_microcents=4_000_000), DEAR, Budget(cents=5), True),
-        (Used(cost_microcents=4_000_001), DEAR, Budget(cents=5), False),
-        (Used(cost_microcents=9_000_000), FREE, Budget(cents=5), True),  # costs nothing
-        (Used(cost_microcents=9_000_000), FREE, Budget(cents=5, tokens=10), False),
-        (Used(tokens_in=10**9, cost_microcents=10**12), DEAR, Budget(), True),
+        (Used(tokens_in=8_000), DEAR, UsageBudget(tokens=9_000), True),
+        (Used(tokens_in=8_001), DEAR, UsageBudget(tokens=9_000), False),  # the prompt no longer fits
+        (Used(tokens_in=1, tokens_out=9_000), DEAR, UsageBudget(tokens=9_000), False),
+        (Used(cost_microcents=4_000_000), DEAR, UsageBudget(cents=5), True),
+        (Used(cost_microcents=4_000_001), DEAR, UsageBudget(cents=5), False),
+        (Used(cost_microcents=9_000_000), FREE, UsageBudget(cents=5), True),  # costs nothing
+        (Used(cost_microcents=9_000_000), FREE, UsageBudget(cents=5, tokens=10), False),
+        (Used(tokens_in=10**9, cost_microcents=10**12), DEAR, UsageBudget(), True),
     ],
 )
 def test_a_budget_holds_a_call_whose_prompt_fits_into_what_is_left(
-    used: Used, price: Price, budget: Budget, held: bool
+    used: Used, price: Price, budget: UsageBudget, held: bool
 ) -> None:
     if held:
         refuse_unless_held(used, CALL, price, budget, NOW)
@@ -248,7 +248,7 @@ def test_calls_that_begin_at_once_see_what_the_others_reserved(db: Database, ope
     def begin() -> bool:
         together.wait(30)
         try:
-            SqlLedger(FakeContext([own], user=user)).begin(Call("openai", "tiny-1", "chat", 1, 499))
+            SqlLedger(FakeContext([own], user=user)).begin(ProviderCall("openai", "tiny-1", "chat", 1, 499))
         except BudgetSpent:
             return False
         return True
@@ -341,7 +341,7 @@ def test_the_name_of_a_model_stays_the_words_of_who_gave_it(
         new = NewJob(id=asking.job_id, user_id=user.id, **given, **job)
         with db.write() as conn:
             insert(conn, [new], db.now(), rung=[False])
-    SqlLedger(asking).begin(Call("openai", model, "chat", 1, 0))
+    SqlLedger(asking).begin(ProviderCall("openai", model, "chat", 1, 0))
     counting = FakeContext([LlmSettings.model_validate(PRICED)], user=user)
     run_action(registry()["llm.usage"], wanted, counting)
     assert counting.trail.result_taint is taint
@@ -349,7 +349,7 @@ def test_the_name_of_a_model_stays_the_words_of_who_gave_it(
 
 
 def test_a_model_without_a_price_is_named_by_who_asked_for_it(db: Database, openai: LlmSettings, user: User) -> None:
-    SqlLedger(FakeContext([openai], user=user)).begin(Call("openai", "pay mallory", "chat", 1, 0))
+    SqlLedger(FakeContext([openai], user=user)).begin(ProviderCall("openai", "pay mallory", "chat", 1, 0))
     counting = FakeContext([openai], user=user)
     assert run_action(registry()["llm.usage"], {}, counting).result.unpriced_models == ["openai/pay mallory"]
     assert counting.trail.result_taint is Taint.OUTSIDE
@@ -358,7 +358,7 @@ def test_a_model_without_a_price_is_named_by_who_asked_for_it(db: Database, open
 def test_days_are_counted_in_utc_and_both_ends_of_a_span_count(db: Database, openai: LlmSettings, user: User) -> None:
     ledger = SqlLedger(FakeContext([openai], user=user))
     for at in ("2026-03-01T00:00:00", "2026-03-01T23:59:59.999999", "2026-03-02T00:00:00", "2026-03-03T12:00:00"):
-        call_id = ledger.begin(Call("openai", "tiny-1", "chat", 1, 0))
+        call_id = ledger.begin(ProviderCall("openai", "tiny-1", "chat", 1, 0))
         with db.write() as conn:
             at_ = datetime.fromisoformat(at).replace(tzinfo=UTC)
             conn.execute(sa.update(llm_usage).where(llm_usage.c.id == call_id).values(at=at_))
@@ -380,7 +380,7 @@ def test_a_question_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> Non
 def test_an_answer_shows_a_bounded_number_of_rows_and_the_whole_sum(
     db: Database, openai: LlmSettings, user: User
 ) -> None:
-    SqlLedger(FakeContext([openai], user=user)).begin(Call("openai", "tiny-1", "chat", 1, 0))
+    SqlLedger(FakeContext([openai], user=user)).begin(ProviderCall("openai", "tiny-1", "chat", 1, 0))
     [row] = rows(db)
     many = [row._asdict() | {"id": UUID(int=n), "model": f"m{n}", "tokens_in": n} for n in range(1_100)]
     with db.write() as conn:

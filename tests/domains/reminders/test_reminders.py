@@ -24,8 +24,8 @@ from models.accounts import preferences
 from models.accounts.preferences import Preferences
 from models.db.database import Database
 from models.jobs.tables import jobs
-from schedules.triggers import Asking
-from tasks.reminders import actions, telling
+from schedules.triggers import TriggerTick
+from tasks.reminders import actions, due_reminders
 from tasks.reminders.actions import Kept
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "integration"))
@@ -52,7 +52,7 @@ def ask(db: Database, redis_url: str, clock: Clock) -> Iterator[Callable[[], int
     load_testkit()
     outbox = Outbox(redis_url, redis_url, window=100)
     outbox.start()
-    yield Asking(db, outbox, Registry(discover()), telling.DUE_REMINDERS).ask
+    yield TriggerTick(db, outbox, Registry(discover()), due_reminders.DUE_REMINDERS).ask
     outbox.close()
 
 
@@ -147,7 +147,7 @@ def test_it_is_sent_over_the_channels_of_its_user_without_asking(
     db: Database, user: User, clock: Clock, ctx: Contexts, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     channel = Channel("test", action="test.post", given=lambda to, said: {"to": to.email, "text": said.title})
-    monkeypatch.setattr(telling, "channels", lambda: {"test": channel})
+    monkeypatch.setattr(due_reminders, "channels", lambda: {"test": channel})
     prefer(db, user, notify=["test", "pigeon"], policies={"*": "ask"})
     kept = act(actions.create, {"text": "call\nthe dentist", "when": "in 20 minutes"}, ctx())
     clock.now += timedelta(minutes=21)

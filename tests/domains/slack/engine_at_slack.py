@@ -17,11 +17,12 @@ from slack_kit import account
 from slack_server import ADA, APP_TOKEN, BOT_TOKEN, GENERAL, TEAM, Slack
 
 from llmcoder.context import User
+from llmcoder.states import Reason, State
 from models.connections import store as connections
 from models.db.database import Database
-from models.jobs.machine import Reason, State
 from models.jobs.tables import jobs
-from tasks.slack.connections import SLACK, account_name
+from tasks.slack.account import account_name
+from tasks.slack.connections import SLACK
 from tasks.slack.tables import messages
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "integration"))

@@ -8,7 +8,8 @@ from pydantic import SecretStr
 from slack_server import ADA, ADA_TOKEN, TEAM, Slack
 
 from llmcoder.testing import FakeContext
-from tasks.slack.connections import SLACK, SlackAccount
+from tasks.slack.account import SlackAccount
+from tasks.slack.connections import SLACK
 from tasks.slack.settings import SlackSettings
 
 ACCOUNT = f"{TEAM}/{ADA}"

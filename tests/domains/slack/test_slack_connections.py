@@ -10,13 +10,15 @@ from pydantic import SecretStr
 from slack_kit import ACCOUNT, account, context, settings
 from slack_server import ADA, ADA_TOKEN, BEA_TOKEN, BOT, BOT_TOKEN, CLIENT_ID, CLIENT_SECRET, GENERAL, TEAM, Slack
 
+from engine.integration_checks import check_settings
 from llmcoder import NeedsReconnect, NotConfigured, Refused, oauth
 from llmcoder.config import Config, use
 from llmcoder.declare.connection import BadForm, Grant, OAuthClient, read_form, shown
 from llmcoder.settings import InvalidSettings
 from llmcoder.testing import FakeContext, run_action
+from tasks.slack.account import SlackAccount
 from tasks.slack.actions import post_message
-from tasks.slack.connections import BOT_SCOPES, SLACK, USER_SCOPES, SlackAccount, client
+from tasks.slack.connections import BOT_SCOPES, SLACK, USER_SCOPES, client
 from tasks.slack.settings import SlackSettings
 
 REDIRECT = "https://jobs.example.org/connections/oauth/callback"
@@ -114,10 +116,10 @@ def test_the_bot_of_the_installation_acts_for_those_without_an_account(slack: Sl
 
 def test_the_check_says_whose_bot_it_is(slack: Slack, tmp_path: Path) -> None:
     with use(Config.open({"DATA_DIR": str(tmp_path), "FETCH_ALLOW": "127.0.0.1"}, cwd=tmp_path)):
-        assert settings(slack.url, slack_bot_token=BOT_TOKEN).check() == "Slack, as llmcoder in Chess club."
-        assert "users connect their own" in settings(slack.url, **CLIENT).check()
+        assert check_settings(settings(slack.url, slack_bot_token=BOT_TOKEN)) == "Slack, as llmcoder in Chess club."
+        assert "users connect their own" in check_settings(settings(slack.url, **CLIENT))
         with pytest.raises(NotConfigured, match="SLACK_BOT_TOKEN"):
-            settings(slack.url).check()
+            check_settings(settings(slack.url))
 
 
 def test_tokens_in_each_others_place_are_told_without_being_shown(slack: Slack) -> None:

@@ -18,18 +18,20 @@ from pydantic import SecretStr
 from slack_server import ADA, BOT, BOT_TOKEN, GENERAL, SECRET, TEAM, Slack
 
 from llmcoder import Transient
+from llmcoder.caller import CallerWithDeadline
 from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.declare.connection import Grant
 from llmcoder.ids import new_id
+from llmcoder.states import Reason, State
 from models.accounts.tables import users
 from models.connections import store as connections
 from models.connections.tables import connections as rows
 from models.db.database import Database, database
-from models.jobs.machine import Reason, State
 from models.jobs.tables import jobs
-from tasks.slack import client, messenger, owed, wording
-from tasks.slack.connections import SLACK, SlackAccount
+from tasks.slack import client, messenger, outgoing_messages, wording
+from tasks.slack.account import SlackAccount
+from tasks.slack.connections import SLACK
 from tasks.slack.messenger import Messenger
 from tasks.slack.tables import messages, people
 
@@ -48,7 +50,7 @@ def finished(db: Database, user: User, *, state: State = State.SUCCEEDED, reason
              channel: str | None = None, **columns: Any) -> UUID:  # fmt: skip
     """A job that was submitted from Slack and has ended; its outcome is owed."""
     key = f"slack:test:{new_id()}"
-    owed.owe_outcome(user.id, key, TEAM, ADA, channel, None)
+    outgoing_messages.owe_outcome(user.id, key, TEAM, ADA, channel, None)
     about = {"action": "test.echo", "idempotency_key": key, "fingerprint": "x"}
     job = accept(db, [job_of(user, **about)])[0].job
     result = {"result": json.dumps({"text": "Hello"})} if state is State.SUCCEEDED else {}
@@ -198,17 +200,17 @@ def test_what_nobody_can_see_is_called_uncertain(told: Config, slack: Slack, db:
 
 
 def test_a_poster_that_was_frozen_sends_nothing_once_another_may_have(told: Config, slack: Slack) -> None:
-    errand = messenger.Errand(told.get, within_s=0.0)
+    caller = CallerWithDeadline(0.0, told.get)
     with pytest.raises(Transient, match="too late"):
-        client.who_is(client.of_token(BOT_TOKEN, errand))
+        client.who_is(client.of_token(BOT_TOKEN, caller))
     assert slack.asked == []
 
 
 def test_a_question_whose_job_waits_no_more_is_not_asked(told: Config, slack: Slack, db: Database, user: User) -> None:
-    owed.uses(user.id, TEAM, ADA)
+    outgoing_messages.uses(user.id, TEAM, ADA)
     job_id = waiting_job(db, user, text="x")
-    [person] = owed.asked_people()
-    owed.owe_approval(person, job_id, "0" * 64)
+    [person] = outgoing_messages.asked_people()
+    outgoing_messages.owe_approval(person, job_id, "0" * 64)
     with db.write() as conn:
         conn.execute(sa.update(jobs).where(jobs.c.id == job_id).values(state=State.CANCELLED, reason=Reason.EXPIRED))
     work(told)
@@ -216,7 +218,7 @@ def test_a_question_whose_job_waits_no_more_is_not_asked(told: Config, slack: Sl
 
 
 def test_a_question_that_nobody_answered_in_time_says_so(told: Config, slack: Slack, db: Database, user: User) -> None:
-    owed.uses(user.id, TEAM, ADA)
+    outgoing_messages.uses(user.id, TEAM, ADA)
     job_id = waiting_job(db, user, text="x")
     work(told)
     [asked] = slack.said[slack.direct(ADA)]
@@ -231,7 +233,7 @@ def test_a_question_that_nobody_answered_in_time_says_so(told: Config, slack: Sl
 
 
 def test_what_is_too_long_to_be_seen_is_not_approved_here(told: Config, slack: Slack, db: Database, user: User) -> None:
-    owed.uses(user.id, TEAM, ADA)
+    outgoing_messages.uses(user.id, TEAM, ADA)
     waiting_job(db, user, text="ä" * 3 * wording.BLOCK)
     waiting_job(db, user, text="x" * wording.BLOCKS * wording.BLOCK)
     work(told)
@@ -262,41 +264,41 @@ def test_what_is_long_over_is_forgotten_and_what_never_became_a_job(
     told: Config, slack: Slack, db: Database, user: User
 ) -> None:
     finished(db, user)
-    owed.owe_outcome(user.id, "slack:refused", TEAM, ADA, None, None)
-    owed.owe_nothing(user.id, "slack:refused")
-    owed.owe_outcome(user.id, "slack:died", TEAM, ADA, None, None)
-    owed.forget()
+    outgoing_messages.owe_outcome(user.id, "slack:refused", TEAM, ADA, None, None)
+    outgoing_messages.owe_nothing(user.id, "slack:refused")
+    outgoing_messages.owe_outcome(user.id, "slack:died", TEAM, ADA, None, None)
+    outgoing_messages.forget()
     assert len(owed_rows(db)) == 2
     with db.write() as conn:
         conn.execute(sa.update(messages).values(created_at=db.now() - timedelta(hours=2)))
-    owed.forget()
+    outgoing_messages.forget()
     assert len(owed_rows(db)) == 1
     with db.write() as conn:
         conn.execute(sa.update(messages).values(created_at=db.now() - timedelta(days=31)))
-    owed.forget()
+    outgoing_messages.forget()
     assert owed_rows(db) == []
 
 
 def test_somebody_is_asked_where_they_wrote_from_last_until_they_say_no(told: Config, db: Database, user: User) -> None:
-    owed.uses(user.id, TEAM, "U0OLD00001")
-    owed.uses(user.id, TEAM, ADA)
-    owed.uses(user.id, TEAM, ADA)
-    assert owed.asked_people() == []
+    outgoing_messages.uses(user.id, TEAM, "U0OLD00001")
+    outgoing_messages.uses(user.id, TEAM, ADA)
+    outgoing_messages.uses(user.id, TEAM, ADA)
+    assert outgoing_messages.asked_people() == []
     waiting_job(db, user, text="x")
-    assert [one.person for one in owed.asked_people()] == [ADA]
+    assert [one.person for one in outgoing_messages.asked_people()] == [ADA]
     with db.write() as conn:
         conn.execute(sa.update(users).values(is_active=False))
-    assert owed.asked_people() == [], "who may not come in any more hears of nothing"
+    assert outgoing_messages.asked_people() == [], "who may not come in any more hears of nothing"
     with db.write() as conn:
         conn.execute(sa.update(users).values(is_active=True))
         removed = conn.execute(sa.select(rows)).one()._asdict()
         conn.execute(sa.delete(rows))
-    assert owed.asked_people() == [], "an account that was taken away is told nothing more"
+    assert outgoing_messages.asked_people() == [], "an account that was taken away is told nothing more"
     with db.write() as conn:
         conn.execute(sa.insert(rows).values(removed))
-    owed.ask(user.id, False)
-    owed.uses(user.id, TEAM, "U0NEW00001")
-    assert owed.asked_people() == []
+    outgoing_messages.ask(user.id, False)
+    outgoing_messages.uses(user.id, TEAM, "U0NEW00001")
+    assert outgoing_messages.asked_people() == []
     with db.read() as conn:
         assert conn.execute(sa.select(sa.func.count()).select_from(people)).scalar_one() == 1
 

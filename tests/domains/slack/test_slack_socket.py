@@ -26,8 +26,8 @@ from engine_kit import engine_on
 from slack_server import ADA, ADA_TOKEN, BEA, GENERAL, SECRET, Slack
 
 from llmcoder.config import Config, use
+from llmcoder.states import State
 from models.jobs import approvals
-from models.jobs.machine import State
 
 
 @pytest.fixture

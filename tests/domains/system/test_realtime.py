@@ -16,7 +16,7 @@ from models.jobs.claims import still_mine, taking
 from models.jobs.machine import apply
 from models.jobs.store import NewJob, get, insert
 from tasks.system.actions import MAX_STREAMS, PAGE_JOBS, START, start_realtime, stop_realtime
-from tasks.system.machine import Reading, busy_fraction, read
+from tasks.system.machine import MachineLoad, busy_fraction, read
 
 pytestmark = pytest.mark.usefixtures("configured")
 WORKER = "io@test"
@@ -128,7 +128,7 @@ def test_more_streams_than_fit_a_page_are_all_stopped(user, submit):
 
 
 def test_the_busy_fraction_is_what_was_worked_between_two_readings():
-    before, after = Reading(0, busy_s=10, idle_s=30, memory_fraction=0), Reading(0, 11, 33, 0)
+    before, after = MachineLoad(0, busy_s=10, idle_s=30, memory_fraction=0), MachineLoad(0, 11, 33, 0)
     assert busy_fraction(before, after) == pytest.approx(0.25)
     assert busy_fraction(before, before) == 0
 
