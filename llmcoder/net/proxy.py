@@ -311,8 +311,8 @@ class _Visit:
             pass
 
     def end(self) -> None:
-        """Wake whoever waits for the browser; from another thread."""
-        shut(self._near, socket.SHUT_RDWR)
+        """Wake whoever waits for the browser; from another thread. The browser is told by a reset, not by an end."""
+        shut(self._near, socket.SHUT_RD)
 
     def _serve(self) -> None:
         request = self._request()

@@ -5,12 +5,15 @@ The provider is a server on loopback that keeps what it read; the clocks are mov
 
 from __future__ import annotations
 
+import socket
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
@@ -279,6 +282,68 @@ def test_after_a_first_request_a_second_that_cannot_be_sent_leaves_doubt(
         scene.send()
     assert isinstance(refused.value, Uncertain), "the first may have been all there is to it"
     assert scene.effects == ["/effect"]
+
+
+# --- connections of other protocols
+
+
+HEAD = b"POST /effect HTTP/1.1\r\nHost: provider\r\nContent-Length: 1\r\n\r\n"
+
+
+@pytest.fixture(params=["socket", "proxy"])
+def opened(request: pytest.FixtureRequest, scene: Scene) -> Iterator[socket.socket]:
+    """A connection on which something was said before the effect is armed; what is said next is the effect."""
+    net = scene.context.net.allowing("127.0.0.1")
+    port = urlsplit(scene.url).port or 0
+    if request.param == "socket":
+        connection: socket.socket = net.connect("127.0.0.1", port)
+    else:
+        proxy = net.proxy()
+        password = b64encode(f"{proxy.username}:{proxy.password}".encode()).decode()
+        connection = socket.create_connection(("127.0.0.1", proxy.port))
+        tunnel = f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\nHost: x\r\nProxy-Authorization: Basic {password}\r\n\r\n"
+        connection.sendall(tunnel.encode())
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+    connection.settimeout(60)
+    with connection:
+        connection.sendall(HEAD)
+        yield connection
+    scene.context.close()
+
+
+def test_an_armed_effect_goes_out_by_an_open_connection_with_one_look_into_sql(
+    scene: Scene, opened: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    known = context_module.is_armed
+    monkeypatch.setattr(context_module, "is_armed", lambda *about: looks.append(1) or known(*about))
+    scene.arm()
+    opened.sendall(b"x")
+    assert opened.recv(1000).startswith(b"HTTP/1.0 200")
+    assert (scene.effects, looks) == (["/effect"], [1])
+
+
+@pytest.mark.parametrize("hindrance", HINDRANCES)
+def test_what_happens_after_arming_keeps_it_from_going_out_by_an_open_connection(
+    scene: Scene, opened: socket.socket, hindrance: str
+) -> None:
+    scene.arm()
+    getattr(scene, hindrance)()
+    with pytest.raises(ConnectionError):
+        opened.sendall(b"x")
+        while opened.recv(1000):
+            pass
+    assert scene.effects == []
+
+
+@pytest.mark.parametrize("end", [End.CANCELLED, End.TIMED_OUT, End.LOST])
+def test_an_attempt_that_is_asked_to_end_has_no_connection_any_more(
+    scene: Scene, opened: socket.socket, end: End
+) -> None:
+    scene.attempt.ask_to_end(end)
+    with pytest.raises(ConnectionError):
+        while opened.recv(1000):
+            pass
 
 
 # --- the watch that wakes first

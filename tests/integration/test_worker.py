@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -208,6 +209,29 @@ def test_a_running_heavy_job_that_does_not_listen_is_ended_with_its_process_and_
     assert of(engine.until(nap, S.CANCELLED)) == (S.CANCELLED, None, 1, None)
     assert engine.until(following, S.SUCCEEDED).attempt == 1
     assert {child.pid for child in parent.children()} != before
+
+
+@pytest.mark.parametrize("end", ["returns", "is cancelled and does not listen"])
+def test_a_browsers_proxy_ends_with_its_job(engine: Processes, end: str) -> None:
+    """The process lives on, and so does a browser that was left running; the proxy does not."""
+    engine.heavy()
+    path = engine.folder / f"ports of one that {end}"
+    job = engine.submit(kit.leave_open, path=str(path), seconds=0.0 if end == "returns" else 50.0)
+    port = int(eventually(lambda: path.exists() and path.read_text().strip()))
+    if end == "returns":
+        engine.until(job, S.SUCCEEDED)
+    else:
+        engine.cancel(job)
+        engine.until(job, S.CANCELLED)
+    eventually(lambda: not listens(port))
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+    except ConnectionRefusedError:
+        return False
+    return True
 
 
 # --- workers that end

@@ -217,6 +217,25 @@ def turn_wheel(given: Post, ctx: Context) -> Posted:
     return Posted(post_id=given.to)
 
 
+class Left(Model):
+    path: str = Field(description="File that gets the ports, one a line.", examples=["/tmp/ports"])
+    seconds: float = Field(0.0, description="How long it takes, deaf to a request to end.")
+
+
+@action("test.leave_open", effect=Effect.DRAFT, queue=Queue.HEAVY, timeout_s=60)
+def leave_open(given: Left, ctx: Context) -> Done:
+    """Leave a proxy running and a connection open."""
+    proxy = ctx.net.proxy()
+    kept.append(ctx.net.allowing("127.0.0.1").connect("127.0.0.1", proxy.port))
+    with Path(given.path).open("a") as ports:
+        ports.write(f"{proxy.port}\n")
+    time.sleep(given.seconds)
+    return Done()
+
+
+kept: list[object] = []
+
+
 def _nap(given: Nap, ctx: Context) -> Done:
     until = time.monotonic() + given.seconds
     while time.monotonic() < until:
