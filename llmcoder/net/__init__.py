@@ -2,7 +2,8 @@
 
 from llmcoder.net.client import GuardedClient, Limits, Response, guarded_transport
 from llmcoder.net.guard import AllowList
-from llmcoder.net.network import CheckedSocket, Network, SocketLimits
+from llmcoder.net.limits import ProxyLimits, SocketLimits
+from llmcoder.net.network import CheckedSocket, Network
 from llmcoder.net.trust import verifying_context
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "GuardedClient",
     "Limits",
     "Network",
+    "ProxyLimits",
     "Response",
     "SocketLimits",
     "guarded_transport",

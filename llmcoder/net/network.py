@@ -15,38 +15,23 @@ import socket
 import threading
 from collections.abc import Callable, Collection, Sequence
 from copy import copy
-from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from llmcoder.errors import ActionError, BadInput, Cancelled, Transient
 from llmcoder.net.guard import AllowList, canonical_host
+from llmcoder.net.limits import ProxyLimits, SocketLimits
 from llmcoder.net.trust import verifying_context
 
 if TYPE_CHECKING:
     import ssl
 
     from llmcoder.net.dial import Budget, Resolve
-    from llmcoder.net.proxy import Proxy, ProxyLimits
+    from llmcoder.net.proxy import Proxy
     from llmcoder.net.relay import Relay
 
 #: How long the end of a job waits for what its libraries have written last.
 CLOSE_S = 6.5
-
-
-@dataclass(frozen=True)
-class SocketLimits:
-    """What one connection may cost.
-
-    Attributes:
-        connect_s: Look-up and connection, over all addresses of the name; and the TLS handshake again.
-        idle_s: The longest silence of both sides together; longer than the protocol's own pings are apart.
-        total_bytes: Both directions together; None for a listener that stays connected for weeks.
-    """
-
-    connect_s: float = 10
-    idle_s: float = 300
-    total_bytes: int | None = 256 * 1024 * 1024
 
 
 class CheckedSocket(socket.socket):
@@ -154,16 +139,16 @@ class Network:
         self._open.add(relay)
         return CheckedSocket(mine, relay)
 
-    def proxy(self, limits: ProxyLimits | None = None) -> Proxy:
+    def proxy(self, limits: ProxyLimits = ProxyLimits()) -> Proxy:
         """Start a proxy on this machine for a browser, with a password of its own; see `llmcoder.net.chromium`."""
-        from llmcoder.net.proxy import Proxy, ProxyLimits
+        from llmcoder.net.proxy import Proxy
 
         self._open.refuse_if_closed()
         started = Proxy(
             self._allow,
             self._resolve,
             self._budget,
-            limits=limits or ProxyLimits(),
+            limits=limits,
             check=self._check,
             job=self._job,
         )

@@ -29,6 +29,7 @@ import structlog
 from llmcoder.errors import ActionError, BadInput, Cancelled, Transient
 from llmcoder.net.dial import Budget, GuardedBackend, Resolve, Stream, system_resolve
 from llmcoder.net.guard import AllowList, Target, parse_authority, parse_target
+from llmcoder.net.limits import ProxyLimits
 from llmcoder.net.relay import Meter, Relay, reset_on_close, shut
 
 log = structlog.get_logger(__name__)
@@ -48,27 +49,6 @@ _HOP_BY_HOP = frozenset(
     | {b"trailer", b"transfer-encoding", b"upgrade", b"expect"}
 )
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-
-
-@dataclass(frozen=True)
-class ProxyLimits:
-    """What a browser may cost.
-
-    Attributes:
-        connections: At the same time; a browser opens up to 32 for pages and 32 for WebSockets.
-        head_bytes: The head of a request.
-        head_s: Until it is there; browsers open connections in advance.
-        connect_s: Look-up and connection, over all addresses of the name.
-        idle_s: The longest silence of a connection.
-        total_bytes: Of all connections together, in both directions.
-    """
-
-    connections: int = 128
-    head_bytes: int = 64 * 1024
-    head_s: float = 30
-    connect_s: float = 10
-    idle_s: float = 300
-    total_bytes: int = 1024 * 1024 * 1024
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import ssl
+import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from tests.conftest import missing
+
+STARTS_WITHIN_S = 60.0
 Handler = Callable[[socket.socket, bytes], None]
 TlsContexts = tuple[ssl.SSLContext, ssl.SSLContext]
 
@@ -179,3 +185,36 @@ def tls_contexts(folder: Path, name: str = "tls.example") -> TlsContexts:
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(folder / "both.pem")
     return server, ssl.create_default_context(cadata=pem.decode())
+
+
+@contextmanager
+def mosquitto(folder: Path) -> Iterator[tuple[int, int]]:
+    """A real MQTT broker, with the certificate that stands in the folder; its ports for plain text and for TLS."""
+    program = shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")
+    if program is None:
+        missing("no MQTT broker: apt-get install mosquitto")
+    plain, secure = _free_port(), _free_port()
+    (folder / "mosquitto.conf").write_text(
+        f"allow_anonymous true\nuser root\nlistener {plain} 127.0.0.1\nlistener {secure} 127.0.0.1\n"
+        f"certfile {folder}/both.pem\nkeyfile {folder}/both.pem\n"
+    )
+    command = [program, "-c", str(folder / "mosquitto.conf")]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        try:
+            _wait_for_port(secure)
+            yield plain, secure
+        finally:
+            running.terminate()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _wait_for_port(port: int) -> None:
+    deadline = time.monotonic() + STARTS_WITHIN_S
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+    raise AssertionError(f"nobody listens on {port}")

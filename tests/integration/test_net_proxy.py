@@ -14,8 +14,8 @@ import pytest
 from net_kit import Serve, answer, raw_servers, saying, until_closed
 
 from llmcoder.errors import Cancelled
-from llmcoder.net import Network
-from llmcoder.net.proxy import Proxy, ProxyLimits
+from llmcoder.net import Network, ProxyLimits
+from llmcoder.net.proxy import Proxy
 
 #: Generous: how long something may take that takes no time.
 SOON_S = 20.0

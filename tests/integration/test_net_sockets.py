@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -18,14 +15,12 @@ import paho.mqtt.client as mqtt
 import pytest
 import websockets.sync.client
 import websockets.sync.server
-from conftest import missing
-from net_kit import RawServer, Serve, TlsContexts, raw_servers, tls_contexts, until_closed
+from net_kit import RawServer, Serve, TlsContexts, mosquitto, raw_servers, tls_contexts, until_closed
 
 from llmcoder.errors import BadInput, Cancelled, Transient
 from llmcoder.net import Network, SocketLimits, verifying_context
 
 HERE = ["127.0.0.1"]
-STARTS_WITHIN_S = 30.0
 #: Generous: how long something may take that takes no time.
 SOON_S = 20.0
 
@@ -61,33 +56,8 @@ def tls(tls_folder: Path) -> TlsContexts:
 
 @pytest.fixture(scope="module")
 def broker(tls: TlsContexts, tls_folder: Path) -> Iterator[tuple[int, int]]:
-    """A mosquitto; its ports for plain text and for TLS."""
-    program = shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")
-    if program is None:
-        missing("no MQTT broker: apt-get install mosquitto")
-    plain, secure = free_port(), free_port()
-    (tls_folder / "mosquitto.conf").write_text(
-        f"allow_anonymous true\nuser root\nlistener {plain} 127.0.0.1\nlistener {secure} 127.0.0.1\n"
-        f"certfile {tls_folder}/both.pem\nkeyfile {tls_folder}/both.pem\n"
-    )
-    command = [program, "-c", str(tls_folder / "mosquitto.conf")]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
-        wait_for_port(secure)
-        yield plain, secure
-        running.terminate()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def wait_for_port(port: int) -> None:
-    deadline = time.monotonic() + STARTS_WITHIN_S
-    while time.monotonic() < deadline:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-    pytest.fail(f"nobody listens on {port}")
+    with mosquitto(tls_folder) as ports:
+        yield ports
 
 
 class CheckedMqtt(mqtt.Client):
