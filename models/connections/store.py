@@ -25,6 +25,7 @@ from llmcoder.ids import new_id
 from llmcoder.model import Model
 from llmcoder.states import Reason, State
 from models.accounts import vault
+from models.accounts.tables import users
 from models.accounts.vault import Sealed
 from models.audit import log as audit
 from models.audit.log import Entry, Event
@@ -116,6 +117,16 @@ def holders(conn: sa.Connection, provider: str, account: str, limit: int) -> lis
     """Ids of the users who connected that account."""
     query = sa.select(connections.c.user_id).where(connections.c.provider == provider, connections.c.account == account)
     return list(conn.execute(query.order_by(*_IN_ORDER).limit(limit)).scalars())
+
+
+def in_use(conn: sa.Connection, provider: str, accounts: Collection[tuple[UUID, str]]) -> set[tuple[UUID, str]]:
+    """Those among these users' accounts that are connected still, by users who are active."""
+    if not accounts:
+        return set()
+    named = sa.tuple_(connections.c.user_id, connections.c.account).in_(accounts)
+    query = sa.select(connections.c.user_id, connections.c.account).join(users, users.c.id == connections.c.user_id)
+    found = conn.execute(query.where(connections.c.provider == provider, users.c.is_active, named))
+    return {(row.user_id, row.account) for row in found}
 
 
 def credentials(conn: sa.Connection, stored: ConnectedAccount, kind: ConnectionKind[C]) -> tuple[int, C]:

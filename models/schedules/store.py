@@ -164,6 +164,12 @@ def listed(conn: sa.Connection, user_id: UUID, before: UUID | None, limit: int) 
     return [Schedule(*row) for row in conn.execute(query.order_by(schedules.c.id.desc()).limit(limit))]
 
 
+def upcoming(conn: sa.Connection, user_id: UUID, before: datetime, limit: int) -> list[Schedule]:
+    """The user's schedules that fire before the instant, the next one first."""
+    query = sa.select(*COLUMNS).where(schedules.c.user_id == user_id, schedules.c.next_fire_at < before)
+    return [Schedule(*row) for row in conn.execute(query.order_by(schedules.c.next_fire_at).limit(limit))]
+
+
 def get(conn: sa.Connection, user_id: UUID, schedule_id: UUID, *, locked: bool = False) -> Schedule | None:
     """The user's schedule of that id; None also when it is somebody else's."""
     query = sa.select(*COLUMNS).where(schedules.c.id == schedule_id, schedules.c.user_id == user_id)

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from llmcoder import strict_json
 from llmcoder.errors import NotConfigured, Transient, Uncertain
 from llmcoder.text import storable
-from models.connections.tables import connections
+from models.connections import store as connections
 from models.db import conflicts
 from models.db.database import database, reading, writing
 from tasks.confluence import full_text, piece_store
@@ -154,13 +154,9 @@ def opened(conn: sa.Connection, owner: Owner, site: str) -> int:
         return int(row.id)
     if row is not None:
         conn.execute(sa.delete(wikis).where(wikis.c.id == row.id))
-    its_row = sa.select(connections.c.id).where(
-        connections.c.user_id == owner.user_id,
-        connections.c.provider == owner.provider,
-        connections.c.account == owner.account,
-    )
+    account = connections.choose(conn, owner.user_id, [owner.provider], owner.account)
     made = conflicts.insert(conn.dialect.name, wikis).values(
-        **asdict(owner), site=site, connection_id=its_row.scalar_subquery()
+        **asdict(owner), site=site, connection_id=account and account.id
     )
     found = conn.execute(made.on_conflict_do_nothing().returning(wikis.c.id)).scalar_one_or_none()
     if found is None:  # another job was quicker

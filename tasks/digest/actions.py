@@ -21,7 +21,7 @@ from llmcoder.prompts import Prompts
 from llmcoder.registry import digest_parts
 from models.accounts import preferences
 from models.db.database import database, writing
-from models.jobs.tables import jobs
+from models.jobs import inquiries
 from models.macros import store
 from models.macros.document import Macro
 from tasks.digest.tables import digests
@@ -34,7 +34,8 @@ SPANS: dict[str, timedelta] = {"daily": timedelta(days=1), "weekly": timedelta(d
 LONGEST = {"daily": timedelta(days=7), "weekly": timedelta(days=28)}
 #: What ended as the digest before was gathered may have been committed after it.
 OVERLAP = timedelta(minutes=1)
-LOOKED_BACK = 20
+#: Digests of all kinds; they are kept for a month.
+LOOKED_BACK = 200
 MOST_TOKENS = 400
 PART_WITHIN_S = 300
 
@@ -140,17 +141,12 @@ def _since(conn: sa.Connection, kind: Kind, wish: Wish, ctx: Context, now: datet
     A clock that is moved makes a day longer, a busy or stopped engine a digest later.
     """
     usual = now - SPANS[kind]
-    written, run = jobs.alias(), jobs.alias()
-    query = (
-        sa.select(run.c.created_at, run.c.input)
-        .join(written, written.c.parent_id == run.c.id)
-        .join(digests, digests.c.id == written.c.id)
-        .where(digests.c.user_id == ctx.user.id, run.c.action == f"digest.{kind}", run.c.id != ctx.job_id)
-        .order_by(digests.c.id.desc())
-        .limit(LOOKED_BACK)
-    )
-    rows = conn.execute(query).all()
-    like: list[datetime] = [row.created_at for row in rows if Wish.model_validate_json(row.input).parts == wish.parts]
+    query = sa.select(digests.c.id).where(digests.c.user_id == ctx.user.id).order_by(digests.c.id.desc())
+    written = list(conn.execute(query.limit(LOOKED_BACK)).scalars())
+    runs = inquiries.runs_of(conn, written)
+    before = [runs[one] for one in written if one in runs and runs[one].id != ctx.job_id]
+    same = [run for run in before if run.action == f"digest.{kind}"]
+    like = [run.created_at for run in same if Wish.model_validate_json(run.input).parts == wish.parts]
     return max(min([usual, *(at - OVERLAP for at in like[:1])]), now - LONGEST[kind])
 
 

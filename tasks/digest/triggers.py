@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -12,8 +13,7 @@ from llmcoder.context import User
 from llmcoder.declare.channel import Message, over
 from llmcoder.declare.trigger import Due, Trigger
 from llmcoder.registry import channels
-from models.accounts import preferences
-from models.accounts.tables import users
+from models.accounts import preferences, users
 from models.db.due_rows import each_alone
 from models.jobs import store as jobs
 from tasks.digest.tables import digests
@@ -43,10 +43,15 @@ def take(conn: sa.Connection, now: datetime, limit: int) -> Sequence[Due]:
 def _sent(conn: sa.Connection, row: Any, now: datetime) -> list[Due]:
     conn.execute(sa.update(digests).where(own.id == row.id).values(sent_at=now))
     conn.execute(sa.delete(digests).where(own.user_id == row.user_id, own.sent_at < now - KEPT))
-    email = conn.execute(sa.select(users.c.email).where(users.c.id == row.user_id)).scalar_one()
     message = Message(row.title, row.text, row.html)
-    to, of = User(id=row.user_id, email=email), Due(row.user_id, "", {}, str(row.id), row.id, (row.id,))
+    to, of = _user(conn, row.user_id), Due(row.user_id, "", {}, str(row.id), row.id, (row.id,))
     return [over(name, channels(), to, message, of) for name in preferences.load(conn, row.user_id).notify]
+
+
+def _user(conn: sa.Connection, user_id: UUID) -> User:
+    account = users.by_id(conn, user_id)
+    assert account is not None  # the row is theirs, and would be gone with them
+    return User(account.id, account.email)
 
 
 def refused(conn: sa.Connection, due: Due, why: str, _now: datetime) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -19,25 +20,22 @@ from llmcoder.declare.trigger import Due, Trigger
 from llmcoder.provenance import worse
 from llmcoder.states import State
 from models.db.due_rows import each_alone
-from models.jobs.machine import ENDED
-from models.jobs.tables import jobs
+from models.jobs import inquiries
+from models.jobs.inquiries import EndedJob
 from tasks.email.tables import watches
 
-OF_JOB = ("id", "state", "result", "error", "result_taint")
 LOOK, LABEL = "email.triage_new", "email.label"
 MOST_FAILURES = 5
 LONGEST_NOTE = 1_000
 
 own = watches.c
 _IS_DUE = sa.and_(own.open_key.is_(None), own.next_at.is_not(None))
-_OF_JOB = sa.and_(jobs.c.user_id == own.user_id, jobs.c.idempotency_key == own.open_key)
-_OVER = sa.or_(jobs.c.id.is_(None), jobs.c.state.in_([state.value for state in ENDED]))
-_LOOKS = watches.outerjoin(jobs, _OF_JOB)
+_LOOKED = sa.and_(own.open_key.is_not(None), inquiries.is_over(own.user_id, own.open_key))
 
 
 def any_due(conn: sa.Connection, now: datetime) -> bool:
     due = sa.select(own.id).where(_IS_DUE, own.next_at <= now).limit(1)
-    over = sa.select(own.id).select_from(_LOOKS).where(own.open_key.is_not(None), _OVER).limit(1)
+    over = sa.select(own.id).where(_LOOKED).limit(1)
     return any(conn.execute(query).first() is not None for query in (due, over))
 
 
@@ -77,39 +75,37 @@ def _begun(conn: sa.Connection, now: datetime, limit: int) -> list[Due]:
 
 
 def _ended(conn: sa.Connection, now: datetime, limit: int) -> list[Due]:
-    query = (
-        sa.select(watches, *(jobs.c[name].label(f"job_{name}") for name in OF_JOB))
-        .select_from(_LOOKS)
-        .where(own.open_key.is_not(None), _OVER)
-        .limit(limit)
-    )
-    rows = conn.execute(query.with_for_update(skip_locked=True, of=watches)).all()
+    query = sa.select(watches).where(_LOOKED).limit(limit)
+    rows = conn.execute(query.with_for_update(skip_locked=True)).all()
 
     def take_note(row: Any) -> list[Due]:
-        result = _result_of(row)
-        _keep(conn, row, {"open_key": None, "last_job_id": row.job_id, **_after(row, result, now)}, now)
-        return _labels(row, result) if result is not None and row.apply_labels else []
+        job = inquiries.of_key(conn, row.user_id, row.open_key)
+        result = _result_of(job)
+        _keep(conn, row, {"open_key": None, "last_job_id": job and job.id, **_after(row, job, result, now)}, now)
+        return _labels(row, job.id, result) if job is not None and result is not None and row.apply_labels else []
 
     def give_up(row: Any, why: str) -> None:
-        _keep(conn, row, {"open_key": None, "last_job_id": row.job_id, **_failed(row, why)}, now)
+        job = inquiries.of_key(conn, row.user_id, row.open_key)
+        _keep(conn, row, {"open_key": None, "last_job_id": job and job.id, **_failed(row, why)}, now)
 
     return each_alone(conn, rows, take_note, give_up)
 
 
-def _after(row: Any, result: Mapping[str, Any] | None, now: datetime) -> dict[str, Any]:
+def _after(row: Any, job: EndedJob | None, result: Mapping[str, Any] | None, now: datetime) -> dict[str, Any]:
     """What the end of a look changes of its watch. One that was cancelled, or is pruned, is done again."""
     if result is not None:
         moved = {"cursor": result["cursor"], "looked_at": now, "failures": 0, "note": result["gap"]}
         return moved | ({"next_at": now} if result["more"] and row.enabled else {})
-    if row.job_state == State.FAILED:
-        failed = _failed(row, strict_json.read_lenient(row.job_error or "{}").get("detail") or "It failed.")
-        return failed | {"taint": worse(row.taint, row.job_result_taint)}  # its note quotes whatever that was made of
+    if job is not None and job.state == State.FAILED:
+        failed = _failed(row, strict_json.read_lenient(job.error or "{}").get("detail") or "It failed.")
+        return failed | {"taint": worse(row.taint, job.result_taint)}  # its note quotes whatever that was made of
     return {}
 
 
-def _result_of(row: Any) -> Any:
-    succeeded = row.job_state == State.SUCCEEDED and row.job_result
-    return strict_json.read_lenient(row.job_result) if succeeded else None
+def _result_of(job: EndedJob | None) -> Any:
+    if job is None or job.state != State.SUCCEEDED or not job.result:
+        return None
+    return strict_json.read_lenient(job.result)
 
 
 def _failed(row: Any, why: str) -> dict[str, Any]:
@@ -120,7 +116,7 @@ def _failed(row: Any, why: str) -> dict[str, Any]:
     return {"failures": failures, "note": note, "enabled": False, "next_at": None}
 
 
-def _labels(row: Any, result: Mapping[str, Any]) -> list[Due]:
+def _labels(row: Any, job_id: UUID, result: Mapping[str, Any]) -> list[Due]:
     """One job for each set of labels: it waits for its user, since strangers' words have led to it."""
     by_labels: dict[tuple[str, ...], list[str]] = {}
     for item in result["items"]:
@@ -132,9 +128,9 @@ def _labels(row: Any, result: Mapping[str, Any]) -> list[Due]:
             row.user_id,
             LABEL,
             {"ids": ids, "add": list(labels), **account},
-            f"{row.job_id} {number}",
+            f"{job_id} {number}",
             row.id,
-            (row.job_id,),
+            (job_id,),
         )
         for number, (labels, ids) in enumerate(by_labels.items())
     ]

@@ -18,8 +18,7 @@ from llmcoder.provenance import MOST_SOURCES, Taint
 from llmcoder.usage import BudgetSpent, ProviderCall, UsageLedger
 from models.accounts.users import lock
 from models.db.database import database, reading, writing
-from models.jobs.approvals import Origin
-from models.jobs.tables import jobs
+from models.jobs import inquiries
 from tasks.llm.prices import FREE, MICROCENTS, Price, UsageBudget, cost_microcents, price_of
 from tasks.llm.settings import LlmSettings
 from tasks.llm.tables import LONGEST_MODEL_CHARS, llm_usage
@@ -204,12 +203,10 @@ def whose_names(span: UsagePeriod, operators: Collection[str]) -> list[tuple[Tai
         operators: Names that stand in the settings, whoever asked for them.
     """
     own = llm_usage.c
-    of_stranger = sa.or_(jobs.c.id.is_(None), jobs.c.tainted)  # of a job that is gone nobody knows
-    delegated = jobs.c.origin.in_([one for one in Origin if one.delegated])
+    of_stranger = sa.not_(inquiries.is_trusted(own.job_id))
     query = (
         sa.select(own.job_id, sa.case((of_stranger, 0), else_=1).label("whose"))
-        .select_from(llm_usage.outerjoin(jobs, jobs.c.id == own.job_id))
-        .where(span.theirs(), own.model.not_in(operators), sa.or_(of_stranger, delegated))
+        .where(span.theirs(), own.model.not_in(operators), sa.or_(of_stranger, inquiries.is_delegated(own.job_id)))
         .distinct()
     )
     with reading(WHAT) as conn:

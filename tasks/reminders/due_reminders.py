@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -16,8 +17,7 @@ from llmcoder.context import User
 from llmcoder.declare.channel import Message, over
 from llmcoder.declare.trigger import Due, Trigger
 from llmcoder.registry import channels
-from models.accounts import preferences
-from models.accounts.tables import users
+from models.accounts import preferences, users
 from models.db.due_rows import each_alone
 from tasks.reminders import store
 from tasks.reminders.store import own
@@ -59,8 +59,13 @@ def _jobs(conn: sa.Connection, row: Any, now: datetime) -> list[Due]:
     given = {"reminder_id": str(row.id), "text": row.text, "due_at": row.next_at.isoformat()}
     key = f"{row.id} {row.next_at.isoformat()}"
     wanted = [Due(row.user_id, TELL, given, key, row.id, tainted=row.taint is not None)]
-    email = conn.execute(sa.select(users.c.email).where(users.c.id == row.user_id)).scalar_one()
     message = Message(title=f"Reminder: {' '.join(row.text.split())[:LONGEST_TITLE]}", text=row.text)
-    to = User(id=row.user_id, email=email)
+    to = _user(conn, row.user_id)
     chosen = preferences.load(conn, row.user_id).notify
     return [*wanted, *(over(name, channels(), to, message, wanted[0]) for name in chosen)]
+
+
+def _user(conn: sa.Connection, user_id: UUID) -> User:
+    account = users.by_id(conn, user_id)
+    assert account is not None  # the row is theirs, and would be gone with them
+    return User(account.id, account.email)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import sqlalchemy as sa
 import structlog
 
 from engine.account_access import connect
@@ -29,12 +28,9 @@ from llmcoder.errors import (
 )
 from llmcoder.moment import Moment
 from llmcoder.states import Reason, State
-from models.accounts.tables import users
 from models.db.database import database, reading
-from models.jobs import approvals
-from models.jobs import store as jobs
+from models.jobs import approvals, inquiries
 from models.jobs.store import Job
-from models.jobs.tables import jobs as job_rows
 from tasks.slack import client, outgoing_messages, posting, wording
 from tasks.slack.account import account_name
 from tasks.slack.channels import direct_messages
@@ -267,18 +263,16 @@ def _said(one: OutgoingMessage) -> Wording | None:
 
 def _job(job_id: UUID) -> Job | None:
     with reading(outgoing_messages.WHAT) as conn:
-        row = conn.execute(sa.select(*jobs.COLUMNS).where(job_rows.c.id == job_id)).first()
-    return None if row is None else Job(*row)
+        return inquiries.by_id(conn, job_id)
 
 
 def _decider(one: OutgoingMessage) -> str | None:
     """Who decided, for the one who was asked."""
-    query = sa.select(users.c.id, users.c.email).join(job_rows, job_rows.c.decided_by == users.c.id)
     with reading(outgoing_messages.WHAT) as conn:
-        row = conn.execute(query.where(job_rows.c.id == one.job_id)).first()
-    if row is None:
+        decider = inquiries.decider_of(conn, one.job_id)
+    if decider is None:
         return None
-    return "you" if row.id == one.user_id else str(row.email)
+    return "you" if decider.id == one.user_id else decider.email
 
 
 def _later(one: OutgoingMessage, error: ActionError) -> datetime:

@@ -19,13 +19,11 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from llmcoder.ids import new_id
-from models.accounts.tables import users
-from models.connections.tables import connections
+from models.connections import store as connections
 from models.db import conflicts
 from models.db.database import database, reading, writing
-from models.jobs.approvals import WAITS
-from models.jobs.machine import ENDED
-from models.jobs.tables import jobs
+from models.jobs import inquiries
+from tasks.slack.account import account_name
 from tasks.slack.errors import PROVIDER
 from tasks.slack.tables import messages, people
 
@@ -101,6 +99,10 @@ class SlackUser:
     team: str
     person: str
 
+    @property
+    def account(self) -> str:
+        return account_name(self.team, self.person)
+
 
 # --- people
 
@@ -126,17 +128,13 @@ def ask(user_id: UUID, asked: bool) -> None:
 
 def asked_people() -> list[SlackUser]:
     """Those who are asked for approvals in Slack, and have that account connected still; none while nothing waits."""
-    theirs = sa.and_(
-        connections.c.user_id == people.c.user_id,
-        connections.c.provider == PROVIDER,
-        connections.c.account == people.c.team + "/" + people.c.person,
-    )
-    query = sa.select(people.c.user_id, people.c.team, people.c.person).join(connections, theirs)
-    active = query.join(users, users.c.id == people.c.user_id).where(people.c.asked, users.c.is_active)
+    query = sa.select(people.c.user_id, people.c.team, people.c.person).where(people.c.asked)
     with reading(WHAT) as conn:
-        if conn.execute(sa.select(jobs.c.id).where(WAITS).limit(1)).first() is None:
+        if not inquiries.any_for_approval(conn):
             return []
-        return [SlackUser(*row) for row in conn.execute(active)]
+        asked = [SlackUser(*row) for row in conn.execute(query)]
+        connected = connections.in_use(conn, PROVIDER, [(one.user_id, one.account) for one in asked])
+        return [one for one in asked if (one.user_id, one.account) in connected]
 
 
 # --- what is owed
@@ -188,14 +186,15 @@ def _of_outcome(user_id: UUID, key: str) -> sa.ColumnElement[bool]:
 
 # --- what is due
 
-_SUBMITTED = sa.and_(jobs.c.user_id == messages.c.user_id, jobs.c.idempotency_key == messages.c.key)
+_JOB = inquiries.id_of_key(messages.c.user_id, messages.c.key)
+_ENDED = inquiries.has_ended(messages.c.user_id, messages.c.key)
 
 
 def due() -> list[OutgoingMessage]:
     """Messages that can be posted now, the oldest first: outcomes of jobs that have ended, questions."""
     waiting = sa.and_(messages.c.state == MessageState.PENDING, messages.c.due_at <= database().now())
-    ended = sa.and_(messages.c.kind == MessageKind.OUTCOME, jobs.c.state.in_(ENDED))
-    outcomes = sa.select(*_OWN, jobs.c.id, *_REST).join(jobs, _SUBMITTED).where(waiting, ended)
+    ended = sa.and_(messages.c.kind == MessageKind.OUTCOME, _ENDED)
+    outcomes = sa.select(*_OWN, _JOB, *_REST).where(waiting, ended)
     questions = sa.select(*_OWN, messages.c.job_id, *_REST).where(waiting, messages.c.kind == MessageKind.APPROVAL)
     with reading(WHAT) as conn:
         found = [OutgoingMessage(*row) for query in (outcomes, questions) for row in conn.execute(_oldest(query))]
@@ -216,13 +215,13 @@ def decided() -> list[OutgoingMessage]:
         messages.c.kind == MessageKind.APPROVAL,
         messages.c.due_at <= database().now(),
     )
-    query = sa.select(*_OWN, messages.c.job_id, *_REST).outerjoin(jobs, jobs.c.id == messages.c.job_id)
+    query = sa.select(*_OWN, messages.c.job_id, *_REST)
+    gone = sa.not_(inquiries.waits_for_approval(messages.c.job_id))
     with reading(WHAT) as conn:
-        gone = sa.or_(jobs.c.id.is_(None), sa.not_(WAITS), jobs.c.reason.is_(None))
         return [OutgoingMessage(*row) for row in conn.execute(_oldest(query.where(standing, gone)))]
 
 
-_WITH_JOB = sa.select(*_OWN, sa.func.coalesce(messages.c.job_id, jobs.c.id), *_REST).outerjoin(jobs, _SUBMITTED)
+_WITH_JOB = sa.select(*_OWN, sa.func.coalesce(messages.c.job_id, _JOB), *_REST)
 
 
 def _oldest(query: sa.Select[Any]) -> sa.Select[Any]:
@@ -298,12 +297,11 @@ def forget() -> None:
     """Remove what is long over, and what was owed for submissions that came to nothing."""
     now = database().now()
     old = messages.c.created_at < now - FORGET_AFTER
-    submitted = sa.select(jobs.c.id).where(_SUBMITTED).exists()
     unborn = sa.and_(
         messages.c.kind == MessageKind.OUTCOME,
         messages.c.state == MessageState.PENDING,
         messages.c.created_at < now - NO_JOB_AFTER,
-        sa.not_(submitted),
+        sa.not_(inquiries.is_submitted(messages.c.user_id, messages.c.key)),
     )
     with writing(WHAT) as conn:
         conn.execute(sa.delete(messages).where(sa.or_(old, unborn)))

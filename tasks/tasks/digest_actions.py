@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-import sqlalchemy as sa
 from pydantic import Field
 
 from llmcoder import Context, Effect, Model, action, strict_json
 from llmcoder.instants import WrittenInstant
 from llmcoder.states import Reason, State
 from models.db.database import database, reading
-from models.jobs import taint
-from models.jobs.tables import jobs
-from models.schedules.tables import schedules
+from models.jobs import inquiries
+from models.jobs.inquiries import TroubledJob
+from models.schedules import store as schedules
 
 MOST = 50
 #: What a job waits for that only a person ends, and what to say of it.
@@ -24,9 +22,6 @@ FOR_A_PERSON = {
     Reason.RECONNECT: "Its account must be connected again.",
     Reason.UNCERTAIN_STEP: "A step's effect may have happened; resolve it, and the run goes on.",
 }
-
-#: What tells whose words a job's error holds.
-OF_WORDS = (jobs.c.tainted, jobs.c.origin, jobs.c.result_taint)
 
 
 class Since(Model):
@@ -78,26 +73,15 @@ class ComingUp(Model):
 def list_troubles(wanted: Since, ctx: Context) -> Troubles:
     """List jobs that failed, that nobody can tell the end of, or that wait for you."""
     since = wanted.since or database().now() - timedelta(days=1)
-    own = jobs.c
-    ended = sa.and_(own.state.in_((State.FAILED, State.UNCERTAIN)), own.finished_at >= since)
-    # Steps as well: it is the step that a person approves, connects or resolves, also in a macro within a macro.
-    waits = sa.and_(own.state == State.WAITING, own.reason.in_(FOR_A_PERSON))
-    doubtful = sa.and_(own.state == State.UNCERTAIN, own.finished_at >= since)
-    query = (
-        sa.select(own.id, own.action, own.state, own.reason, own.error, own.finished_at, *OF_WORDS)
-        .where(own.user_id == ctx.user.id, sa.or_(sa.and_(own.parent_id.is_(None), ended), waits, doubtful))
-        .order_by(own.id.desc())
-        .limit(wanted.limit)
-    )
     with reading("jobs") as conn:
-        rows = conn.execute(query).all()
-    for row in rows:
-        if row.error is not None:
-            ctx.trail.read(taint.of_error(row.tainted, row.origin, row.result_taint), [row.id])
+        found = inquiries.troubled(conn, ctx.user.id, since, FOR_A_PERSON, wanted.limit)
+    for job in found:
+        if job.error is not None:
+            ctx.trail.read(job.error_taint, [job.id])
     return Troubles(
         items=[
-            Trouble(id=row.id, action=row.action, state=row.state, why=_why(row), changed_at=row.finished_at)
-            for row in rows
+            Trouble(id=job.id, action=job.action, state=job.state, why=_why(job), changed_at=job.finished_at)
+            for job in found
         ]
     )
 
@@ -106,23 +90,20 @@ def list_troubles(wanted: Since, ctx: Context) -> Troubles:
 def list_upcoming(wanted: Until, ctx: Context) -> ComingUp:
     """List what the clock submits for you next."""
     until = wanted.until or database().now() + timedelta(days=1)
-    own = schedules.c
-    query = (
-        sa.select(own.id, own.name, own.action, own.next_fire_at)
-        .where(own.user_id == ctx.user.id, own.next_fire_at < until)
-        .order_by(own.next_fire_at)
-        .limit(wanted.limit)
-    )
     with reading("schedules") as conn:
-        rows = conn.execute(query).all()
+        found = schedules.upcoming(conn, ctx.user.id, until, wanted.limit)
     return ComingUp(
-        items=[Coming(schedule_id=row.id, name=row.name, action=row.action, fire_at=row.next_fire_at) for row in rows]
+        items=[
+            Coming(schedule_id=one.id, name=one.name, action=one.action, fire_at=one.next_fire_at)
+            for one in found
+            if one.next_fire_at is not None
+        ]
     )
 
 
-def _why(row: Any) -> str:
-    if row.state == State.WAITING:
-        return FOR_A_PERSON[Reason(row.reason)]
-    if row.error is None:
-        return "Nobody can tell whether it happened." if row.state == State.UNCERTAIN else "It failed."
-    return str(strict_json.read_lenient(row.error).get("detail", "It failed."))[:300]
+def _why(job: TroubledJob) -> str:
+    if job.state == State.WAITING and job.reason is not None:
+        return FOR_A_PERSON[Reason(job.reason)]
+    if job.error is None:
+        return "Nobody can tell whether it happened." if job.state == State.UNCERTAIN else "It failed."
+    return str(strict_json.read_lenient(job.error).get("detail", "It failed."))[:300]

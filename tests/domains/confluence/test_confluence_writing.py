@@ -226,7 +226,7 @@ def test_two_updates_at_once_on_one_version_are_one_version_and_one_conflict(ops
         thread.start()
     for thread in threads:
         thread.join(120)
-    assert sorted(type(one).__name__ for one in ended) == ["Conflict", "int"]
+    assert sorted(type(one).__name__ for one in ended) == ["PageConflict", "int"]
     assert len(kept.versions) == 2
 
 
