@@ -40,6 +40,7 @@ from api.routes.legacy import Lazy
 from api.services import running
 from llmcoder.config import Config, config
 from llmcoder.registry import Registry, registry
+from llmcoder.version import VERSION
 
 DESCRIPTION = """Every action is a durable job: once it was accepted it reaches an end, whatever dies meanwhile, and an
 effect on the outside world happens at most once, or is called uncertain.
@@ -80,7 +81,7 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
         lean,
         title="LLMCoder",
         description=DESCRIPTION,
-        version=pages.VERSION,
+        version=VERSION,
         lifespan=_lifespan(own, known, counted),
         openapi_url=None,  # `pages` has it: not everybody sees all of it
         docs_url=None,

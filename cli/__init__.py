@@ -9,6 +9,7 @@ inside the commands.
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -37,8 +38,20 @@ app = typer.Typer(
 )
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from llmcoder.version import VERSION
+
+        typer.echo(f"llmcoder {VERSION}")
+        raise typer.Exit
+
+
 @app.callback()
-def before_every_command() -> None:
+def before_every_command(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
     from llmcoder.config import only_look
     from llmcoder.private import keep_private
 

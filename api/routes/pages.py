@@ -21,12 +21,12 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from api.auth.identity import Unauthorized
 from api.http.bodies import Router
 from api.http.document import for_everybody
+from llmcoder.version import VERSION
 
 if TYPE_CHECKING:
     from api.health_checks import Check
     from api.services import Services
 
-VERSION = "0.1.0"
 #: A browser may keep what changes with a version of the engine only.
 KEPT = {"cache-control": "public, max-age=3600"}
 LINKS = {

@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from cli.backup.archive import DATABASE, BackupError, Manifest, part_of, write
@@ -14,6 +13,7 @@ from llmcoder import strict_json
 from llmcoder.config import Config
 from llmcoder.config_file import Values
 from llmcoder.settings import EngineSettings
+from llmcoder.version import VERSION
 from models.audit.log import AuditError, Entry, Event, append, keys
 from models.db.database import TRANSIENT_ERRORS, Database
 from models.db.dump import dump
@@ -65,7 +65,7 @@ def make(config: Config, db: Database, to: Path, *, with_secrets: bool) -> Made:
         files = {DATABASE: folder / DATABASE} | dict(_kept(config, folder, with_secrets=with_secrets))
         manifest = Manifest(
             format=1,
-            engine=version("llmcoder"),
+            engine=VERSION,
             created_at=now,
             store="sqlite" if db.is_sqlite else "postgresql",
             heads=heads,

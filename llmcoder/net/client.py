@@ -18,6 +18,7 @@ from llmcoder.net.body import read_body
 from llmcoder.net.guard import AllowList
 from llmcoder.net.request import REDIRECT_STATUSES, Request, becomes_get, prepare, redirected
 from llmcoder.net.trust import verifying_context
+from llmcoder.version import VERSION
 
 if TYPE_CHECKING:
     import ssl
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from llmcoder.net.dial import Budget, Resolve
 
-USER_AGENT = "LLMCoder/0.1"
+USER_AGENT = f"LLMCoder/{VERSION}"
 
 
 @dataclass(frozen=True)

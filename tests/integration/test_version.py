@@ -1,0 +1,86 @@
+"""The version stands in pyproject.toml, and everything that says one reads it from there."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import threading
+import tomllib
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import httpx
+import pytest
+from served import Served, serving
+from shell_kit import shell_on
+
+from llmcoder.net import GuardedClient
+from llmcoder.version import VERSION
+from models.db.database import Database
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def served(db: Database, redis_url: str, tmp_path: Path) -> Iterator[Served]:
+    with serving(db, redis_url, tmp_path) as served:
+        yield served
+
+
+def declared() -> str:
+    return str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"])
+
+
+def test_what_is_installed_is_what_the_project_declares() -> None:
+    assert declared() == VERSION, "installed from an older pyproject.toml: run `make install`"
+
+
+def test_no_other_file_repeats_the_version() -> None:
+    """The changelog has it in the heading of its release, and the lock names versions of others."""
+    literal = re.compile(rf"(?<![\d.]){re.escape(declared())}(?![\d.])|LLMCoder/\d")
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    others = [
+        name
+        for name in files
+        if name and name not in {"pyproject.toml", "CHANGELOG.md", "requirements.lock"}
+        if literal.search((ROOT / name).read_text(errors="ignore"))
+    ]
+    assert others == []
+
+
+def test_the_api_and_its_document_say_it(served: Served) -> None:
+    assert httpx.get(served.url, headers={"accept": "application/json"}, timeout=60).json()["version"] == declared()
+    assert httpx.get(f"{served.url}/openapi.json", timeout=60).json()["info"]["version"] == declared()
+    assert declared() in httpx.get(served.url, headers={"accept": "text/html"}, timeout=60).text
+
+
+def test_the_command_says_it(tmp_path: Path) -> None:
+    shell = shell_on(f"sqlite:///{tmp_path / 'none.db'}", "redis://127.0.0.1:1", tmp_path)
+    done = shell("--version")
+    assert (done.code, done.out) == (0, f"llmcoder {declared()}\n")
+
+
+class Listening(BaseHTTPRequestHandler):
+    agents: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.agents.append(self.headers["User-Agent"])
+        body = json.dumps({}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Keep the test's output clean."""
+
+
+def test_requests_to_others_say_it() -> None:
+    with HTTPServer(("127.0.0.1", 0), Listening) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        GuardedClient(allow=("127.0.0.1",)).request("GET", f"http://127.0.0.1:{server.server_port}/")
+        server.shutdown()
+    assert Listening.agents == [f"LLMCoder/{declared()}"]
