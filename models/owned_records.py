@@ -1,7 +1,8 @@
 """A user's own records in one table: the store that a plain collection needs, so that a domain writes only its table.
 
 The table has `id`, `user_id`, `created_at` and `updated_at`, and an index on (user_id, id) for the list. Ids are
-UUIDv7, so newest first is the order of ids, and the last id of a page is the cursor of the next.
+UUIDv7, so newest first is the order of ids. What else a list can be asked for, a filter declares
+(`llmcoder.declare.filter`, `models.record_list`).
 
 It should have `origin_columns()` too: whose words a record holds, and the jobs that wrote it. An action's trail gives
 them to what it writes and takes them from what it reads (`llmcoder.provenance`), so no domain can forget to. They only
@@ -11,19 +12,23 @@ these columns count as a stranger's, since nobody knows.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Generic
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from llmcoder.caseless import fold
 from llmcoder.declare.collection import Change, Item, New, Page, Store
+from llmcoder.declare.filter import Filter
 from llmcoder.errors import DeclarationError
 from llmcoder.ids import new_id
 from llmcoder.provenance import Taint, current, worse
 from models.db import conflicts
 from models.db.database import database, reading, writing
 from models.jobs import taint
+from models.record_list import FOLDED, Condition, RecordList
 
 OWN_COLUMNS = ("id", "user_id", "created_at", "updated_at")
 ORIGIN_COLUMNS = ("taint", "sources")
@@ -70,12 +75,20 @@ class OwnedRows(Store[New, Change, Item], Generic[New, Change, Item]):
     Args:
         table: Where they stand.
         item: How one is shown; its fields are columns of the table.
+        filter: What the list can be asked for; override `condition` for a field that has no mark.
+        sorts: By name of the order, its column; by age they sort in any case.
 
     Raises:
-        DeclarationError: The table lacks a column; at import.
+        DeclarationError: The table lacks a column, or does not fit the filter; at import.
     """
 
-    def __init__(self, table: sa.Table, item: type[Item]) -> None:
+    def __init__(
+        self,
+        table: sa.Table,
+        item: type[Item],
+        filter: type[Filter] = Filter,
+        sorts: Mapping[str, str] | None = None,
+    ) -> None:
         missing = {*OWN_COLUMNS, *item.model_fields} - set(table.c.keys())
         if missing:
             raise DeclarationError(f"{table.name}: a table of owned rows has {', '.join(sorted(missing))}")
@@ -85,6 +98,10 @@ class OwnedRows(Store[New, Change, Item], Generic[New, Change, Item]):
         self._origin = set(ORIGIN_COLUMNS) <= set(table.c.keys())
         names = [*item.model_fields, *(ORIGIN_COLUMNS if self._origin else ())]
         self._shown = [table.c[name] for name in dict.fromkeys(names)]
+        self._folded = [name for name in table.c.keys() if name + FOLDED in table.c]  # noqa: SIM118  no dict
+        self.filter = filter
+        has_own = type(self).condition is not OwnedRows.condition
+        self._list = RecordList(table, filter, sorts or {}, self.condition if has_own else None)
 
     def columns(self, fields: dict[str, Any], now: datetime) -> dict[str, Any]:
         """The columns that the fields of a new or changed record set; override it where a field is no column.
@@ -93,15 +110,18 @@ class OwnedRows(Store[New, Change, Item], Generic[New, Change, Item]):
         """
         return {name: value for name, value in fields.items() if value is not None or self._table.c[name].nullable}
 
-    def page(self, user_id: UUID, before: UUID | None, limit: int, *wanted: sa.ColumnElement[bool]) -> Page[Item]:
-        """As `Store.page`, of those that fulfil all conditions."""
-        own = self._table.c
-        older = [own.id < before] if before else []
-        query = sa.select(*self._shown).where(own.user_id == user_id, *older, *wanted)
+    def condition(self, name: str, value: Any) -> Condition:
+        """What a field of the filter means that has no mark; override it where there is one."""
+        raise NotImplementedError(name)
+
+    def page(self, user_id: UUID, cursor: str | None, limit: int, wanted: Filter | None = None) -> Page[Item]:
+        wanted = wanted or self.filter()
         with reading(self._table.name) as conn:
-            rows = conn.execute(query.order_by(own.id.desc()).limit(limit + 1)).all()
+            query = self._list.statement(self._shown, user_id, wanted, cursor, conn.dialect.name)
+            rows = conn.execute(query.limit(limit + 1)).all()
         items = [self._show(row) for row in rows[:limit]]
-        return self._page(items=items, next=rows[limit - 1].id if len(rows) > limit else None)
+        following = self._list.cursor_after(rows[limit - 1], wanted) if len(rows) > limit else None
+        return self._page(items=items, next=following)
 
     def get(self, user_id: UUID, item_id: UUID) -> Item | None:
         with reading(self._table.name) as conn:
@@ -114,7 +134,7 @@ class OwnedRows(Store[New, Change, Item], Generic[New, Change, Item]):
             now = database().now()
             own = {"id": item_id, "user_id": user_id, "created_at": now, "updated_at": now}
             own |= origin_of_new() if self._origin else {}
-            row = self.columns(new.model_dump(), now) | own
+            row = self._with_folded(self.columns(new.model_dump(), now)) | own
             new_row = conflicts.insert(conn.dialect.name, self._table)
             conn.execute(new_row.values(row).on_conflict_do_nothing(index_elements=["id"]))
             kept = self._read(conn, user_id, item_id)
@@ -125,7 +145,7 @@ class OwnedRows(Store[New, Change, Item], Generic[New, Change, Item]):
     def change(self, user_id: UUID, item_id: UUID, change: Change) -> Item | None:
         with writing(self._table.name) as conn:
             now = database().now()
-            columns = self.columns(change.model_dump(exclude_unset=True), now)
+            columns = self._with_folded(self.columns(change.model_dump(exclude_unset=True), now))
             if columns:
                 wanted = sa.update(self._table).where(self._is(user_id, item_id))
                 conn.execute(wanted.values(**columns, **self._origin_now(conn, user_id, item_id), updated_at=now))
@@ -141,6 +161,10 @@ class OwnedRows(Store[New, Change, Item], Generic[New, Change, Item]):
         with writing(self._table.name) as conn:
             row = conn.execute(gone).first()
         return None if row is None else self._show(row)
+
+    def _with_folded(self, columns: dict[str, Any]) -> dict[str, Any]:
+        texts = {name: columns[name] for name in self._folded if name in columns}
+        return columns | {name + FOLDED: None if text is None else fold(text) for name, text in texts.items()}
 
     def _read(self, conn: sa.Connection, user_id: UUID, item_id: UUID) -> Item | None:
         row = conn.execute(sa.select(*self._shown).where(self._is(user_id, item_id))).first()

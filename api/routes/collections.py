@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, create_model
 
 from api.auth.identity import Identity, current
 from api.http.bodies import Router
@@ -26,7 +26,9 @@ from engine.admission import JobSubmission, look, new_job
 from engine.idempotency import checked_key, fingerprint
 from llmcoder import strict_json
 from llmcoder.declare.collection import Page
+from llmcoder.declare.cursor import Cursor
 from llmcoder.errors import ActionError, BadInput, Forbidden, NotFound, Refused, problem_type
+from llmcoder.model import Model
 from llmcoder.registry import AnyAction, AnyCollection, Registry
 from llmcoder.states import State
 from models.jobs import store as jobs
@@ -34,8 +36,6 @@ from models.jobs.approvals import Origin
 from models.jobs.store import Accepted, Job
 
 Caller = Annotated[Identity, Depends(current)]
-Limit = Annotated[int, Query(ge=1, le=200, description="Most records to return.")]
-Cursor = Annotated[UUID | None, Query(description="`next` of the page before; left out, the newest are returned.")]
 
 NO_SUCH = problems(404)
 #: What a route says of a change that became a job.
@@ -53,6 +53,16 @@ LOOK_EVERY_S = 0.05
 ENDINGS: dict[str, type[ActionError]] = {problem_type(kind.slug): kind for kind in (NotFound, BadInput)}
 
 
+class PageQuery(Model):
+    """Which part of a list."""
+
+    limit: int = Field(50, ge=1, le=200, description="Most records to return.")
+    cursor: Cursor | None = Field(
+        None,
+        description="`next` of the page before, with the same filter and sort; left out, the first page.",
+    )
+
+
 def router_for(registry: Registry) -> APIRouter:
     """Every collection's routes. The handlers are plain functions, so that FastAPI runs their SQL in threads."""
     router = Router()
@@ -68,11 +78,13 @@ def router_for(registry: Registry) -> APIRouter:
 
 def _add_list(router: APIRouter, collection: AnyCollection) -> None:
     page: Any = Page[collection.item]  # type: ignore[name-defined]  # pydantic makes the class at runtime
+    asked: Any = create_model(f"{collection.filter.__name__}Query", __base__=(PageQuery, collection.filter))
+    query_of: Any = Annotated[asked, Query()]
 
     @router.get("", response_model=page, **_named(collection, "list"))
-    def list_records(who: Caller, limit: Limit = 50, cursor: Cursor = None) -> Any:
-        """Your records, newest first."""
-        return collection.store.page(who.user_id, cursor, limit)
+    def list_records(who: Caller, query: query_of) -> Any:
+        """Your records: those that fulfil all that is asked for, newest first where nothing else is."""
+        return collection.store.page(who.user_id, query.cursor, query.limit, query)
 
 
 def _add_addition(router: APIRouter, collection: AnyCollection, registry: Registry) -> None:

@@ -305,7 +305,7 @@ def _rules(a: Action[Any, Any], said_repeatable: bool) -> list[tuple[bool, str]]
     """Every rule of a declaration, each with whether this one breaks it."""
     fields = a.input.model_fields
     undescribed = [name for name, field in fields.items() if not field.description]
-    nested = [name for name, field in fields.items() if not _fits_query(field.annotation)]
+    nested = [name for name, field in fields.items() if not fits_query(field.annotation)]
     return [
         (not NAME.fullmatch(a.name), "a name is <domain>.<verb_object> in lower case, such as jira.add_comment"),
         (inspect.iscoroutinefunction(a.function), "an action is a plain function; workers run it in a thread"),
@@ -383,12 +383,12 @@ def _is_settings(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, Settings)
 
 
-def _fits_query(annotation: Any) -> bool:
+def fits_query(annotation: Any) -> bool:
     """Whether values of the type can stand in a query string."""
     origin = typing.get_origin(annotation)
     if origin in (typing.Union, types.UnionType, list, typing.Annotated):
         parts = [kind for kind in typing.get_args(annotation) if isinstance(kind, type | types.GenericAlias)]
-        return all(_fits_query(kind) for kind in parts)
+        return all(fits_query(kind) for kind in parts)
     if origin is typing.Literal:
         return True
     return isinstance(annotation, type) and not issubclass(annotation, BaseModel | dict | set | tuple)

@@ -20,7 +20,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from llmcoder.declare.action import Action
+from llmcoder.declare.action import Action, fits_query
+from llmcoder.declare.filter import NOT_FILTERING, Filter
 from llmcoder.errors import DeclarationError
 from llmcoder.model import Model
 
@@ -28,14 +29,18 @@ New = TypeVar("New", bound=BaseModel)
 Change = TypeVar("Change", bound=BaseModel)
 Item = TypeVar("Item", bound=BaseModel)
 
+#: Parameters of every list, over HTTP or as an action.
+PAGING = NOT_FILTERING - {"sort"}
 PATH = re.compile(r"[a-z][a-z0-9_]*/[a-z][a-z0-9_]*")
 
 
 class Page(Model, Generic[Item]):
-    """Some records, newest first."""
+    """Some records, in the order that was asked for; newest first where nothing else was."""
 
-    items: list[Item] = Field(description="The records, newest first.")
-    next: UUID | None = Field(None, description="Cursor of the page after this one; null on the last page.")
+    items: list[Item] = Field(description="The records.")
+    next: str | None = Field(
+        None, description="Cursor of the page after this one, for the same sort and filter; null on the last page."
+    )
 
 
 class Store(ABC, Generic[New, Change, Item]):
@@ -46,9 +51,21 @@ class Store(ABC, Generic[New, Change, Item]):
         Uncertain: The connection broke during the commit of a change.
     """
 
+    #: What the list can be asked for.
+    filter: type[Filter] = Filter
+
     @abstractmethod
-    def page(self, user_id: UUID, before: UUID | None, limit: int) -> Page[Item]:
-        """The user's newest records, or the newest of those older than the record `before`, which may be gone."""
+    def page(self, user_id: UUID, cursor: str | None, limit: int, wanted: Filter | None = None) -> Page[Item]:
+        """Some of the user's records.
+
+        Args:
+            cursor: `next` of the page before, asked for with the same filter and sort. The id of a record, which may be
+                gone, stands for that record where the newest come first.
+            wanted: Which, and in which order; the newest first when not given.
+
+        Raises:
+            BadInput: The cursor belongs to another list, sort or filter, or is none.
+        """
 
     @abstractmethod
     def get(self, user_id: UUID, item_id: UUID) -> Item | None:
@@ -102,6 +119,11 @@ class Collection(Generic[New, Change, Item]):
                 raise DeclarationError(f"{self.path}: {rule}")
 
     @property
+    def filter(self) -> type[Filter]:
+        """What the list can be asked for."""
+        return self.store.filter
+
+    @property
     def domain(self) -> str:
         return self.path.partition("/")[0]
 
@@ -148,10 +170,10 @@ class Collection(Generic[New, Change, Item]):
     def _rules(self) -> list[tuple[bool, str]]:
         """Every rule of a declaration, each with whether this one breaks it."""
         given = (self.new, self.change)
-        lenient = [kind.__name__ for kind in given if kind.model_config.get("extra") != "forbid"]
+        lenient = [kind.__name__ for kind in (*given, self.filter) if kind.model_config.get("extra") != "forbid"]
         undescribed = [
             f"{kind.__name__}.{name}"
-            for kind in (*given, self.item)
+            for kind in (*given, self.item, self.filter)
             for name, field in kind.model_fields.items()
             if not field.description
         ]
@@ -160,6 +182,11 @@ class Collection(Generic[New, Change, Item]):
             (not PATH.fullmatch(self.path), "a path is <domain>/<nouns> in lower case, such as general/notes"),
             (bool(lenient), f"{', '.join(lenient)} must forbid unknown fields (extra='forbid')"),
             (bool(undescribed), f"every field has a description; missing on {', '.join(undescribed)}"),
+            (
+                not all(fits_query(field.annotation) for field in self.filter.model_fields.values()),
+                f"{self.filter.__name__} is asked for in a query, so its fields are scalars or lists of them",
+            ),
+            (not PAGING.isdisjoint(self.filter.model_fields), f"{', '.join(sorted(PAGING))} are for paging"),
             (identity is None or identity.annotation is not UUID, f"{self.item.__name__} has a field id: UUID"),
             *self._action_rules(),
         ]

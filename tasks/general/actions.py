@@ -5,38 +5,37 @@ A job's id is the id of the record it adds: an attempt that is run again finds i
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
-import sqlalchemy as sa
 from pydantic import Field
 
 from llmcoder import Context, Effect, Model, NotFound, Undo, action
 from llmcoder.declare.collection import Page
-from tasks.general.records import Instant, NewNote, NewTodo, Note, NoteChange, SearchText, Todo, TodoChange
+from llmcoder.declare.cursor import Cursor
+from tasks.general.records import NewNote, NewTodo, Note, NoteChange, NoteFilter, Todo, TodoChange, TodoFilter
 from tasks.general.store import NOTES, TODOS
-from tasks.general.tables import notes, todos
 
 TIMEOUT_S = 15.0
+MOST_LISTED: Any = Field(20, ge=1, le=100, description="Most records to return.", examples=[20])
+PAGE_BEFORE: Any = Field(
+    None,
+    description="`next` of the page before, with the same filter and sort; or the id of a record, for those older.",
+)
 
 
-class Listing(Model):
-    """Which part of a list is wanted."""
-
-    limit: int = Field(20, ge=1, le=100, description="Most records to return.", examples=[20])
-    before: UUID | None = Field(None, description="`next` of the page before; left out, the newest are returned.")
-
-
-class NoteListing(Listing):
+class NoteListing(NoteFilter):
     """Which notes are wanted."""
 
-    contains: SearchText | None = Field(None, description="Only notes with this text in them, in any case.")
+    limit: int = MOST_LISTED
+    before: Cursor | None = PAGE_BEFORE
 
 
-class TodoListing(Listing):
+class TodoListing(TodoFilter):
     """Which to-dos are wanted."""
 
-    done: bool | None = Field(None, description="True for those done, false for open ones; left out, both.")
-    due_before: Instant | None = Field(None, description="Only those due before this instant, with a time zone.")
+    limit: int = MOST_LISTED
+    before: Cursor | None = PAGE_BEFORE
 
 
 class NoteChoice(Model):
@@ -152,15 +151,14 @@ def change_todo(change: ChangedTodo, ctx: Context) -> Todo:
 
 @action("general.list_notes", effect=Effect.READ, timeout_s=TIMEOUT_S)
 def list_notes(wanted: NoteListing, ctx: Context) -> Page[Note]:
-    """List your notes, newest first."""
-    holding = [notes.c.text.icontains(wanted.contains, autoescape=True)] if wanted.contains else []
-    return NOTES.page(ctx.user.id, wanted.before, wanted.limit, *holding)
+    """List, search and sort your notes."""
+    return NOTES.page(ctx.user.id, wanted.before, wanted.limit, wanted)
 
 
 @action("general.list_todos", effect=Effect.READ, timeout_s=TIMEOUT_S)
 def list_todos(wanted: TodoListing, ctx: Context) -> Page[Todo]:
-    """List your to-dos, newest first."""
-    return TODOS.page(ctx.user.id, wanted.before, wanted.limit, *_conditions(wanted))
+    """List, search and sort your to-dos."""
+    return TODOS.page(ctx.user.id, wanted.before, wanted.limit, wanted)
 
 
 @action("general.reopen_todo", effect=Effect.WRITE, repeatable=True, timeout_s=TIMEOUT_S)
@@ -193,12 +191,3 @@ def _set_done(which: TodoChoice, ctx: Context, done: bool) -> Todo:
     if todo is None:
         raise NotFound(f"You have no to-do {which.todo_id}; it may have been removed.")
     return todo
-
-
-def _conditions(wanted: TodoListing) -> list[sa.ColumnElement[bool]]:
-    conditions: list[sa.ColumnElement[bool]] = []
-    if wanted.done is not None:
-        conditions.append(todos.c.done_at.is_not(None) if wanted.done else todos.c.done_at.is_(None))
-    if wanted.due_before is not None:
-        conditions.append(todos.c.due_at < wanted.due_before)
-    return conditions

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, StrictBool, StringConstraints
 
 from llmcoder import Model
+from llmcoder.declare.filter import AtLeast, Before, Filter, HasPassage, HasWords, IsSet, Passage, Words
 from llmcoder.instants import WrittenInstant
 from llmcoder.model import ChangeModel
 
@@ -16,7 +17,6 @@ from llmcoder.model import ChangeModel
 NO_NUL = r"^[^\x00]*$"
 NoteText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=10_000, pattern=NO_NUL)]
 TodoTitle = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=NO_NUL)]
-SearchText = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_NUL)]
 
 
 def _in_utc(at: datetime) -> datetime:
@@ -27,6 +27,26 @@ def _in_utc(at: datetime) -> datetime:
 
 
 Instant = Annotated[WrittenInstant, AfterValidator(_in_utc)]
+
+
+class NoteFilter(Filter):
+    """Which notes are wanted, and in which order."""
+
+    text: Annotated[Words | None, HasWords("text")] = Field(
+        None, description="Only notes with all of these words in them, in any case and order.", examples=["milk bread"]
+    )
+    contains: Annotated[Passage | None, HasPassage("text")] = Field(
+        None, description="Only notes with this passage in them, in any case."
+    )
+    created_after: Annotated[Instant | None, AtLeast("created_at")] = Field(
+        None, description="Only those added at this instant or later, with a time zone."
+    )
+    created_before: Annotated[Instant | None, Before("created_at")] = Field(
+        None, description="Only those added earlier, with a time zone."
+    )
+    sort: Literal["created", "-created", "updated", "-updated", "text", "-text"] = Field(
+        "-created", description="Their order; - turns it round."
+    )
 
 
 class NewNote(Model):
@@ -48,6 +68,29 @@ class Note(Model):
     text: str = Field(description="What to remember.")
     created_at: datetime = Field(description="When it was added.")
     updated_at: datetime = Field(description="When it last changed.")
+
+
+class TodoFilter(Filter):
+    """Which to-dos are wanted, and in which order."""
+
+    text: Annotated[Words | None, HasWords("title")] = Field(
+        None, description="Only to-dos with all of these words in their title, in any case and order."
+    )
+    done: Annotated[bool | None, IsSet("done_at")] = Field(
+        None, description="True for those done, false for open ones; left out, both."
+    )
+    due_before: Annotated[Instant | None, Before("due_at")] = Field(
+        None, description="Only those due before this instant, with a time zone."
+    )
+    due_after: Annotated[Instant | None, AtLeast("due_at")] = Field(
+        None, description="Only those due at this instant or later, with a time zone."
+    )
+    has_due_date: Annotated[bool | None, IsSet("due_at")] = Field(
+        None, description="True for those with a due date, false for those of some day; left out, both."
+    )
+    sort: Literal["created", "-created", "updated", "-updated", "due", "-due", "title", "-title"] = Field(
+        "-created", description="Their order; - turns it round. Those without a due date come last in either."
+    )
 
 
 class NewTodo(Model):

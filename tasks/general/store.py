@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from models.owned_records import OwnedRows
-from tasks.general.records import NewNote, NewTodo, Note, NoteChange, Todo, TodoChange
+from tasks.general.records import NewNote, NewTodo, Note, NoteChange, NoteFilter, Todo, TodoChange, TodoFilter
 from tasks.general.tables import notes, todos
 
 
@@ -24,5 +24,7 @@ class Todos(OwnedRows[NewTodo, TodoChange, Todo]):
         return {**columns, "done_at": first_done_at if done else None}
 
 
-NOTES: OwnedRows[NewNote, NoteChange, Note] = OwnedRows(notes, Note)
-TODOS = Todos(todos, Todo)
+NOTES: OwnedRows[NewNote, NoteChange, Note] = OwnedRows(
+    notes, Note, NoteFilter, {"updated": "updated_at", "text": "text"}
+)
+TODOS = Todos(todos, Todo, TodoFilter, {"updated": "updated_at", "due": "due_at", "title": "title"})

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from models.db.base import Instant, metadata
 from models.owned_records import origin_columns
+from models.record_list import folded_column
 
 notes = sa.Table(
     "notes",
@@ -13,6 +14,7 @@ notes = sa.Table(
     sa.Column("id", sa.Uuid, primary_key=True),  # the job's id where a job made it, so that repeating adds nothing
     sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     sa.Column("text", sa.Text, nullable=False),
+    folded_column("text"),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
     *origin_columns(),
@@ -25,6 +27,7 @@ todos = sa.Table(
     sa.Column("id", sa.Uuid, primary_key=True),  # likewise
     sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     sa.Column("title", sa.String(500), nullable=False),
+    folded_column("title"),
     sa.Column("due_at", Instant),
     sa.Column("done_at", Instant),
     sa.Column("created_at", Instant, nullable=False),

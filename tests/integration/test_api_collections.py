@@ -186,3 +186,64 @@ def assert_problem(answer: httpx.Response, status: int, slug: str) -> None:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["type"] == f"urn:llmcoder:problem:{slug}"
+
+
+def test_a_list_is_filtered_searched_and_sorted_by_its_query(alice):
+    for title, due_at in (("Tee kaufen", SOON), ("tee trinken", None), ("Brot", "2031-01-01T00:00:00Z")):
+        alice.post("/general/todos", json={"title": title, "due_at": due_at})
+
+    def titles(**query: object) -> list[str]:
+        answer = alice.get("/general/todos", params=query)
+        assert answer.status_code == 200, answer.text
+        return [one["title"] for one in answer.json()["items"]]
+
+    assert titles(text="TEE") == ["tee trinken", "Tee kaufen"]
+    assert titles(sort="title") == ["Brot", "Tee kaufen", "tee trinken"]
+    assert titles(sort="-due") == ["Brot", "Tee kaufen", "tee trinken"]
+    assert titles(due_before="2030-12-01T00:00:00Z") == ["Tee kaufen"]
+    assert titles(has_due_date="false", done="false") == ["tee trinken"]
+    assert titles(done="true") == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "nonsense=1", "sort=nonsense", "text=", "text=%00", "done=perhaps", "due_before=2030", "due_before=tomorrow",
+        "text=" + "x" * 201, "cursor=" + "x" * 2001, "text=a&nonsense=1",
+    ],
+)  # fmt: skip
+def test_a_list_that_cannot_be_asked_for_is_refused(alice, query):
+    assert_problem(alice.get(f"/general/todos?{query}"), 422, "bad-input")
+
+
+def test_a_cursor_of_another_list_sort_or_filter_is_refused(alice):
+    for number in range(3):
+        alice.post("/general/notes", json={"text": f"note {number}"})
+        alice.post("/general/todos", json={"title": f"note {number}"})
+    cursor = alice.get("/general/notes", params={"limit": 1, "text": "note"}).json()["next"]
+    good = alice.get("/general/notes", params={"limit": 5, "text": "note", "cursor": cursor})
+    assert len(good.json()["items"]) == 2
+    for path, asked in (
+        ("/general/notes", {}), ("/general/notes", {"text": "not"}), ("/general/todos", {"text": "note"}),
+        ("/general/notes", {"text": "note", "sort": "-text"}),
+    ):  # fmt: skip
+        assert_problem(alice.get(path, params={**asked, "cursor": cursor}), 422, "bad-input")
+    assert_problem(alice.get("/general/notes", params={"text": "note", "cursor": cursor[:-2]}), 422, "bad-input")
+
+
+def test_a_list_that_is_asked_for_in_one_way_goes_on_by_ids(alice):
+    ids = [alice.post("/email/watches", json={"instructions": f"{n}"}).json()["id"] for n in range(3)]
+    first = alice.get("/email/watches", params={"limit": 2}).json()
+    assert first["next"] == ids[1]
+    assert [one["id"] for one in alice.get("/email/watches", params={"cursor": ids[1]}).json()["items"]] == ids[:1]
+    assert_problem(alice.get("/email/watches?cursor=x"), 422, "bad-input")
+
+
+def test_the_document_describes_what_a_list_can_be_asked_for(address):
+    parameters = httpx.get(f"{address}/openapi.json").json()["paths"]["/general/todos"]["get"]["parameters"]
+    asked = {one["name"]: one for one in parameters if one["in"] == "query"}
+    assert set(asked) == {
+        "limit", "cursor", "text", "done", "due_before", "due_after", "has_due_date", "sort",
+    }  # fmt: skip
+    assert all(one["description"] for one in asked.values())
+    assert "-due" in asked["sort"]["schema"]["enum"]

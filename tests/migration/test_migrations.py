@@ -191,6 +191,22 @@ def test_records_of_an_older_folder_are_their_users_own_only_where_their_job_say
     assert {name for name, one in made.items() if results.get(one) == "outside"} == {"read", "failed"}
 
 
+def test_notes_of_an_older_folder_are_found_in_any_case(empty_url, empty):
+    """More of them than are folded at once."""
+    config = alembic_config(empty_url)
+    for older in ("0014_provenance", "general_0002"):
+        command.upgrade(config, older)
+    user_id, now = add_user(empty), empty.now()
+    row = {"user_id": user_id, "text": "Straße", "created_at": now, "updated_at": now}
+    with empty.write() as conn:
+        conn.execute(sa.insert(metadata.tables["notes"]), [row | {"id": uuid.uuid4()} for _ in range(1_001)])
+
+    upgrade(empty_url)
+    with empty.read() as conn:
+        folded = conn.execute(sa.select(metadata.tables["notes"].c.text_folded).distinct()).scalars().all()
+    assert folded == ["strasse"]
+
+
 def test_calls_of_an_older_folder_are_known_again_and_nobody_else_s_key_is_touched(empty_url, empty):
     """A call that comes again after the upgrade is done once, as before."""
     command.upgrade(alembic_config(empty_url), "0017_macro_roots")
