@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
@@ -50,6 +50,41 @@ class Completion:
     tokens_in: int | None
     tokens_out: int | None
     cut_off: bool = False
+
+
+@dataclass(frozen=True)
+class PromptUse:
+    """By which prompt and model a text was written, and what that cost.
+
+    Attributes:
+        prompt: Its name with its version.
+        tokens_in: Of all calls; None where the provider did not say it of each.
+    """
+
+    prompt: str
+    model: str
+    tokens_in: int | None
+    tokens_out: int | None
+
+    @classmethod
+    def of(cls, prompt: str, completions: Sequence[Completion]) -> PromptUse:
+        return cls(prompt, completions[-1].model, *_tokens(completions))
+
+    @classmethod
+    def sum(cls, uses: Sequence[PromptUse]) -> PromptUse | None:
+        """All of it together; None where nothing was written."""
+        return cls(uses[-1].prompt, uses[-1].model, *_tokens(uses)) if uses else None
+
+
+def _tokens(calls: Sequence[Completion] | Sequence[PromptUse]) -> tuple[int | None, int | None]:
+    return total(call.tokens_in for call in calls), total(call.tokens_out for call in calls)
+
+
+def total(counts: Iterable[int | None]) -> int | None:
+    """The sum of counts; None where one of them is not known."""
+    listed = list(counts)
+    known = [count for count in listed if count is not None]
+    return sum(known) if len(known) == len(listed) else None
 
 
 @dataclass(frozen=True)

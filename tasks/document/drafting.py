@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llmcoder.context import Context
 from llmcoder.errors import Transient
-from llmcoder.language import Completion, LanguageModel
+from llmcoder.language import Completion, LanguageModel, total
 from llmcoder.prompts import Prompts
 from tasks.document.page import UnreadableDocument
 
@@ -85,11 +85,11 @@ class Drafter:
 
     @property
     def tokens_in(self) -> int | None:
-        return _sum([done.tokens_in for done in self.completions])
+        return total(done.tokens_in for done in self.completions)
 
     @property
     def tokens_out(self) -> int | None:
-        return _sum([done.tokens_out for done in self.completions])
+        return total(done.tokens_out for done in self.completions)
 
 
 def chunks(text: str, size: int) -> Iterator[str]:
@@ -100,8 +100,3 @@ def chunks(text: str, size: int) -> Iterator[str]:
         text = text[cut:].lstrip()
     if text.strip():
         yield text.strip()
-
-
-def _sum(counts: Sequence[int | None]) -> int | None:
-    known = [count for count in counts if count is not None]
-    return sum(known) if len(known) == len(counts) else None

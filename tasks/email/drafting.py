@@ -13,7 +13,7 @@ from pydantic import Field
 from llmcoder import Model
 from llmcoder.context import Context
 from llmcoder.errors import Transient
-from llmcoder.language import Completion, LanguageModel
+from llmcoder.language import Completion, LanguageModel, PromptUse
 from llmcoder.prompts import Prompts
 from tasks.email.reading import Mail, own_words
 
@@ -57,29 +57,6 @@ class Verdict(Model):
 
 
 @dataclass(frozen=True)
-class Written:
-    """What a model wrote, and what it cost."""
-
-    prompt: str
-    model: str
-    tokens_in: int | None
-    tokens_out: int | None
-
-    @classmethod
-    def by(cls, prompt: str, done: Sequence[Completion]) -> Written:
-        tokens_in, tokens_out = _sum([one.tokens_in for one in done]), _sum([one.tokens_out for one in done])
-        return cls(prompt, done[-1].model, tokens_in, tokens_out)
-
-    @classmethod
-    def sum(cls, made: Sequence[Written]) -> Written | None:
-        """All of it together; None where nothing was written."""
-        if not made:
-            return None
-        tokens_in, tokens_out = _sum([one.tokens_in for one in made]), _sum([one.tokens_out for one in made])
-        return cls(made[-1].prompt, made[-1].model, tokens_in, tokens_out)
-
-
-@dataclass(frozen=True)
 class ReplyStyle:
     """How a reply is wanted."""
 
@@ -90,7 +67,7 @@ class ReplyStyle:
     instructions: str | None
 
 
-def replies(thread: Sequence[Mail], style: ReplyStyle, number: int, ctx: Context) -> tuple[list[str], Written]:
+def replies(thread: Sequence[Mail], style: ReplyStyle, number: int, ctx: Context) -> tuple[list[str], PromptUse]:
     """Texts that answer the last mail of a conversation.
 
     Raises:
@@ -111,10 +88,10 @@ def replies(thread: Sequence[Mail], style: ReplyStyle, number: int, ctx: Context
         done.append(ctx.use(LanguageModel).complete(messages, stream=True))
         if not done[-1].text.strip():
             raise Transient(f"{done[-1].model} wrote nothing.")
-    return [one.text.strip() for one in done], Written.by(used.name, done)
+    return [one.text.strip() for one in done], PromptUse.of(used.name, done)
 
 
-def gist(thread: Sequence[Mail], language: str | None, focus: str | None, ctx: Context) -> tuple[ThreadGist, Written]:
+def gist(thread: Sequence[Mail], language: str | None, focus: str | None, ctx: Context) -> tuple[ThreadGist, PromptUse]:
     """What a conversation is about. Raises as `replies`."""
     used = PROMPTS["thread"]
     messages = used.messages(
@@ -123,12 +100,12 @@ def gist(thread: Sequence[Mail], language: str | None, focus: str | None, ctx: C
         wishes=_also("The reader also asks for this", focus),
     )
     done = ctx.use(LanguageModel).structured(messages, ThreadGist)
-    return done.value, Written.by(used.name, done.completions)
+    return done.value, PromptUse.of(used.name, done.completions)
 
 
 def verdict(
     mail: Mail, reader: str, labels: Sequence[str], instructions: str | None, ctx: Context
-) -> tuple[Verdict, Written]:
+) -> tuple[Verdict, PromptUse]:
     """How a mail is sorted. Raises as `replies`."""
     used = PROMPTS["triage"]
     messages = used.messages(
@@ -140,7 +117,7 @@ def verdict(
     done = ctx.use(LanguageModel).structured(messages, Verdict)
     known = [one for one in dict.fromkeys(done.value.labels) if one in labels][:MOST_SUGGESTED]
     kept = done.value.model_copy(update={"labels": known})
-    return kept, Written.by(used.name, done.completions)
+    return kept, PromptUse.of(used.name, done.completions)
 
 
 def transcript(thread: Sequence[Mail]) -> str:
@@ -169,8 +146,3 @@ def _shown(mail: Mail, longest: int) -> str:
 
 def _also(who: str, wish: str | None) -> str:
     return f"\n\n{who}: {wish}" if wish else ""
-
-
-def _sum(counts: Sequence[int | None]) -> int | None:
-    known = [count for count in counts if count is not None]
-    return sum(known) if len(known) == len(counts) else None

@@ -9,9 +9,9 @@ from pydantic import Field
 
 from llmcoder import BadInput, Context, Effect, Model, NotFound, Refused, Retry, action
 from llmcoder.errors import ActionError
-from llmcoder.language import WrongForm
+from llmcoder.language import PromptUse, WrongForm
 from tasks.email.accounts import KINDS, mailbox, name_of
-from tasks.email.drafting import Verdict, Written, verdict
+from tasks.email.drafting import Verdict, verdict
 from tasks.email.mailbox import Arrivals, Mailbox, Query, StoredMail
 from tasks.email.reading import Mail, read
 from tasks.email.views import ACCOUNT, Instructions, Label, MessageId, Person, person
@@ -141,7 +141,7 @@ def sort(mails: Sequence[StoredMail | UnreadableMail], desk: Desk, ctx: Context)
         ActionError: What the model raises else; then nothing was sorted.
     """
     items: list[SortedMail] = []
-    made: list[Written] = []
+    made: list[PromptUse] = []
     refusals: list[BadInput] = []
     for number, stored in enumerate(mails):
         ctx.progress(number / len(mails), f"Sorting mail {number + 1} of {len(mails)}")
@@ -159,7 +159,7 @@ def sort(mails: Sequence[StoredMail | UnreadableMail], desk: Desk, ctx: Context)
     if len(refusals) == len(items) > 1:
         raise refusals[-1]
     items.sort(key=lambda one: ORDER[one.verdict.priority] if one.verdict else len(ORDER))
-    total = Written.sum(made)
+    total = PromptUse.sum(made)
     return {
         "items": items,
         "prompt": total and total.prompt,

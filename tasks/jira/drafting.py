@@ -12,7 +12,7 @@ from pydantic import Field
 from llmcoder import Model
 from llmcoder.context import Context
 from llmcoder.errors import Transient
-from llmcoder.language import Completion, LanguageModel
+from llmcoder.language import LanguageModel, PromptUse
 from llmcoder.prompts import Prompts
 from tasks.jira.views import CommentView, IssueView
 
@@ -45,21 +45,6 @@ class GeneratedGist(Model):
 
 
 @dataclass(frozen=True)
-class Written:
-    """What a model wrote, and what it cost."""
-
-    prompt: str
-    model: str
-    tokens_in: int | None
-    tokens_out: int | None
-
-    @classmethod
-    def by(cls, prompt: str, done: Sequence[Completion]) -> Written:
-        tokens_in, tokens_out = _sum([one.tokens_in for one in done]), _sum([one.tokens_out for one in done])
-        return cls(prompt, done[-1].model, tokens_in, tokens_out)
-
-
-@dataclass(frozen=True)
 class CommentStyle:
     """How a comment is wanted."""
 
@@ -82,7 +67,7 @@ class Subject:
     described: dict[str, str] = field(default_factory=dict)
 
 
-def comment(subject: Subject, style: CommentStyle, ctx: Context) -> tuple[str, Written]:
+def comment(subject: Subject, style: CommentStyle, ctx: Context) -> tuple[str, PromptUse]:
     """A comment on an issue, in markdown.
 
     Raises:
@@ -100,10 +85,10 @@ def comment(subject: Subject, style: CommentStyle, ctx: Context) -> tuple[str, W
     done = ctx.use(LanguageModel).complete(messages, stream=True)
     if not done.text.strip():
         raise Transient(f"{done.model} wrote nothing.")
-    return done.text.strip(), Written.by(used.name, [done])
+    return done.text.strip(), PromptUse.of(used.name, [done])
 
 
-def gist(subject: Subject, language: str | None, focus: str | None, ctx: Context) -> tuple[GeneratedGist, Written]:
+def gist(subject: Subject, language: str | None, focus: str | None, ctx: Context) -> tuple[GeneratedGist, PromptUse]:
     """What an issue is about. Raises as `comment`."""
     used = PROMPTS["summary"]
     messages = used.messages(
@@ -112,7 +97,7 @@ def gist(subject: Subject, language: str | None, focus: str | None, ctx: Context
         wishes=_also("The reader also asks for this", focus),
     )
     done = ctx.use(LanguageModel).structured(messages, GeneratedGist)
-    return done.value, Written.by(used.name, done.completions)
+    return done.value, PromptUse.of(used.name, done.completions)
 
 
 def transcript(subject: Subject) -> str:
@@ -175,8 +160,3 @@ def _cut(text: str, longest: int) -> str:
 
 def _also(who: str, wish: str | None) -> str:
     return f"\n\n{who}: {wish}" if wish else ""
-
-
-def _sum(counts: Sequence[int | None]) -> int | None:
-    known = [count for count in counts if count is not None]
-    return sum(known) if len(known) == len(counts) else None

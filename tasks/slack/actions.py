@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from llmcoder import BadInput, Context, Effect, Marker, Model, Retry, Undo, action
 from tasks.slack import channels, client, drafting, posting
 from tasks.slack.connections import SLACK
-from tasks.slack.drafting import Task, Written
+from tasks.slack.drafting import Task
 from tasks.slack.history import Reader, instant_of
 from tasks.slack.mrkdwn import to_mrkdwn
 
@@ -226,14 +226,15 @@ def summarize_channel(given: ChannelReading, ctx: Context) -> ChannelSummary:
     said = reader.channel(channel, since, given.most_messages, threads=given.threads)
     ctx.progress(0.3, f"Reading {len(said)} messages")
     transcript = reader.transcript(said, MOST_CHARS)
-    found, by = _gist(transcript, given, ctx)
-    return ChannelSummary(**vars(found), **vars(by), channel=channel, since=since, messages=len(said), cut=reader.cut)
+    gist, use = _gist(transcript, given, ctx)
+    return ChannelSummary(**vars(gist), **use, channel=channel, since=since, messages=len(said), cut=reader.cut)
 
 
-def _gist(transcript: str, given: ChannelReading, ctx: Context) -> tuple[drafting.ChannelGist, Written]:
+def _gist(transcript: str, given: ChannelReading, ctx: Context) -> tuple[drafting.ChannelGist, dict[str, Any]]:
     if not transcript:
-        return drafting.ChannelGist(summary="Nothing was said in that time."), drafting.NOTHING
-    return drafting.gist(transcript, given.language, given.focus, ctx)
+        return drafting.ChannelGist(summary="Nothing was said in that time."), dict.fromkeys(ByModel.model_fields)
+    gist, use = drafting.gist(transcript, given.language, given.focus, ctx)
+    return gist, vars(use)
 
 
 class Mention(Model):
@@ -267,5 +268,5 @@ def answer_mention(given: Mention, ctx: Context) -> ThreadAnswer:
     if not asker:
         raise BadInput("The message is not in that thread any more.")
     ctx.progress(0.1, f"Reading {len(asked)} messages")
-    text, by = drafting.answer(reader.transcript(asked, THREAD_CHARS), reader.name(asker), ctx)
-    return ThreadAnswer(text=text, **vars(by))
+    text, use = drafting.answer(reader.transcript(asked, THREAD_CHARS), reader.name(asker), ctx)
+    return ThreadAnswer(text=text, **vars(use))

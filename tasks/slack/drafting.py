@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import Field
@@ -11,7 +9,7 @@ from pydantic import Field
 from llmcoder import Model
 from llmcoder.context import Context
 from llmcoder.errors import Transient
-from llmcoder.language import Completion, LanguageModel
+from llmcoder.language import LanguageModel, PromptUse
 from llmcoder.prompts import Prompts
 
 PROMPTS = Prompts(Path(__file__).parent / "prompts")
@@ -34,27 +32,7 @@ class ChannelGist(Model):
     action_items: list[Task] = Field([], description="Who is to do what.")
 
 
-@dataclass(frozen=True)
-class Written:
-    """What a model wrote, and what it cost."""
-
-    prompt: str | None = None
-    model: str | None = None
-    tokens_in: int | None = None
-    tokens_out: int | None = None
-
-    @classmethod
-    def by(cls, prompt: str, done: Sequence[Completion]) -> Written:
-        return cls(
-            prompt, done[-1].model, _sum([one.tokens_in for one in done]), _sum([one.tokens_out for one in done])
-        )
-
-
-#: Where there was nothing to read.
-NOTHING = Written()
-
-
-def gist(transcript: str, language: str | None, focus: str | None, ctx: Context) -> tuple[ChannelGist, Written]:
+def gist(transcript: str, language: str | None, focus: str | None, ctx: Context) -> tuple[ChannelGist, PromptUse]:
     """What is worth knowing of it.
 
     Raises:
@@ -64,10 +42,10 @@ def gist(transcript: str, language: str | None, focus: str | None, ctx: Context)
     wishes = f"\n\nThe reader also asks for this: {focus}" if focus else ""
     messages = used.messages(transcript, language=language or "the language of most of the messages", wishes=wishes)
     done = ctx.use(LanguageModel).structured(messages, ChannelGist)
-    return done.value, Written.by(used.name, done.completions)
+    return done.value, PromptUse.of(used.name, done.completions)
 
 
-def answer(transcript: str, asker: str, ctx: Context) -> tuple[str, Written]:
+def answer(transcript: str, asker: str, ctx: Context) -> tuple[str, PromptUse]:
     """What to say in a thread.
 
     Raises:
@@ -77,9 +55,4 @@ def answer(transcript: str, asker: str, ctx: Context) -> tuple[str, Written]:
     done = ctx.use(LanguageModel).complete(used.messages(transcript, asker=asker), stream=True)
     if not done.text.strip():
         raise Transient(f"{done.model} wrote nothing.")
-    return done.text.strip(), Written.by(used.name, [done])
-
-
-def _sum(counts: Sequence[int | None]) -> int | None:
-    known = [count for count in counts if count is not None]
-    return sum(known) if len(known) == len(counts) else None
+    return done.text.strip(), PromptUse.of(used.name, [done])
