@@ -23,6 +23,7 @@ from api.routes import (
     collections,
     configuration,
     connections,
+    files,
     health,
     hooks,
     jobs,
@@ -92,6 +93,7 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
     for router in (
         sse.router,  # before /jobs/{job_id}
         jobs.router,
+        files.router,
         approvals.router,
         preferences.router,
         schedules.router,

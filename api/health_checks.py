@@ -15,7 +15,8 @@ from pydantic import Field
 
 from engine.broker import QUEUES
 from engine.doorbells import connect_bell
-from llmcoder.errors import Transient
+from engine.files.storage import Files
+from llmcoder.errors import ActionError, Transient
 from llmcoder.model import Model
 from models.db.database import TRANSIENT_ERRORS, Database, is_read_only
 from models.jobs import duties
@@ -47,20 +48,22 @@ class Readiness(Model):
     """Whether jobs are accepted, carried and run."""
 
     status: Literal["ok", "failed"]
-    checks: dict[str, Check] = Field(description="Each part by its name: database, broker, worker, duties.")
+    checks: dict[str, Check] = Field(description="Each part by its name: database, broker, worker, duties, files.")
 
 
 class Health:
     """Looks at the parts, each in a thread of its own, so that one that hangs is one that failed and nothing more."""
 
-    def __init__(self, db: Database, broker_url: str) -> None:
+    def __init__(self, db: Database, broker_url: str, files: Files) -> None:
         self._db = db
+        self._files = files
         self._bell = connect_bell(broker_url)
         self._parts: dict[str, Callable[[], Check]] = {
             "database": self._database,
             "broker": self._broker,
             "worker": self._worker,
             "duties": self._duties,
+            "files": self._file_store,
         }
         self._since = time.monotonic()
         self._threads = ThreadPoolExecutor(len(self._parts), "health")
@@ -138,6 +141,15 @@ class Health:
         if troubled := [duty.trouble(now) for duty in known if duty.late(now)]:
             return Check(status="failed", detail=f"{'; '.join(troubled)}.")
         return Check(status="ok", detail=f"All {len(known)} of the scheduler are done in time.")
+
+    def _file_store(self) -> Check:
+        try:
+            self._files.look()
+        except ActionError as error:
+            return Check(status="failed", detail=error.detail)
+        except (*TRANSIENT_ERRORS, sa.exc.ProgrammingError):
+            return Check(status="failed", detail="Unknown, since the database cannot be read.")
+        return Check(status="ok", detail="The store of files answers.")
 
 
 def _listed(counts: dict[str, int]) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, TypeVar, cast
 
 from starlette.requests import HTTPConnection
 
@@ -18,6 +19,7 @@ from api.http.evaluations import Evaluations
 from api.http.metrics_page import Metrics
 from api.push.hub import Hub
 from engine.accounts import Accounts
+from engine.files.storage import Files
 from engine.local_door import EngineDoor
 from engine.outbox import Outbox
 from engine.submitter import Submitter
@@ -25,6 +27,11 @@ from llmcoder.config import Config
 from llmcoder.registry import Registry
 from llmcoder.settings import EngineSettings
 from models.db.database import Database
+
+T = TypeVar("T")
+
+#: What files wait for is a disk or a service, so that more of them than there are cores make sense.
+FILE_THREADS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +51,15 @@ class Services:
     identities: Identities
     metrics: Metrics
     health: Health
+    files: Files
+    file_threads: ThreadPoolExecutor
 
     def settings(self) -> EngineSettings:
         return self.config.get(EngineSettings)
+
+    async def in_file_thread(self, work: Callable[..., T], *given: Any) -> T:
+        """The answer of what waits for the file store; a slow one keeps nothing else from being done."""
+        return await asyncio.get_running_loop().run_in_executor(self.file_threads, work, *given)
 
 
 def services_of(connection: HTTPConnection) -> Services:
@@ -60,6 +73,7 @@ async def running(config: Config, registry: Registry, metrics: Metrics) -> Async
     db = Database(settings.database_url)
     sql = AsyncDatabase(db)
     outbox = Outbox(settings.broker_url, settings.redis_url, settings.doorbell_window)
+    files = Files(db, lambda: config.get(EngineSettings))
     services = Services(
         config=config,
         registry=registry,
@@ -73,7 +87,9 @@ async def running(config: Config, registry: Registry, metrics: Metrics) -> Async
         hub=Hub(sql, settings.redis_url),
         identities=Identities(db, tokens.signing_key(settings.data_dir)),
         metrics=metrics,
-        health=Health(db, settings.broker_url),
+        health=Health(db, settings.broker_url, files),
+        files=files,
+        file_threads=ThreadPoolExecutor(FILE_THREADS, "files"),
     )
     services.outbox.start()
     services.submitter.start()
@@ -90,5 +106,6 @@ def _close(services: Services) -> None:
     services.submitter.close()
     services.outbox.close()
     services.sql.close()
+    services.file_threads.shutdown(wait=True, cancel_futures=True)
     services.health.close()
     services.db.close()

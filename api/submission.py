@@ -107,7 +107,11 @@ async def accept(
         key=key,
         fingerprint=fingerprint(action.name, given.text, due_at, priority) if key is not None else None,
     )
-    standing = PLAIN if submission.is_plain else await services.sql.read(look, submission, services.registry)
+    standing = (
+        PLAIN
+        if submission.is_plain
+        else await services.sql.read(look, submission, services.registry, services.db.now())
+    )
     accepted = await services.submitter.submit(new_job(submission, standing, services.db.now()))
     if accepted.conflict:
         raise KeyReused(f"The key {key!r} came with another submission before. Take a new key for a new job.")

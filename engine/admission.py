@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from engine.account_access import Chosen, choose
 from engine.administrators import refuse_others
+from engine.files import inputs
 from llmcoder import strict_json
 from llmcoder.arguments import checked
 from llmcoder.config import config
@@ -73,6 +74,7 @@ class JobSubmission:
     def is_plain(self) -> bool:
         """Whether nothing needs to be looked up about it: most jobs read or draft, for a person, on plain input."""
         looks = self.action.effect.writes or self.action.connects or self.action.administrators_only
+        looks = looks or inputs.names_files(self.action, self.text)
         return not (looks or self.sources or self.origin.delegated or self.must_ask)
 
 
@@ -83,11 +85,13 @@ class AdmissionFacts:
     Attributes:
         tainted: Its input holds what strangers wrote.
         chosen: The account that it acts for; None for an action that needs none.
+        files: Those that its input names; the job keeps them.
     """
 
     preferences: Preferences = field(default_factory=Preferences)
     tainted: bool = False
     chosen: Chosen | None = None
+    files: tuple[UUID, ...] = ()
 
 
 PLAIN = AdmissionFacts()
@@ -104,7 +108,7 @@ def refuse_unconfigured(get: GetSettings, action: AnyAction) -> None:
             raise NotConfigured(f"{action.name} needs {kind.title}: set {', '.join(missing)}.")
 
 
-def look(conn: sa.Connection, submission: JobSubmission, registry: Registry) -> AdmissionFacts:
+def look(conn: sa.Connection, submission: JobSubmission, registry: Registry, now: datetime) -> AdmissionFacts:
     """What the database knows about a submission.
 
     Raises:
@@ -112,6 +116,7 @@ def look(conn: sa.Connection, submission: JobSubmission, registry: Registry) -> 
         BadInput: The user has no account of the name that the input gives.
         NotConfigured: The action needs an account, and there is none.
         AdministratorsOnly: The user may not have it run.
+        UnknownFile: The input names a file that the user does not have, or with another content.
     """
     if submission.is_plain:
         return AdmissionFacts(tainted=True) if submission.tainted else PLAIN
@@ -121,11 +126,13 @@ def look(conn: sa.Connection, submission: JobSubmission, registry: Registry) -> 
     others = [
         source for source in found.values() if source.id != submission.undo_of
     ]  # of that one the caller knows more
-    tainted = submission.tainted or any(_taints(source, submission, registry) for source in others)
+    named = inputs.look(conn, submission.user_id, submission.action, submission.text, submission.origin, now)
+    tainted = submission.tainted or named.tainted
+    tainted = tainted or any(_taints(source, submission, registry) for source in others)
     if not tainted and submission.origin.delegated:
         tainted = untrusted_content.has_read_outside(conn, submission.user_id, names)
     chosen = account_of(conn, submission.user_id, submission.action, submission.text, submission.decided)
-    return AdmissionFacts(preferences.load(conn, submission.user_id), tainted, chosen)
+    return AdmissionFacts(preferences.load(conn, submission.user_id), tainted, chosen, named.ids)
 
 
 def _taints(source: taint.Source, submission: JobSubmission, registry: Registry) -> bool:
@@ -170,7 +177,7 @@ def admit(
     refuse_unconfigured(get, submission.action)
     text = checked(submission.action.input, _read(submission.text))
     submission = replace(submission, text=text)
-    return new_job(submission, look(conn, submission, registry), now)
+    return new_job(submission, look(conn, submission, registry, now), now)
 
 
 def _read(text: str) -> Any:
@@ -205,6 +212,7 @@ def new_job(submission: JobSubmission, standing: AdmissionFacts, now: datetime) 
         undo_of=submission.undo_of,
         schedule_id=submission.schedule_id,
         parent_id=submission.parent_id,
+        files=standing.files,
         held_s=chosen.held_s(action.name) if action.effect.writes else 0,
         approval_expires_at=now + timedelta(seconds=chosen.approval_expires_s) if asks else None,
     )

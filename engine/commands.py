@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from engine.account_access import Chosen
 from engine.administrators import refuse_others
 from engine.admission import AdmissionFacts, JobSubmission, account_of, look, new_job, why
+from engine.files import inputs
 from llmcoder import strict_json
 from llmcoder.errors import ActionError, BadInput, Forbidden, NotFound, problem_type
 from llmcoder.provenance import Taint
@@ -20,6 +21,7 @@ from models import untrusted_content
 from models.accounts import preferences
 from models.audit import log as audit
 from models.audit.log import Entry, Event
+from models.files import links
 from models.jobs import approvals, taint
 from models.jobs import store as jobs
 from models.jobs.approvals import Origin
@@ -150,16 +152,18 @@ def approve(
         Forbidden: Its user lets others decide.
         WrongState: It does not wait for approval.
         NotAsShown: Its input is another than the one that was seen.
-        BadInput: The edited input is not what the action takes.
+        BadInput: The edited input is not what the action takes, or names a file that its user does not have.
         AdministratorsOnly: The action is for administrators, and the job's user or this person is none now.
     """
     job = to_decide(conn, by, job_id)
     if (known := registry.get(job.action)) is not None:
         refuse_others(conn, known, by)
         refuse_others(conn, known, job.user_id, Origin(job.origin))
+    files: tuple[UUID, ...] = ()
     if edited is not None:
         action = registry.find(job.action)
         edited = _checked(action, edited)
+        files = inputs.look(conn, job.user_id, action, edited, Origin.PERSON, now).ids
         if (chosen := account_of(conn, job.user_id, action, edited)) is not None:
             jobs.set_account(conn, job_id, chosen.provider, chosen.account)
     held_s = preferences.load(conn, job.user_id).held_s(job.action)
@@ -168,6 +172,7 @@ def approve(
         job,
         "Only a job that waits, and has not expired, can be approved",
     )
+    links.keep_inputs(conn, [(job_id, file_id) for file_id in files])
     return find(conn, job.user_id, job_id)
 
 
@@ -210,7 +215,7 @@ def undo(
     submission = JobSubmission(
         user_id, action.undo.action, text, origin, (job_id,), undo_of=job_id, decided=decided, tainted=tainted
     )
-    accepted = jobs.insert_undo(conn, new_job(submission, look(conn, submission, registry), now), job, now)
+    accepted = jobs.insert_undo(conn, new_job(submission, look(conn, submission, registry, now), now), job, now)
     if not accepted.replayed:
         audit.append(conn, [Entry(Event.JOB_UNDONE, str(job_id), user_id, {"by": str(accepted.job.id)})], now)
     return accepted

@@ -141,7 +141,7 @@ def submit(db: Database, outbox: Outbox, registry: Registry, submission: JobSubm
         AdministratorsOnly: The user may not have the action run.
     """
     with refusals_audited(db), db.read() as conn:
-        standing = look(conn, submission, registry)
+        standing = look(conn, submission, registry, db.now())
     accepted = Submitter(db, outbox).submit_now([new_job(submission, standing, db.now())])[0]
     if accepted.conflict:
         raise KeyReused("The idempotency key came with another submission before. Take a new key for a new job.")

@@ -20,12 +20,13 @@ from llmcoder.errors import (
     Transient,
     Uncertain,
 )
+from llmcoder.file import FileRef, StoredFile
 from llmcoder.model import Model
 from llmcoder.settings import Settings
 
 __all__ = [
     "Action", "ActionError", "BadInput", "Caller", "Cancelled", "Connection", "ConnectionKind", "Context",
-    "DeclarationError", "Effect", "Forbidden", "GetSettings", "Grant", "Marker", "Model", "NeedsReconnect",
+    "DeclarationError", "Effect", "FileRef", "Forbidden", "GetSettings", "Grant", "Marker", "Model", "NeedsReconnect",
     "NotConfigured", "NotFound", "OAuth", "OAuthClient", "Queue", "Rate", "RateLimited", "Refused", "Retry", "Role",
-    "Settings", "TimedOut", "Transient", "Uncertain", "Undo", "User", "action",
+    "Settings", "StoredFile", "TimedOut", "Transient", "Uncertain", "Undo", "User", "action",
 ]  # fmt: skip

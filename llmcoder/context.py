@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from llmcoder.provenance import Trail
@@ -14,6 +16,7 @@ from llmcoder.settings import Settings
 if TYPE_CHECKING:
     from llmcoder.connection import Connection
     from llmcoder.declare.connection import C, ConnectionKind
+    from llmcoder.file import FileRef, Source, StoredFile
     from llmcoder.net import GuardedClient, Network
 
 S = TypeVar("S", bound=Settings)
@@ -131,6 +134,50 @@ class Context(ABC):
         Raises:
             NotConfigured, NeedsReconnect, Transient: As `connection`.
         """
+
+    @abstractmethod
+    def attach(self, name: str, source: Source, media_type: str | None = None) -> FileRef:
+        """Keep a file with this job: a screenshot, a trace, an export. It is never held in memory as a whole.
+
+        Put what it returns into the result, and a later step can take the file as its input. Only a write attaches, or
+        an action that declares `keeps`. A write attaches before it arms its effect: what goes wrong here afterwards
+        leaves the job uncertain.
+
+        Args:
+            name: What people call it; made safe, so that it may be what a page is called. Once in a job: what an
+                earlier attempt attached under it gives way.
+            source: Bytes, a path, an open file, or pieces.
+            media_type: Such as "image/png"; believed where the content does not look like something else.
+
+        Raises:
+            Cancelled: The job is to end, or another attempt has it.
+            NameTaken, TooManyFiles, FileTooLarge, QuotaReached: It cannot be kept.
+            StoreAway, StoreFull: The store does not take it now.
+        """
+
+    @abstractmethod
+    def file(self, ref: FileRef) -> StoredFile:
+        """What is known of a file: its name, its kind, its size.
+
+        Raises:
+            NotFound: The user does not have it any more.
+        """
+
+    @abstractmethod
+    def open_file(self, ref: FileRef) -> AbstractContextManager[IO[bytes]]:
+        """A file to read from, anywhere in it, whose content was compared with its SHA-256 before.
+
+        What an upload holds is a stranger's words, as what a page holds.
+
+        Raises:
+            NotFound: The user does not have it any more.
+            FileChanged: Its content is not what was stored.
+            StoreAway: It cannot be had now.
+        """
+
+    @abstractmethod
+    def file_copy(self, ref: FileRef) -> AbstractContextManager[Path]:
+        """As `open_file`, as a path for a library that needs one: a copy that is gone when the block ends."""
 
     @abstractmethod
     def heed(self, headers: Mapping[str, str], account: str = "", provider: str = "") -> None:

@@ -36,6 +36,11 @@ POINTS = frozenset(
         "dispatcher.before_rescue",
         "schedules.before_commit",  # fired, and nothing of it on disk
         "macros.before_commit",  # likewise for a look at a run
+        "files.while_writing",  # some of a file is in the store
+        "files.before_publish",  # all of it is, and SQL does not say so
+        "files.after_publish",  # SQL does, and nobody was told
+        "files.before_remove",  # let go of, with its bytes still in the store
+        "files.after_remove",  # without them
         "webhooks.after_send",  # a receiver has the message, and nothing of it on disk
     }
 )

@@ -12,7 +12,7 @@ OTHERS = 0o077
 #: What stands in a data folder, which may be one that holds other people's files, too.
 OURS = (
     "config.json*", "llmcoder.db*", "*.key", "flower_password", "up.lock", "redis.sock", "logs", "redis", "redis.*",
-    "flower",
+    "flower", "files",
 )  # fmt: skip
 
 log = logging.getLogger(__name__)

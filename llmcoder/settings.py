@@ -263,6 +263,22 @@ class EngineSettings(Settings):
     macro_max_bytes: int = Field(
         67_108_864, ge=65_536, description="What the steps of one run of a macro may return altogether, in bytes."
     )
+    files_url: str | None = Field(
+        None,
+        description="Where files are kept: file:///a/folder, which all machines must share, or s3://bucket/prefix; "
+        "files in DATA_DIR when unset.",
+    )
+    files_endpoint: str | None = Field(None, description="Address of the S3-compatible service; AWS when unset.")
+    files_region: str | None = Field(None, description="Region of the bucket, where the service has regions.")
+    files_access_key: SecretStr | None = Field(
+        None, description="Key id at the service; where unset, what its client finds: environment, profile, role."
+    )
+    files_secret_key: SecretStr | None = Field(None, description="Secret that belongs to FILES_ACCESS_KEY.")
+    max_file_bytes: int = Field(1_073_741_824, ge=1_024, description="Largest file that is taken, in bytes.")
+    file_quota_bytes: int = Field(
+        10_737_418_240, ge=1_024, description="What all files of one user may have together, in bytes."
+    )
+    file_quota_count: int = Field(10_000, ge=1, le=1_000_000, description="Files that one user may have.")
     fetch_allow: CommaList = Field((), description="Hosts or networks that may be fetched although not public.")
 
     retention_succeeded_days: Days = Field(30, description="Days a succeeded job is kept.")
@@ -299,6 +315,23 @@ class EngineSettings(Settings):
             raise ValueError("must be an address such as https://jobs.example.org")
         return url.rstrip("/")
 
+    @field_validator("files_url")
+    @classmethod
+    def _known_store(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        scheme, _, rest = url.partition("://")
+        if (scheme, rest[:1]) != ("file", "/") and (scheme != "s3" or not rest.strip("/")):
+            raise ValueError("must be file:///a/folder or s3://bucket/prefix")
+        return url.rstrip("/")
+
+    @field_validator("files_endpoint")
+    @classmethod
+    def _some_service(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ValueError("must be an address such as https://s3.example.org")
+        return url
+
     @field_validator("redis_url")
     @classmethod
     def _known_redis(cls, url: str) -> str:
@@ -318,6 +351,11 @@ class EngineSettings(Settings):
         """Where browsers reach the API, without a slash at its end."""
         host = f"[{self.api_host}]" if ":" in self.api_host else self.api_host
         return self.public_url or f"http://{host}:{self.api_port}"
+
+    @property
+    def file_store_url(self) -> str:
+        """Where files are kept."""
+        return self.files_url or f"file://{_in_url(self.data_dir / 'files')}"
 
     @property
     def redis_is_embedded(self) -> bool:

@@ -12,11 +12,16 @@ The input that takes the effect back, for an action with a way back:
 
 from __future__ import annotations
 
+import hashlib
+import io
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -25,9 +30,10 @@ from llmcoder.connection import Connection
 from llmcoder.context import Context, S, User
 from llmcoder.declare.action import Action, In, Out
 from llmcoder.declare.connection import C, Caller, ConnectionKind, keeping_refresh_token
-from llmcoder.errors import Cancelled, NotConfigured
+from llmcoder.errors import Cancelled, NotConfigured, NotFound
+from llmcoder.file import FileRef, Source, StoredFile, pieces
 from llmcoder.ids import new_id
-from llmcoder.provenance import Trail, following
+from llmcoder.provenance import Taint, Trail, following
 from llmcoder.settings import Settings
 from llmcoder.usage import ProviderCall, UsageLedger
 
@@ -93,7 +99,8 @@ class FakeLedger(UsageLedger):
 
 
 class FakeContext(Context):
-    """A context that records what the action did: `progress_seen`, `log_seen`, `tokens`, `markers`, `pauses`, `usage`.
+    """A context that records what the action did: `progress_seen`, `log_seen`, `tokens`, `markers`, `pauses`, `usage`,
+    `attached` (contents by name). `give_file` has it know a file that the action may read.
 
     Args:
         settings: Settings the action sees; other kinds have their defaults.
@@ -133,6 +140,8 @@ class FakeContext(Context):
         self.markers: list[Mapping[str, str]] = []
         self.pauses: list[datetime] = []
         self.usage = FakeLedger()
+        self.attached: dict[str, bytes] = {}
+        self._files: dict[UUID, tuple[StoredFile, bytes]] = {}
         self._settings = {type(given): given for given in settings}
         self._services = tuple(services)
         self._cancel_after = cancel_after
@@ -171,6 +180,42 @@ class FakeContext(Context):
         if self.cancelled():
             raise Cancelled("The job was cancelled before its effect.")
         self.markers.append(dict(marker or {}))
+
+    def give_file(self, name: str, content: bytes, media_type: str = "application/octet-stream") -> FileRef:
+        """A file that the user has uploaded."""
+        stored = StoredFile(new_id(), name, media_type, len(content), hashlib.sha256(content).hexdigest())
+        self._files[stored.id] = (stored, content)
+        return stored.ref
+
+    def attach(self, name: str, source: Source, media_type: str | None = None) -> FileRef:
+        self.check()
+        if name in self.attached:
+            raise ValueError(f"the action attaches two files of the name {name!r}")
+        self.attached[name] = b"".join(pieces(source))
+        return self.give_file(name, self.attached[name], media_type or "application/octet-stream")
+
+    def file(self, ref: FileRef) -> StoredFile:
+        return self._file(ref)[0]
+
+    @contextmanager
+    def open_file(self, ref: FileRef) -> Iterator[IO[bytes]]:
+        self.trail.read(Taint.OUTSIDE)
+        yield io.BytesIO(self._file(ref)[1])
+
+    @contextmanager
+    def file_copy(self, ref: FileRef) -> Iterator[Path]:
+        self.trail.read(Taint.OUTSIDE)
+        stored, content = self._file(ref)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, stored.name)
+            path.write_bytes(content)
+            yield path
+
+    def _file(self, ref: FileRef) -> tuple[StoredFile, bytes]:
+        found = self._files.get(ref.id)
+        if found is None or found[0].sha256 != ref.sha256:
+            raise NotFound(f"You have no file {ref.id}.")
+        return found
 
     def heed(self, headers: Mapping[str, str], account: str = "", provider: str = "") -> None:
         from llmcoder.declare.rate import pause_until

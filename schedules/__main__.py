@@ -16,6 +16,8 @@ import structlog
 
 from engine.doorbells import connect_bell
 from engine.duties import Duties
+from engine.files.storage import Files
+from engine.files.sweep import Sweep
 from engine.macro_runs import Macros
 from engine.outbox import Outbox
 from llmcoder.config import config
@@ -70,6 +72,7 @@ def main() -> None:
     outbox = Outbox(settings.broker_url, settings.redis_url, settings.doorbell_window)
     outbox.start()
     retention = Retention(db, lambda: config().get(EngineSettings))
+    sweep = Sweep(Files(db, lambda: config().get(EngineSettings)))
     dispatcher = Dispatcher(db, connect_bell(settings.broker_url), outbox, settings)
     firing = Firing(db, outbox, registry())
     macros = Macros(db, outbox, registry())
@@ -88,6 +91,7 @@ def main() -> None:
         (sending.make_messages, MAKE_MESSAGES_EVERY_S),
         (sending.send, SEND_EVERY_S),
         (retention.prune, PRUNE_EVERY_S),
+        (sweep.sweep_files, PRUNE_EVERY_S),
         (dispatcher.count, COUNT_EVERY_S),
         (reporting.report, REPORT_EVERY_S),
     ]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 from engine.account_access import StoredConnection, choose, connect
 from engine.administrators import refusals_audited, refuse_others
@@ -27,7 +30,9 @@ from workers.ledger import Ledger
 if TYPE_CHECKING:
     from llmcoder.connection import Connection
     from llmcoder.declare.connection import C, ConnectionKind
+    from llmcoder.file import FileRef, Source, StoredFile
     from llmcoder.net import GuardedClient, Network
+    from workers.job_files import JobFiles
 
 MESSAGE_LIMIT = 2_000
 #: Provider, account, until.
@@ -129,6 +134,25 @@ class JobContext(Context):
             raise Cancelled("The job was cancelled, or is another attempt's by now; nothing was sent.")
         self._has_armed, self._may_have_sent = True, False
         self.check()  # while the database kept us waiting, this attempt may have been ended
+
+    def attach(self, name: str, source: Source, media_type: str | None = None) -> FileRef:
+        return self._files.attach(name, source, media_type)
+
+    def file(self, ref: FileRef) -> StoredFile:
+        return self._files.find(ref).stored
+
+    def open_file(self, ref: FileRef) -> AbstractContextManager[IO[bytes]]:
+        return self._files.opened(ref)
+
+    def file_copy(self, ref: FileRef) -> AbstractContextManager[Path]:
+        return self._files.copied(ref)
+
+    @cached_property
+    def _files(self) -> JobFiles:
+        from engine.files.storage import Files
+        from workers.job_files import JobFiles
+
+        return JobFiles(self._attempt, Files(self._db, lambda: self.settings(EngineSettings)), self.check)
 
     def connection(self, kind: ConnectionKind[C]) -> Connection[C]:
         self._refuse_own_records()

@@ -33,8 +33,15 @@ PAGES = ("/", "/docs")
 #: Doors that read a body before they know whose it is. An address, a password and a token are small; reading is work.
 OPEN_TO_ALL = "/auth/"
 LARGEST_FROM_STRANGERS_BYTES = 16_384
+#: What a form may have around its file: headers of parts, other fields, boundaries.
+FORM_ROOM_BYTES = 64 << 10
 TRIED = ("GET", "POST", "PUT", "PATCH", "DELETE")
-EXPOSED = ["Location", "ETag", "Retry-After", "Preference-Applied", "Idempotent-Replayed"]
+EXPOSED = [
+    "Location", "ETag", "Retry-After", "Preference-Applied", "Idempotent-Replayed", "Content-Disposition",
+    "Content-Range",
+]  # fmt: skip
+#: Takes files, which have a limit of their own, and room around them for a form.
+FILES = ("POST", "/files")
 
 
 class Observed:
@@ -108,7 +115,7 @@ class Preflights(CORSMiddleware):
 
 
 class Limited:
-    """Refuses bodies larger than MAX_BODY_BYTES, as it is now."""
+    """Refuses bodies larger than MAX_BODY_BYTES, as it is now; a file than MAX_FILE_BYTES."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -117,7 +124,10 @@ class Limited:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        max_bytes = _services(scope).settings().max_body_bytes
+        settings = _services(scope).settings()
+        max_bytes = settings.max_body_bytes
+        if (scope["method"], scope["path"]) == FILES:
+            max_bytes = settings.max_file_bytes + FORM_ROOM_BYTES
         if scope["path"].startswith(OPEN_TO_ALL):
             max_bytes = min(max_bytes, LARGEST_FROM_STRANGERS_BYTES)
         await BodyLimit(self._app, max_bytes)(scope, receive, send)

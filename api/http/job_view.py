@@ -32,7 +32,10 @@ MEANINGS = {
     413: "The body or the input is too large.",
     414: "The address with its query is too long.",
     415: "The body is of a type that is not read here.",
+    416: "The file has nothing in that range.",
     422: "The input is not usable; `errors` says which part and why.",
     429: "Too many at once.",
+    500: "What should be there is missing or damaged; an operator must look.",
     503: "The database cannot be reached; send the same again later.",
+    507: "There is no room left; an operator must make some.",
 }

@@ -178,7 +178,7 @@ def _waiting(
 
 def _may_be_done(services: Services, registry: Registry, submission: JobSubmission) -> bool:
     with services.db.read() as conn:
-        standing = look(conn, submission, registry)
+        standing = look(conn, submission, registry, services.db.now())
     job = new_job(submission, standing, services.db.now())
     return job.approval_expires_at is None and not job.held_s
 

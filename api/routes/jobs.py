@@ -105,10 +105,14 @@ async def show_job(
 
 
 def _etag(job: Job) -> str:
-    """Weak, since it stands for what the job says and not for its bytes. Progress has no revision of its own."""
-    if job.progress_fraction is None:
+    """Weak, since it stands for what the job says and not for its bytes.
+
+    Progress, and what a running job attaches, have no revision of their own.
+    """
+    if job.progress_fraction is None and job.files is None:
         return f'W/"{job.rev}"'
-    return f'W/"{job.rev}-{zlib.crc32(f"{job.progress_fraction} {job.progress_message}".encode()):x}"'
+    unnumbered = f"{job.progress_fraction} {job.progress_message} {job.files or ''}"
+    return f'W/"{job.rev}-{zlib.crc32(unnumbered.encode()):x}"'
 
 
 def _matches(if_none_match: str, job: Job) -> bool:

@@ -30,6 +30,16 @@ class JobProgress(BaseModel):
     message: str
 
 
+class JobFile(BaseModel):
+    """A file that a job has attached; GET /jobs/{id}/files/{name} gives its content."""
+
+    id: UUID
+    name: str
+    media_type: str = Field(description="What the content looks like.")
+    size_bytes: int
+    sha256: str
+
+
 class JobView(BaseModel):
     """One job."""
 
@@ -60,6 +70,7 @@ class JobView(BaseModel):
     undone_by: UUID | None = Field(description="The job that takes this one's effect back.")
     schedule_id: UUID | None = Field(description="The schedule that made it.")
     parent_id: UUID | None = Field(description="The run of a macro that it is a step of.")
+    files: list[JobFile] = Field(description="What it has attached. `id` and `sha256` are how an input names one.")
     rev: int = Field(description="The revision of its last change, in the order of all of your changes.")
 
 

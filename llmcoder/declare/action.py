@@ -22,6 +22,7 @@ from llmcoder.context import Context
 from llmcoder.declare.connection import ConnectionKind
 from llmcoder.declare.rate import Rate
 from llmcoder.errors import DeclarationError
+from llmcoder.file import takes_files
 from llmcoder.settings import Settings
 
 In = TypeVar("In", bound=BaseModel)
@@ -183,6 +184,11 @@ class Action(Generic[In, Out]):
         return self.output.model_json_schema(mode="serialization")
 
     @cached_property
+    def takes_files(self) -> bool:
+        """Whether its input has a place for a file that was uploaded or attached."""
+        return takes_files(self.input_schema)
+
+    @cached_property
     def example(self) -> dict[str, Any]:
         """An input made of the fields' own examples; fields with a default and no example are left out."""
         fields = self.input.model_fields.items()
@@ -237,8 +243,8 @@ def action(
             has it. Of several kinds, the account that is chosen decides; `ctx.connection_of((ONE, OTHER))` has it, and
             its `kind` tells. An input field `account: str | None` lets the caller name one of several.
         keeps: Whether a READ or DRAFT leaves something behind that people or later jobs meet, such as a draft in a
-            mailbox, an index or a message: a plan writes it down instead of doing it. The name of a yes-or-no field
-            where the caller decides.
+            mailbox, an index, a message or a file that it attaches: a plan writes it down instead of doing it. The name
+            of a yes-or-no field where the caller decides.
         administrators_only: Whether only an administrator may have it run. Every door hides it from others and refuses
             it with 403, an agent's token too, and the audit log names who ran it and who was refused.
         role: What the engine needs it for, such as waiting for a person; the engine finds it by that, not by its name.

@@ -18,6 +18,7 @@ from models.accounts.tables import users
 from models.db import batch
 from models.db.literals import literal
 from models.jobs import fair_queue, rates, taint
+from models.jobs.approvals import Origin
 from models.jobs.machine import LOCKED, Move, Moved, apply, lock
 from models.jobs.tables import jobs, workers
 
@@ -34,6 +35,7 @@ class Claimed:
         restored_at: When a restore put the job back to an earlier time, where its effect may have happened since.
         taint: Whose words its input holds.
         sources: Jobs whose results that was made of, as JSON.
+        origin: Who submitted it.
     """
 
     id: UUID
@@ -54,6 +56,7 @@ class Claimed:
     account: str
     taint: Taint | None = None
     sources: str | None = None
+    origin: str = Origin.PERSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,7 @@ def _claimed(row: Any, attempt: int, now: datetime) -> Claimed:
         account=row.account,
         taint=taint.of_input(row.tainted, row.origin),
         sources=row.sources,
+        origin=row.origin,
     )
 
 

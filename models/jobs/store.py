@@ -15,6 +15,7 @@ from llmcoder import strict_json
 from llmcoder.states import Reason, State
 from models.accounts.tables import revisions
 from models.db import batch
+from models.files import links
 from models.jobs import fair_queue, spent_keys
 from models.jobs.machine import ENDED, Move, Moved, apply, lock, take_revisions
 from models.jobs.spent_keys import SpentKey
@@ -38,6 +39,7 @@ class NewJob:
         schedule_id: The schedule that made it.
         follows: It waits for the end of the jobs that its schedule made before.
         parent_id: The run of a macro that it is a step of.
+        files: Those that its input names, which are kept for as long as the job is.
     """
 
     id: UUID
@@ -63,6 +65,7 @@ class NewJob:
     schedule_id: UUID | None = None
     follows: bool = False
     parent_id: UUID | None = None
+    files: tuple[UUID, ...] = ()
 
     def following(self) -> NewJob:
         """The same, told to wait for the jobs of its schedule that are before it."""
@@ -88,7 +91,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job as its user sees it; `input`, `result` and `error` are JSON text."""
+    """One job as its user sees it; `input`, `result`, `error` and `files` are JSON text."""
 
     id: UUID
     user_id: UUID
@@ -121,6 +124,7 @@ class Job:
     undone_by: UUID | None
     schedule_id: UUID | None
     parent_id: UUID | None
+    files: str | None
 
     @property
     def ended(self) -> bool:
@@ -161,6 +165,7 @@ class Job:
                 "undone_by": self.undone_by,
                 "schedule_id": self.schedule_id,
                 "parent_id": self.parent_id,
+                "files": _fragment(self.files) or (),
             },
             option=strict_json.UTC_Z,
         )
@@ -198,7 +203,15 @@ def insert(conn: sa.Connection, new: Sequence[NewJob], now: datetime, *, rung: S
     if unborn:
         batch.insert_new(conn, jobs, unborn)
         first |= _first_of_keys(conn, keyed)
-    return [_accepted(job, row, first, spent) for job, row in zip(new, rows, strict=True)]
+    accepted = [_accepted(job, row, first, spent) for job, row in zip(new, rows, strict=True)]
+    _keep_files(conn, new, accepted)
+    return accepted
+
+
+def _keep_files(conn: sa.Connection, new: Sequence[NewJob], accepted: Sequence[Accepted]) -> None:
+    """Of the jobs that are new, and not of those that a key had made before."""
+    fresh = [job for job, done in zip(new, accepted, strict=True) if job.files and not done.replayed]
+    links.keep_inputs(conn, [(job.id, file_id) for job in fresh for file_id in job.files])
 
 
 def _take_back(conn: sa.Connection, new: Sequence[NewJob]) -> None:

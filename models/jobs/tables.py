@@ -55,6 +55,7 @@ jobs = sa.Table(
     sa.Column("undone_by", Id),  # the job that takes this one's effect back
     sa.Column("schedule_id", Id),  # the schedule that made it, which may be gone
     sa.Column("parent_id", Id),  # the run of a macro that it is a step of
+    sa.Column("files", sa.Text),  # what it has attached, as JSON; see models.files.store
     sa.Column("restored_at", Instant),  # put back from a backup in doubt: a marker of before does not prove much
 )
 

@@ -76,7 +76,7 @@ def test_readiness_names_each_part(served: Served, db: Database) -> None:
 
     assert answer.status_code == 200
     assert {name: check["status"] for name, check in answer.json()["checks"].items()} == {
-        "database": "ok", "broker": "ok", "worker": "ok", "duties": "ok",
+        "database": "ok", "broker": "ok", "worker": "ok", "duties": "ok", "files": "ok",
     }  # fmt: skip
 
 

@@ -271,7 +271,7 @@ def test_every_door_shows_a_job_in_the_form_of_the_design(db: Database, user: Us
     assert " ".join(bare) == (
         "id action effect state reason input result error progress attempt max_attempts priority due_at created_at "
         "started_at finished_at rev "
-        "origin tainted sources proposed_input expires_at decided_at note undo_of undone_by schedule_id parent_id"
+        "origin tainted sources proposed_input expires_at decided_at note undo_of undone_by schedule_id parent_id files"
     )
     assert bare["input"] == {"text": "hi"}
     assert bare["progress"] is None

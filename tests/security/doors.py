@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from starlette.routing import Mount, WebSocketRoute
 
+from llmcoder.file import MARK
 from llmcoder.registry import Registry
 
 PARAMETER = re.compile(r"\{(\w+)[^}]*\}")
@@ -66,7 +67,7 @@ def doors_of_hooks(registry: Registry) -> set[str]:
 
 def ids_in(schema: Any, where: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """The places of an input that take an id, by its JSON schema; `[]` stands for a place in a list."""
-    if not isinstance(schema, dict):
+    if not isinstance(schema, dict) or schema.get(MARK):  # files of others: tests/integration/test_files_http.py
         return
     if schema.get("format") == "uuid":
         yield where

@@ -36,8 +36,9 @@ TOKENLESS = {
     "POST /auth/register", "POST /auth/login", "POST /auth/refresh", "POST /hooks/{hook_id}",
     "POST /macros/runs/{run_id}/{step}/{secret}", "MOUNT /legacy",
 }  # fmt: skip
-#: Ends the agent's own session, which is its own.
-ITS_OWN = {"POST /auth/logout"}
+#: Ends the agent's own session, which is its own; adds a file of the agent's own, see
+#: tests/integration/test_files_http.py.
+ITS_OWN = {"POST /auth/logout", "POST /files"}
 
 NOTE, TODO, WATCH = {"text": "by an agent"}, {"title": "by an agent"}, {"instructions": "by an agent"}
 MACRO = {"name": "by an agent", "steps": [{"id": "say", "action": "test.echo", "with": {"text": "x"}}]}
@@ -93,6 +94,7 @@ def of_the_users(person: httpx.Client, served: Served) -> dict[str, list[str]]:
         "note": added("/general/notes", {"text": "mine"}),
         "todo": added("/general/todos", {"title": "mine"}),
         "watch": added("/email/watches", {"instructions": "mine"}),
+        "file_id": [person.post("/files", content=b"mine").json()["id"]],
         "job_id": [],
     }
     for state, reason in (

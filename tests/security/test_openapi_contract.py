@@ -49,6 +49,7 @@ RULES_BEYOND_THE_SCHEMA = {
     "GET /schedules/{schedule_id}/runs": "`cursor` is an instant that a database can keep",
     "POST /email/watches": "which accounts the caller has",
     "PATCH /email/watches/{record_id}": "likewise",
+    "POST /files": "a form holds one file, and nothing is compressed",
     "POST /auth/register": "what an address is, JSON Schema's `email` knows less well than the standards",
 }
 
@@ -127,10 +128,10 @@ def doors_with_rules(registry: Registry) -> Iterator[str]:
 
 
 def has_own_rules(action: AnyAction) -> bool:
-    """Which accounts the caller has is no rule of a schema either."""
+    """Which accounts and files the caller has is no rule of a schema either."""
     declared = action.input.__pydantic_decorators__
     names_account = bool(action.connects) and ACCOUNT in action.input.model_fields
-    return bool(declared.model_validators or declared.field_validators) or names_account
+    return bool(declared.model_validators or declared.field_validators) or names_account or action.takes_files
 
 
 def failures_of(event: events.EngineEvent) -> Iterator[str]:

@@ -75,6 +75,7 @@ OWN = {
     "POST /macros",
     "POST /hooks",
     "POST /webhooks",
+    "POST /files",
     *CONNECTING,
 }
 #: Lists of the caller's own objects. Collections are known from the registry.
@@ -86,6 +87,7 @@ LISTS = {
     "GET /macros",
     "GET /hooks",
     "GET /webhooks",
+    "GET /files",
 }
 #: Push; tried at the end of this file.
 PUSH = {"GET /jobs/stream", "WS /ws"}
@@ -99,6 +101,7 @@ def recipes() -> dict[str, Callable[[Served, httpx.Client], list[str]]]:
         "/schedules/{schedule_id}": lambda _, a: [added(a, "/schedules", SCHEDULE)],
         "/hooks/{hook_id}": lambda _, a: [added(a, "/hooks", HOOK)],
         "/webhooks/{webhook_id}": lambda _, a: [added(a, "/webhooks", WEBHOOK)],
+        "/files/{file_id}": lambda _, a: [uploaded(a)],
         "/macros/{macro_id}": lambda _, a: [added(a, "/macros", MACRO)],
         "/general/notes/{record_id}": lambda _, a: [added(a, "/general/notes", {"text": CANARY})],
         "/general/todos/{record_id}": lambda _, a: [added(a, "/general/todos", {"title": CANARY})],
@@ -195,6 +198,12 @@ class World:
             found: dict[str, Any] = {"jobs": [dict(row) for row in rows]}
         shown = [path for path, _ in self.objects() if path != "/jobs/{job_id}"]
         return found | {path: self.client.get(path.rpartition("/")[0]).json() for path in shown}
+
+
+def uploaded(client: httpx.Client) -> str:
+    answer = client.post("/files", content=CANARY.encode(), params={"name": f"{CANARY}.txt"})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
 
 
 def added(client: httpx.Client, path: str, body: dict[str, Any]) -> str:

@@ -55,6 +55,7 @@ def test_what_is_needed_and_unset_is_missing_and_check_names_it() -> None:
 def test_secrets_and_addresses_that_may_hold_one_are_known_as_secret() -> None:
     assert Shop.secret_names() == {"SHOP_TOKEN", "SHOP_DSN"}
     engine = {"DATABASE_URL", "REDIS_URL", "BROKER_URL", "FLOWER_PASSWORD", "CONNECTIONS_KEYS"}
+    engine |= {"FILES_ACCESS_KEY", "FILES_SECRET_KEY"}
     assert engine == EngineSettings.secret_names()
 
 
