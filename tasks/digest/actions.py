@@ -28,7 +28,7 @@ from tasks.digest.tables import digests
 from tasks.digest.writing import Gathered, as_html, as_text
 
 PROMPTS = Prompts(Path(__file__).parent / "prompts")
-Kind = Literal["daily", "weekly"]
+DigestKind = Literal["daily", "weekly"]
 SPANS: dict[str, timedelta] = {"daily": timedelta(days=1), "weekly": timedelta(days=7)}
 #: After a longer time without any, a digest is no digest.
 LONGEST = {"daily": timedelta(days=7), "weekly": timedelta(days=28)}
@@ -53,7 +53,7 @@ class Wish(Model):
 class Parts(Model):
     """What came of the parts of a digest."""
 
-    kind: Kind = Field(description="Which digest.", examples=["daily"])
+    kind: DigestKind = Field(description="Which digest.", examples=["daily"])
     timezone: str = Field(max_length=64, description="On whose clock times are written.", examples=["Europe/Berlin"])
     prose: bool = Field(True, description="Whether a language model opens it.")
     parts: list[Gathered] = Field(max_length=40, description="Them, in order.", examples=[[]])
@@ -121,7 +121,7 @@ def write(given: Parts, ctx: Context) -> Digest:
     return made
 
 
-def _begin(kind: Kind, wish: Wish, ctx: Context) -> Suspended:
+def _begin(kind: DigestKind, wish: Wish, ctx: Context) -> Suspended:
     known = digest_parts()
     unknown = sorted(set(wish.parts or ()) - set(known))
     if unknown:
@@ -135,7 +135,7 @@ def _begin(kind: Kind, wish: Wish, ctx: Context) -> Suspended:
     return Suspended("The parts of the digest are gathered by jobs of their own.")
 
 
-def _since(conn: sa.Connection, kind: Kind, wish: Wish, ctx: Context, now: datetime) -> datetime:
+def _since(conn: sa.Connection, kind: DigestKind, wish: Wish, ctx: Context, now: datetime) -> datetime:
     """Where the digest before this one ended, if that is longer ago than usual: nothing falls between the two.
 
     A clock that is moved makes a day longer, a busy or stopped engine a digest later.
@@ -150,7 +150,7 @@ def _since(conn: sa.Connection, kind: Kind, wish: Wish, ctx: Context, now: datet
     return max(min([usual, *(at - OVERLAP for at in like[:1])]), now - LONGEST[kind])
 
 
-def document(kind: Kind, parts: list[Part], span: Span, *, prose: bool) -> Macro:
+def document(kind: DigestKind, parts: list[Part], span: Span, *, prose: bool) -> Macro:
     """The macro that gathers a digest."""
     gathering = [
         {

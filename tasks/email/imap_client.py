@@ -22,7 +22,7 @@ from llmcoder.net.line import Broken, Line, Silent
 from tasks.email import imap_errors
 from tasks.email.imap_account import ImapAccount, MailServer
 from tasks.email.imap_format import Folder
-from tasks.email.imap_wire import ImapClient, TooMuch, client_over, is_garbage, quoted, search
+from tasks.email.imap_protocol import ImapClient, TooMuch, client_over, is_garbage, quoted, search
 from tasks.email.server_connection import dial, start_tls
 
 GOODBYE_WITHIN_S = 2.0
@@ -182,7 +182,7 @@ class ImapSession:
     # --- messages of the open folder
 
     def search(self, criteria: Sequence[str]) -> list[int]:
-        """UIDs, in no order; see `tasks.email.imap_wire.search`."""
+        """UIDs, in no order; see `tasks.email.imap_protocol.search`."""
         with self._mapped("to search"):
             return search(self._client, criteria)
 

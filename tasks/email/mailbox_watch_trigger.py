@@ -53,7 +53,7 @@ def refused(conn: sa.Connection, due: Due, why: str, now: datetime) -> None:
         _keep(conn, row, {"note": f"Labels were not put on: {why}"[:LONGEST_NOTE]}, now)
 
 
-WATCHED = Trigger("email.watches", any_due=any_due, take=take, refused=refused)
+MAILBOX_WATCHES = Trigger("email.watches", any_due=any_due, take=take, refused=refused)
 
 
 def _begun(conn: sa.Connection, now: datetime, limit: int) -> list[Due]:
@@ -63,7 +63,7 @@ def _begun(conn: sa.Connection, now: datetime, limit: int) -> list[Due]:
     def begin(row: Any) -> list[Due]:
         key = f"{row.id} {row.looks + 1}"
         following = now + timedelta(seconds=row.every_s)
-        _keep(conn, row, {"looks": row.looks + 1, "open_key": WATCHED.job_key(key), "next_at": following}, now)
+        _keep(conn, row, {"looks": row.looks + 1, "open_key": MAILBOX_WATCHES.job_key(key), "next_at": following}, now)
         wanted = {name: getattr(row, name) for name in ("account", "label", "cursor", "instructions", "labels")}
         given = {name: value for name, value in wanted.items() if value is not None}
         return [Due(row.user_id, LOOK, given, key, row.id, tainted=row.taint is not None)]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tasks.email.mailbox_watch_trigger import WATCHED
+from tasks.email.mailbox_watch_trigger import MAILBOX_WATCHES
 
-__all__ = ["WATCHED"]
+__all__ = ["MAILBOX_WATCHES"]

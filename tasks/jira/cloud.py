@@ -10,6 +10,14 @@ from llmcoder.text import whole
 from tasks.jira.adf import text_of
 from tasks.jira.adf_writing import document_of
 from tasks.jira.client import segment
+from tasks.jira.payload import (
+    CommentPayload,
+    IssuePayload,
+    SearchPayload,
+    TransitionPayload,
+    TransitionsPayload,
+    UserPayload,
+)
 from tasks.jira.tracker import (
     PEOPLE_AT_ONCE,
     PROPERTY,
@@ -18,14 +26,6 @@ from tasks.jira.tracker import (
     JiraUser,
     Tracker,
     named,
-)
-from tasks.jira.wire import (
-    CommentPayload,
-    IssuePayload,
-    SearchPayload,
-    TransitionPayload,
-    TransitionsPayload,
-    UserPayload,
 )
 
 _ACCOUNT_ID = re.compile(r"[0-9A-Za-z:-]{20,128}")

@@ -9,8 +9,8 @@ from pydantic import AwareDatetime, Field
 
 from llmcoder import Context, Effect, Marker, Model, NotFound, Retry, Undo, action
 from tasks.jira.connections import JIRA
+from tasks.jira.payload import CommentPayload
 from tasks.jira.views import ACCOUNT, ISSUE, MAX_TEXT_CHARS, IssueKey, called, site_of_job
-from tasks.jira.wire import CommentPayload
 
 TIMEOUT_S = 60
 SETTLE_S = 30

@@ -11,9 +11,9 @@ from pydantic import Field, JsonValue, StringConstraints
 from llmcoder import BadInput, Context, Effect, Marker, Model, Retry, action
 from tasks.jira.connections import JIRA
 from tasks.jira.forms import Form
+from tasks.jira.payload import NamedPayload
 from tasks.jira.tracker import AssigneeScope, Tracker
 from tasks.jira.views import ACCOUNT, FIELDS, MAX_TEXT_CHARS, FieldValues, IssueKey, Words, site_of_job
-from tasks.jira.wire import NamedPayload
 
 TIMEOUT_S = 90
 #: Cloud's search knows a new issue after seconds, seldom after minutes; those it does not know are read by their keys.

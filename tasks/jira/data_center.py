@@ -8,6 +8,7 @@ from typing import Any
 from llmcoder import strict_json
 from llmcoder.text import whole
 from tasks.jira.client import segment
+from tasks.jira.payload import CommentPayload, IssuePayload, SearchPayload, TransitionPayload, UserPayload
 from tasks.jira.tracker import (
     PEOPLE_AT_ONCE,
     PROPERTY,
@@ -19,7 +20,6 @@ from tasks.jira.tracker import (
 )
 from tasks.jira.wiki import wiki_of
 from tasks.jira.wiki_reading import text_of
-from tasks.jira.wire import CommentPayload, IssuePayload, SearchPayload, TransitionPayload, UserPayload
 
 
 class DataCenterTracker(Tracker):

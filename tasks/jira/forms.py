@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import JsonValue
 
 from llmcoder.errors import BadInput
+from tasks.jira.payload import FieldPayload
 from tasks.jira.people import somebody
 from tasks.jira.tracker import AssigneeScope, Tracker
-from tasks.jira.wire import FieldPayload
 
 MOST_TOLD = 25
 #: Texts with markup; all other texts are plain.

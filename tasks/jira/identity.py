@@ -6,7 +6,7 @@ from llmcoder.declare.connection import Caller
 from tasks.atlassian.account import proof_of
 from tasks.jira.account import JiraAccount
 from tasks.jira.client import client_of
-from tasks.jira.wire import UserPayload
+from tasks.jira.payload import UserPayload
 
 
 def name_at(account: JiraAccount, caller: Caller) -> str:

@@ -16,7 +16,7 @@ from llmcoder import strict_json
 from llmcoder.errors import Forbidden, NotFound, Transient, Uncertain
 from tasks.jira.client import JiraClient, segment
 from tasks.jira.jql import quoted
-from tasks.jira.wire import (
+from tasks.jira.payload import (
     CommentPayload,
     CommentsPayload,
     CreatedIssuePayload,

@@ -10,10 +10,10 @@ from pydantic import Field, StringConstraints
 from llmcoder import BadInput, Context, Effect, Marker, Model, Refused, Retry, Uncertain, Undo, action
 from tasks.jira.connections import JIRA
 from tasks.jira.forms import Form, explained
+from tasks.jira.payload import NamedPayload, TransitionPayload
 from tasks.jira.people import somebody
 from tasks.jira.tracker import AssigneeScope, Tracker
 from tasks.jira.views import ACCOUNT, FIELDS, ISSUE, FieldValues, IssueKey, Words, site_of_job
-from tasks.jira.wire import NamedPayload, TransitionPayload
 
 TIMEOUT_S = 60
 SETTLE_S = 30

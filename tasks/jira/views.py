@@ -10,8 +10,8 @@ from pydantic import AwareDatetime, Field, JsonValue, StringConstraints
 from llmcoder import Context, Model
 from tasks.jira.connections import JIRA
 from tasks.jira.open_tracker import open_tracker
+from tasks.jira.payload import CommentPayload, IssuePayload, NamedPayload, ReferencePayload, UserPayload
 from tasks.jira.tracker import Tracker
-from tasks.jira.wire import CommentPayload, IssuePayload, NamedPayload, ReferencePayload, UserPayload
 
 IssueKey = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^([A-Za-z][A-Za-z0-9_]*-\d+|\d{1,19})$")

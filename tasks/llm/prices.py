@@ -32,13 +32,13 @@ class UsageBudget(Model):
     tokens: int | None = Field(None, ge=0, description="Tokens, in and out; null is without limit.")
 
 
-Kind = TypeVar("Kind", bound=Model)
+M = TypeVar("M", bound=Model)
 
 
-def _by_name(kind: type[Kind], key: Callable[[str], str]) -> Callable[[object], dict[str, Kind]]:
+def _by_name(kind: type[M], key: Callable[[str], str]) -> Callable[[object], dict[str, M]]:
     """Reads an object of them from JSON text (the environment) or as it is (config.json); names the wrong entry."""
 
-    def read(given: object) -> dict[str, Kind]:
+    def read(given: object) -> dict[str, M]:
         try:
             found = strict_json.read(given) if isinstance(given, str) else given
         except (ValueError, RecursionError):
@@ -50,7 +50,7 @@ def _by_name(kind: type[Kind], key: Callable[[str], str]) -> Callable[[object], 
     return read
 
 
-def _entry(kind: type[Kind], name: str, given: object) -> Kind:
+def _entry(kind: type[M], name: str, given: object) -> M:
     try:
         return kind.model_validate(given)
     except ValidationError as error:

@@ -73,7 +73,7 @@ def command(payload: Payload, key: str, door: Door) -> str:
     user = user_of(door, team, person)
     if user is None:
         return stranger(team, person)
-    outgoing_messages.uses(user.id, team, person)
+    outgoing_messages.remember_user(user.id, team, person)
     given = Command(user, team, person, str(payload.get("channel_id") or ""), key)
     match first:
         case "actions":
@@ -97,15 +97,15 @@ def _split(text: str) -> tuple[str, str]:
 def _submit(given: Command, name: str, rest: str, door: Door, *, here: bool) -> str:
     action = door.registry.find(name)
     words = read_words(action, rest) if door.may_run(given.user, name) else {}  # refused below, whatever they are
-    outgoing_messages.owe_outcome(
+    outgoing_messages.queue_outcome(
         given.user.id, given.key, given.team, given.person, given.channel if here else None, None
     )
     try:
         job = door.submit(given.user, action.name, words, key=given.key)
-    except Transient:  # it may have been accepted all the same; then its outcome is owed
+    except Transient:  # it may have been accepted all the same; then its outcome is posted
         raise
     except ActionError:
-        outgoing_messages.owe_nothing(given.user.id, given.key)
+        outgoing_messages.withdraw_outcome(given.user.id, given.key)
         raise
     more = " It waits for your approval." if job.awaits_approval else ""
     return f":hourglass_flowing_sand: Taken: {_line(job)}{more}"
@@ -185,5 +185,5 @@ def _job_id(text: str) -> UUID:
 def _notify(user: User, wanted: str) -> str:
     if wanted not in ("on", "off"):
         raise BadInput("Say `/llmcoder notify on` or `/llmcoder notify off`.")
-    outgoing_messages.ask(user.id, wanted == "on")
+    outgoing_messages.set_asked(user.id, wanted == "on")
     return "You are asked for approvals here." if wanted == "on" else "You are not asked for approvals here any more."

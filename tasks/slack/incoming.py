@@ -38,7 +38,7 @@ def key_of(kind: str, payload: Payload, envelope_id: str = "") -> str:
     return f"slack:{kind}:{name}"[:KEY_LIMIT]
 
 
-def heard(kind: str, payload: Payload, key: str, door: Door) -> str | None:
+def handle(kind: str, payload: Payload, key: str, door: Door) -> str | None:
     """Do what somebody wants.
 
     Args:
@@ -78,17 +78,17 @@ def _event(payload: Payload, key: str, door: Door) -> str | None:
     user = user_of(door, team, person)
     if user is None:
         return stranger(team, person)
-    outgoing_messages.uses(user.id, team, person)
+    outgoing_messages.remember_user(user.id, team, person)
     channel, ts = str(event.get("channel") or ""), str(event.get("ts") or "")
     thread = str(event["thread_ts"]) if event.get("thread_ts") else None
-    outgoing_messages.owe_outcome(user.id, key, team, person, channel, thread or ts)
+    outgoing_messages.queue_outcome(user.id, key, team, person, channel, thread or ts)
     given = {"channel": channel, "ts": ts, "thread_ts": thread, "account": account_name(team, person)}
     try:
         door.submit(user, wording.MENTION, given, key=key)
     except Transient:
         raise
     except ActionError:
-        outgoing_messages.owe_nothing(user.id, key)
+        outgoing_messages.withdraw_outcome(user.id, key)
         raise
     return None
 
@@ -153,7 +153,7 @@ class SlackEvent:
 
 def begin(kind: str, payload: Payload, key: str, door: Door) -> SlackEvent:
     """Do it in a thread."""
-    return SlackEvent(kind, payload, _pool().submit(heard, kind, payload, key, door))
+    return SlackEvent(kind, payload, _pool().submit(handle, kind, payload, key, door))
 
 
 LATE = ":hourglass_flowing_sand: This takes longer than usual; I will say what became of it."
@@ -184,7 +184,7 @@ def said(one: SlackEvent) -> str | None:
 
 
 def tell(one: SlackEvent, door: Door) -> None:
-    """Say it to whoever it is for, and to nobody else; best effort, since outcomes are owed in another way."""
+    """Say it to whoever it is for, and to nobody else; best effort, since outcomes go out in another way."""
     if (text := said(one)) is None:
         return
     try:

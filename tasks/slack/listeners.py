@@ -1,4 +1,4 @@
-"""Listens to Slack, and posts what is owed there: `python -m api.listen` keeps it running.
+"""Listens to Slack, and posts what is queued for it: `python -m api.listen` keeps it running.
 
 With SLACK_APP_TOKEN it hears over a websocket; with SLACK_SIGNING_SECRET alone Slack calls `hooks.py`, and what runs
 here only posts.

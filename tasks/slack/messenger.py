@@ -1,4 +1,4 @@
-"""Posts what is owed: outcomes and questions, each once, whatever dies; and rewrites questions that were answered.
+"""Posts what is queued: outcomes and questions, each once, whatever dies; and rewrites questions that were answered.
 
 Runs in the listeners' process, in any number of copies.
 """
@@ -132,14 +132,14 @@ class Messenger:
     # --- questions
 
     def _ask(self) -> None:
-        for person in outgoing_messages.asked_people():
+        for person in outgoing_messages.approvers():
             with reading(outgoing_messages.WHAT) as conn:
                 waiting = [one.job for one in approvals.pending(conn, person.user_id, None, WAITING_AT_ONCE)]
             known = outgoing_messages.known_approvals(person.user_id, [job.id for job in waiting])
             for job in reversed(waiting):  # the oldest first
                 sha256 = approvals.sha256(job.input)
                 if f"{job.id}:{sha256}" not in known:
-                    outgoing_messages.owe_approval(person, job.id, sha256)
+                    outgoing_messages.queue_approval(person, job.id, sha256)
 
     def _settle(self) -> None:
         for one in outgoing_messages.decided():
@@ -220,7 +220,7 @@ class Messenger:
     # --- messages of which nothing was heard again
 
     def _look(self) -> None:
-        for one in outgoing_messages.unheard_of():
+        for one in outgoing_messages.unconfirmed():
             if self._ended():
                 return
             try:
@@ -230,7 +230,7 @@ class Messenger:
                 outgoing_messages.give_up(one, MessageState.UNCERTAIN, error.detail)
             except ActionError as error:
                 self._heed(error)
-                outgoing_messages.look_again(one, database().now() + LOOK_AGAIN)
+                outgoing_messages.check_later(one, database().now() + LOOK_AGAIN)
 
     def _find(self, one: OutgoingMessage) -> None:
         now = database().now()
@@ -240,7 +240,7 @@ class Messenger:
         if found is not None:
             outgoing_messages.posted(one, found.ts)
         elif now - about < SHOWN_AFTER:
-            outgoing_messages.look_again(one, about + SHOWN_AFTER)
+            outgoing_messages.check_later(one, about + SHOWN_AFTER)
         else:
             outgoing_messages.again(one, now, "It was not posted.")
 

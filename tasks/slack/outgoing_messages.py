@@ -1,4 +1,4 @@
-"""The messages that are owed to people in Slack, and who these people are: every step is a row before it is taken.
+"""The messages that go out to people in Slack, and who these people are: every step is a row before it is taken.
 
     pending ──► posting ──► posted ──► settled      (approvals, once somebody has decided)
        ▲           │ ├────► uncertain               (nobody can see whether it stands there)
@@ -107,7 +107,7 @@ class SlackUser:
 # --- people
 
 
-def uses(user_id: UUID, team: str, person: str) -> None:
+def remember_user(user_id: UUID, team: str, person: str) -> None:
     """Remember from where somebody writes: that is where they are asked for approvals."""
     now = database().now()
     row = {"user_id": user_id, "team": team, "person": person, "updated_at": now}
@@ -120,13 +120,13 @@ def uses(user_id: UUID, team: str, person: str) -> None:
         conn.execute(made.on_conflict_do_update(index_elements=[people.c.user_id], set_=row))
 
 
-def ask(user_id: UUID, asked: bool) -> None:
+def set_asked(user_id: UUID, asked: bool) -> None:
     """Have somebody asked for approvals in Slack, or not any more."""
     with writing(WHAT) as conn:
         conn.execute(sa.update(people).where(people.c.user_id == user_id).values(asked=asked))
 
 
-def asked_people() -> list[SlackUser]:
+def approvers() -> list[SlackUser]:
     """Those who are asked for approvals in Slack, and have that account connected still; none while nothing waits."""
     query = sa.select(people.c.user_id, people.c.team, people.c.person).where(people.c.asked)
     with reading(WHAT) as conn:
@@ -137,23 +137,23 @@ def asked_people() -> list[SlackUser]:
         return [one for one in asked if (one.user_id, one.account) in connected]
 
 
-# --- what is owed
+# --- what is to be posted
 
 
-def owe_outcome(user_id: UUID, key: str, team: str, person: str, channel: str | None, thread_ts: str | None) -> None:
-    """Owe somebody the outcome of the job that is about to be submitted under the key; once, however often it is."""
-    _owe(
+def queue_outcome(user_id: UUID, key: str, team: str, person: str, channel: str | None, thread_ts: str | None) -> None:
+    """Queue the outcome of the job that is about to be submitted under the key; once, however often it is."""
+    _queue(
         MessageKind.OUTCOME, user_id, key, {"team": team, "person": person, "channel": channel, "thread_ts": thread_ts}
     )
 
 
-def owe_approval(to: SlackUser, job_id: UUID, sha256: str) -> None:
-    """Owe somebody the question whether a job may run with that input; once."""
+def queue_approval(to: SlackUser, job_id: UUID, sha256: str) -> None:
+    """Queue for somebody the question whether a job may run with that input; once."""
     named = {"team": to.team, "person": to.person, "job_id": job_id}
-    _owe(MessageKind.APPROVAL, to.user_id, f"{job_id}:{sha256}", named)
+    _queue(MessageKind.APPROVAL, to.user_id, f"{job_id}:{sha256}", named)
 
 
-def _owe(kind: MessageKind, user_id: UUID, key: str, more: dict[str, Any]) -> None:
+def _queue(kind: MessageKind, user_id: UUID, key: str, more: dict[str, Any]) -> None:
     now = database().now()
     row = {"id": new_id(), "user_id": user_id, "kind": kind, "key": key, "state": MessageState.PENDING, "due_at": now}
     with writing(WHAT) as conn:
@@ -173,8 +173,8 @@ def known_approvals(user_id: UUID, job_ids: list[UUID]) -> set[str]:
         return set(conn.execute(sa.select(messages.c.key).where(mine)).scalars())
 
 
-def owe_nothing(user_id: UUID, key: str) -> None:
-    """Take back what was owed for a submission that was refused."""
+def withdraw_outcome(user_id: UUID, key: str) -> None:
+    """Take back what was to be posted for a submission that was refused."""
     unborn = sa.and_(_of_outcome(user_id, key), messages.c.state == MessageState.PENDING)
     with writing(WHAT) as conn:
         conn.execute(sa.delete(messages).where(unborn))
@@ -201,7 +201,7 @@ def due() -> list[OutgoingMessage]:
     return sorted(found, key=lambda one: one.created_at)
 
 
-def unheard_of() -> list[OutgoingMessage]:
+def unconfirmed() -> list[OutgoingMessage]:
     """Messages whose poster has not said what became of them, and by now will not."""
     over = sa.and_(messages.c.state == MessageState.POSTING, messages.c.due_at <= database().now())
     with reading(WHAT) as conn:
@@ -231,70 +231,70 @@ def _oldest(query: sa.Select[Any]) -> sa.Select[Any]:
 # --- steps
 
 
-def begin(owed: OutgoingMessage, channel: str) -> OutgoingMessage | None:
+def begin(message: OutgoingMessage, channel: str) -> OutgoingMessage | None:
     """Say that it may stand in the channel from here on; None where somebody else has begun."""
     now = database().now()
     begun = _step(
-        owed, MessageState.PENDING, MessageState.POSTING, due_at=now + POSTING, armed_at=now, posted_in=channel
+        message, MessageState.PENDING, MessageState.POSTING, due_at=now + POSTING, armed_at=now, posted_in=channel
     )
-    return replace(owed, armed_at=now, posted_in=channel) if begun else None
+    return replace(message, armed_at=now, posted_in=channel) if begun else None
 
 
-def posted(owed: OutgoingMessage, ts: str) -> bool:
+def posted(message: OutgoingMessage, ts: str) -> bool:
     """It stands there."""
-    return _step(owed, MessageState.POSTING, MessageState.POSTED, ts=ts, due_at=database().now())
+    return _step(message, MessageState.POSTING, MessageState.POSTED, ts=ts, due_at=database().now())
 
 
-def again(owed: OutgoingMessage, at: datetime, why: str, *, counted: bool = True, directly: bool = False) -> bool:
+def again(message: OutgoingMessage, at: datetime, why: str, *, counted: bool = True, directly: bool = False) -> bool:
     """It does not stand there, and is to be posted later.
 
     Args:
         counted: As a failure.
         directly: As a direct message, since the channel does not take it.
     """
-    more: dict[str, Any] = {"due_at": at, "detail": why[:DETAIL_LIMIT], "failures": owed.failures + counted}
+    more: dict[str, Any] = {"due_at": at, "detail": why[:DETAIL_LIMIT], "failures": message.failures + counted}
     if directly:
         more |= {"channel": None, "thread_ts": None}
-    return _step(owed, (MessageState.PENDING, MessageState.POSTING), MessageState.PENDING, **more)
+    return _step(message, (MessageState.PENDING, MessageState.POSTING), MessageState.PENDING, **more)
 
 
-def look_again(owed: OutgoingMessage, at: datetime) -> None:
+def check_later(message: OutgoingMessage, at: datetime) -> None:
     """Whether it stands there could not be seen; somebody looks again later."""
-    _step(owed, MessageState.POSTING, MessageState.POSTING, due_at=at)
+    _step(message, MessageState.POSTING, MessageState.POSTING, due_at=at)
 
 
-def give_up(owed: OutgoingMessage, state: MessageState, why: str) -> None:
+def give_up(message: OutgoingMessage, state: MessageState, why: str) -> None:
     """Nothing more is done about it."""
-    _step(owed, (MessageState.PENDING, MessageState.POSTING), state, detail=why[:DETAIL_LIMIT])
+    _step(message, (MessageState.PENDING, MessageState.POSTING), state, detail=why[:DETAIL_LIMIT])
 
 
-def settle(owed: OutgoingMessage) -> None:
+def settle(message: OutgoingMessage) -> None:
     """The message says what was decided, or need not any more."""
-    _step(owed, (MessageState.PENDING, MessageState.POSTED), MessageState.SETTLED)
+    _step(message, (MessageState.PENDING, MessageState.POSTED), MessageState.SETTLED)
 
 
-def settle_later(owed: OutgoingMessage, at: datetime) -> None:
+def settle_later(message: OutgoingMessage, at: datetime) -> None:
     """The message could not be changed for now."""
-    _step(owed, MessageState.POSTED, MessageState.POSTED, due_at=at)
+    _step(message, MessageState.POSTED, MessageState.POSTED, due_at=at)
 
 
 def _step(
-    owed: OutgoingMessage, before: MessageState | tuple[MessageState, ...], after: MessageState, **values: Any
+    message: OutgoingMessage, before: MessageState | tuple[MessageState, ...], after: MessageState, **values: Any
 ) -> bool:
     only = before if isinstance(before, tuple) else (before,)
-    fence = sa.and_(messages.c.id == owed.id, messages.c.state.in_(only))
+    fence = sa.and_(messages.c.id == message.id, messages.c.state.in_(only))
     if MessageState.POSTING in only:  # by whoever began it; another may have found it forsaken and begun anew
-        fence = sa.and_(fence, sa.or_(messages.c.state != MessageState.POSTING, _armed(owed)))
+        fence = sa.and_(fence, sa.or_(messages.c.state != MessageState.POSTING, _armed(message)))
     with writing(WHAT) as conn:
         return conn.execute(sa.update(messages).where(fence).values(state=after, **values)).rowcount == 1
 
 
-def _armed(owed: OutgoingMessage) -> sa.ColumnElement[bool]:
-    return sa.true() if owed.armed_at is None else messages.c.armed_at == owed.armed_at
+def _armed(message: OutgoingMessage) -> sa.ColumnElement[bool]:
+    return sa.true() if message.armed_at is None else messages.c.armed_at == message.armed_at
 
 
 def forget() -> None:
-    """Remove what is long over, and what was owed for submissions that came to nothing."""
+    """Remove what is long over, and what was queued for submissions that came to nothing."""
     now = database().now()
     old = messages.c.created_at < now - FORGET_AFTER
     unborn = sa.and_(

@@ -1,4 +1,4 @@
-"""The tables of what Slack is told: who uses it from there, and every message that is owed to them."""
+"""The tables of what Slack is told: who uses it from there, and every message that goes out to them."""
 
 from __future__ import annotations
 

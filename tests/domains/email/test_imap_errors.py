@@ -30,7 +30,7 @@ from llmcoder.errors import (
 )
 from llmcoder.settings import EngineSettings
 from llmcoder.testing import FakeContext
-from tasks.email import imap_client, imap_wire, server_connection
+from tasks.email import imap_client, imap_protocol, server_connection
 from tasks.email import smtp as smtp_module
 from tasks.email.imap import ImapMailbox
 from tasks.email.imap_account import ImapAccount, own_account
@@ -284,7 +284,7 @@ def test_a_server_that_says_how_much_it_keeps_is_believed() -> None:
 
 
 def test_an_endless_answer_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imap_wire, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(imap_protocol, "MOST_BYTES", 100_000)
     endless = b"* 1 FETCH (UID 5 FLAGS ())\r\n" * 10_000 + b"{tag} OK done\r\n"
     with pytest.raises(Refused, match="more than can be read"):
         looking(imap({**USUAL, "FETCH": endless}), first_page)

@@ -13,7 +13,7 @@ from llmcoder.errors import BadInput, NotFound
 from tasks.email import imap_format as fmt
 from tasks.email.imap_client import _copied
 from tasks.email.imap_format import Folder
-from tasks.email.imap_wire import _argument
+from tasks.email.imap_protocol import _argument
 from tasks.email.mailbox import Query
 from tasks.email.rfc822 import header_of, with_header, without_headers
 

@@ -25,7 +25,7 @@ from models.jobs.machine import Move, apply
 from models.jobs.tables import jobs
 from schedules.triggers import TriggerTick
 from tasks.email.mailbox_watch import MOST_WATCHES, WATCHES, NewWatch, Watch, WatchChange
-from tasks.email.mailbox_watch_trigger import LABEL, LOOK, MOST_FAILURES, WATCHED
+from tasks.email.mailbox_watch_trigger import LABEL, LOOK, MAILBOX_WATCHES, MOST_FAILURES
 from tasks.email.tables import watches
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -51,7 +51,7 @@ def clock(db: Database, db_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 def asking(db: Database, clock: list[datetime], redis_url: str) -> Iterator[TriggerTick]:
     outbox = Outbox(redis_url, redis_url, window=100)
     outbox.start()
-    yield TriggerTick(db, outbox, Registry(discover()), WATCHED)
+    yield TriggerTick(db, outbox, Registry(discover()), MAILBOX_WATCHES)
     outbox.close()
 
 
@@ -252,4 +252,4 @@ def test_an_account_that_is_not_connected_is_refused_at_once(user: User, clock: 
 
 
 def test_the_scheduler_finds_the_trigger() -> None:
-    assert WATCHED in triggers()
+    assert MAILBOX_WATCHES in triggers()

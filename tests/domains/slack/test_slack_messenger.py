@@ -1,4 +1,4 @@
-"""What is owed in Slack is posted once, where it may be, and given up where it cannot be."""
+"""What is queued for Slack is posted once, where it may be, and given up where it cannot be."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def told(slack: Slack, db: Database, user: User, tmp_path: Path) -> Iterator[Con
 
 def finished(db: Database, user: User, *, state: State = State.SUCCEEDED, reason: Reason | None = None,
              channel: str | None = None, **columns: Any) -> UUID:  # fmt: skip
-    """A job that was submitted from Slack and has ended; its outcome is owed."""
+    """A job that was submitted from Slack and has ended; its outcome is to be posted."""
     key = f"slack:test:{new_id()}"
-    outgoing_messages.owe_outcome(user.id, key, TEAM, ADA, channel, None)
+    outgoing_messages.queue_outcome(user.id, key, TEAM, ADA, channel, None)
     about = {"action": "test.echo", "idempotency_key": key, "fingerprint": "x"}
     job = accept(db, [job_of(user, **about)])[0].job
     result = {"result": json.dumps({"text": "Hello"})} if state is State.SUCCEEDED else {}
@@ -207,10 +207,10 @@ def test_a_poster_that_was_frozen_sends_nothing_once_another_may_have(told: Conf
 
 
 def test_a_question_whose_job_waits_no_more_is_not_asked(told: Config, slack: Slack, db: Database, user: User) -> None:
-    outgoing_messages.uses(user.id, TEAM, ADA)
+    outgoing_messages.remember_user(user.id, TEAM, ADA)
     job_id = waiting_job(db, user, text="x")
-    [person] = outgoing_messages.asked_people()
-    outgoing_messages.owe_approval(person, job_id, "0" * 64)
+    [person] = outgoing_messages.approvers()
+    outgoing_messages.queue_approval(person, job_id, "0" * 64)
     with db.write() as conn:
         conn.execute(sa.update(jobs).where(jobs.c.id == job_id).values(state=State.CANCELLED, reason=Reason.EXPIRED))
     work(told)
@@ -218,7 +218,7 @@ def test_a_question_whose_job_waits_no_more_is_not_asked(told: Config, slack: Sl
 
 
 def test_a_question_that_nobody_answered_in_time_says_so(told: Config, slack: Slack, db: Database, user: User) -> None:
-    outgoing_messages.uses(user.id, TEAM, ADA)
+    outgoing_messages.remember_user(user.id, TEAM, ADA)
     job_id = waiting_job(db, user, text="x")
     work(told)
     [asked] = slack.said[slack.direct(ADA)]
@@ -233,7 +233,7 @@ def test_a_question_that_nobody_answered_in_time_says_so(told: Config, slack: Sl
 
 
 def test_what_is_too_long_to_be_seen_is_not_approved_here(told: Config, slack: Slack, db: Database, user: User) -> None:
-    outgoing_messages.uses(user.id, TEAM, ADA)
+    outgoing_messages.remember_user(user.id, TEAM, ADA)
     waiting_job(db, user, text="ä" * 3 * wording.BLOCK)
     waiting_job(db, user, text="x" * wording.BLOCKS * wording.BLOCK)
     work(told)
@@ -264,9 +264,9 @@ def test_what_is_long_over_is_forgotten_and_what_never_became_a_job(
     told: Config, slack: Slack, db: Database, user: User
 ) -> None:
     finished(db, user)
-    outgoing_messages.owe_outcome(user.id, "slack:refused", TEAM, ADA, None, None)
-    outgoing_messages.owe_nothing(user.id, "slack:refused")
-    outgoing_messages.owe_outcome(user.id, "slack:died", TEAM, ADA, None, None)
+    outgoing_messages.queue_outcome(user.id, "slack:refused", TEAM, ADA, None, None)
+    outgoing_messages.withdraw_outcome(user.id, "slack:refused")
+    outgoing_messages.queue_outcome(user.id, "slack:died", TEAM, ADA, None, None)
     outgoing_messages.forget()
     assert len(owed_rows(db)) == 2
     with db.write() as conn:
@@ -280,25 +280,25 @@ def test_what_is_long_over_is_forgotten_and_what_never_became_a_job(
 
 
 def test_somebody_is_asked_where_they_wrote_from_last_until_they_say_no(told: Config, db: Database, user: User) -> None:
-    outgoing_messages.uses(user.id, TEAM, "U0OLD00001")
-    outgoing_messages.uses(user.id, TEAM, ADA)
-    outgoing_messages.uses(user.id, TEAM, ADA)
-    assert outgoing_messages.asked_people() == []
+    outgoing_messages.remember_user(user.id, TEAM, "U0OLD00001")
+    outgoing_messages.remember_user(user.id, TEAM, ADA)
+    outgoing_messages.remember_user(user.id, TEAM, ADA)
+    assert outgoing_messages.approvers() == []
     waiting_job(db, user, text="x")
-    assert [one.person for one in outgoing_messages.asked_people()] == [ADA]
+    assert [one.person for one in outgoing_messages.approvers()] == [ADA]
     with db.write() as conn:
         conn.execute(sa.update(users).values(is_active=False))
-    assert outgoing_messages.asked_people() == [], "who may not come in any more hears of nothing"
+    assert outgoing_messages.approvers() == [], "who may not come in any more hears of nothing"
     with db.write() as conn:
         conn.execute(sa.update(users).values(is_active=True))
         removed = conn.execute(sa.select(rows)).one()._asdict()
         conn.execute(sa.delete(rows))
-    assert outgoing_messages.asked_people() == [], "an account that was taken away is told nothing more"
+    assert outgoing_messages.approvers() == [], "an account that was taken away is told nothing more"
     with db.write() as conn:
         conn.execute(sa.insert(rows).values(removed))
-    outgoing_messages.ask(user.id, False)
-    outgoing_messages.uses(user.id, TEAM, "U0NEW00001")
-    assert outgoing_messages.asked_people() == []
+    outgoing_messages.set_asked(user.id, False)
+    outgoing_messages.remember_user(user.id, TEAM, "U0NEW00001")
+    assert outgoing_messages.approvers() == []
     with db.read() as conn:
         assert conn.execute(sa.select(sa.func.count()).select_from(people)).scalar_one() == 1
 
