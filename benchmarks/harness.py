@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import redis
 import sqlalchemy as sa
@@ -268,10 +269,14 @@ class Bench:
             yield port
 
     @contextmanager
-    def engine(self, store: Store, *parts: str) -> Iterator[Engine]:
-        """Parts of the engine on a fresh database: `api`, `io`, `scheduler`."""
+    def engine(self, store: Store, *parts: str, more: Mapping[str, str] = MappingProxyType({})) -> Iterator[Engine]:
+        """Parts of the engine on a fresh database: `api`, `io`, `scheduler`.
+
+        Args:
+            more: Settings beside those that every contestant has.
+        """
         own, url = self.own_redis(), store.fresh()
-        engine = Engine(self.folder / f"data-{own.number}", own, url, free_port())
+        engine = Engine(self.folder / f"data-{own.number}", own, url, free_port(), more)
         starts = {
             "api": ([PYTHON, "-m", "api"], lambda: is_live("127.0.0.1", engine.port)),
             "io": ([PYTHON, "-m", "workers", "io"], own.is_consumed),
@@ -304,6 +309,7 @@ class Engine:
     redis: RedisDatabase
     url: str
     port: int
+    more: Mapping[str, str] = field(default_factory=dict)
 
     def wait_until_quiet(self) -> None:
         """Wait until every doorbell is taken."""
@@ -321,6 +327,7 @@ class Engine:
             "API_PORT": str(self.port),
             "LOG_LEVEL": "WARNING",
             "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'plugin'}",
+            **self.more,
         }
 
 

@@ -76,7 +76,7 @@ JOB_FIELDS = [
     "id", "action", "effect", "state", "reason", "input", "result", "error", "progress", "attempt", "max_attempts",
     "priority", "due_at", "created_at", "started_at", "finished_at", "rev",
     "origin", "tainted", "sources", "proposed_input", "expires_at", "decided_at", "note", "undo_of", "undone_by",
-    "schedule_id", "parent_id",
+    "schedule_id", "parent_id", "files",
 ]  # fmt: skip
 
 
