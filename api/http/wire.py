@@ -8,6 +8,7 @@ one version of uvicorn, which `pyproject.toml` therefore holds to its minor vers
 from __future__ import annotations
 
 import asyncio
+import re
 import resource
 import sys
 from enum import Enum
@@ -28,6 +29,9 @@ from websockets.server import ServerProtocol
 from api.http.edge import PROTECTION_OF_DATA
 from api.http.problems import problem
 
+#: Of RFC 3986: a name, numbers, or an address in brackets; it may be empty, and a port may follow. No comma, although
+#: names may have one: proxies write two headers as one with it.
+HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]*)(?::[0-9]*)?")
 #: Names and values of all headers. The longest that anybody needs, a token, has about 500.
 LARGEST_HEAD_BYTES = 32_768
 MOST_HEADERS = 100
@@ -63,6 +67,21 @@ class Refusal(Exception):
 def _unreadable() -> Response:
     detail = "This is not a request that HTTP/1.1 allows (RFC 9112)."
     return problem(400, "invalid-http", "The request cannot be read", detail)
+
+
+def _no_one_host() -> Response:
+    detail = "A request of HTTP/1.1 has one Host header, with a name and perhaps a port (RFC 9112, 3.2)."
+    return problem(400, "invalid-http", "The request cannot be read", detail)
+
+
+def _no_one_length() -> Response:
+    detail = "How long the body is cannot be known: the only transfer coding is chunked, once (RFC 9112, 6.3)."
+    return problem(400, "invalid-http", "The request cannot be read", detail)
+
+
+def _unknown_coding() -> Response:
+    detail = "The only transfer coding that is understood is chunked (RFC 9112, 6.1)."
+    return problem(501, "unknown-coding", "Not understood", detail)
 
 
 def _head_too_large() -> Response:
@@ -169,6 +188,8 @@ class Connection(HttpToolsProtocol):
         self._reading = Reading.IDLE
         self._since = self._arrived = self.loop.time()
         self._head_bytes = self._head_lines = 0
+        self._hosts: list[bytes] = []
+        self._codings: list[bytes] = []
         self._wire_bytes = self._body_bytes = 0
         self._upgrade: bytes | None = None
         self._answering: RequestResponseCycle | None = None
@@ -285,6 +306,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head_bytes = self._head_lines = 0
+        self._hosts, self._codings = [], []
         self._wire_bytes = 0
         self._upgrade = None
         if self._reading is not Reading.HEAD:  # the same bytes held the end of the request before
@@ -304,7 +326,11 @@ class Connection(HttpToolsProtocol):
         if self._reading is not Reading.HEAD:  # a trailer comes after the request was judged by its headers
             return
         name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
+        if name == b"host":
+            self._hosts.append(value)
+        elif name == b"transfer-encoding":
+            self._codings.append(value)
+        elif name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
         self.headers.append((name, value))
 
@@ -315,6 +341,9 @@ class Connection(HttpToolsProtocol):
         if version not in ("1.1", "1.0"):
             raise Refusal(_unreadable())
         self.scope["http_version"] = version
+        _refuse_doubtful_routing(self._hosts, version)
+        if self._codings:
+            _refuse_doubtful_length(self._codings, version)
         if self.parser.should_upgrade():
             self._begin_upgrade(method)
             return
@@ -427,6 +456,24 @@ class Connection(HttpToolsProtocol):
         self.transport.write(rendered(answer, *self.server_state.default_headers))
         if self.transport.can_write_eof():
             self.transport.write_eof()
+
+
+def _refuse_doubtful_routing(hosts: list[bytes], version: str) -> None:
+    """What a proxy before us may have read otherwise than we do: whom the request is for."""
+    if len(hosts) != 1:
+        if hosts or version == "1.1":
+            raise Refusal(_no_one_host())
+    elif not HOST.fullmatch(hosts[0]):
+        raise Refusal(_no_one_host())
+
+
+def _refuse_doubtful_length(codings: list[bytes], version: str) -> None:
+    """The same: where the request ends."""
+    names = [name.strip().lower() for name in b",".join(codings).split(b",")]
+    if version == "1.0" or names[-1] != b"chunked" or names.count(b"chunked") > 1:
+        raise Refusal(_no_one_length())
+    if len(names) > 1:
+        raise Refusal(_unknown_coding())
 
 
 BODY_HEADERS = (b"content-length", b"transfer-encoding")
