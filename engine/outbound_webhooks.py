@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -16,6 +15,7 @@ from engine.scheduling import TooMany
 from llmcoder import strict_json
 from llmcoder.errors import BadInput, NotFound
 from llmcoder.ids import new_id
+from llmcoder.net.guard import Target, parse_target
 from llmcoder.signatures import key_of, new_secret
 from models.audit import log as audit
 from models.audit.log import Entry, Event
@@ -58,11 +58,12 @@ def add(
         failing_since=None, resting_until=None, version=1, created_at=now, updated_at=now,
     )  # fmt: skip
     _check(new)
+    target = _target(new.url)
     if webhooks.count(conn, user_id) >= MOST_WEBHOOKS:
         raise TooMany(f"A user has at most {MOST_WEBHOOKS} webhooks. Remove one first.")
     text = _secret(secret)
     webhooks.add(conn, new, Secret(text), now)
-    host = urlsplit(new.url).hostname or ""
+    host = target.host
     audit.append(conn, [Entry(Event.WEBHOOK_ADDED, str(new.id), user_id, {"host": host})], now)
     return new, text
 
@@ -83,6 +84,8 @@ def change(
     if seen is not None and seen != found.version:
         raise ChangedMeanwhile(f"It has version {found.version}, and you saw {seen}. Read it again.")
     _check(replace(found, **values))
+    if "url" in values:
+        _target(values["url"])
     anew: dict[str, Any] = {}
     if values.get("enabled") and not found.enabled:
         anew = {"note": None, "failures": 0, "failing_since": None, "resting_until": None}
@@ -132,13 +135,16 @@ def send_again(conn: sa.Connection, user_id: UUID, webhook_id: UUID, message_id:
 
 
 def _check(webhook: Webhook) -> None:
-    parts = urlsplit(webhook.url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadInput(f"url: {webhook.url!r} is no http or https address.")
-    if parts.username or parts.password:
-        raise BadInput("url: an address here holds no user or password; the receiver knows us by our signature.")
     if not strict_json.read_lenient(webhook.events):
         raise BadInput("events: name at least one.")
+
+
+def _target(url: str) -> Target:
+    """The address as the guard will read it when there is something to send; private ones are its business then."""
+    try:
+        return parse_target(url)
+    except BadInput as error:
+        raise BadInput(f"url: {error.detail}") from None
 
 
 def _secret(given: str | None) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -19,6 +19,7 @@ from llmcoder import strict_json
 from llmcoder.arguments import checked
 from llmcoder.errors import ActionError, BadInput, NotFound
 from llmcoder.registry import Registry
+from llmcoder.zones import zone_of
 from models.audit import log as audit
 from models.audit.log import Entry, Event
 from models.schedules import store as schedules
@@ -82,8 +83,8 @@ def check(registry: Registry, wanted: Schedule, now: datetime) -> Schedule:
     action = registry.find(wanted.action)
     text = checked(action.input, strict_json.read_lenient(wanted.input))
     try:
-        ZoneInfo(wanted.timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+        zone_of(wanted.timezone)
+    except ValueError:
         raise BadInput(f"There is no time zone {wanted.timezone!r}; one is called such as Europe/Berlin.") from None
     next_fire_at = wanted.next_after(now) if wanted.enabled else None
     if wanted.enabled and next_fire_at is None:

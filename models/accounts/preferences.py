@@ -12,13 +12,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, TypeVar
 from uuid import UUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo
 
 from llmcoder.errors import BadInput
 from llmcoder.model import Model
+from llmcoder.zones import zone_of
 from models.accounts.tables import approvers, preferences, users
 
 DAY_S = 86_400
@@ -33,17 +33,19 @@ class Policy(StrEnum):
     ALLOW = "allow"  # it runs, whoever submitted it, unless its input is tainted
 
 
+#: What was kept is taken as it is, by rules of that time.
+STORED: dict[str, bool] = {"stored": True}
+
+
 def _pattern(text: str) -> str:
     if not re.fullmatch(r"\*|[a-z][a-z0-9_]*\.(\*|[a-z][a-z0-9_]*)", text):
         raise ValueError("is an action such as jira.add_comment, all of a domain such as jira.*, or *")
     return text
 
 
-def _zone(text: str) -> str:
-    try:
-        ZoneInfo(text)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("is no IANA time zone; one is called such as Europe/Berlin") from None
+def _zone(text: str, info: ValidationInfo) -> str:
+    if info.context is not STORED:
+        zone_of(text)
     return text
 
 
@@ -110,7 +112,7 @@ def nearest(by_pattern: Mapping[str, T], action: str) -> T | None:
 
 def load(conn: sa.Connection, user_id: UUID) -> Preferences:
     document = conn.execute(_LOAD, {"user": user_id}).scalar()
-    return _DEFAULT if document is None else Preferences.model_validate_json(document)
+    return _DEFAULT if document is None else Preferences.model_validate_json(document, context=STORED)
 
 
 _DEFAULT = Preferences()

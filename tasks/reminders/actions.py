@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Self
 from uuid import UUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from pydantic import Field, StringConstraints, model_validator
 
 from llmcoder import BadInput, Context, Effect, Model, NotFound, Undo, action
 from llmcoder.instants import WrittenInstant
+from llmcoder.zones import zone_of
 from models.accounts import preferences
 from models.db.database import database, reading, writing
 from models.owned_records import origin_of_changed, origin_of_new, was_read
@@ -228,8 +229,8 @@ def _understood(conn: sa.Connection, time: When, ctx: Context, now: datetime) ->
 
 def _zone(name: str) -> ZoneInfo:
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return zone_of(name)
+    except ValueError:
         raise BadInput(f"There is no time zone {name!r}; one is called such as Europe/Berlin.") from None
 
 

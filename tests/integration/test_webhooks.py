@@ -435,8 +435,25 @@ def test_a_message_can_be_sent_again(
 @pytest.mark.parametrize(
     ("wanted", "why"),
     [
-        ({"url": "ftp://example.org/"}, "no http or https"),
-        ({"url": "https://user:pw@example.org/"}, "no user or password"),
+        ({"url": "ftp://example.org/"}, "http:// or https://"),
+        ({"url": "example.org/in"}, "http:// or https://"),
+        ({"url": "https:/example.org/in"}, "http:// or https://"),
+        ({"url": "https://user:pw@example.org/"}, "holds a user name or password"),
+        ({"url": "https://user@example.org/"}, "holds a user name or password"),
+        ({"url": "https://example.org:70000/in"}, "port 70000 does not exist"),
+        ({"url": "https://example.org:0/in"}, "port 0 does not exist"),
+        ({"url": "https://example.org:x/in"}, "host or port cannot be read"),
+        ({"url": "https:///in"}, "not a valid name"),
+        ({"url": "https://:8080/in"}, "not a valid name"),
+        ({"url": "https://?x=1"}, "not a valid name"),
+        ({"url": "https://exa mple.org/in"}, "not a valid name"),
+        ({"url": "https://-x.example.org/in"}, "not a valid name"),
+        ({"url": "https://a..b/in"}, "not a valid name"),
+        ({"url": "https://0x7f.1/in"}, "number form"),
+        ({"url": "https://[::1/in"}, "host or port cannot be read"),
+        ({"url": "https://[fe80::1%25eth0]/in"}, "network interface"),
+        ({"url": "https://example.org\\@evil.example/in"}, "backslashes"),
+        ({"url": "https://example.org/\r\nX: y"}, "control characters"),
         ({"events": []}, "events"),
         ({"events": ["job.born"]}, "events"),
         ({"actions": "*.send"}, "actions"),
@@ -447,7 +464,11 @@ def test_what_makes_no_sense_is_refused(
     alice: httpx.Client, receiver: Receiver, wanted: dict[str, Any], why: str
 ) -> None:
     answer = alice.post("/webhooks", json={"name": "x", "url": receiver.url} | wanted)
-    assert answer.status_code == 422 and why in answer.text
+    assert (answer.status_code, why in answer.text, "pw" in answer.text) == (422, True, False), answer.text
+    if "url" in wanted:
+        added = add(alice, receiver)
+        changed = alice.patch(f"/webhooks/{added['id']}", json=wanted | {"version": added["version"]})
+        assert (changed.status_code, why in changed.text) == (422, True), changed.text
 
 
 # --- with real processes

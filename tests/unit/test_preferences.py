@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 from pydantic import ValidationError
 
-from models.accounts.preferences import Preferences, nearest
+from llmcoder.context import User
+from models.accounts.preferences import Preferences, load, nearest, save
+from models.accounts.tables import preferences
+from models.db.database import Database
 
 
 @pytest.mark.parametrize(
@@ -37,3 +41,19 @@ def test_a_nearer_rule_of_zero_seconds_holds_nothing_back() -> None:
 def test_a_rule_is_about_an_action_a_domain_or_everything(pattern: str) -> None:
     with pytest.raises(ValidationError, match=r"is an action such as jira\.add_comment"):
         Preferences.model_validate({"policies": {pattern: "ask"}})
+
+
+@pytest.mark.parametrize(
+    "zone", ["localtime", "posixrules", "Factory", "right/UTC", "posix/UTC", "Mars/Base", "", "../x"]
+)
+def test_a_zone_means_the_same_on_every_machine(zone: str) -> None:
+    with pytest.raises(ValidationError, match="IANA"):
+        Preferences.model_validate({"timezone": zone})
+
+
+def test_a_zone_that_was_kept_when_it_was_allowed_locks_nobody_out(db: Database, user: User) -> None:
+    """Every submission reads its user's preferences."""
+    with db.write() as conn:
+        save(conn, user.id, Preferences(), db.now())
+        conn.execute(sa.update(preferences).values(document='{"timezone": "localtime"}'))
+        assert load(conn, user.id).timezone == "localtime"
