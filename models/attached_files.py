@@ -58,11 +58,11 @@ def attach(conn: sa.Connection, job_id: UUID, attempt: int, file_id: UUID, name:
         return False
     _make_room(conn, job_id, attempt, name, most)
     conn.execute(sa.insert(job_files).values(job_id=job_id, file_id=file_id, name=name, attempt=attempt))
-    _show(conn, job_id)
+    show(conn, job_id)
     return True
 
 
-def _show(conn: sa.Connection, job_id: UUID) -> None:
+def show(conn: sa.Connection, job_id: UUID) -> None:
     """Write down with the job what it has attached, so that whoever shows a job reads one row."""
     query = sa.select(files.c.id, files.c.name, files.c.media_type, files.c.size_bytes, files.c.sha256)
     query = query.join(job_files, job_files.c.file_id == files.c.id)
@@ -112,6 +112,6 @@ def remove(conn: sa.Connection, file: File, now: datetime) -> list[UUID]:
     if showed:
         rev = take_revisions(conn, {file.user_id: len(showed)})[file.user_id]
         for number, job_id in enumerate(showed, 1):
-            _show(conn, job_id)
+            show(conn, job_id)
             conn.execute(sa.update(jobs).where(jobs.c.id == job_id).values(rev=rev + number))
     return showed

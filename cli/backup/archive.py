@@ -12,7 +12,7 @@ import os
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +22,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from llmcoder.errors import Refused
 
-FORMAT = 1
+#: 2 has the contents of files behind what the manifest lists.
+FORMAT = 2
+FORMAT_WITHOUT_CONTENTS = 1
 MANIFEST = "manifest.json"
 DATABASE = "database"
 LARGEST_MANIFEST_BYTES = 1_000_000
@@ -50,6 +52,7 @@ class Manifest(BaseModel):
         created_at: The moment that the database was copied at, or a little before.
         heads: The newest migrations that its database has.
         secrets: Whether keys and the secrets of config.json are in it.
+        contents: Whether the contents of files are; see `cli.backup.contents`.
         files: By name, in the order in which they follow.
     """
 
@@ -61,6 +64,7 @@ class Manifest(BaseModel):
     store: Literal["sqlite", "postgresql"]
     heads: list[str]
     secrets: bool
+    contents: bool = False
     files: dict[str, Part]
 
 
@@ -76,15 +80,27 @@ def part_of(path: Path) -> Part:
     return Part(bytes=path.stat().st_size, sha256=digest.hexdigest())
 
 
-def write(to: Path, manifest: Manifest, files: Mapping[str, Path], *, compressed: bool) -> None:
-    """Write a backup to a file that does not exist yet; on disk when this returns, and for nobody else's eyes."""
+def write(
+    to: Path,
+    manifest: Manifest,
+    files: Mapping[str, Path],
+    *,
+    compressed: bool,
+    more: Callable[[tarfile.TarFile], None] = lambda tar: None,
+) -> None:
+    """Write a backup to a file that does not exist yet; on disk when this returns, and for nobody else's eyes.
+
+    Args:
+        more: Adds the members that follow those of the manifest.
+    """
     with open(to, "xb", opener=_private) as raw:
         with tarfile.open(fileobj=raw, mode="w:gz" if compressed else "w") as tar:
             text = manifest.model_dump_json(indent=2).encode()
-            tar.addfile(_member(MANIFEST, len(text), manifest.created_at), io.BytesIO(text))
+            tar.addfile(member(MANIFEST, len(text), manifest.created_at), io.BytesIO(text))
             for name, part in manifest.files.items():
                 with files[name].open("rb") as file:
-                    tar.addfile(_member(name, part.bytes, manifest.created_at), file)
+                    tar.addfile(member(name, part.bytes, manifest.created_at), file)
+            more(tar)
         raw.flush()
         os.fsync(raw.fileno())
 
@@ -93,10 +109,11 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _member(name: str, size: int, at: datetime) -> tarfile.TarInfo:
-    member = tarfile.TarInfo(name)
-    member.size, member.mode, member.mtime = size, 0o600, int(at.timestamp())
-    return member
+def member(name: str, size: int, at: datetime) -> tarfile.TarInfo:
+    """The head of a member, which tells nothing of this machine."""
+    made = tarfile.TarInfo(name)
+    made.size, made.mode, made.mtime = size, 0o600, int(at.timestamp())
+    return made
 
 
 class Archive:
@@ -105,7 +122,7 @@ class Archive:
     def __init__(self, tar: tarfile.TarFile, path: Path) -> None:
         """Call `opened` instead."""
         self._tar = tar
-        self._path = path
+        self._path = self.path = path
         self.manifest = self._read_manifest()
 
     def _read_manifest(self) -> Manifest:
@@ -138,8 +155,24 @@ class Archive:
                 raise BackupError(f"{self._path} is damaged: where {name} should be is something else.")
             with open(folder / name, "xb", opener=_private) as file:
                 self._copy(member, file, part)
+        if not self.manifest.contents:
+            self.refuse_more()
+
+    def refuse_more(self) -> None:
+        """Make sure that this is the end.
+
+        Raises:
+            BackupError: Something follows that nobody wrote there.
+        """
         if self._tar.next() is not None:
             raise BackupError(f"{self._path} holds more than its {MANIFEST} says; it was changed.")
+
+    def more(self) -> Iterator[tuple[str, IO[bytes]]]:
+        """What follows the files of the manifest, by name; each is to be read before the next is asked for."""
+        while (found := self._tar.next()) is not None:
+            if not found.isreg() or not NAME.fullmatch(found.name):
+                raise BackupError(f"{self._path} is damaged: {found.name!r} is no file of a backup.")
+            yield found.name, self._open(found)
 
     def _copy(self, member: tarfile.TarInfo, file: IO[bytes], part: Part) -> None:
         digest = hashlib.sha256()

@@ -17,8 +17,11 @@ def backup(
     without_secrets: Annotated[
         bool, typer.Option("--without-secrets", help="Leave out keys, passwords and the secrets of config.json.")
     ] = False,
+    without_files: Annotated[
+        bool, typer.Option("--without-files", help="Leave out what files hold, as where a bucket is backed up itself.")
+    ] = False,
 ) -> None:
-    """Write the database, the configuration and the keys to one file, also while the engine runs."""
+    """Write the database, the configuration, the keys and the files to one file, also while the engine runs."""
     from contextlib import closing
 
     from cli.backup.making import make
@@ -26,13 +29,19 @@ def backup(
     from models.db.database import database
 
     with closing(database()) as db, _disk(path):
-        made = make(whole_config(), db, path.expanduser(), with_secrets=not without_secrets)
+        made = make(
+            whole_config(), db, path.expanduser(), with_secrets=not without_secrets, with_files=not without_files
+        )
     typer.echo(str(made.path))
     say(f"{made.bytes / 1e6:.1f} MB, as of {made.manifest.created_at:%Y-%m-%d %H:%M:%S} UTC")
     if made.manifest.secrets:
         say("It holds this installation's secrets: keep it as safe as them.")
     else:
         say("Without secrets: after a restore they must be set again, and the audit log cannot be verified.")
+    if made.contents is None:
+        say("Without files: a restore needs the store where they are now, with what is in it.")
+    elif made.contents.missing:
+        say(f"{made.contents.missing} files are not in their store, or damaged there, and are not in the backup.")
     if made.unaudited is not None:
         say(f"The audit log does not say so: {made.unaudited}")
 
@@ -67,6 +76,8 @@ def restore(
     say(f"{settled.kept} unfinished jobs go on.")
     if not done.manifest.secrets:
         say("The backup was made without secrets: set them again (`llmcoder config set`).")
+    if done.files is not None and done.files.lost:
+        say(f"{done.files.lost} files are not in the backup and are gone; what their jobs returned is there.")
     for old in done.kept:
         say(f"What was there is kept as {old}; remove it when you do not need it.")
 

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from cli.backup.archive import DATABASE, BackupError, Manifest, part_of, write
+from cli.backup.archive import (
+    DATABASE,
+    FORMAT,
+    FORMAT_WITHOUT_CONTENTS,
+    BackupError,
+    Manifest,
+    part_of,
+    write,
+)
+from cli.backup.contents import End, write_contents
+from engine.files.storage import Files
 from llmcoder import strict_json
 from llmcoder.config import Config
 from llmcoder.config_file import Values
@@ -31,25 +41,29 @@ class Made:
 
     Attributes:
         unaudited: Why the audit log does not say so; None when it does.
+        contents: How many contents of files are in it; None where they were left out.
     """
 
     path: Path
     bytes: int
     manifest: Manifest
     unaudited: str | None
+    contents: End | None = None
 
 
-def make(config: Config, db: Database, to: Path, *, with_secrets: bool) -> Made:
-    """Write one file with the database, the configuration and the keys of this installation.
+def make(config: Config, db: Database, to: Path, *, with_secrets: bool, with_files: bool = True) -> Made:
+    """Write one file with the database, the configuration, the keys and the files of this installation.
 
     Args:
         config: With every installed domain's settings registered, so that it knows what is a secret.
         to: The file, or a folder in which it gets a name by the time.
+        with_files: Whether the contents of files are in it, wherever they are kept.
 
     Raises:
         BackupError: A file of that name exists, or the database has no tables.
         DumpError: The database could not be copied.
         OSError: The disk does not take it, or the data folder cannot be read.
+        StoreAway: The store of the files does not answer.
     """
     now = db.now()
     path = to / f"llmcoder-{now:%Y%m%dT%H%M%SZ}.tar" if to.is_dir() else to
@@ -64,18 +78,28 @@ def make(config: Config, db: Database, to: Path, *, with_secrets: bool) -> Made:
         dump(db.url, folder / DATABASE, settings.pg_dump)
         files = {DATABASE: folder / DATABASE} | dict(_kept(config, folder, with_secrets=with_secrets))
         manifest = Manifest(
-            format=1,
+            format=FORMAT if with_files else FORMAT_WITHOUT_CONTENTS,
             engine=VERSION,
             created_at=now,
             store="sqlite" if db.is_sqlite else "postgresql",
             heads=heads,
             secrets=with_secrets,
+            contents=with_files,
             files={name: part_of(file) for name, file in files.items()},
         )
-        write(folder / "whole", manifest, files, compressed=path.suffix == ".gz")
+        contents: list[End] = []
+        stored = Files(db, lambda: config.get(EngineSettings))
+        write(
+            folder / "whole",
+            manifest,
+            files,
+            compressed=path.suffix == ".gz",
+            # after the copy of the database: what it knows and nobody removed meanwhile is there
+            more=(lambda tar: contents.append(write_contents(tar, stored, now))) if with_files else lambda tar: None,
+        )
         unaudited = _write_down(db, path, with_secrets, now)
         (folder / "whole").rename(path)
-    return Made(path, path.stat().st_size, manifest, unaudited)
+    return Made(path, path.stat().st_size, manifest, unaudited, contents[0] if contents else None)
 
 
 def _kept(config: Config, folder: Path, *, with_secrets: bool) -> Iterator[tuple[str, Path]]:

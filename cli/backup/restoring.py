@@ -17,6 +17,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from cli.backup.archive import DATABASE, Archive, BackupError, Manifest, opened
+from cli.backup.contents import PutBack, put_back
 from cli.backup.making import CONFIG, SIGNING_KEY
 from cli.up.preflight import take_lock
 from llmcoder.config import Config, use
@@ -37,11 +38,13 @@ class Restored:
 
     Attributes:
         kept: What the things are called now that stood there before.
+        files: What became of the files; None where the backup was made without their contents.
     """
 
     manifest: Manifest
     settled: Settled
     kept: list[str]
+    files: PutBack | None = None
 
 
 @dataclass(frozen=True)
@@ -76,13 +79,22 @@ def restore(config: Config, declared: Registry, path: Path, options: RestoreOpti
             _refuse_another_database(ready / CONFIG, config, settings)
             if not options.force:
                 _refuse_losses(place, ready, folder)
+            files: PutBack | None = None
             try:
-                settled = _made_ready(place, Path(work) / DATABASE, ready, archive.manifest, declared, options)
+                url = place.stage(Path(work) / DATABASE)
+                settled = _made_ready(url, ready, archive.manifest, declared, options)
+                if archive.manifest.contents:
+                    files = _with_files(archive, url, _where_files_lie(ready, config))
                 kept = _put(ready, folder)
                 kept_database = place.swap()
+            except BaseException:
+                if files is not None:
+                    files.discard()
+                raise
             finally:
                 place.discard()
-    return Restored(archive.manifest, settled, kept + ([kept_database] if kept_database else []))
+    kept += [kept_database] if kept_database else []
+    return Restored(archive.manifest, settled, kept + (files.kept if files is not None else []), files)
 
 
 @contextmanager
@@ -153,11 +165,8 @@ def _differs(new: Path, old: Path) -> bool:
     return old.exists() and old.read_bytes() != new.read_bytes()
 
 
-def _made_ready(
-    place: DatabaseLocation, dump: Path, ready: Path, manifest: Manifest, declared: Registry, options: RestoreOptions
-) -> Settled:
-    """The staged database, with the newest schema, settled, and its audit log saying so."""
-    url = place.stage(dump)
+def _made_ready(url: str, ready: Path, manifest: Manifest, declared: Registry, options: RestoreOptions) -> Settled:
+    """Bring the staged database to the newest schema and settle it; its audit log says so."""
     upgrade(url)
     with use(Config.open({"DATA_DIR": str(ready), "DATABASE_URL": url}, cwd=ready)), closing(Database(url, 1)) as db:
         now = db.now()
@@ -167,6 +176,26 @@ def _made_ready(
             detail = {"nothing_ran_since": options.nothing_ran_since, "uncertain": settled.uncertain}
             append(conn, [Entry(Event.BACKUP_RESTORED, made_at, detail=detail)], now)
     return settled
+
+
+def _with_files(archive: Archive, url: str, settings: EngineSettings) -> PutBack:
+    with closing(Database(url, 1)) as db:
+        return put_back(archive, db, settings)
+
+
+def _where_files_lie(ready: Path, config: Config) -> EngineSettings:
+    """The store that the engine will have: by the environment, else by the configuration that will be in place."""
+    settings = config.get(EngineSettings)
+    restored = read_values(ready / CONFIG)
+    if restored is None:
+        return settings
+    fixed = {view.name: view.source == "environment" for view in config.describe()}
+    names = [name for name in EngineSettings.names() if name.startswith("FILES_")]
+    found = EngineSettings.read({name: restored[name] for name in names if name in restored})
+    chosen = {
+        name.lower(): getattr(settings if fixed.get(name) else found, name.lower()) for name in names
+    }  # fmt: skip
+    return settings.model_copy(update=chosen)
 
 
 def _put(ready: Path, folder: Path) -> list[str]:

@@ -275,6 +275,19 @@ def look_up(conn: sa.Connection, user_id: UUID, ids: Collection[UUID]) -> dict[U
     return {row.id: File(*row) for row in conn.execute(query)}
 
 
+def complete(conn: sa.Connection, file_id: UUID) -> File | None:
+    """A complete file, whosever it is."""
+    row = conn.execute(sa.select(*_COLUMNS).where(files.c.id == file_id, _READY)).first()
+    return None if row is None else File(*row)
+
+
+def all_complete(conn: sa.Connection, after: UUID | None, limit: int) -> list[File]:
+    """Everybody's complete files in the order of their ids."""
+    further = [files.c.id > after] if after is not None else []
+    query = sa.select(*_COLUMNS).where(_READY, *further).order_by(files.c.id).limit(limit)
+    return [File(*row) for row in conn.execute(query)]
+
+
 def unused_since(conn: sa.Connection, ids: Collection[UUID], now: datetime) -> set[UUID]:
     """Those of these files whose time is over and which nothing uses: they are about to be removed."""
     late = sa.and_(files.c.id.in_(list(ids)), files.c.kept_until <= now)
@@ -371,9 +384,9 @@ def take_sweep(conn: sa.Connection, now: datetime, every: timedelta) -> bool:
     return conn.execute(sa.update(file_spaces).where(due).values(swept_at=now)).rowcount == 1
 
 
-def move_space(conn: sa.Connection, name: str, mark: str | None) -> None:
+def move_space(conn: sa.Connection, name: str) -> None:
     """Have all contents lie in another part of the store, under the same names there."""
     old = space(conn).name
     moved = sa.literal(name) + sa.func.substr(files.c.blob, len(old) + 1)
     conn.execute(sa.update(files).values(blob=moved))
-    conn.execute(sa.update(file_spaces).values(space=name, mark=mark))
+    conn.execute(sa.update(file_spaces).values(space=name, mark=None, swept_at=None))

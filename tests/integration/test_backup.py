@@ -299,7 +299,7 @@ def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"format": 2, "files": "of another kind"}, "newer engine"),
+        ({"format": 3, "files": "of another kind"}, "newer engine"),
         ({"heads": ["0005_restored", "9999_future"], "engine": "7.0"}, "engine 7.0, which knows .*9999_future"),
         ({"files": {"../../evil": {"bytes": 1, "sha256": "0" * 64}}}, "damaged"),
         ({"store": "oracle"}, "damaged"),
@@ -546,4 +546,4 @@ def test_a_manifest_that_is_no_manifest_is_damage(tmp_path: Path) -> None:
         add(tar, "manifest.json", b"[1, 2")
     with pytest.raises(BackupError, match="cannot be read"), opened(path):
         pass
-    assert Manifest.model_fields.keys() >= {"format", "heads", "created_at"} and archive.FORMAT == 1
+    assert Manifest.model_fields.keys() >= {"format", "heads", "created_at"} and archive.FORMAT == 2
