@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -13,13 +12,10 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-CONTRACTS = Path(os.environ.get("LLMCODER_CONTRACTS", ROOT.parent / "shared" / "contracts"))
+from vendor_contracts import CONTRACTS, need_contracts
 
 
 @dataclass(frozen=True)
@@ -170,9 +166,7 @@ class StrictFake:
 @pytest.fixture
 def strict_fake() -> Iterator[Callable[..., StrictFake]]:
     """Start `strict_fake.py` for one spec: `strict_fake("openai.json", "--base", "/v1")`."""
-    if not CONTRACTS.is_dir():
-        reason = f"the vendors' contracts are not at {CONTRACTS} (LLMCODER_CONTRACTS)"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    need_contracts()
     running: list[StrictFake] = []
 
     def start(spec: str, *options: str) -> StrictFake:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import threading
 import tomllib
 from collections.abc import Iterator
@@ -17,11 +16,14 @@ import pytest
 from served import Served, serving
 from shell_kit import shell_on
 
+from llmcoder.log import OURS
 from llmcoder.net import GuardedClient
 from llmcoder.version import VERSION
 from models.db.database import Database
 
 ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = (*sorted(OURS), "benchmarks", "docker", "docs", "tests", ".github")
+TEXTS = {".py", ".md", ".yml", ".yaml"}
 
 
 @pytest.fixture
@@ -41,14 +43,12 @@ def test_what_is_installed_is_what_the_project_declares() -> None:
 def test_no_other_file_repeats_the_version() -> None:
     """The changelog has it in the heading of its release, and the lock names versions of others."""
     literal = re.compile(rf"(?<![\d.]){re.escape(declared())}(?![\d.])|LLMCoder/\d")
-    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
-    others = [
-        name
-        for name in files
-        if name and name not in {"pyproject.toml", "CHANGELOG.md", "requirements.lock"}
-        if literal.search((ROOT / name).read_text(errors="ignore"))
-    ]
-    assert others == []
+    known = {"pyproject.toml", "CHANGELOG.md", "requirements.lock"}
+    at_the_top = [path for path in ROOT.iterdir() if path.is_file() and path.name not in known]
+    below = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in TEXTS]
+    assert below
+    repeated = [str(path.relative_to(ROOT)) for path in [*at_the_top, *below] if literal.search(path.read_text())]
+    assert repeated == []
 
 
 def test_the_api_and_its_document_say_it(served: Served) -> None:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import threading
 from functools import cache
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-import pytest
+from vendor_contracts import CONTRACTS, need_contracts
 
-ROOT = Path(__file__).resolve().parents[3]
-CONTRACTS = Path(os.environ.get("LLMCODER_CONTRACTS", ROOT.parent / "shared" / "contracts"))
 CLOUD = "/wiki/api/v2"
 DATA_CENTER = "/confluence"
 SPECS = {CLOUD: "confluence_cloud_v2.json", DATA_CENTER: "confluence_dc_10.0.3.json"}
@@ -102,7 +98,5 @@ def _strict_fake() -> ModuleType:
 
 @cache
 def contract(base: str) -> Contract:
-    if not CONTRACTS.is_dir():
-        reason = f"the vendors' contracts are not at {CONTRACTS} (LLMCODER_CONTRACTS)"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    need_contracts()
     return Contract(base)

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import threading
 from functools import cache
-from pathlib import Path
 from urllib.parse import parse_qs, unquote
 
-import pytest
-
-ROOT = Path(__file__).resolve().parents[3]
-CONTRACTS = Path(os.environ.get("LLMCODER_CONTRACTS", ROOT.parent / "shared" / "contracts"))
+from vendor_contracts import CONTRACTS, need_contracts
 
 
 class Contract:
@@ -82,7 +77,5 @@ class Contract:
 
 @cache
 def contract() -> Contract:
-    if not CONTRACTS.is_dir():
-        reason = f"the vendors' contracts are not at {CONTRACTS} (LLMCODER_CONTRACTS)"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    need_contracts()
     return Contract()

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import tempfile
 import threading
 from functools import cache
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-import pytest
+from vendor_contracts import CONTRACTS, need_contracts
 
-ROOT = Path(__file__).resolve().parents[3]
-CONTRACTS = Path(os.environ.get("LLMCODER_CONTRACTS", ROOT.parent / "shared" / "contracts"))
 CLOUD = ""
 DATA_CENTER = "/rest"
 SPECS = {CLOUD: "jira_cloud_v3.json", DATA_CENTER: "jira_dc_10.3.json"}
@@ -156,7 +152,5 @@ def _strict_fake() -> ModuleType:
 
 @cache
 def contract(base: str) -> Contract:
-    if not CONTRACTS.is_dir():
-        reason = f"the vendors' contracts are not at {CONTRACTS} (LLMCODER_CONTRACTS)"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    need_contracts()
     return Contract(base)

@@ -7,17 +7,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import tempfile
 import threading
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import pytest
+from vendor_contracts import CONTRACTS, need_contracts
 
-ROOT = Path(__file__).resolve().parents[3]
-CONTRACTS = Path(os.environ.get("LLMCODER_CONTRACTS", ROOT.parent / "shared" / "contracts"))
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 TEXT = {"type": "string"}
@@ -130,7 +126,5 @@ def _request(path: str, headers: dict[str, str], body: bytes) -> Any:
 
 @cache
 def contract() -> Contract:
-    if not CONTRACTS.is_dir():
-        reason = f"the vendors' contracts are not at {CONTRACTS} (LLMCODER_CONTRACTS)"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    need_contracts()
     return Contract()
