@@ -16,32 +16,27 @@ and every answer before it is sent; what does not fit stands in `violations`, an
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import math
 import re
-import socket
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from html.entities import html5
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
+from atlassian_server import ACCESS, CLOUD_ID, EMAIL, Answer, AtlassianSite, Refusal, on_loopback
 from confluence_contract import CLOUD, DATA_CENTER, contract
 from lxml import etree  # type: ignore[import-untyped]
 from pydantic import SecretStr
 
 from tasks.confluence.account import ConfluenceAccount
 
-EMAIL = "ada@example.org"
+__all__ = ["ACCESS", "CLOUD_ID", "EMAIL", "TOKEN", "Confluence", "confluence_on_loopback"]
+
 TOKEN = "confluence-canary-1"
-ACCESS = "access-canary-1"
-CLOUD_ID = "11111111-2222-3333-4444-555555555555"
 GRANTED = f"/ex/confluence/{CLOUD_ID}"
 PEOPLE = {"a-1": "Ada Lovelace", "a-2": "Bert Bastler"}
 Query = dict[str, list[str]]
@@ -94,31 +89,7 @@ class KeptFile:
 
 
 @dataclass
-class Fault:
-    """What goes wrong once.
-
-    Attributes:
-        where: Part of the method and the path below the API's address, such as `POST /pages`.
-        does: `refuse`, `silence` and `drop` (nothing happened), `do_then_silence` and `do_then_drop`, `login_page`.
-    """
-
-    where: str
-    does: str
-    status: int = 500
-    body: Any = None
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-class Refusal(Exception):
-    """The site says no."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status, self.message = status, message
-
-
-@dataclass
-class Confluence:
+class Confluence(AtlassianSite):
     """The site and how it behaves.
 
     Attributes:
@@ -129,24 +100,18 @@ class Confluence:
         holds_after: So many bodies, and the site is asked for more in vain until this is set higher.
     """
 
-    url: str = ""
+    secret: str = TOKEN
     spaces: dict[str, KeptSpace] = field(default_factory=dict)
     pages: dict[str, KeptPage] = field(default_factory=dict)
     files: list[KeptFile] = field(default_factory=list)
     at_once: int = 250
     old_data_center: bool = False
     anonymous: bool = False
-    tokens: dict[str, str] = field(default_factory=lambda: {ACCESS: "read:page:confluence"})
-    faults: list[Fault] = field(default_factory=list)
-    violations: list[str] = field(default_factory=list)
-    seen: list[tuple[str, str, bytes]] = field(default_factory=list)
     fetched: dict[str, int] = field(default_factory=dict)
     holds_after: float = math.inf
-    lock: threading.RLock = field(default_factory=threading.RLock)
-    over: threading.Event = field(default_factory=threading.Event)
     last_id: int = 100_000
 
-    def wait_while_held(self) -> None:
+    def hold(self) -> None:
         """Answer nobody as long as more bodies were sent than may be."""
         while sum(self.fetched.values()) >= self.holds_after and not self.over.wait(0.01):
             pass
@@ -199,21 +164,8 @@ class Confluence:
             self.files.append(file)
             return file
 
-    def next(self, where: str, does: str, status: int = 500, body: Any = None, **headers: str) -> None:
-        """Let something go wrong at the next request there; `retry_after="2"` is a header."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        self.faults.append(Fault(where, does, status, body, named))
-
-    def asked(self, part: str = "") -> list[str]:
-        """Methods and targets of the requests seen there."""
-        return [f"{method} {target}" for method, target, _ in self.seen if part in f"{method} {target}"]
-
     def titled(self, title: str) -> list[KeptPage]:
         return [page for page in self.pages.values() if page.now.title == title]
-
-    def _new_id(self) -> str:
-        self.last_id += 1
-        return str(self.last_id)
 
     def _version(self, page: KeptPage, title: str, storage: str, message: str, by: str) -> None:
         number = len(page.versions) + 1
@@ -259,6 +211,32 @@ class Confluence:
         following = start + most
         return items[start:following], following if following < len(items) else None
 
+    def contract_of(self, target: str) -> tuple[Any, str] | None:
+        base = _base(target)
+        return None if base is None else (contract(base), target.removeprefix(GRANTED))
+
+    def is_open(self, target: str, authorization: str) -> bool:
+        if target.startswith(("/media/", "/oauth/token?")) or target == "/oauth/token" or self.anonymous:
+            return True
+        return self.lets_in(target, authorization, granted=(GRANTED, "/me", "/oauth/"), data_center=DATA_CENTER)
+
+    def below_api(self, asked: str) -> str:
+        return re.sub(rf"(?:{GRANTED})?(?:{CLOUD}|{DATA_CENTER}/rest/api)", "", asked)
+
+    def complaint(self, target: str, refusal: Refusal) -> Any:
+        (message,) = refusal.messages
+        if target.startswith(DATA_CENTER):
+            return {"statusCode": refusal.status, "message": message, "reason": "Refused"}
+        return {"errors": [{"status": refusal.status, "code": "REFUSED", "title": message, "detail": None}]}
+
+    def done(self, method: str, target: str, body: bytes, authorization: str) -> Answer:
+        answer = self.answer(method, target, body, authorization)
+        if isinstance(answer, Redirect):
+            return Answer(302, b"", {"location": answer.to})
+        if isinstance(answer, KeptFile):
+            return Answer(200, answer.content, {"content-type": answer.media_type})
+        return Answer(204, b"") if answer is None else Answer(200, answer)
+
     def answer(self, method: str, target: str, body: bytes, authorization: str) -> Any:
         """The answer of whoever is meant; raises Refusal."""
         address = urlsplit(target)
@@ -280,11 +258,8 @@ class Confluence:
     def me(self, _query: Any, _given: Any) -> Any:
         return {"account_id": "a-1", "email": EMAIL, "name": PEOPLE["a-1"]}
 
-    def token(self, _query: Any, given: Any) -> Any:
-        number = len(self.tokens) + 1
-        token = f"access-canary-{number}"
-        self.tokens[token] = ""
-        return {"access_token": token, "refresh_token": f"refresh-canary-{number}", "expires_in": 3600}
+    def token(self, _query: Any, _given: Any) -> Any:
+        return self.new_token()
 
     # --- Cloud
 
@@ -625,115 +600,6 @@ def check_storage(storage: str) -> None:
         raise Refusal(400, f"Error parsing xhtml: {error}") from error
 
 
-class Exchange(BaseHTTPRequestHandler):
-    """One request."""
-
-    protocol_version = "HTTP/1.1"
-    confluence: Confluence
-
-    def do_GET(self) -> None:
-        self._answer()
-
-    def do_POST(self) -> None:
-        self._answer()
-
-    def do_PUT(self) -> None:
-        self._answer()
-
-    def do_DELETE(self) -> None:
-        self._answer()
-
-    def _answer(self) -> None:
-        confluence = self.confluence
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        confluence.seen.append((self.command, self.path, body))
-        confluence.wait_while_held()
-        if (base := _base(self.path)) is not None:
-            why = contract(base).refusal(self.command, self.path.removeprefix(GRANTED), headers, body)
-            if why is not None:
-                confluence.violations.append(why)
-        if not self._let_in(headers.get("authorization", "")):
-            return self._refuse(401, "Unauthorized; scope does not match")
-        fault = self._fault()
-        if fault is None:
-            return self._done(body, headers)
-        if fault.does.startswith("do_then"):
-            confluence.answer(self.command, self.path, body, headers.get("authorization", ""))
-        if fault.does == "refuse":
-            told = _complaint(self.path, fault.status, "the reason") if fault.body is None else fault.body
-            return self._send(fault.status, told, fault.headers)
-        if fault.does == "login_page":
-            page = b"<html><form>Log in: <input name='os_username'></form></html>"
-            return self._send(200, page, {"content-type": "text/html;charset=UTF-8"})
-        return self._vanish(silently=fault.does.endswith("silence"))
-
-    def _let_in(self, authorization: str) -> bool:
-        if (
-            self.path.startswith(("/media/", "/oauth/token?"))
-            or self.path == "/oauth/token"
-            or self.confluence.anonymous
-        ):
-            return True
-        if self.path.startswith((GRANTED, "/me", "/oauth/")) and authorization.startswith("Bearer "):
-            return authorization.removeprefix("Bearer ") in self.confluence.tokens
-        if self.path.startswith(DATA_CENTER):
-            return authorization == f"Bearer {TOKEN}"
-        return authorization == f"Basic {base64.b64encode(f'{EMAIL}:{TOKEN}'.encode()).decode()}"
-
-    def _fault(self) -> Fault | None:
-        with self.confluence.lock:
-            asked = f"{self.command} {self.path}"
-            short = re.sub(rf"(?:{GRANTED})?(?:{CLOUD}|{DATA_CENTER}/rest/api)", "", asked)
-            found = next((one for one in self.confluence.faults if one.where in short), None)
-            if found is not None:
-                self.confluence.faults.remove(found)
-            return found
-
-    def _done(self, body: bytes, headers: dict[str, str]) -> None:
-        try:
-            answer = self.confluence.answer(self.command, self.path, body, headers.get("authorization", ""))
-        except Refusal as refusal:
-            return self._refuse(refusal.status, refusal.message)
-        if isinstance(answer, Redirect):
-            return self._send(302, b"", {"location": answer.to})
-        if isinstance(answer, KeptFile):
-            return self._send(200, answer.content, {"content-type": answer.media_type})
-        if answer is None:
-            return self._send(204, b"")
-        self._hold_against_contract(answer)
-        return self._send(200, answer)
-
-    def _hold_against_contract(self, answer: Any) -> None:
-        if (base := _base(self.path)) is None:
-            return
-        path = self.path.removeprefix(GRANTED)
-        if why := contract(base).forbids(self.command, path, 200, answer):
-            self.confluence.violations.append(f"answer to {self.command} {path}: {why}")
-
-    def _refuse(self, status: int, message: str) -> None:
-        self._send(status, _complaint(self.path, status, message))
-
-    def _send(self, status: int, answer: Any, headers: dict[str, str] | None = None) -> None:
-        content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-        self.send_response(status)
-        told = {"content-type": "application/json", "content-length": str(len(content))}
-        for name, value in (told | (headers or {})).items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def _vanish(self, *, silently: bool) -> None:
-        if silently:
-            self.confluence.over.wait(30)
-        self.close_connection = True
-        with contextlib.suppress(OSError):
-            self.connection.shutdown(socket.SHUT_RDWR)
-
-    def log_message(self, *_: object) -> None:
-        """Keep the tests' output clean."""
-
-
 def _base(path: str) -> str | None:
     """Which contract speaks of a path."""
     path = path.removeprefix(GRANTED)
@@ -742,35 +608,9 @@ def _base(path: str) -> str | None:
     return DATA_CENTER if path.startswith(f"{DATA_CENTER}/rest/api") else None
 
 
-def _complaint(path: str, status: int, message: str) -> Any:
-    if path.startswith(DATA_CENTER):
-        return {"statusCode": status, "message": message, "reason": "Refused"}
-    return {"errors": [{"status": status, "code": "REFUSED", "title": message, "detail": None}]}
-
-
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that gives up on silence is what some tests are about."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)
-
-
 @contextmanager
 def confluence_on_loopback() -> Iterator[Confluence]:
     """A Confluence that runs; at its end, nothing may have broken the contracts."""
     contract(CLOUD)
-    confluence = Confluence()
-    server = Server(("127.0.0.1", 0), type("Bound", (Exchange,), {"confluence": confluence}))
-    confluence.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with on_loopback(Confluence()) as confluence:
         yield confluence
-        assert confluence.violations == [], "\n".join(confluence.violations)
-    finally:
-        confluence.over.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -13,29 +13,24 @@ answer before it is sent; what does not fit stands in `violations`, and fails th
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import re
-import socket
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from atlassian_server import ACCESS, CLOUD_ID, EMAIL, Answer, AtlassianSite, Refusal, on_loopback
 from jira_contract import CLOUD, DATA_CENTER, contract
 from pydantic import SecretStr
 
 from tasks.jira.account import JiraAccount
 
-EMAIL = "ada@example.org"
+__all__ = ["ACCESS", "CLOUD_ID", "EMAIL", "TOKEN", "Jira", "jira_on_loopback"]
+
 TOKEN = "jira-canary-1"
-ACCESS = "access-canary-1"
-CLOUD_ID = "11111111-2222-3333-4444-555555555555"
 GRANTED = f"/ex/jira/{CLOUD_ID}"
 #: Where the Data Center stands, as many do.
 CONTEXT = "/jira"
@@ -94,31 +89,7 @@ class KeptIssue:
 
 
 @dataclass
-class Fault:
-    """What goes wrong once.
-
-    Attributes:
-        where: Part of the method and the path below the API's address, such as `POST /issue`.
-        does: `refuse`, `silence` and `drop` (nothing happened), `do_then_silence` and `do_then_drop`, `login_page`.
-    """
-
-    where: str
-    does: str
-    status: int = 500
-    body: Any = None
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-class Refusal(Exception):
-    """The site says no."""
-
-    def __init__(self, status: int, *messages: str, **fields: str) -> None:
-        super().__init__(messages)
-        self.status, self.messages, self.fields = status, messages, fields
-
-
-@dataclass
-class Jira:
+class Jira(AtlassianSite):
     """The site and how it behaves.
 
     Attributes:
@@ -134,7 +105,6 @@ class Jira:
         asks_why: Whether transitions want a comment.
     """
 
-    url: str = ""
     issues: dict[str, KeptIssue] = field(default_factory=dict)
     form: dict[str, Any] = field(default_factory=dict)
     tells_properties: bool = True
@@ -145,13 +115,7 @@ class Jira:
     closed: bool = False
     shortcuts: bool = False
     asks_why: bool = False
-    tokens: dict[str, str] = field(default_factory=lambda: {ACCESS: "read:jira-work"})
-    faults: list[Fault] = field(default_factory=list)
-    violations: list[str] = field(default_factory=list)
-    seen: list[tuple[str, str, bytes]] = field(default_factory=list)
     queries: list[str] = field(default_factory=list)
-    lock: threading.RLock = field(default_factory=threading.RLock)
-    over: threading.Event = field(default_factory=threading.Event)
     last_id: int = 10_000
 
     # --- what is there
@@ -180,27 +144,35 @@ class Jira:
             self.issues[key].comments.append(comment)
             return comment
 
-    def next(self, where: str, does: str, status: int = 500, body: Any = None, **headers: str) -> None:
-        """Let something go wrong at the next request there; `retry_after="2"` is a header."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        self.faults.append(Fault(where, does, status, body, named))
-
-    def asked(self, part: str = "") -> list[str]:
-        """Methods and targets of the requests seen there."""
-        return [f"{method} {target}" for method, target, _ in self.seen if part in f"{method} {target}"]
-
     def sent(self, part: str) -> Any:
         """The body of the last request there."""
         return json.loads(next(body for method, target, body in reversed(self.seen) if part in f"{method} {target}"))
-
-    def _new_id(self) -> str:
-        self.last_id += 1
-        return str(self.last_id)
 
     def _now(self) -> datetime:
         return datetime.now(UTC).replace(microsecond=0) + timedelta(milliseconds=self.last_id - 10_000)
 
     # --- how it is asked
+
+    def contract_of(self, target: str) -> tuple[Any, str] | None:
+        base = _base(target)
+        return None if base is None else (contract(base), _in_contract(target))
+
+    def is_open(self, target: str, authorization: str) -> bool:
+        return target == "/oauth/token" or self.lets_in(
+            target, authorization, granted=(GRANTED, "/oauth/"), data_center=CONTEXT
+        )
+
+    def below_api(self, asked: str) -> str:
+        return re.sub(_API, "", asked)
+
+    def complaint(self, target: str, refusal: Refusal) -> Any:
+        return {"errorMessages": list(refusal.messages), "errors": refusal.fields}
+
+    def done(self, method: str, target: str, body: bytes, authorization: str) -> Answer:
+        answer = self.answer(method, target, body)
+        if answer is None:
+            return Answer(204, b"")
+        return Answer(201, answer.content) if isinstance(answer, Made) else Answer(200, answer)
 
     def answer(self, method: str, target: str, body: bytes) -> Any:
         """The answer of whoever is meant; raises Refusal."""
@@ -221,10 +193,7 @@ class Jira:
         return [wiki, {"id": CLOUD_ID, "url": "https://acme.atlassian.net", "name": "acme", "scopes": scopes}]
 
     def token(self, _cloud: bool, _query: Any, _given: Any) -> Any:
-        number = len(self.tokens) + 1
-        token = f"access-canary-{number}"
-        self.tokens[token] = ""
-        return {"access_token": token, "refresh_token": f"refresh-canary-{number}", "expires_in": 3600}
+        return self.new_token()
 
     # --- people
 
@@ -511,103 +480,6 @@ def _stored(cloud: bool, value: Any) -> Any:
     return value if cloud else json.loads(value)
 
 
-class Exchange(BaseHTTPRequestHandler):
-    """One request."""
-
-    protocol_version = "HTTP/1.1"
-    jira: Jira
-
-    def do_GET(self) -> None:
-        self._answer()
-
-    def do_POST(self) -> None:
-        self._answer()
-
-    def do_PUT(self) -> None:
-        self._answer()
-
-    def do_DELETE(self) -> None:
-        self._answer()
-
-    def _answer(self) -> None:
-        jira = self.jira
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        jira.seen.append((self.command, self.path, body))
-        if (base := _base(self.path)) is not None:
-            why = contract(base).refusal(self.command, _in_contract(self.path), headers, body)
-            if why is not None:
-                jira.violations.append(why)
-        if not self._let_in(headers.get("authorization", "")):
-            return self._refuse(Refusal(401, "Client must be authenticated to access this resource."))
-        fault = self._fault()
-        if fault is None:
-            return self._done(body)
-        if fault.does.startswith("do_then"):
-            jira.answer(self.command, self.path, body)
-        if fault.does == "refuse":
-            told = {"errorMessages": ["the reason"], "errors": {}} if fault.body is None else fault.body
-            return self._send(fault.status, told, fault.headers)
-        if fault.does == "login_page":
-            page = b"<html><form>Log in: <input name='os_username'></form></html>"
-            return self._send(200, page, {"content-type": "text/html;charset=UTF-8"})
-        return self._vanish(silently=fault.does.endswith("silence"))
-
-    def _let_in(self, authorization: str) -> bool:
-        if self.path == "/oauth/token":
-            return True
-        if self.path.startswith((GRANTED, "/oauth/")) and authorization.startswith("Bearer "):
-            return authorization.removeprefix("Bearer ") in self.jira.tokens
-        if self.path.startswith(CONTEXT):
-            return authorization == f"Bearer {self.jira.secret}"
-        return authorization == f"Basic {base64.b64encode(f'{EMAIL}:{self.jira.secret}'.encode()).decode()}"
-
-    def _fault(self) -> Fault | None:
-        with self.jira.lock:
-            short = re.sub(_API, "", f"{self.command} {self.path}")
-            found = next((one for one in self.jira.faults if one.where in short), None)
-            if found is not None:
-                self.jira.faults.remove(found)
-            return found
-
-    def _done(self, body: bytes) -> None:
-        try:
-            answer = self.jira.answer(self.command, self.path, body)
-        except Refusal as refusal:
-            return self._refuse(refusal)
-        if answer is None:
-            return self._send(204, b"")
-        status = 201 if isinstance(answer, Made) else 200
-        content = answer.content if isinstance(answer, Made) else answer
-        if (base := _base(self.path)) is not None:
-            path = _in_contract(self.path)
-            if why := contract(base).forbids(self.command, path, status, content):
-                self.jira.violations.append(f"answer to {self.command} {path}: {why}")
-        return self._send(status, content)
-
-    def _refuse(self, refusal: Refusal) -> None:
-        self._send(refusal.status, {"errorMessages": list(refusal.messages), "errors": refusal.fields})
-
-    def _send(self, status: int, answer: Any, headers: dict[str, str] | None = None) -> None:
-        content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-        self.send_response(status)
-        told = {"content-type": "application/json;charset=UTF-8", "content-length": str(len(content))}
-        for name, value in (told | (headers or {})).items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def _vanish(self, *, silently: bool) -> None:
-        if silently:
-            self.jira.over.wait(30)
-        self.close_connection = True
-        with contextlib.suppress(OSError):
-            self.connection.shutdown(socket.SHUT_RDWR)
-
-    def log_message(self, *_: object) -> None:
-        """Keep the tests' output clean."""
-
-
 def _in_contract(path: str) -> str:
     return path.removeprefix(GRANTED).removeprefix(CONTEXT)
 
@@ -619,29 +491,9 @@ def _base(path: str) -> str | None:
     return CLOUD if _in_contract(path).startswith("/rest/") else None
 
 
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that gives up on silence is what some tests are about."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)
-
-
 @contextmanager
 def jira_on_loopback() -> Iterator[Jira]:
     """A JIRA that runs; at its end, nothing may have broken the contracts."""
     contract(CLOUD)
-    jira = Jira()
-    server = Server(("127.0.0.1", 0), type("Bound", (Exchange,), {"jira": jira}))
-    jira.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with on_loopback(Jira()) as jira:
         yield jira
-    finally:
-        jira.over.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
-    assert jira.violations == []
