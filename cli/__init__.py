@@ -20,6 +20,7 @@ from cli import (
     configuration,
     connections,
     doctor,
+    files,
     jobs,
     macros,
     preferences,
@@ -70,6 +71,7 @@ app.add_typer(user.app, name="user")
 app.command()(actions.actions)
 app.command()(run.run)
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(files.app, name="files")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(macros.app, name="macros")

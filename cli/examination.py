@@ -28,9 +28,10 @@ from cli.up import flower
 from cli.up.plan import is_live
 from cli.up.preflight import LEAST_FREE_BYTES
 from engine.broker import EPOCH_KEY, QUEUES, for_kombu, is_redis, redis_client, transport_options
+from engine.files.storage import Files
 from llmcoder.config import Config
 from llmcoder.config_file import ConfigError
-from llmcoder.errors import DeclarationError
+from llmcoder.errors import ActionError, DeclarationError
 from llmcoder.keyfile import KEY_BYTES
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
@@ -70,6 +71,7 @@ def examine() -> Iterator[Finding]:
     yield signing_key(settings.data_dir)
     yield from brokers(settings)
     yield from database(settings)
+    yield file_store(settings)
     yield api(settings)
     yield flower_port(settings)
     yield from ask_all(config, registry().settings())
@@ -298,6 +300,27 @@ def _marked(broker_url: str) -> bool | None:
         return None
     finally:
         client.close()
+
+
+# --- files
+
+
+def file_store(settings: EngineSettings) -> Finding:
+    """Writes, reads and removes a little where files are kept; a folder that holds none yet is not made for that."""
+    where = settings.file_store_url
+    db = Database(settings.database_url, pool_size=1)
+    try:
+        with closing(db):
+            files = Files(db, lambda: settings)
+            if not files.has_begun():
+                files.look()
+                return fine("files", f"{where}, where nothing is kept yet")
+            files.check()
+    except (ActionError, UnsafeDatabase) as error:
+        return broken("files", f"{where}: {error}")
+    except (*TRANSIENT_ERRORS, sa.exc.ProgrammingError):
+        return note("files", f"{where} was not looked at, since the database cannot be read")
+    return fine("files", f"{where} takes files and gives them back")
 
 
 # --- doors

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import typer
 
+from cli.files import To
 from cli.options import ExitCode, Output, OutputOption, UserOption
 from cli.output import local, say, show_json, show_table
 from llmcoder.states import Reason, State
@@ -139,6 +140,34 @@ def undo(job_id: JobId, user: UserOption = None, output: OutputOption = Output.T
     say(f"{job.action} takes it back; {standing_in_words(job)}")
 
 
+@app.command()
+def save(
+    job_id: JobId,
+    name: Annotated[str | None, typer.Argument(help="Which file; may be left out where there is one.")] = None,
+    to: To = None,
+    user: UserOption = None,
+) -> None:
+    """Write a file that a job has attached to the disk."""
+    from contextlib import closing
+
+    from cli import accounts
+    from cli.files import write_out
+    from llmcoder.errors import BadInput, NotFound
+    from models.db.database import database
+    from models.files import store as rows
+
+    with closing(database()) as db:
+        with db.read() as conn:
+            user_id = accounts.acting(conn, user).id
+            _find(conn, user_id, job_id)
+            found = rows.of_job(conn, user_id, job_id, name)
+        if not found:
+            raise NotFound(f"The job {job_id} has no file{'' if name is None else ' of that name'}.")
+        if len(found) > 1:
+            raise BadInput(f"The job has several files; name one: {', '.join(file.name for file in found)}.")
+        write_out(db, found[0], to)
+
+
 def _find(conn: sa.Connection, user_id: UUID, job_id: UUID) -> Job:
     from llmcoder.errors import NotFound
     from models.jobs import store as jobs
@@ -178,6 +207,7 @@ def _explain(job: Job) -> None:
         "progress": _progress(job),
         "error": _why(job),
         "note": job.note or "",
+        "files": _files(job),
         **_origin(job),
     }
     show_table(("", ""), [(name, value) for name, value in lines.items() if value])
@@ -202,6 +232,13 @@ def _origin(job: Job) -> dict[str, str]:
         "takes back": str(job.undo_of or ""),
         "taken back by": str(job.undone_by or ""),
     }
+
+
+def _files(job: Job) -> str:
+    from llmcoder import strict_json
+
+    attached = strict_json.read_lenient(job.files) if job.files else []
+    return ", ".join(f"{one['name']} ({one['size_bytes']:,} bytes)" for one in attached)
 
 
 def _standing(job: Job) -> str:

@@ -189,6 +189,13 @@ class Files:
             _meet(store, self.db)
             self._known_places.add(store.place)
 
+    def has_begun(self) -> bool:
+        """Whether anything was ever kept; a bucket is somebody's already."""
+        if not isinstance(self.store, DiskStore):
+            return True
+        with self.db.read() as conn:
+            return rows.space(conn).mark is not None
+
     def check(self) -> None:
         """Write, read and remove a little, where the files of this database lie.
 

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from models.db.database import safe_sqlite
 from models.db.dump import DumpError, run_postgres, sqlite_fault
+from models.db.sqlite_writer import SUFFIX
 
 if TYPE_CHECKING:
     import psycopg
@@ -133,7 +134,7 @@ class SqlitePlace(DatabaseLocation):
         return None if kept is None else str(kept)
 
     def discard(self) -> None:
-        for end in ("", "-wal", "-shm", "-journal"):
+        for end in ("", "-wal", "-shm", "-journal", SUFFIX):
             Path(f"{self._staged}{end}").unlink(missing_ok=True)
 
 
