@@ -289,19 +289,31 @@ class Stream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        left_s = self._budget.ends_at(timeout) - monotonic()
-        self._socket.settimeout(None if left_s == math.inf else max(left_s, 0.001))
         try:
-            secured = ssl_context.wrap_socket(self._socket, server_hostname=server_hostname)
+            secured = Stream(self._wrapped(ssl_context, server_hostname), self._host, self._budget)
+            secured._shake_hands(timeout)
         except ssl.SSLCertVerificationError as error:
             raise BadInput(f"{self._host}: its certificate is not valid ({error.verify_message}).") from error
         except TimeoutError as error:
             raise httpcore.ConnectTimeout("no TLS handshake in time") from error
         except OSError as error:
             raise httpcore.ConnectError("the TLS handshake failed") from error
+        return secured
+
+    def _wrapped(self, context: ssl.SSLContext, name: str | None) -> ssl.SSLSocket:
+        try:
+            return context.wrap_socket(self._socket, server_hostname=name, do_handshake_on_connect=False)
         finally:
             self._socket.close()  # wrap_socket has taken the descriptor over, or failed
-        return Stream(secured, self._host, self._budget)
+
+    def _shake_hands(self, timeout_s: float | None) -> None:
+        """In slices of waiting, too: OpenSSL goes on where a slice ran out."""
+        assert isinstance(self._socket, ssl.SSLSocket)
+        try:
+            self._patiently(self._socket.do_handshake, timeout_s)
+        except BaseException:
+            self._socket.close()
+            raise
 
     def close(self) -> None:
         self._socket.close()

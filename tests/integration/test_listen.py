@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from engine.outbox import Outbox
 from llmcoder import Transient
 from llmcoder.config import Config
 from llmcoder.declare.listener import Listener, Listening
+from llmcoder.net import CheckedSocket
 from llmcoder.registry import Registry
 from llmcoder.settings import Settings
 from models.db.database import Database
@@ -109,3 +111,24 @@ def test_one_that_fails_is_run_again(
     eventually(lambda: len(chat.urls) > runs)
     one.end()
     assert chat.ended.is_set()
+
+
+def test_what_a_run_leaves_open_is_closed(own: Config, kept: Callable[[Chat], listen.ListenerThread]) -> None:
+    opened: list[CheckedSocket] = []
+
+    class Careless(Chat):
+        def run(self, engine: Listening) -> None:
+            opened.append(engine.net.allowing("127.0.0.1").connect("127.0.0.1", listener.getsockname()[1]))
+            super().run(engine)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        own.patch({"CHAT_URL": "https://a.example"})
+        one = kept(Careless())
+        one.look()
+        other = listener.accept()[0]
+        other.settimeout(120)
+        eventually(lambda: opened)
+        one.end()
+        with other:
+            assert other.recv(1) == b""
+        opened[0].close()

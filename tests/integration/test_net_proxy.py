@@ -19,7 +19,9 @@ from llmcoder.net.proxy import Proxy
 
 #: Generous: how long something may take that takes no time.
 SOON_S = 20.0
-QUICK = ProxyLimits(connections=4, head_bytes=8_192, head_s=0.5, connect_s=2, idle_s=1, total_bytes=3_000_000)
+SMALL = ProxyLimits(connections=4, head_bytes=8_192, total_bytes=3_000_000)
+#: For what is to end by its silence.
+HASTY = ProxyLimits(head_s=0.5, idle_s=1)
 
 
 def at_home(host: str, port: int) -> list[str]:
@@ -34,7 +36,12 @@ def net() -> Iterator[Network]:
 
 @pytest.fixture
 def proxy(net: Network) -> Proxy:
-    return net.proxy(QUICK)
+    return net.proxy(SMALL)
+
+
+@pytest.fixture
+def hasty(net: Network) -> Proxy:
+    return net.proxy(HASTY)
 
 
 @pytest.fixture
@@ -151,15 +158,15 @@ def test_what_is_no_request_to_a_proxy_is_told_so(proxy: Proxy, request_: str, e
     assert status(said(proxy, request_)) == expected
 
 
-def test_a_head_that_does_not_come_is_not_waited_for(proxy: Proxy) -> None:
+def test_a_head_that_does_not_come_is_not_waited_for(hasty: Proxy) -> None:
     for start in (b"", b"GET http://site.exa", b"CONNECT site.example:443 HTTP/1.1\r\nHost: x\r\n"):
-        with dialled(proxy) as client:
+        with dialled(hasty) as client:
             client.sendall(start)
             assert all_of(client) == b""
 
 
-def test_a_head_that_comes_a_byte_at_a_time_has_no_more_time(proxy: Proxy) -> None:
-    with dialled(proxy) as client, suppress(ConnectionError):
+def test_a_head_that_comes_a_byte_at_a_time_has_no_more_time(hasty: Proxy) -> None:
+    with dialled(hasty) as client, suppress(ConnectionError):
         began = time.monotonic()
         while time.monotonic() - began < SOON_S:
             client.sendall(b"G")
@@ -225,13 +232,17 @@ def test_a_body_goes_on_as_it_came(proxy: Proxy, serve: Serve, framing: str) -> 
         ("GET", b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", b"\r\n\r\nok"),
         ("GET", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", b"2\r\nok\r\n0\r\n\r\n"),
         ("GET", b"HTTP/1.1 407 Proxy\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n", b"http/1.1 502"),
-        ("GET", b"220 smtp.example ESMTP\r\n", b"http/1.1 504"),
     ],
 )
 def test_an_answer_comes_back_as_it_is(proxy: Proxy, serve: Serve, method: str, reply: bytes, expected: bytes) -> None:
     server = serve(saying(reply))
     got = said(proxy, f"{method} {server.url}/ HTTP/1.1\r\nHost: x\r\n\r\n").lower()
     assert expected in got
+
+
+def test_a_site_that_speaks_something_else_is_given_up(hasty: Proxy, serve: Serve) -> None:
+    server = serve(saying(b"220 smtp.example ESMTP\r\n"))
+    assert status(said(hasty, f"GET {server.url}/ HTTP/1.1\r\nHost: x\r\n\r\n")) == 504
 
 
 def test_an_answer_that_breaks_off_is_a_reset_and_no_whole_answer(proxy: Proxy, serve: Serve) -> None:
@@ -269,7 +280,7 @@ def test_a_tunnel_carries_what_came_with_the_request_too(proxy: Proxy, serve: Se
 def test_where_nobody_answers_the_browser_is_told_so_and_nothing_is_called_refused(net: Network) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    proxy = net.proxy(QUICK)
+    proxy = net.proxy(SMALL)
     for request in (f"CONNECT site.example:{port} HTTP/1.1", f"GET http://site.example:{port}/ HTTP/1.1"):
         assert status(said(proxy, f"{request}\r\nHost: x\r\n\r\n")) == 502
     assert proxy.refusals == ()
@@ -279,7 +290,7 @@ def test_where_nobody_answers_the_browser_is_told_so_and_nothing_is_called_refus
 
 
 def test_the_action_hears_what_was_refused_and_why(net: Network) -> None:
-    proxy = net.proxy(QUICK)
+    proxy = net.proxy(SMALL)
     for request in ("CONNECT 10.0.0.1:443", "GET http://169.254.169.254/secret?token=x", "CONNECT site.example:25"):
         assert status(said(proxy, f"{request} HTTP/1.1\r\nHost: x\r\n\r\n")) == 403
     assert [(one.host, one.port) for one in proxy.refusals] == [
@@ -292,7 +303,7 @@ def test_the_action_hears_what_was_refused_and_why(net: Network) -> None:
 
 def test_it_does_not_connect_to_itself_whatever_an_operator_allows() -> None:
     with closing(Network(allow=["*"], resolve=at_home)) as net:
-        proxy = net.proxy(QUICK)
+        proxy = net.proxy(SMALL)
         for host in ("127.0.0.1", "localhost", "[::ffff:127.0.0.1]"):
             for request in (f"CONNECT {host}:{proxy.port}", f"GET http://{host}:{proxy.port}/"):
                 assert status(said(proxy, f"{request} HTTP/1.1\r\nHost: x\r\n\r\n")) == 403
@@ -319,7 +330,7 @@ def tunnel(proxy: Proxy, port: int) -> socket.socket:
 
 def test_one_connection_more_than_the_limit_is_told_so(proxy: Proxy, serve: Serve) -> None:
     server = serve(lambda connection, _: until_closed(connection))
-    open_now = [tunnel(proxy, server.port) for _ in range(QUICK.connections)]
+    open_now = [tunnel(proxy, server.port) for _ in range(SMALL.connections)]
     with dialled(proxy) as client:
         assert status(all_of(client)) == 503
     assert "at most 4 connections" in proxy.refusals[0].detail
@@ -336,22 +347,26 @@ def test_one_connection_more_than_the_limit_is_told_so(proxy: Proxy, serve: Serv
 
 @pytest.mark.parametrize("way", ["tunnel", "request"])
 def test_all_connections_together_have_so_many_bytes(proxy: Proxy, serve: Serve, way: str) -> None:
-    server = serve(saying(answer(body=b"x" * 2_000_000)))
+    def once(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(answer(body=b"x" * 2_000_000))
+        connection.shutdown(socket.SHUT_RDWR)
+
+    server = serve(once)
     read = 0
     for _ in range(2):
         if way == "request":
             read += len(said(proxy, f"GET {server.url}/ HTTP/1.1\r\nHost: x\r\n\r\n"))
         else:
-            with tunnel(proxy, server.port) as client, suppress(TimeoutError):
+            with tunnel(proxy, server.port) as client:
                 client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
                 read += len(all_of(client))
     assert 1_900_000 < read < 3_100_000
     assert "MiB went over the browser's connections" in proxy.refusals[0].detail
 
 
-def test_silence_ends_a_tunnel(proxy: Proxy, serve: Serve) -> None:
+def test_silence_ends_a_tunnel(hasty: Proxy, serve: Serve) -> None:
     server = serve(lambda connection, _: until_closed(connection))
-    with tunnel(proxy, server.port) as client, pytest.raises(ConnectionError):
+    with tunnel(hasty, server.port) as client, pytest.raises(ConnectionError):
         client.recv(1)
 
 

@@ -217,7 +217,7 @@ def broken(checked: socket.socket) -> bool:
 
 def test_the_deadline_ends_it_and_says_so(serve: Serve) -> None:
     server = serve(silent)
-    with closing(Network(allow=HERE, remaining_s=lambda: 0.3)) as net:
+    with closing(Network(allow=HERE, remaining_s=lambda: 2.0)) as net:
         checked = net.connect("127.0.0.1", server.port)
         assert broken(checked)
         assert isinstance(checked.fault, Transient)
@@ -228,18 +228,18 @@ def test_the_deadline_ends_it_and_says_so(serve: Serve) -> None:
 def test_silence_ends_it_and_traffic_keeps_it(net: Network, serve: Serve) -> None:
     def tick(connection: socket.socket, _: bytes) -> None:
         for _number in range(8):
-            if not waited(connection, 0.1):
+            if not waited(connection, 0.5):
                 connection.sendall(b"tick")
         connection.settimeout(SOON_S)
         until_closed(connection)
 
     server = serve(tick)
-    checked = net.connect("127.0.0.1", server.port, limits=SocketLimits(idle_s=0.5))
+    checked = net.connect("127.0.0.1", server.port, limits=SocketLimits(idle_s=3))
     checked.sendall(b"GET / HTTP/1.1\r\n\r\n")
     assert read_exactly(checked, 32) == b"tick" * 8
     assert broken(checked)
     assert checked.fault is not None
-    assert "0.5 s" in checked.fault.detail
+    assert "3 s" in checked.fault.detail
     checked.close()
 
 
@@ -320,6 +320,22 @@ def test_a_cancellation_does_not_wait_for_a_host_that_swallows_packets() -> None
             net.connect("127.0.0.1", listener.getsockname()[1], limits=SocketLimits(connect_s=600))
         for filler in fillers:
             filler.close()
+
+
+def test_a_cancellation_does_not_wait_for_a_handshake_that_does_not_come() -> None:
+    looks = iter(range(10_000))
+
+    def check() -> None:
+        if next(looks) > 3:
+            raise Cancelled("enough")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, closing(Network(allow=HERE, check=check)) as net:
+        with pytest.raises(Cancelled):
+            net.connect("127.0.0.1", listener.getsockname()[1], tls=True, limits=SocketLimits(connect_s=600))
+        with pytest.raises(Transient, match="handshake"):
+            Network(allow=HERE).connect(
+                "127.0.0.1", listener.getsockname()[1], tls=True, limits=SocketLimits(connect_s=0.3)
+            )
 
 
 def test_nothing_goes_out_after_the_lease(serve: Serve) -> None:
