@@ -27,6 +27,7 @@ from api.routes import (
     health,
     hooks,
     jobs,
+    legacy,
     macros,
     metrics,
     pages,
@@ -37,7 +38,6 @@ from api.routes import (
 )
 from api.routes import inbound_webhooks as inbound
 from api.routes import outbound_webhooks as webhooks
-from api.routes.legacy import Lazy
 from api.services import running
 from llmcoder.config import Config, config
 from llmcoder.registry import Registry, registry
@@ -116,7 +116,8 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
         pages.router,
     ):
         app.include_router(router)
-    app.router.routes.append(Mount("/legacy", Lazy(known)))
+    app.include_router(legacy.router)
+    app.router.routes.append(Mount("/legacy", legacy.Lazy(known)))
     app.openapi = document.describe(app)  # type: ignore[method-assign]  # the way FastAPI's documentation gives
     _add_middleware(app, lean, counted)
     return app
@@ -138,5 +139,7 @@ def _add_middleware(app: FastAPI, lean: list[LeanRoute], counted: Metrics) -> No
     app.add_middleware(Limited)
     problems.install(app)
     app.add_middleware(Observed, metrics=counted)
-    app.add_middleware(Methods, routes=app.router.routes, submits=submitting.__contains__)
+    app.add_middleware(
+        Methods, routes=app.router.routes, submits=lambda path: path in submitting or legacy.submits(path)
+    )
     app.add_middleware(Cors)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match
+from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.problems import PROTECTION_OF_PROBLEMS, BodyLimit, problem
@@ -166,7 +166,9 @@ class Methods:
     def _allowed(self, scope: Scope) -> str:
         """Starlette names the methods of the first route at an address; several may share one."""
         asked = {name: scope[name] for name in ("type", "path", "headers", "query_string")} | {"root_path": ""}
-        allowed = [m for m in TRIED if any(r.matches({**asked, "method": m})[0] is Match.FULL for r in self._routes)]
+        there = [one for one in self._routes if one.matches({**asked, "method": "GET"})[0] is not Match.NONE]
+        routes = [one for one in there if not isinstance(one, Mount)] or there  # a mount says that it takes any method
+        allowed = [m for m in TRIED if any(r.matches({**asked, "method": m})[0] is Match.FULL for r in routes)]
         if "GET" in allowed and not self._submits(scope["path"]):
             allowed.append("HEAD")
         return ", ".join([*allowed, "OPTIONS"]) if allowed else ""

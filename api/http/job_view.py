@@ -27,6 +27,7 @@ MEANINGS = {
     401: "Not logged in.",
     403: "Only an administrator may do this.",
     404: "There is no such thing, or it is not yours.",
+    405: "The address does not take that method.",
     409: "Not possible as things stand; the detail says why.",
     412: "It was changed since you saw it.",
     413: "The body or the input is too large.",
@@ -35,7 +36,8 @@ MEANINGS = {
     416: "The file has nothing in that range.",
     422: "The input is not usable; `errors` says which part and why.",
     429: "Too many at once.",
-    500: "What should be there is missing or damaged; an operator must look.",
+    500: "What should be there is missing or damaged, or the action broke; an operator must look.",
+    504: "The job ran out of time.",
     503: "The database cannot be reached; send the same again later.",
     507: "There is no room left; an operator must make some.",
 }

@@ -105,7 +105,7 @@ def _by_post(action: AnyAction) -> LeanRoute:
 
     async def answer(request: LeanRequest) -> Response:
         services, who = await _caller(request)
-        given = await input_of_body(services, who, action, await _json_body(request))
+        given = await input_of_body(services, who, action, await json_body(request))
         key = checked_key(request.header(b"idempotency-key"))
         prefer = read_prefer(request.header(b"prefer"))
         accepted = await accept(services, who, action, given, door="action", key=key, waits=prefer.waits)
@@ -138,7 +138,7 @@ def _any_action() -> LeanRoute:
 
     async def answer(request: LeanRequest) -> Response:
         services, who = await _caller(request)
-        wanted = read_model(Submission, await _json_body(request))
+        wanted = read_model(Submission, await json_body(request))
         action = services.registry.find(wanted.action)
         given = await input_of_object(services, who, action, dict(wanted.input), wanted.derived_from, "body", "input")
         key = checked_key(request.header(b"idempotency-key"))
@@ -189,7 +189,7 @@ async def _caller(request: LeanRequest) -> tuple[Services, Identity]:
     return request.services, identities.known(token) or await identities.authenticate(token)
 
 
-async def _json_body(request: LeanRequest) -> bytes:
+async def json_body(request: LeanRequest) -> bytes:
     """The body as it came.
 
     Raises:
@@ -218,10 +218,10 @@ async def _answer(services: Services, accepted: Accepted, prefer: Prefer, *, app
     if applied:
         headers.append((b"preference-applied", b"wait=%d" % prefer.wait_s))
     waited_from = time.monotonic()
-    job = await services.hub.wait(job, _has_ended, prefer.wait_s)
+    job = await services.hub.wait(job, has_ended, prefer.wait_s)
     services.metrics.waited(time.monotonic() - waited_from)
     return JsonBytes(job.as_json(), 200 if job.ended else 202, *headers)
 
 
-def _has_ended(job: Job) -> bool:
+def has_ended(job: Job) -> bool:
     return job.ended

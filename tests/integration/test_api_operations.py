@@ -235,17 +235,6 @@ def test_the_catalogue_has_what_a_form_or_a_machine_needs(served: Served, alice:
     assert httpx.get(f"{served.url}/actions").status_code == 401
 
 
-def test_old_addresses_point_at_the_new_ones(served: Served, alice: httpx.Client) -> None:
-    moved = alice.get("/legacy/").json()["moved"]
-    assert moved["/legacy/test/echo"] == "/test/echo"
-    answer = alice.post("/legacy/test/echo?a=1", json={"text": "old"})
-    assert (answer.status_code, answer.headers["location"]) == (308, "/test/echo?a=1")
-    followed = alice.post("/legacy/test/echo", json={"text": "old"}, follow_redirects=True)
-    assert (followed.status_code, followed.json()["input"]) == (202, {"text": "old"})
-    gone = alice.get("/legacy/test/ecko")
-    assert (gone.status_code, gone.headers["content-type"]) == (404, "application/problem+json")
-
-
 # --- browsers
 
 

@@ -57,7 +57,8 @@ def _doors(app: FastAPI) -> Iterator[Door]:
 def doors_of_actions(registry: Registry) -> set[str]:
     """They take an input and give back a new job of the caller's."""
     paths = [f"/{action.domain}/{action.verb}" for action in registry.values()]
-    return {"POST /jobs", *(f"{method} {path}" for path in paths for method in ("GET", "POST"))}
+    legacy = {f"{method} /legacy/{{domain}}/{{verb}}" for method in ("GET", "POST")}
+    return {"POST /jobs", *legacy, *(f"{method} {path}" for path in paths for method in ("GET", "POST"))}
 
 
 def doors_of_hooks(registry: Registry) -> set[str]:

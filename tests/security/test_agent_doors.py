@@ -62,6 +62,7 @@ BODIES: dict[str, Any] = {
     "PATCH /config": {"REGISTRATION_OPEN": False},
     "POST /jobs/{job_id}/resolve": {"happened": True}, "POST /jobs/{job_id}/reject": {},
     "POST /jobs": {"action": "test.post", "input": {"to": "a", "text": "x"}},
+    "POST /legacy/{domain}/{verb}": {"to": "a", "text": "x"},
     "POST /connections": {"provider": "slack", "credentials": {"token": "x"}},
 }  # fmt: skip
 
@@ -94,6 +95,8 @@ def of_the_users(person: httpx.Client, served: Served) -> dict[str, list[str]]:
         "note": added("/general/notes", {"text": "mine"}),
         "todo": added("/general/todos", {"title": "mine"}),
         "watch": added("/email/watches", {"instructions": "mine"}),
+        "domain": ["test"],
+        "verb": ["post"],
         "file_id": [person.post("/files", content=b"mine").json()["id"]],
         "job_id": [],
     }

@@ -350,7 +350,7 @@ def test_doors_of_administrators_answer_403_to_others(served: Served, doors: lis
 def address(door: Door, world: World) -> str:
     path = address_of_object(door)
     if path is None:
-        return door.address(name="test.echo", provider="testcloud")
+        return door.address(name="test.echo", provider="testcloud", domain="test", verb="echo")
     return door.address(**dict.fromkeys(door.parameters, world.ids[path][0]))
 
 
