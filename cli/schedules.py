@@ -70,7 +70,8 @@ def add(
         raise BadInput(reasons(error)) from None
 
     def do(conn: sa.Connection, user_id: UUID, now: datetime) -> Schedule:
-        return scheduling.add(conn, scheduling.check(registry(), schedule_of(user_id, new, now), now), now)
+        wanted = scheduling.check(registry(), schedule_of(user_id, new, now), now)
+        return scheduling.add(conn, registry(), wanted, now)
 
     made = writing(user, do)
     typer.echo(f"{made.id} fires next at {local(made.next_fire_at) if made.next_fire_at else 'no time'}.")

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from engine import schedule_runs
 from engine.administrators import refuse_others
 from engine.enqueue import Reserve
+from engine.files import inputs
 from llmcoder import strict_json
 from llmcoder.arguments import checked
 from llmcoder.errors import ActionError, BadInput, NotFound
@@ -22,6 +23,8 @@ from llmcoder.registry import Registry
 from llmcoder.zones import zone_of
 from models.audit import log as audit
 from models.audit.log import Entry, Event
+from models.files import links
+from models.jobs.approvals import Origin
 from models.schedules import store as schedules
 from models.schedules.store import CatchUp, ChangedMeanwhile, MadeBy, Schedule
 
@@ -103,15 +106,17 @@ def _refuse_floods(wanted: Schedule, now: datetime) -> None:
         raise BadInput(f"{detail} Choose a shorter catch_up_within_s, or `once`.")
 
 
-def add(conn: sa.Connection, made: Schedule, now: datetime) -> Schedule:
-    """Keep a new schedule, which was checked.
+def add(conn: sa.Connection, registry: Registry, made: Schedule, now: datetime) -> Schedule:
+    """Keep a new schedule, which was checked, with the files that its input names.
 
     Raises:
         TooMany: The user has as many as anybody may have.
+        UnknownFile: The input names a file that the user does not have.
     """
     if schedules.count(conn, made.user_id) >= MOST_SCHEDULES:
         raise TooMany(f"A user has at most {MOST_SCHEDULES} schedules. Remove one first.")
     schedules.add(conn, made)
+    _keep_files(conn, registry, made, now)
     audit.append(conn, [Entry(Event.SCHEDULE_ADDED, str(made.id), made.user_id, {"action": made.action})], now)
     return made
 
@@ -134,6 +139,7 @@ def change(
     if seen is not None and seen != found.version:
         raise ChangedMeanwhile(f"It has version {found.version}, and you saw {seen}. Read it again.")
     wanted = check(registry, replace(found, **values), now)
+    _keep_files(conn, registry, wanted, now)
     return _keep(conn, found, {**values, "input": wanted.input, "next_fire_at": wanted.next_fire_at}, now)
 
 
@@ -207,6 +213,13 @@ def _moved(before: datetime, after: datetime) -> str | None:
         return None
     minutes = int(abs(by).total_seconds() // 60)
     return f"The clock was put {'forward' if by > timedelta() else 'back'} by {minutes} minutes."
+
+
+def _keep_files(conn: sa.Connection, registry: Registry, wanted: Schedule, now: datetime) -> None:
+    """Its jobs come later than a file lives that nothing uses."""
+    action = registry.find(wanted.action)
+    named = inputs.look(conn, wanted.user_id, action, wanted.input, Origin.SCHEDULE, now)
+    links.keep_for_schedule(conn, wanted.id, named.ids)
 
 
 def _keep(conn: sa.Connection, found: Schedule, values: Mapping[str, Any], now: datetime) -> Schedule:

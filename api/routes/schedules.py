@@ -153,7 +153,7 @@ async def add_schedule(request: Request, response: Response, who: Person, new: N
     wanted = schedule_of(who.user_id, new, now)
     await services.sql.read(scheduling.refuse_to_others, services.registry, wanted)
     made = scheduling.check(services.registry, wanted, now)
-    added = await services.sql.write(scheduling.add, made, now)
+    added = await services.sql.write(scheduling.add, services.registry, made, now)
     response.headers["location"] = f"/schedules/{added.id}"
     return schedule_view(added)
 

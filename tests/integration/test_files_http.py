@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -314,6 +315,24 @@ def test_an_upload_in_use_cannot_be_deleted_before_its_job_has_ended(client: htt
     served.finish(job["id"])
     assert client.delete(f"/files/{mine['id']}").status_code == 204
     assert client.get(f"/files/{mine['id']}").status_code == 404
+
+
+def test_a_schedule_keeps_the_file_that_its_jobs_will_take(client: httpx.Client, served: Served) -> None:
+    mine, other = upload(client), upload(client, b"other")
+    new = {"name": "s", "action": "test.import", "input": {"file": ref(mine)}, "every_s": 3600}
+    unknown = client.post("/schedules", json={**new, "input": {"file": {**ref(mine), "id": str(new_id())}}})
+    assert (unknown.status_code, unknown.json()["type"]) == (422, "urn:llmcoder:problem:unknown-file")
+    made = client.post("/schedules", json=new).json()
+    assert client.delete(f"/files/{mine['id']}").status_code == 409
+    client.patch(f"/schedules/{made['id']}", json={"input": {"file": ref(other)}}).raise_for_status()
+    assert client.delete(f"/files/{mine['id']}").status_code == 204
+    with served.db.write() as conn:
+        conn.execute(sa.update(files).values(kept_until=served.db.now() - timedelta(days=9)))
+    Sweep(served.app.state.services.files).sweep_files()
+    assert client.get(f"/files/{other['id']}").status_code == 200
+    client.delete(f"/schedules/{made['id']}").raise_for_status()
+    Sweep(served.app.state.services.files).sweep_files()
+    assert client.get(f"/files/{other['id']}").status_code == 404
 
 
 def test_what_was_deleted_is_removed_from_the_disk_by_the_scheduler(
