@@ -218,3 +218,11 @@ def _wait_for_port(port: int) -> None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
     raise AssertionError(f"nobody listens on {port}")
+
+
+def chromium() -> str:
+    """The browser's program."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        missing("no Chromium: apt-get install chromium")
+    return program

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,12 +12,11 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
-from net_kit import mosquitto, tls_contexts
+from net_kit import chromium, mosquitto, tls_contexts
 
 from llmcoder.errors import BadInput
 from llmcoder.net import ProxyLimits, SocketLimits
 from llmcoder.testing import FakeContext
-from tests.conftest import missing
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "sockets-and-browsers.md"
 SOON_S = 60.0
@@ -90,7 +88,7 @@ def site() -> Iterator[str]:
 
 
 def test_the_page_opens_a_page_and_says_what_it_was_refused(page: dict[str, Any], site: str) -> None:
-    program = shutil.which("chromium") or missing("no Chromium: apt-get install chromium")
+    program = chromium()
     ctx = FakeContext(fetch_allow=(site,), timeout_s=120)
     assert page["title_of"](f"http://{site}/", ctx, program) == "Hello"
     for url in (f"http://{site}/away", "http://10.0.0.1/", "https://10.0.0.1/"):

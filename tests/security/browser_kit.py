@@ -25,14 +25,6 @@ HERE = Path(__file__).parent
 PUBLIC = "127.0.0.2"
 
 
-def chromium() -> str:
-    """The browser's program."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        missing("no Chromium: apt-get install chromium")
-    return program
-
-
 def watching_library(folder: Path) -> Path:
     if shutil.which("gcc") is None:
         missing("no gcc to compile the watch with")

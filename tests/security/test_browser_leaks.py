@@ -8,8 +8,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from browser_kit import PUBLIC, Pages, Private, Sites, Watch, chromium, names, sites, watching_library
-from net_kit import tls_contexts
+from browser_kit import PUBLIC, Pages, Private, Sites, Watch, names, sites, watching_library
+from net_kit import chromium, tls_contexts
 from playwright.sync_api import Browser, Error, Page, Playwright, sync_playwright
 
 from llmcoder.net import Network
