@@ -11,6 +11,7 @@ from uuid import UUID
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
+from starlette.concurrency import run_in_threadpool
 
 from api.http.problems import HttpError
 from engine import references
@@ -141,7 +142,7 @@ async def input_of_body(services: Services, who: Identity, action: AnyAction, bo
         NotFound, NoResultYet, BadInput: It refers to a result that cannot be had.
         AdministratorsOnly: The caller may not have the action run.
     """
-    await refuse_callers(services, who, action)
+    await prepare(services, who, action)
     if references.SIGN in body:
         return await _with_results(services, who, action, _parsed(body), (), "body")
     return Given(_text(action, body or b"{}", "body"))
@@ -160,7 +161,7 @@ async def input_of_object(
         NotFound, NoResultYet, BadInput: It refers to a result that cannot be had.
         AdministratorsOnly: The caller may not have the action run.
     """
-    await refuse_callers(services, who, action)
+    await prepare(services, who, action)
     return await _with_results(services, who, action, given, sources, *where)
 
 
@@ -188,7 +189,7 @@ async def input_of_query(services: Services, who: Identity, action: AnyAction, q
         RequestValidationError: It is not what the action takes.
         AdministratorsOnly: The caller may not have the action run.
     """
-    await refuse_callers(services, who, action)
+    await prepare(services, who, action)
     given: dict[str, list[str]] = {}
     for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
         given.setdefault(name, []).append(value)
@@ -203,8 +204,11 @@ async def input_of_query(services: Services, who: Identity, action: AnyAction, q
         raise _at(error, "query") from None
 
 
-async def refuse_callers(services: Services, who: Identity, action: AnyAction) -> None:
+async def prepare(services: Services, who: Identity, action: AnyAction) -> None:
     """Before the input is looked at: what is wrong with it would tell what it should be."""
+    if not action.input.__pydantic_complete__:
+        # built when first used, and that takes milliseconds; the loop goes on meanwhile
+        await run_in_threadpool(action.build)
     if action.administrators_only:
         await services.sql.read(refuse_others, action, who.user_id, who.origin)
 

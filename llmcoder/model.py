@@ -10,8 +10,10 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model
 class Model(BaseModel):
     """Base of an action's input and output."""
 
+    # Validators are built when first used: those of all actions cost each process 23 MB, and it uses few of them.
+    # pydantic builds them under a lock since 2.14 (https://github.com/pydantic/pydantic/pull/13438).
     # JSON has neither infinity nor NaN: 1e999 was read as one, and kept as null
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ChangeModel(Model):

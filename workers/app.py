@@ -18,12 +18,13 @@ from celery import Celery, bootsteps, signals
 from celery.worker import consumer
 from celery.worker.state import maybe_shutdown
 
-from engine.broker import for_kombu, is_wrong_type, mend_keys, queues, redis_client, transport_options
+from engine import transport
+from engine.broker import is_wrong_type, mend_keys, redis_client
+from engine.celery_app import base_app
 from llmcoder.config import config
 from llmcoder.declare.action import Queue
 from llmcoder.registry import AnyAction, registry
 from llmcoder.settings import EngineSettings
-from workers import transport
 from workers.runtime import Runtime
 from workers.watch import GRACE_S
 
@@ -44,32 +45,11 @@ class Process:
 
 def make_app() -> Celery:
     """The app for the configured broker, with a task for every action."""
-    settings = config().get(EngineSettings)
-    broker = settings.broker_url
-    transport.install()
+    app = base_app()
     transport.only_questions()
-    app = Celery("llmcoder", broker=for_kombu(broker), set_as_current=True)
     app.conf.update(
-        broker_transport_options=transport_options(broker),
-        broker_connection_retry_on_startup=True,
-        broker_connection_max_retries=None,
-        broker_channel_error_retry=True,  # a Redis that refuses commands is one that is away, and no reason to end
-        broker_heartbeat=10,  # AMQP: a worker whose broker went without a goodbye hears nothing until it looks
-        broker_pool_acquire_timeout=2,
-        result_backend=None,
-        task_ignore_result=True,
-        task_serializer="json",
-        event_serializer="json",
-        result_serializer="json",
-        accept_content=["json"],
         task_acks_late=False,
         task_reject_on_worker_lost=False,
-        task_publish_retry=False,
-        task_create_missing_queues=False,
-        task_queues=queues(broker),
-        task_default_queue=Queue.IO.value,
-        control_queue_exclusive=False,  # RabbitMQ would lock out a host's second worker of a queue,
-        control_queue_durable=True,  # and from 4.3 on takes no queue that is neither durable nor exclusive
         worker_consumer=f"{__name__}:Consumer",
         worker_pool="workers.heavy_pool:TaskPool",  # of io the command line says another
         worker_prefetch_multiplier=1,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from llmcoder import strict_json
 from llmcoder.errors import BadInput
+from llmcoder.model import Model
 from models.macros.text import from_yaml
 
 YAML = ("application/yaml", "application/x-yaml", "text/yaml")
@@ -68,6 +69,23 @@ class Router(APIRouter):
 
     def __init__(self, *args: Any, **said: Any) -> None:
         super().__init__(*args, **{"route_class": StrictRoute, **said})
+
+    def add_api_route(self, path: str, endpoint: Callable[..., Any], **said: Any) -> None:
+        for annotation in get_type_hints(endpoint).values():
+            _build_now(annotation)
+        super().add_api_route(path, endpoint, **said)
+
+
+def _build_now(annotation: Any) -> None:
+    """Have a model's validator built before FastAPI makes its own of it, which it cannot make later without warnings.
+
+    Other models are built when first used, see `llmcoder.model`; what our own routes take is used here.
+    """
+    if isinstance(annotation, type) and issubclass(annotation, Model) and annotation.model_config.get("defer_build"):
+        annotation.model_config["defer_build"] = False
+        annotation.model_rebuild()
+    for inner in get_args(annotation):
+        _build_now(inner)
 
 
 async def _as_json(request: Request) -> Request:

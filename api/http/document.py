@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic.warnings import UnsupportedFieldAttributeWarning
 
 from api.http.job_view import Problem, problems
+
+# FastAPI keeps it quiet where it makes the fields of a route; those of actions are built later, with this document.
+warnings.filterwarnings("ignore", category=UnsupportedFieldAttributeWarning)
 
 #: Says of an operation that only an administrator may ask for it; strangers do not see that there is one.
 _MARK = "x-administrators-only"

@@ -31,7 +31,7 @@ from api.http.prefer import LONGEST_WAIT_S, read_prefer
 from api.http.problems import problem
 from api.routes.actions import JOB, Key, json_body
 from api.services import Services, services_of
-from api.submission import Given, accept, input_of_body, input_of_query, refuse_callers
+from api.submission import Given, accept, input_of_body, input_of_query, prepare
 from engine.idempotency import checked_key
 from llmcoder import strict_json
 from llmcoder.declare.action import Effect
@@ -101,7 +101,7 @@ async def read_as_before(
     services = services_of(request)
     action = services.registry.find(f"{domain}.{verb}")
     if action.effect is not Effect.READ:
-        await refuse_callers(services, who, action)
+        await prepare(services, who, action)
         raise HTTPException(405, f"{action.name} does more than to read: send its input with POST.")
     given = await input_of_query(services, who, action, request.scope["query_string"])
     return await _result(request, who, action, given, checked_key(key), prefer)

@@ -15,7 +15,7 @@ from cli.up.child import Child
 from llmcoder.process import command_line
 
 USER = "admin"
-COMMAND = command_line("celery", "--quiet", "-A", "workers.app", "flower")
+COMMAND = command_line("celery", "--quiet", "-A", "cli.up.flower_app", "flower")
 # Each takes some 4 KB, and a save pickles all of them while Flower answers nobody: seldom, and not too many. All jobs
 # stand in SQL; Flower shows the latest.
 TASKS_KEPT = 2_000

@@ -175,6 +175,11 @@ class Action(Generic[In, Out]):
     def description(self) -> str:
         return inspect.getdoc(self.function) or ""
 
+    def build(self) -> None:
+        """Make what reads the input. That takes milliseconds, so an event loop has it done in a thread."""
+        self.input.model_rebuild()
+        _ = self.input_schema
+
     @cached_property
     def input_schema(self) -> dict[str, Any]:
         return self.input.model_json_schema()

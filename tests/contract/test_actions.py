@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -18,6 +21,7 @@ from llmcoder.registry import Registry, discover
 
 #: Of its own: the one of the process is loaded when first asked for, and other tests' actions are to be in it.
 REGISTRY = Registry(discover())
+ROOT = Path(__file__).resolve().parents[2]
 ACTIONS = list(REGISTRY.values())
 VENDORS = [
     "openai", "ollama", "googleapiclient", "jira", "slack_sdk", "plaid", "playwright", "torch", "transformers",
@@ -66,6 +70,27 @@ def test_the_schema_says_what_validation_does(action: Action):
     for instance in (json.loads(json.dumps(action.example)), stored):
         assert [error.message for error in Draft202012Validator(schema).iter_errors(instance)] == []
     assert list(Draft202012Validator(schema).iter_errors({**action.example, "no_such_field": 1}))
+
+
+@every_action
+def test_its_models_are_built_without_a_word(action: Action):
+    """They are built when first used, so that a mistake in one would be found by a user."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for model in (action.input, action.output):
+            assert model.model_rebuild(force=True)
+
+
+def test_no_model_of_an_action_is_built_before_it_is_used(tmp_path: Path):
+    code = (
+        "from llmcoder.registry import Registry, discover\n"
+        "print(sum(a.input.__pydantic_complete__ for a in Registry(discover()).values()))"
+    )
+    environ = {**os.environ, "DATA_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=120
+    )
+    assert (done.stdout.strip(), done.stderr) == ("0", "")
 
 
 @every_action

@@ -38,7 +38,7 @@ def app(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Celery]:
     """A Celery app as plain as can be, on the broker settings of the engine, which know the tests' actions."""
     monkeypatch.syspath_prepend(PLUGIN)
     known = Registry(discover())  # the process's own may have been loaded before them
-    monkeypatch.setattr("workers.transport.registry", lambda: known)
+    monkeypatch.setattr("engine.transport.registry", lambda: known)
     app = Celery("plain", broker=for_kombu(redis_url), set_as_current=False)
     options = transport_options(redis_url)
     app.conf.update(broker_transport_options=options, result_backend=None, task_default_queue="io")
