@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import llmcoder
 from llmcoder.log import OURS
 from llmcoder.states import State
 
@@ -87,3 +88,8 @@ def test_states_of_jobs_are_values_of_their_own_kind_and_no_bare_words() -> None
         if isinstance(side, ast.Constant) and side.value in words
     ]
     assert bare == []
+
+
+def test_the_kernel_gives_every_name_that_it_promises() -> None:
+    assert set(llmcoder.__all__) == set(llmcoder._MODULE_OF)
+    assert all(getattr(llmcoder, name).__name__ == name for name in llmcoder.__all__ if name != "Marker")
