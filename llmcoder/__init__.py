@@ -40,8 +40,8 @@ _HOMES = {
     "llmcoder.declare.action": "Action Effect Marker Queue Retry Role Undo action",
     "llmcoder.declare.connection": "Caller ConnectionKind GetSettings Grant OAuth OAuthClient",
     "llmcoder.declare.rate": "Rate",
-    "llmcoder.errors": "ActionError BadInput Cancelled DeclarationError Forbidden NeedsReconnect NotConfigured NotFound "
-    "RateLimited Refused TimedOut Transient Uncertain",
+    "llmcoder.errors": "ActionError BadInput Cancelled DeclarationError Forbidden NeedsReconnect NotConfigured "
+    "NotFound RateLimited Refused TimedOut Transient Uncertain",
     "llmcoder.file": "FileRef StoredFile",
     "llmcoder.model": "Model",
     "llmcoder.settings": "Settings",

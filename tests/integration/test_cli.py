@@ -47,7 +47,7 @@ from models.jobs.store import get, insert
 from models.jobs.tables import jobs
 
 PASSWORD = "correct horse battery staple"
-HEAVY = ("sqlalchemy", "pydantic", "fastapi", "celery", "redis", "rich.progress", "pydantic")
+HEAVY = ("sqlalchemy", "pydantic", "fastapi", "celery", "redis", "rich.progress")
 
 
 @pytest.fixture
