@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ import pytest
 import sqlalchemy as sa
 from accounts import account
 from doors import doors_of, doors_of_actions, doors_of_hooks
-from served import Served
+from served import Served, serving
 from websockets.sync.client import connect
 
 from engine.local_door import EngineDoor
@@ -287,6 +288,28 @@ def test_the_catalogue_the_document_and_the_pages_hide_it_from_others(caller: Ca
     assert whole.headers["vary"] == "authorization"
     assert "403" in whole.json()["paths"]["/test/turn_wheel"]["post"]["responses"]
     assert caller.client.get(f"/actions/{WHEEL}").json()["administrators_only"] is True
+
+
+def test_records_that_only_administrators_change_are_refused_before_their_body_is_read(
+    caller: Caller, tmp_path: Path, redis_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The doors of a collection, whose actions are for administrators only."""
+    known = Registry(discover())
+    notes = next(one for one in known.collections() if one.path == "general/notes")
+    kinds = {name: replace(getattr(notes, name), administrators_only=True) for name in ("adds", "changes", "removes")}
+    monkeypatch.setattr(Registry, "collections", lambda _self: [replace(notes, **kinds)])
+    with serving(caller.served.db, redis_server, tmp_path) as served, served.client(caller.user) as client:
+        place = client.post("/general/notes", json={"text": "mine"}).headers["location"]
+        set_administrator(served, caller.user, False)
+        asked = (
+            client.post("/general/notes", json={"text": "x"}), client.post("/general/notes", json={"nonsense": 1}),
+            client.patch(place, json={"text": "x"}), client.patch(place, json={"nonsense": 1}), client.delete(place),
+        )  # fmt: skip
+        assert [one.status_code for one in asked] == [403] * 5
+        assert client.get(place).json()["text"] == "mine"
+        paths = httpx.get(f"{served.url}/openapi.json").json()["paths"]
+        assert set(paths["/general/notes"]) == {"get"}
+    assert len(refusals(caller.served, caller.user)) == 5
 
 
 def test_every_door_is_tried(served: Served) -> None:
