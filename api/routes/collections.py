@@ -27,6 +27,7 @@ from engine.idempotency import checked_key, fingerprint
 from llmcoder import strict_json
 from llmcoder.declare.collection import Page
 from llmcoder.declare.cursor import Cursor
+from llmcoder.declare.filter import Number
 from llmcoder.errors import ActionError, BadInput, Forbidden, NotFound, Refused, problem_type
 from llmcoder.model import Model
 from llmcoder.registry import AnyAction, AnyCollection, Registry
@@ -56,7 +57,7 @@ ENDINGS: dict[str, type[ActionError]] = {problem_type(kind.slug): kind for kind 
 class PageQuery(Model):
     """Which part of a list."""
 
-    limit: int = Field(50, ge=1, le=200, description="Most records to return.")
+    limit: Number = Field(50, ge=1, le=200, description="Most records to return.")
     cursor: Cursor | None = Field(
         None,
         description="`next` of the page before, with the same filter and sort; left out, the first page.",

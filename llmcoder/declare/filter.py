@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, StringConstraints, model_validator
 
 from llmcoder.caseless import fold
 from llmcoder.model import Model
@@ -42,6 +42,15 @@ def _few_words(text: str) -> str:
         raise ValueError(f"must have 1 to {MOST_WORDS} different words")
     return text
 
+
+def _no_truth(given: object) -> object:
+    if isinstance(given, bool):
+        raise ValueError("must be a whole number")
+    return given
+
+
+#: How many: pydantic takes `true` for 1, and a schema does not.
+Number = Annotated[int, BeforeValidator(_no_truth)]
 
 # NUL is the one character that PostgreSQL keeps in no text.
 _NO_NUL = r"^[^\x00]*$"

@@ -13,6 +13,7 @@ from pydantic import Field
 from llmcoder import Context, Effect, Model, NotFound, Undo, action
 from llmcoder.declare.collection import Page
 from llmcoder.declare.cursor import Cursor
+from llmcoder.declare.filter import Number
 from tasks.general.records import NewNote, NewTodo, Note, NoteChange, NoteFilter, Todo, TodoChange, TodoFilter
 from tasks.general.store import NOTES, TODOS
 
@@ -27,14 +28,14 @@ PAGE_BEFORE: Any = Field(
 class NoteListing(NoteFilter):
     """Which notes are wanted."""
 
-    limit: int = MOST_LISTED
+    limit: Number = MOST_LISTED
     before: Cursor | None = PAGE_BEFORE
 
 
 class TodoListing(TodoFilter):
     """Which to-dos are wanted."""
 
-    limit: int = MOST_LISTED
+    limit: Number = MOST_LISTED
     before: Cursor | None = PAGE_BEFORE
 
 

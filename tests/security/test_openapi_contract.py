@@ -88,7 +88,8 @@ def test_every_operation_answers_as_the_document_says(served: Served, caller: st
 
 def told(registry: Registry) -> dict[str, Any]:
     """The configuration, as a schemathesis.toml would have it. Every check is on."""
-    beyond = [*RULES_BEYOND_THE_SCHEMA, *doors_with_rules(registry)]
+    lists = [f"GET /{one.path}" for one in registry.collections()]  # a cursor is that of a page
+    beyond = [*RULES_BEYOND_THE_SCHEMA, *lists, *doors_with_rules(registry)]
     may_refuse = {"positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "422"]}}
     refused = {"positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "400"]}}  # no state is good for long
     unready = {"expected-statuses": ["2xx", "4xx", "503"]}  # there is no worker here
