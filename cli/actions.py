@@ -66,7 +66,7 @@ def _explain(action: AnyAction) -> None:
     if action.administrators_only:
         typer.echo("for administrators only: every door refuses it to others, and to agents")
     if action.outside:
-        typer.echo("its result holds what others wrote: no write runs on that before a person approved it")
+        typer.echo("its result holds untrusted content: no write runs on that before a person approved it")
     if action.requires:
         typer.echo(f"needs {', '.join(kind.title for kind in action.requires)}")
     typer.echo(f"\nInput:\n{_indented(action.input_schema)}\n\nResult:\n{_indented(action.output_schema)}")

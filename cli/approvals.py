@@ -174,5 +174,5 @@ def _show_chain(chain: Sequence[Mapping[str, Any]]) -> None:
 
 def _whose_words(link: Mapping[str, Any]) -> str:
     if link["outside"]:
-        return "brought in what others wrote"
-    return "made of what others wrote" if link["tainted"] else ""
+        return "brought in untrusted content"
+    return "made of untrusted content" if link["tainted"] else ""

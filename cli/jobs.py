@@ -225,7 +225,7 @@ def _origin(job: Job) -> dict[str, str]:
 
     return {
         "origin": "" if job.origin == "person" else job.origin,
-        "tainted": "its input holds what others wrote" if job.tainted else "",
+        "tainted": "its input holds untrusted content" if job.tainted else "",
         "made of": ", ".join(strict_json.read_lenient(job.sources)) if job.sources else "",
         "approve until": local(job.expires_at) if job.state == State.WAITING else "",
         "decided": local(job.decided_at),

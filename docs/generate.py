@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 NOTE = "<!-- Made by docs/generate.py; do not edit. -->"
 LEGEND = (
     "A *repeatable* write may run twice; one that is *reconcilable* is asked about before it runs again. A result from "
-    "*outside* holds what others wrote, so no write runs on it before a person approved. See [approvals](approvals.md)."
+    "*outside* holds untrusted content, so no write runs on it before a person approved. See [approvals](approvals.md)."
 )
 
 

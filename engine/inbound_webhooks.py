@@ -1,4 +1,4 @@
-"""Webhooks that come in: what a person may do with their addresses, and what a call becomes."""
+"""Inbound webhooks: what a person may do with their addresses, and what a call becomes."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ class InboundCall:
 
 
 def find(conn: sa.Connection, user_id: UUID, hook_id: UUID, *, locked: bool = False) -> InboundHook:
-    """The user's hook.
+    """The user's inbound webhook.
 
     Raises:
         NotFound: There is none of that id, or it is somebody else's.
     """
     found = inbound.get(conn, user_id, hook_id, locked=locked)
     if found is None:
-        raise NotFound(f"You have no hook {hook_id}.")
+        raise NotFound(f"You have no inbound webhook {hook_id}.")
     return found
 
 
@@ -84,7 +84,7 @@ def add(
     refuse_others(conn, registry.find(new.action), new.user_id)
     _check(registry, new)
     if inbound.count(conn, new.user_id) >= MOST_HOOKS:
-        raise TooMany(f"A user has at most {MOST_HOOKS} hooks. Remove one first.")
+        raise TooMany(f"A user has at most {MOST_HOOKS} inbound webhooks. Remove one first.")
     text = _secret(Scheme(new.scheme), secret)
     inbound.add(conn, new, Secret(text), now)
     audit.append(conn, [Entry(Event.HOOK_ADDED, str(new.id), new.user_id, {"action": new.action})], now)
@@ -95,7 +95,7 @@ def change(
     conn: sa.Connection, registry: Registry, user_id: UUID, hook_id: UUID, values: Mapping[str, Any], seen: int | None,
     now: datetime,
 ) -> InboundHook:  # fmt: skip
-    """Set columns of a hook.
+    """Set columns of an inbound webhook.
 
     Args:
         seen: The version that the values were made for; None for any.
@@ -128,14 +128,14 @@ def renew_secret(
 
 
 def remove(conn: sa.Connection, user_id: UUID, hook_id: UUID, now: datetime) -> None:
-    """Delete a hook; jobs that it made stay. Raises as `find`."""
+    """Delete an inbound webhook; jobs that it made stay. Raises as `find`."""
     find(conn, user_id, hook_id)
     inbound.remove(conn, hook_id)
     audit.append(conn, [Entry(Event.HOOK_REMOVED, str(hook_id), user_id)], now)
 
 
 def called(conn: sa.Connection, hook_id: UUID, call: InboundCall, now: datetime) -> tuple[InboundHook, str | None]:
-    """The hook that a call proved to be meant for, and what tells the call from others.
+    """The inbound webhook that a call proved to be meant for, and what tells the call from others.
 
     Raises:
         Forged: The caller does not prove who it is, or there is no such address: nobody learns which.
@@ -149,7 +149,7 @@ def called(conn: sa.Connection, hook_id: UUID, call: InboundCall, now: datetime)
 
 
 def input_of(hook: InboundHook, call: InboundCall) -> str:
-    """What the hook's action is given for a call, as JSON. Takes a thread for up to a few tenths of a second.
+    """What the webhook's action is given for a call, as JSON. Takes a thread for up to a few tenths of a second.
 
     Raises:
         BadInput: The body is not what it says it is, or an expression cannot be computed.
@@ -191,7 +191,7 @@ def _key(hook: InboundHook, delivery: str) -> str:
 
 
 def remember_error(conn: sa.Connection, hook: InboundHook, error: ActionError | None, now: datetime) -> None:
-    """So that the hook's owner sees why calls become no jobs; None when one did again."""
+    """So that the webhook's owner sees why calls become no jobs; None when one did again."""
     said = None if error is None else strict_json.storable(error.detail[:LONGEST_ERROR_CHARS])
     inbound.change(conn, hook.id, {"error": said, "error_at": None if said is None else now})
 
@@ -239,7 +239,7 @@ def _keep(conn: sa.Connection, found: InboundHook, values: Mapping[str, Any], no
 
 
 def made_of(user_id: UUID, wanted: Mapping[str, Any], now: datetime) -> InboundHook:
-    """The hook that somebody wants, not yet checked."""
+    """The inbound webhook that somebody wants, not yet checked."""
     return InboundHook(
         **wanted, id=new_id(), user_id=user_id, error=None, error_at=None, version=1, created_at=now, updated_at=now
     )

@@ -1,4 +1,4 @@
-"""What a person may do with the webhooks that go out, the same through every door. In its caller's transaction."""
+"""What a person may do with outbound webhooks, the same through every door. In its caller's transaction."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def find(conn: sa.Connection, user_id: UUID, webhook_id: UUID, *, locked: bool =
     """
     found = webhooks.get(conn, user_id, webhook_id, locked=locked)
     if found is None:
-        raise NotFound(f"You have no webhook {webhook_id}.")
+        raise NotFound(f"You have no outbound webhook {webhook_id}.")
     return found
 
 
@@ -60,7 +60,7 @@ def add(
     _check(new)
     target = _target(new.url)
     if webhooks.count(conn, user_id) >= MOST_WEBHOOKS:
-        raise TooMany(f"A user has at most {MOST_WEBHOOKS} webhooks. Remove one first.")
+        raise TooMany(f"A user has at most {MOST_WEBHOOKS} outbound webhooks. Remove one first.")
     text = _secret(secret)
     webhooks.add(conn, new, Secret(text), now)
     host = target.host

@@ -231,7 +231,7 @@ class EngineSettings(Settings):
     cors_origins: CommaList = Field(
         (), description="Web origins that may call the API from a browser, comma separated."
     )
-    registration_open: bool = Field(True, description="Whether strangers may register; the first user always may.")
+    registration_open: bool = Field(True, description="Whether anybody may register; the first user always may.")
     access_token_expire_minutes: int = Field(30, ge=1, le=43_200, description="Life of an access token, in minutes.")
     refresh_token_expire_days: int = Field(30, ge=1, le=365, description="Life of an unused refresh token, in days.")
     max_body_bytes: int = Field(2_097_152, ge=1_024, description="Largest request body the API takes, in bytes.")

@@ -50,7 +50,7 @@ class Submission(Model):
         default_factory=list,
         max_length=MOST_SOURCES,
         description="Jobs whose results this input was made of, where it does not say so itself with references "
-        'such as {"$ref": "/jobs/<id>#/result/text"}. What strangers wrote makes a write wait for approval.',
+        'such as {"$ref": "/jobs/<id>#/result/text"}. Untrusted content makes a write wait for approval.',
     )
 
 

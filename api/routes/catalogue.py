@@ -45,7 +45,7 @@ class ActionView(Model):
     repeatable: bool = Field(description="Whether doing it twice is the same as doing it once.")
     reconcilable: bool = Field(description="Whether the provider can be asked if an effect took place.")
     undo: str | None = Field(description="The action that takes its effect back; null where nothing does.")
-    outside: bool = Field(description="Whether its result holds what others wrote; no write runs on that unapproved.")
+    outside: bool = Field(description="Whether its result holds untrusted content; no write runs on that unapproved.")
     own_records: bool = Field(
         description="Whether it changes nothing but your own records here: your macros and schedules need not ask."
     )

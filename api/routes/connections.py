@@ -170,7 +170,7 @@ async def remove_connection(request: Request, who: Person, connection_id: UUID) 
 
 @router.post("/{connection_id:uuid}/check", responses={**PROBLEMS, **problems(404, 409, 422, 429)})
 async def check_connection(request: Request, who: Person, connection_id: UUID) -> CheckView:
-    """Ask the provider who an account is. One that was broken and works again lets its jobs go on."""
+    """Ask the provider who an account is. One that was broken and works again releases its jobs."""
     services = services_of(request)
     stored = await _mine(services, who, connection_id)
     seen, identity = await _outside(lambda: services.accounts.check(stored))

@@ -28,8 +28,8 @@ from models.webhooks.inbound import InboundHook
 LARGEST_CALL_BYTES = 1024 * 1024
 DAY_S = 86_400
 
-router = Router(prefix="/hooks", tags=["hooks"], responses=problems(401, 422, 503))
-door = Router(prefix="/hooks", tags=["hooks"], responses=problems(403, 413, 422, 503))
+router = Router(prefix="/hooks", tags=["inbound webhooks"], responses=problems(401, 422, 503))
+door = Router(prefix="/hooks", tags=["inbound webhooks"], responses=problems(403, 413, 422, 503))
 Caller = Annotated[Identity, Depends(current)]
 Person = Annotated[Identity, Depends(person)]
 #: JSON's own: 0 is no false, and true no 1.
@@ -42,7 +42,7 @@ GivenSecret = Annotated[
 
 
 class NewHook(Model):
-    """An address at which others may call."""
+    """An inbound webhook: an address at which others may call."""
 
     name: str = Field(min_length=1, max_length=200, description="What you call it.", examples=["Pushes"])
     action: str = Field(description="What a call starts; GET /actions lists them.", examples=["tasks.start_macro"])
@@ -80,7 +80,7 @@ class NewSecret(Model):
 
 
 class HookView(BaseModel):
-    """One address."""
+    """One inbound webhook."""
 
     id: UUID
     path: str = Field(description="Where to POST to.")
@@ -98,13 +98,13 @@ class HookView(BaseModel):
 
 
 class HookWithSecret(HookView):
-    """One address and its secret, which is never shown again."""
+    """One inbound webhook and its secret, which is never shown again."""
 
     secret: str
 
 
 class HookPage(BaseModel):
-    """Your addresses, newest first."""
+    """Your inbound webhooks, newest first."""
 
     items: list[HookView]
     next: UUID | None = Field(description="`cursor` of the page after this one; null on the last page.")
@@ -120,22 +120,22 @@ class Taken(BaseModel):
 # --- the addresses
 
 
-@router.get("")
+@router.get("", summary="List inbound webhooks")
 async def list_hooks(
     request: Request,
     who: Caller,
     cursor: Annotated[UUID | None, Query(description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=200, description="Most to return.")] = 50,
 ) -> HookPage:
-    """Your addresses for webhooks, newest first."""
+    """Your inbound webhooks, newest first."""
     found = await services_of(request).sql.read(inbound.listed, who.user_id, cursor, limit + 1)
     following = found[limit - 1].id if len(found) > limit else None
     return HookPage(items=[view(one) for one in found[:limit]], next=following)
 
 
-@router.post("", status_code=201, responses=problems(403, 404, 409))
+@router.post("", summary="Make an inbound webhook", status_code=201, responses=problems(403, 404, 409))
 async def add_hook(request: Request, response: Response, who: Person, new: NewHook) -> HookWithSecret:
-    """Make an address at which others may call. The answer shows its secret, for the only time."""
+    """Make an inbound webhook, an address at which others may call. The answer shows its secret, for the only time."""
     services = services_of(request)
     now = services.db.now()
     wanted = new.model_dump(exclude={"secret", "input"}) | {"input": strict_json.write(new.input)}
@@ -145,13 +145,13 @@ async def add_hook(request: Request, response: Response, who: Person, new: NewHo
     return HookWithSecret(**view(hook).model_dump(), secret=secret)
 
 
-@router.get("/{hook_id}", responses=problems(404))
+@router.get("/{hook_id}", summary="Show an inbound webhook", responses=problems(404))
 async def show_hook(request: Request, who: Caller, hook_id: UUID) -> HookView:
-    """One of your addresses."""
+    """One of your inbound webhooks."""
     return view(await services_of(request).sql.read(calls.find, who.user_id, hook_id))
 
 
-@router.patch("/{hook_id}", responses=problems(403, 404, 412))
+@router.patch("/{hook_id}", summary="Change an inbound webhook", responses=problems(403, 404, 412))
 async def change_hook(request: Request, who: Person, hook_id: UUID, change: HookChange) -> HookView:
     """Change what a call becomes, or whether it is taken."""
     services = services_of(request)
@@ -163,7 +163,7 @@ async def change_hook(request: Request, who: Person, hook_id: UUID, change: Hook
     return view(await services.sql.write(calls.change, services.registry, *wanted))
 
 
-@router.post("/{hook_id}/secret", responses=problems(403, 404))
+@router.post("/{hook_id}/secret", summary="Renew the secret of an inbound webhook", responses=problems(403, 404))
 async def renew_secret(request: Request, who: Person, hook_id: UUID, new: NewSecret) -> HookWithSecret:
     """Give it another secret, which only this answer shows; the one before counts for a while yet."""
     services = services_of(request)
@@ -172,9 +172,9 @@ async def renew_secret(request: Request, who: Person, hook_id: UUID, new: NewSec
     return HookWithSecret(**view(hook).model_dump(), secret=secret)
 
 
-@router.delete("/{hook_id}", status_code=204, responses=problems(403, 404))
+@router.delete("/{hook_id}", summary="Remove an inbound webhook", status_code=204, responses=problems(403, 404))
 async def remove_hook(request: Request, who: Person, hook_id: UUID) -> None:
-    """Remove an address; jobs that its calls became stay."""
+    """Remove an inbound webhook; jobs that its calls became stay."""
     services = services_of(request)
     await services.sql.write(calls.remove, who.user_id, hook_id, services.db.now())
 
@@ -182,7 +182,7 @@ async def remove_hook(request: Request, who: Person, hook_id: UUID) -> None:
 # --- the calls
 
 
-@door.post("/{hook_id}", status_code=202, response_model=Taken)
+@door.post("/{hook_id}", summary="Call an inbound webhook", status_code=202, response_model=Taken)
 async def take_call(request: Request, hook_id: UUID) -> Response | Taken:
     """Called by others, who sign the body; it takes no token. What it starts counts as untrusted content.
 
@@ -226,7 +226,7 @@ def _challenge(call: InboundCall) -> str | None:
 
 
 def view(one: InboundHook) -> HookView:
-    """An address as every door shows it; never with its secret."""
+    """An inbound webhook as every door shows it; never with its secret."""
     shown = {name: getattr(one, name) for name in HookView.model_fields if name != "path"}
     return HookView(**{**shown, "input": strict_json.read_lenient(one.input), "path": f"/hooks/{one.id}"})
 

@@ -234,7 +234,7 @@ async def call_step(
 ) -> StepCalled:
     """Called by whoever was given the address of a step that waits for it; it takes no token.
 
-    The body becomes the step's result, as a stranger's words. The first call counts.
+    The body becomes the step's result, as untrusted content. The first call counts.
     """
     services = services_of(request)
     call = InboundCall(first_headers(request), await read_body(request, LARGEST_CALL_BYTES))

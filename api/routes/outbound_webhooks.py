@@ -23,7 +23,7 @@ from models.webhooks.outbound import Delivery, Webhook
 
 DAY_S = 86_400
 
-router = Router(prefix="/webhooks", tags=["webhooks"], responses=problems(401, 422, 503))
+router = Router(prefix="/webhooks", tags=["outbound webhooks"], responses=problems(401, 422, 503))
 Caller = Annotated[Identity, Depends(current)]
 Person = Annotated[Identity, Depends(person)]
 JobEvent = Literal["job.succeeded", "job.failed", "job.cancelled", "job.uncertain", "job.waiting"]
@@ -40,7 +40,7 @@ GivenSecret = Annotated[
 
 
 class NewWebhook(Model):
-    """An address at which we call."""
+    """An outbound webhook: an address at which we call."""
 
     name: str = Field(min_length=1, max_length=200, description="What you call it.", examples=["My server"])
     url: Url = Field(description="Where we POST to.")
@@ -74,7 +74,7 @@ class NewWebhookSecret(Model):
 
 
 class WebhookView(BaseModel):
-    """One address."""
+    """One outbound webhook."""
 
     id: UUID
     name: str
@@ -92,13 +92,13 @@ class WebhookView(BaseModel):
 
 
 class WebhookWithSecret(WebhookView):
-    """One address and its secret, which is never shown again."""
+    """One outbound webhook and its secret, which is never shown again."""
 
     secret: str
 
 
 class WebhookPage(BaseModel):
-    """Your webhooks, newest first."""
+    """Your outbound webhooks, newest first."""
 
     items: list[WebhookView]
     next: UUID | None = Field(description="`cursor` of the page after this one; null on the last page.")
@@ -126,20 +126,20 @@ class DeliveryPage(BaseModel):
     next: UUID | None = Field(description="`cursor` of the page after this one; null on the last page.")
 
 
-@router.get("")
+@router.get("", summary="List outbound webhooks")
 async def list_webhooks(
     request: Request,
     who: Caller,
     cursor: Annotated[UUID | None, Query(description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=200, description="Most to return.")] = 50,
 ) -> WebhookPage:
-    """Your webhooks, newest first."""
+    """Your outbound webhooks, newest first."""
     found = await services_of(request).sql.read(webhooks.listed, who.user_id, cursor, limit + 1)
     following = found[limit - 1].id if len(found) > limit else None
     return WebhookPage(items=[view(one) for one in found[:limit]], next=following)
 
 
-@router.post("", status_code=201, responses=problems(403, 409))
+@router.post("", summary="Make an outbound webhook", status_code=201, responses=problems(403, 409))
 async def add_webhook(request: Request, response: Response, who: Person, new: NewWebhook) -> WebhookWithSecret:
     """Be called when your jobs change. The answer shows the secret that signs the calls, for the only time."""
     services = services_of(request)
@@ -149,15 +149,15 @@ async def add_webhook(request: Request, response: Response, who: Person, new: Ne
     return WebhookWithSecret(**view(made).model_dump(), secret=secret)
 
 
-@router.get("/{webhook_id}", responses=problems(404))
+@router.get("/{webhook_id}", summary="Show an outbound webhook", responses=problems(404))
 async def show_webhook(request: Request, who: Caller, webhook_id: UUID) -> WebhookView:
-    """One of your webhooks."""
+    """One of your outbound webhooks."""
     return view(await services_of(request).sql.read(rules.find, who.user_id, webhook_id))
 
 
-@router.patch("/{webhook_id}", responses=problems(403, 404, 412))
+@router.patch("/{webhook_id}", summary="Change an outbound webhook", responses=problems(403, 404, 412))
 async def change_webhook(request: Request, who: Person, webhook_id: UUID, change: WebhookChange) -> WebhookView:
-    """Change a webhook. One that is enabled again is told what changed meanwhile."""
+    """Change an outbound webhook. One that is enabled again is told what changed meanwhile."""
     services = services_of(request)
     values = {name: value for name, value in change.model_dump(exclude={"version"}).items() if value is not None}
     if "events" in values:
@@ -166,7 +166,7 @@ async def change_webhook(request: Request, who: Person, webhook_id: UUID, change
     return view(await services.sql.write(rules.change, *wanted))
 
 
-@router.post("/{webhook_id}/secret", responses=problems(403, 404))
+@router.post("/{webhook_id}/secret", summary="Renew the secret of an outbound webhook", responses=problems(403, 404))
 async def renew_webhook_secret(
     request: Request, who: Person, webhook_id: UUID, new: NewWebhookSecret
 ) -> WebhookWithSecret:
@@ -177,21 +177,21 @@ async def renew_webhook_secret(
     return WebhookWithSecret(**view(found).model_dump(), secret=secret)
 
 
-@router.delete("/{webhook_id}", status_code=204, responses=problems(403, 404))
+@router.delete("/{webhook_id}", summary="Remove an outbound webhook", status_code=204, responses=problems(403, 404))
 async def remove_webhook(request: Request, who: Person, webhook_id: UUID) -> None:
-    """Remove a webhook with its messages."""
+    """Remove an outbound webhook with its messages."""
     services = services_of(request)
     await services.sql.write(rules.remove, who.user_id, webhook_id, services.db.now())
 
 
-@router.post("/{webhook_id}/test", status_code=202, responses=problems(403, 404))
+@router.post("/{webhook_id}/test", summary="Test an outbound webhook", status_code=202, responses=problems(403, 404))
 async def test_webhook(request: Request, who: Person, webhook_id: UUID) -> DeliveryView:
     """Send it a message that says nothing; GET /webhooks/{id}/deliveries shows how that went."""
     services = services_of(request)
     return _shown(await services.sql.write(rules.test, who.user_id, webhook_id, services.db.now()))
 
 
-@router.get("/{webhook_id}/deliveries", responses=problems(404))
+@router.get("/{webhook_id}/deliveries", summary="List the messages of an outbound webhook", responses=problems(404))
 async def list_deliveries(
     request: Request,
     who: Caller,
@@ -200,7 +200,7 @@ async def list_deliveries(
     cursor: Annotated[UUID | None, Query(description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=200, description="Most to return.")] = 50,
 ) -> DeliveryPage:
-    """What was sent to a webhook, newest first."""
+    """What was sent to an outbound webhook, newest first."""
 
     def read(conn: sa.Connection) -> list[Delivery]:
         rules.find(conn, who.user_id, webhook_id)
@@ -211,7 +211,12 @@ async def list_deliveries(
     return DeliveryPage(items=[_shown(one) for one in found[:limit]], next=following)
 
 
-@router.post("/{webhook_id}/deliveries/{delivery_id}/retry", status_code=202, responses=problems(403, 404))
+@router.post(
+    "/{webhook_id}/deliveries/{delivery_id}/retry",
+    summary="Send a message of an outbound webhook again",
+    status_code=202,
+    responses=problems(403, 404),
+)
 async def retry_delivery(request: Request, who: Person, webhook_id: UUID, delivery_id: UUID) -> DeliveryView:
     """Send a message once more, under the same id, whatever became of it."""
     services = services_of(request)
@@ -220,7 +225,7 @@ async def retry_delivery(request: Request, who: Person, webhook_id: UUID, delive
 
 
 def view(one: Webhook) -> WebhookView:
-    """A webhook as every door shows it; never with its secret."""
+    """An outbound webhook as every door shows it; never with its secret."""
     shown = {name: getattr(one, name) for name in WebhookView.model_fields}
     return WebhookView(**{**shown, "events": strict_json.read_lenient(one.events)})
 

@@ -19,7 +19,7 @@ from models.jobs.approvals import Origin, Pending, Why
 from models.jobs.store import Job
 
 WORDS = {
-    Why.TAINTED: "Its input was made of what others wrote, which may not mean well.",
+    Why.TAINTED: "Its input was made of untrusted content.",
     Why.POLICY: "Its user wants to be asked about this action.",
     Why.ORIGIN: "It was not submitted by its user in person.",
 }
@@ -32,7 +32,7 @@ class Link(BaseModel):
     action: str
     state: State
     origin: Origin
-    outside: bool = Field(description="It brought in what others wrote.")
+    outside: bool = Field(description="It brought in untrusted content.")
     tainted: bool = Field(description="Its own input held such a thing.")
     sources: list[UUID] = Field(description="The jobs whose results its input was made of.")
 

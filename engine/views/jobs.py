@@ -60,7 +60,7 @@ class JobView(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     origin: Origin = Field(description="Who submitted it.")
-    tainted: bool = Field(description="Its input was made of what others wrote, such as a mail or a page.")
+    tainted: bool = Field(description="Its input was made of untrusted content, such as a mail or a page.")
     sources: list[UUID] = Field(description="The jobs whose results its input was made of.")
     proposed_input: JsonValue = Field(description="What was asked for, where another input was approved.")
     expires_at: datetime | None = Field(description="When it is cancelled unless somebody has approved it.")

@@ -233,7 +233,7 @@ def action(
         timeout_s: Seconds one attempt may take, 1 to 86,400; clients inside must give up earlier.
         retry: When a `Transient` failure is tried again; three attempts when not given.
         requires: Settings that must be filled in before it can run.
-        outside: Whether the result holds what strangers wrote (a mail, a page, a document). Inputs made of it are
+        outside: Whether the result holds untrusted content (a mail, a page, a document). Inputs made of it are
             tainted, and no write runs on a tainted input before a person approved it.
         own_records: Whether this WRITE changes nothing but its user's own records in this engine. The user's macros and
             schedules do that without asking, unless its input is tainted. It needs an `undo`, and neither accounts,

@@ -159,7 +159,7 @@ def _input(job: Job) -> tuple[list[Block], bool]:
 
 def _about(job: Job) -> str:
     until = f", until {_at(job.expires_at)}" if job.expires_at else ""
-    tainted = "; its input holds what strangers wrote" if job.tainted else ""
+    tainted = "; its input holds untrusted content" if job.tainted else ""
     return f"Asked for by {BY.get(job.origin, escaped(job.origin))}{until}{tainted}. Job `{job.id}`"
 
 

@@ -164,10 +164,10 @@ def test_a_run_may_refer_to_a_result_and_its_chain_is_shown(shell: Shell, user: 
     assert standing(job(db, note)) == ("waiting", "approval")
     shown = shell("approvals", "approve", note, stdin="n\n").out
     for words in (
-        "Its input was made of what others wrote",
+        "Its input was made of untrusted content",
         page,
         "document.summarize",
-        "brought in what others wrote",
+        "brought in untrusted content",
     ):
         assert words in shown
     derived = shell("run", "general.add_note", "text=x", "--derived-from", page, "--output", "json").json
