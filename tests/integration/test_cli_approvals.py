@@ -47,7 +47,7 @@ def asked(user: User, db: Database) -> str:
     submission = submission_of(registry()["general.add_note"], user.id, NOTE, priority=5, due_at=None, key=None)
     with db.write() as conn:
         preferences.save(conn, user.id, asks, db.now())
-        new = new_job(submission, look(conn, submission, registry()), db.now())
+        new = new_job(submission, look(conn, submission, registry(), db.now()), db.now())
         insert(conn, [new], db.now(), rung=[False])
     return str(new.id)
 
