@@ -25,7 +25,7 @@ class MacroStart(Model):
     input: dict[str, JsonValue] = Field(default_factory=dict, description="What the macro's `input` asks for.")
     mode: Literal["run", "plan"] = Field(
         "run",
-        description="`plan` reads and drafts as the run would, but writes down its effects instead of having them.",
+        description="`plan` is a dry run: it reads and drafts, and lists the effects that the run would have.",
     )
 
     @model_validator(mode="after")
