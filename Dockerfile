@@ -18,6 +18,7 @@ RUN pip install --no-deps -e . && python -m compileall -q .
 
 FROM python:3.11-slim
 LABEL org.opencontainers.image.title="LLMCoder" \
+      org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.description="A self-hosted engine for background work: every action a durable job"
 RUN groupadd --system --gid 10001 llmcoder \
  && useradd --system --uid 10001 --gid llmcoder --home-dir /data --no-create-home llmcoder \

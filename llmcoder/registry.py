@@ -158,7 +158,7 @@ class Registry(Mapping[str, AnyAction]):
         Raises:
             DeclarationError: An action or another hook has its address.
         """
-        found = _by_key(_declared("hooks", Hook), lambda one: one.path, "a path belongs to one hook")
+        found = _by_key(_declared("hooks", Hook), lambda one: one.path, "a path belongs to one inbound webhook")
         for path in found:
             if path.replace("/", ".") in self._actions:
                 raise DeclarationError(f"{path}: an action has this address")

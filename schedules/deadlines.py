@@ -89,4 +89,4 @@ class WatchedTrigger:
             run.asking.abandon()
         except Exception as error:  # noqa: BLE001  the database is away, and what hangs in it with it
             kind = type(error).__name__
-            log.warning("what an abandoned trigger holds could not be let go", duty=self.name, error=kind)
+            log.warning("what an abandoned trigger holds could not be released", duty=self.name, error=kind)

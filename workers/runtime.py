@@ -240,7 +240,7 @@ class Runtime:
             move = bare(ending.attempt, ending.move, error)
             self._hand_in(Unwritten(ending.attempt, move, time.monotonic(), is_bare=True))
         else:
-            log.error("no ending can be written; the job is let go", job=job, kind=type(error).__name__)
+            log.error("no ending can be written; the job is released", job=job, kind=type(error).__name__)
             self._forget(ending.attempt)  # the watch lets it go, and the dispatcher decides as about a dead worker's
 
     def _wait_until_written(self, attempt: Attempt) -> None:

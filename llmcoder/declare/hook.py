@@ -62,9 +62,9 @@ class Hook:
 
     def __post_init__(self) -> None:
         if not _PATH.fullmatch(self.path):
-            raise DeclarationError(f"{self.path}: a hook's path is <domain>/<name> in lower case")
+            raise DeclarationError(f"{self.path}: an inbound webhook's path is <domain>/<name> in lower case")
         if not self.title:
-            raise DeclarationError(f"{self.path}: a hook has a title")
+            raise DeclarationError(f"{self.path}: an inbound webhook has a title")
 
     @property
     def domain(self) -> str:

@@ -47,7 +47,9 @@ def name_at(account: ConfluenceAccount, caller: Caller) -> str:
 def _name_at_data_center(client: ConfluenceClient) -> str:
     found = client.get(CurrentUserPayload, "/rest/api/user/current")
     if found.type == "anonymous":
-        raise NeedsReconnect(f"{client.site} does not accept this token, and takes us for a stranger. Connect again.")
+        raise NeedsReconnect(
+            f"{client.site} does not accept this token, and treats us as not signed in. Connect again."
+        )
     return found.username or found.display_name or "somebody"
 
 

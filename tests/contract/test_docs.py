@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
@@ -184,6 +185,22 @@ def test_the_command_uses_the_terms_of_the_field() -> None:
     found = list(helps(typer.main.get_command(cli.app)))
     assert len(found) > 50
     assert [wrong for text in found for wrong in wrong_terms(prose(text))] == []
+
+
+def sentences(path: Path) -> Iterator[str]:
+    """What a program may say to somebody: its texts of several words, but for docstrings."""
+    tree = ast.parse(path.read_text())
+    remarks = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and id(node) not in remarks and len(str(node.value).split()) > 2:
+            yield str(node.value)
+
+
+def test_errors_and_remarks_use_the_terms_of_the_field() -> None:
+    found = [(path, text) for folder in OURS for path in (ROOT / folder).rglob("*.py") for text in sentences(path)]
+    assert len(found) > 1_000
+    wrong = [f"{name_of(path)}: {one}" for path, text in found for one in wrong_terms(prose(text))]
+    assert not wrong, "\n".join(wrong)
 
 
 # --- the README's action
