@@ -64,6 +64,7 @@ def by_tunnel(url: str, allow: Sequence[str], resolve: Resolve | None) -> bytes:
             client.sendall(f"CONNECT {host}:{port} HTTP/1.1\r\n{headers}".encode())
             head = client.recv(65_536)
             if not head.startswith(b"HTTP/1.1 200 "):
+                head += b"".join(iter(lambda: client.recv(65_536), b""))  # its words may come after it
                 return refused_by(head, proxy.refusal_count)
             client.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
             return client.recv(65_536).partition(b"\r\n\r\n")[2]

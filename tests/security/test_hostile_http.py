@@ -72,7 +72,7 @@ SAFE = (200, 202, 400, 404, 405, 409, 422)
 
 
 def filled(path: str) -> str:
-    path = re.sub(r"\{\w+_id\}", lambda _: str(new_id()), path)
+    path = re.sub(r"\{\w+_id\}", lambda _: str(new_id()), path).replace("{domain}/{verb}", "general/add_note")
     assert "{" not in path, f"say in `filled` what stands in {path}"
     return path
 
