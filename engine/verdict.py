@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
+from llmcoder import strict_json
 from llmcoder.declare.action import Retry
 from llmcoder.errors import (
     ActionError,
@@ -22,11 +24,17 @@ from llmcoder.errors import (
     Uncertain,
     problem_type,
 )
+from llmcoder.registry import AnyAction
 from llmcoder.states import Reason, State
+from models.jobs.claims import Lost
+from models.jobs.machine import Move
 
 MAX_LOSSES = 3  # workers that may die under a job that gets no further before it is called poison
 RECONCILE_WAIT_S = 5.0
 LONGEST_DETAIL_CHARS = 4_000  # it often quotes a provider, who may answer with a page
+
+
+TO_RUN_AGAIN = frozenset({State.QUEUED, State.SCHEDULED, State.WAITING})
 
 
 @dataclass(frozen=True)
@@ -210,3 +218,45 @@ _POISON = {
     "title": "The worker was lost",
     "detail": f"{MAX_LOSSES} workers ended while they ran this job and it got no further, so it is not tried again.",
 }
+
+
+def lost_to_nobody(lost: Lost, action: AnyAction | None, now: datetime) -> Move:
+    """The transition of a running job whose worker is gone."""
+    facts = facts_of(action, lost.armed_at is not None, lost.attempt, lost.max_attempts)
+    losses = lost.losses + 1
+    verdict = after_loss(facts, losses, lost.cancel_requested_at is not None, now)
+    return transition(lost.id, lost.attempt, lost.max_attempts, verdict, {"losses": losses})
+
+
+def facts_of(action: AnyAction | None, armed: bool, attempt: int, max_attempts: int, in_doubt: bool = False) -> Facts:
+    if action is None:  # of an unknown action only the worst may be assumed
+        return Facts(True, False, False, armed, attempt, max_attempts, Retry())
+    return Facts(
+        writes=action.effect.writes,
+        repeatable=action.repeatable,
+        reconcilable=action.reconcile is not None,
+        armed=armed,
+        attempt=attempt,
+        max_attempts=max_attempts,
+        retry=action.retry,
+        in_doubt=in_doubt,
+    )
+
+
+def transition(job_id: Any, attempt: int, max_attempts: int, verdict: Verdict, extra: dict[str, object]) -> Move:
+    values: dict[str, object] = {"error": strict_json.write(verdict.error) if verdict.error else None}
+    if verdict.due_at is not None:
+        values["due_at"] = verdict.due_at
+    if not verdict.counted:
+        values["max_attempts"] = max_attempts + 1
+    if not verdict.stays_armed and verdict.to is not State.SUCCEEDED:
+        values |= {"armed_at": None, "marker": None}
+    return Move(
+        job_id,
+        verdict.to,
+        attempt,
+        verdict.reason,
+        only_from=frozenset({State.RUNNING}),
+        or_cancel=verdict.to in TO_RUN_AGAIN and not verdict.stays_armed,
+        values=values | extra,
+    )

@@ -19,6 +19,7 @@ from engine.accounts import Accounts
 from engine.broker import EPOCH_KEY, QUEUES, is_redis, redis_client
 from engine.doorbells import Bell, Ring, window_of
 from engine.outbox import Outbox
+from engine.verdict import lost_to_nobody
 from llmcoder import faults
 from llmcoder.config import config
 from llmcoder.errors import Transient
@@ -30,7 +31,6 @@ from models.db.database import TRANSIENT_ERRORS, Database
 from models.jobs import approvals
 from models.jobs.claims import Lost, any_due, any_lost, any_to_ring, forget_rings, lost, promote_due, to_ring
 from models.jobs.machine import Moved, apply
-from workers.execute import lost_to_nobody
 
 log = structlog.get_logger(__name__)
 

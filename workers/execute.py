@@ -10,9 +10,8 @@ from typing import Any, Protocol
 import structlog
 from pydantic import ValidationError
 
-from engine.verdict import Facts, Verdict, after_error, after_failed_reconcile, after_loss
+from engine.verdict import Verdict, after_error, after_failed_reconcile, after_loss, facts_of, transition
 from llmcoder import faults, provenance, strict_json
-from llmcoder.declare.action import Retry
 from llmcoder.errors import (
     ActionError,
     BadInput,
@@ -29,15 +28,13 @@ from llmcoder.registry import AnyAction
 from llmcoder.states import Reason, State
 from models.db.errors import TRANSIENT_ERRORS
 from models.jobs import taint
-from models.jobs.claims import Claimed, Lost
+from models.jobs.claims import Claimed
 from models.jobs.machine import Move
 from workers.attempt import Attempt, End
 from workers.context import JobContext
 from workers.result import kept
 
 log = structlog.get_logger(__name__)
-
-TO_RUN_AGAIN = frozenset({State.QUEUED, State.SCHEDULED, State.WAITING})
 
 
 class Clock(Protocol):
@@ -81,14 +78,6 @@ def execute(attempt: Attempt, ctx: JobContext, clock: Clock, max_result_bytes: i
         return _after(error, attempt, action, clock.now())
 
 
-def lost_to_nobody(lost: Lost, action: AnyAction | None, now: datetime) -> Move:
-    """The transition of a running job whose worker is gone."""
-    facts = _facts(action, lost.armed_at is not None, lost.attempt, lost.max_attempts)
-    losses = lost.losses + 1
-    verdict = after_loss(facts, losses, lost.cancel_requested_at is not None, now)
-    return _transition(lost.id, lost.attempt, lost.max_attempts, verdict, {"losses": losses})
-
-
 def past_deadline(attempt: Attempt, now: datetime) -> Move:
     """The transition of an attempt that does not end although it was asked to."""
     if attempt.end is End.LOST or attempt.end is None:
@@ -99,11 +88,11 @@ def past_deadline(attempt: Attempt, now: datetime) -> Move:
 def given_back(attempt: Attempt, now: datetime) -> Move:
     """The transition of an attempt whose worker stops before it ended; it is no loss and counts for nothing."""
     claimed = attempt.claimed
-    facts = _facts(attempt.action, attempt.armed, claimed.attempt, claimed.max_attempts, attempt.in_doubt)
+    facts = facts_of(attempt.action, attempt.armed, claimed.attempt, claimed.max_attempts, attempt.in_doubt)
     verdict = after_loss(facts, 0, False, now)
     if verdict.to is State.QUEUED:
         verdict = replace(verdict, reason=Reason.RELEASED)
-    return _transition(claimed.id, claimed.attempt, claimed.max_attempts, verdict, {})
+    return transition(claimed.id, claimed.attempt, claimed.max_attempts, verdict, {})
 
 
 def _input(action: AnyAction, claimed: Claimed) -> Any:
@@ -140,7 +129,7 @@ def _settle_earlier(
         found = action.reconcile(given, strict_json.read_lenient(attempt.claimed.marker or "{}"), ctx)
     except BaseException as error:  # noqa: BLE001  not knowing is a verdict of its own: it stays armed
         _log_defect(error, attempt)
-        facts = _facts(action, True, attempt.claimed.attempt, attempt.claimed.max_attempts)
+        facts = facts_of(action, True, attempt.claimed.attempt, attempt.claimed.max_attempts)
         return _ending(error, attempt, action, after_failed_reconcile(error, facts, clock.now(), random.random()))
     if found is None:
         return _not_found(attempt, action, clock)
@@ -194,7 +183,7 @@ def _after(error: BaseException, attempt: Attempt, action: AnyAction | None, now
         error = _of_database(error, attempt.armed or (action is not None and action.effect.writes))
     _log_defect(error, attempt)
     claimed = attempt.claimed
-    facts = _facts(action, attempt.armed, claimed.attempt, claimed.max_attempts, attempt.in_doubt)
+    facts = facts_of(action, attempt.armed, claimed.attempt, claimed.max_attempts, attempt.in_doubt)
     ending = _ending(error, attempt, action, after_error(error, facts, now, random.random()))
     return ending if attempt.armed or attempt.in_doubt else _armed_now(ending, now)
 
@@ -238,21 +227,6 @@ def _log_defect(error: BaseException, attempt: Attempt) -> None:
         )
 
 
-def _facts(action: AnyAction | None, armed: bool, attempt: int, max_attempts: int, in_doubt: bool = False) -> Facts:
-    if action is None:  # of an unknown action only the worst may be assumed
-        return Facts(True, False, False, armed, attempt, max_attempts, Retry())
-    return Facts(
-        writes=action.effect.writes,
-        repeatable=action.repeatable,
-        reconcilable=action.reconcile is not None,
-        armed=armed,
-        attempt=attempt,
-        max_attempts=max_attempts,
-        retry=action.retry,
-        in_doubt=in_doubt,
-    )
-
-
 def _move(attempt: Attempt, verdict: Verdict, *, result: str | None = None) -> Move:
     claimed = attempt.claimed
     extra: dict[str, object] = {"result": result} if result is not None else {}
@@ -262,7 +236,7 @@ def _move(attempt: Attempt, verdict: Verdict, *, result: str | None = None) -> M
     if verdict.to is State.SUCCEEDED and attempt.showed_progress:
         extra["progress_fraction"] = 1.0
     extra |= _origin(attempt.trail, claimed, verdict)
-    move = _transition(claimed.id, claimed.attempt, claimed.max_attempts, verdict, extra)
+    move = transition(claimed.id, claimed.attempt, claimed.max_attempts, verdict, extra)
     return replace(move, of_effect=attempt.armed)
 
 
@@ -273,22 +247,3 @@ def _origin(trail: Trail, claimed: Claimed, verdict: Verdict) -> dict[str, objec
     if trail.sources:
         extra["sources"] = taint.as_column(taint.merged(taint.ids_of(claimed.sources), trail.sources))
     return extra
-
-
-def _transition(job_id: Any, attempt: int, max_attempts: int, verdict: Verdict, extra: dict[str, object]) -> Move:
-    values: dict[str, object] = {"error": strict_json.write(verdict.error) if verdict.error else None}
-    if verdict.due_at is not None:
-        values["due_at"] = verdict.due_at
-    if not verdict.counted:
-        values["max_attempts"] = max_attempts + 1
-    if not verdict.stays_armed and verdict.to is not State.SUCCEEDED:
-        values |= {"armed_at": None, "marker": None}
-    return Move(
-        job_id,
-        verdict.to,
-        attempt,
-        verdict.reason,
-        only_from=frozenset({State.RUNNING}),
-        or_cancel=verdict.to in TO_RUN_AGAIN and not verdict.stays_armed,
-        values=values | extra,
-    )

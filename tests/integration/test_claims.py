@@ -31,6 +31,7 @@ from engine_kit import (
 )
 
 from engine.outbox import Outbox
+from engine.verdict import lost_to_nobody
 from llmcoder.context import User
 from llmcoder.states import Reason, State
 from models.accounts.tables import revisions
@@ -39,7 +40,6 @@ from models.jobs import claims, retention
 from models.jobs.machine import ENDED, Move, apply
 from models.jobs.store import request_cancel
 from models.jobs.tables import jobs
-from workers.execute import lost_to_nobody
 from workers.ledger import Ledger
 
 NewUser = Callable[[str], User]

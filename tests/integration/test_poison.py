@@ -8,14 +8,13 @@ import pytest
 from engine_kit import accept, job_of, now_of, row, set_columns
 
 from engine.outbox import Outbox
-from engine.verdict import MAX_LOSSES
+from engine.verdict import MAX_LOSSES, lost_to_nobody
 from llmcoder.context import User
 from llmcoder.states import Reason, State
 from models.db.database import Database
 from models.jobs.claims import Claimed, Lost, show_progress
 from models.jobs.machine import apply
 from workers import ledger as ledger_module
-from workers.execute import lost_to_nobody
 from workers.ledger import Ledger
 
 NO_BROKER = "unix:///nowhere/redis.sock?db=0"
