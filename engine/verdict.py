@@ -32,8 +32,6 @@ from models.jobs.machine import Move
 MAX_LOSSES = 3  # workers that may die under a job that gets no further before it is called poison
 RECONCILE_WAIT_S = 5.0
 LONGEST_DETAIL_CHARS = 4_000  # it often quotes a provider, who may answer with a page
-
-
 TO_RUN_AGAIN = frozenset({State.QUEUED, State.SCHEDULED, State.WAITING})
 
 
