@@ -230,7 +230,7 @@ def test_no_character_and_no_number_of_an_action_breaks_its_worker(
     assert ending.move.to is S.FAILED
     assert ledger.end(ending.move), "the database takes it"
     after = row(db, claimed.id)
-    assert (after.progress_message, after.progress_fraction) == ("a?bc", 0.5)
+    assert (after.progress_message, after.progress_fraction) == ("a\ufffdbc", 0.5)
     assert "the provider said ?" in after.error
 
 
