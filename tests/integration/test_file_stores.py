@@ -22,7 +22,6 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
-from conftest import missing
 
 from engine.files import s3
 from engine.files.blobs import BlobMissing, BlobStore, StoreAway
@@ -39,6 +38,7 @@ from models.db.database import Database
 from models.files import store as rows
 from models.files.tables import file_spaces
 from models.files.tables import files as table
+from tests.conftest import missing
 
 STARTS_WITHIN_S = 120.0
 LARGE = os.urandom(1 << 20) * 20

@@ -29,6 +29,7 @@ ARGUMENTS = {
     "path": ".", "email": "alice@example.org", "job_id": "018f0000-0000-7000-8000-000000000000",
     "schedule_id": "018f0000-0000-7000-8000-000000000000", "connection_id": "018f0000-0000-7000-8000-000000000000",
     "action": "general.list_todos", "named": "a macro", "file": "no-such-file.yaml", "provider": "jira",
+    "file_id": "018f0000-0000-7000-8000-000000000000",
     "names": "approvals", "wishes": "undo_window_s=1", "settings": "LOG_LEVEL=INFO", "queue": "io",
 }  # fmt: skip
 #: Runs each of many command lines in a folder of its own, forked, so that what is heavy is imported once.
