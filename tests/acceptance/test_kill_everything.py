@@ -26,7 +26,7 @@ def test_two_hundred_jobs_outlive_the_death_of_every_process(
         for n in range(JOBS)
     ]
     assert {answer.status_code for answer in accepted} == {202}
-    for mark in ("-m workers io", "redis-server", "-m schedules", "-m api"):
+    for mark in ("process workers io", "redis-server", "process schedules", "process api"):
         began = len(counter.seen)
         engine.until(lambda began=began: len(counter.seen) >= began + 10, 60, "jobs at work")
         if mark == "redis-server":
