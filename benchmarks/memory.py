@@ -102,7 +102,10 @@ def _name(process: psutil.Process) -> str:
     if "-m" not in words:  # a script, or a program that shows its own title
         script = next((word for word in words if word.endswith(".py")), None)
         return Path(script).stem if script else Path(words[0].split()[0]).name
-    return " ".join(words[words.index("-m") + 1 :]) + (", child" if is_child else "")
+    module = words[words.index("-m") + 1 :]
+    if module[:1] == ["llmcoder.process"]:
+        module = module[1:]
+    return " ".join(module) + (", child" if is_child else "")
 
 
 def _footprint(name: str, process: psutil.Process) -> Footprint:
