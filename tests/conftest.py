@@ -25,6 +25,7 @@ import psycopg
 import pytest
 import redis
 import sqlalchemy as sa
+import structlog
 
 from cli.up import redis as embedded_redis
 from llmcoder import faults
@@ -95,6 +96,15 @@ def usual_umask() -> Iterator[None]:
     """A command of ours keeps to its owner what its process makes, and here that is every server that tests start."""
     yield
     os.umask(0o022)
+
+
+@pytest.fixture(autouse=True)
+def usual_logging() -> Iterator[None]:
+    """A command of ours that runs in this process has structlog write where the test's output went, which is closed."""
+    before = structlog.get_config()
+    yield
+    if structlog.get_config() != before:
+        structlog.configure(**before)
 
 
 @pytest.fixture(scope="session", autouse=True)
