@@ -100,9 +100,10 @@ class Desk:
 
     def listen(self, **environ: str) -> Any:
         """A process that listens, once it is connected."""
-        opened = len(self.slack.sockets)
+        known = list(self.slack.sockets)  # that of one that was killed may stand there a while longer
         process = self.engine.start("api.listen", **environ)
-        eventually(lambda: len(self.slack.sockets) > opened, what=f"it listens\n{self.engine.logs()[-3000:]}")
+        connected = lambda: any(one not in known for one in self.slack.sockets)  # noqa: E731
+        eventually(connected, what=f"it listens\n{self.engine.logs()[-3000:]}")
         return process
 
     def type(self, text: str, **more: Any) -> str:
