@@ -121,7 +121,13 @@ class Feed:
         return self._ended
 
     def offer(self, message: Message) -> None:
-        """Put a message in the queue. A full one gives up live-only messages first, then the watcher."""
+        """Put a message in the queue. A full one gives up live-only messages first, then the watcher.
+
+        After one was left out none is taken any more, though there is room again: the watcher goes on from the last
+        revision that it has seen.
+        """
+        if self._overrun:
+            return
         if self._is_full(message) and message.rev is not None:
             self._drop_live_only()
         if not self._is_full(message):
