@@ -28,11 +28,7 @@ if TYPE_CHECKING:
 
 
 ANSWER_WITHIN_S = 2.0
-
-
 WORKER_SEEN_WITHIN = timedelta(seconds=30)
-
-
 #: However many ask, each part is looked at once a second at most.
 GOOD_FOR_S = 1.0
 

@@ -19,7 +19,7 @@ from models.jobs.store import Accepted, Job, NewJob
 #: Whether a doorbell of a queue may go out, see `engine.outbox.Outbox.reserve`.
 Reserve = Callable[[str], bool]
 #: What is due by then is due: a caller's instant and ours are read from two clocks.
-SOON = timedelta(milliseconds=1)
+CLOCK_SLACK = timedelta(milliseconds=1)
 
 
 @dataclass(slots=True)
@@ -75,4 +75,4 @@ def ring_of(job: Job) -> Ring:
 
 
 def _is_due(job: NewJob, now: datetime) -> bool:
-    return job.due_at is None or job.due_at <= now + SOON
+    return job.due_at is None or job.due_at <= now + CLOCK_SLACK

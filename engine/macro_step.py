@@ -36,19 +36,11 @@ from models.macros.stored_values import StoredValue
 
 #: Steps and items that one look begins; the rest is for the run's next turn.
 PORTION = 50
-
-
 #: A look that has taken so long leaves the rest for the run's next turn, too.
 LOOK_S = 0.25
-
-
 #: A run is looked at so often although nothing was noticed: no defect of ours in noticing may lose it.
 LOOK_AT_LEAST_EVERY = timedelta(hours=1)
-
-
 UnderWay = Mapping[tuple[str, int], tuple[Job, datetime | None]]
-
-
 #: The run's own job is still in a worker's hands; it is about to wait.
 SOON = timedelta(seconds=1)
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 10, 256
-
-
 #: Names of private networks, which a self-hosted service meets: an address here is a name to log in with.
 HOME_DOMAINS = ("local", "test")
 

@@ -227,6 +227,7 @@ def lost_to_nobody(lost: Lost, action: AnyAction | None, now: datetime) -> Move:
 
 
 def facts_of(action: AnyAction | None, armed: bool, attempt: int, max_attempts: int, in_doubt: bool = False) -> Facts:
+    """The facts of an attempt, as far as its action says them."""
     if action is None:  # of an unknown action only the worst may be assumed
         return Facts(True, False, False, armed, attempt, max_attempts, Retry())
     return Facts(
@@ -242,6 +243,7 @@ def facts_of(action: AnyAction | None, armed: bool, attempt: int, max_attempts: 
 
 
 def transition(job_id: Any, attempt: int, max_attempts: int, verdict: Verdict, extra: dict[str, object]) -> Move:
+    """The move that writes a verdict; it is fenced by the attempt."""
     values: dict[str, object] = {"error": strict_json.write(verdict.error) if verdict.error else None}
     if verdict.due_at is not None:
         values["due_at"] = verdict.due_at

@@ -38,8 +38,6 @@ def on_every_clock(at: datetime) -> datetime:
 
 #: An instant in an input.
 WrittenInstant = Annotated[AwareDatetime, BeforeValidator(_refuse_numbers), AfterValidator(on_every_clock)]
-
-
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 

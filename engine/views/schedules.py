@@ -15,8 +15,6 @@ from llmcoder.model import Model
 from models.schedules.store import CatchUp, Overlap, Schedule
 
 YEAR_S = 366 * 86_400
-
-
 DAY_S = 86_400
 
 
