@@ -35,9 +35,14 @@ class FileRef(Model):
 
     model_config = ConfigDict(json_schema_extra={MARK: True})
 
-    id: UUID = Field(description="Its id, from POST /files or from the `files` of a job.")
+    id: UUID = Field(
+        description="Its id, from POST /files or from the `files` of a job.",
+        examples=["01920000-0000-7000-8000-000000000001"],
+    )
     sha256: str = Field(
-        pattern="^[0-9a-f]{64}$", description="SHA-256 of its content, from the same place: 64 hexadecimal digits."
+        pattern="^[0-9a-f]{64}$",
+        description="SHA-256 of its content, from the same place: 64 hexadecimal digits.",
+        examples=["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"],
     )
 
 

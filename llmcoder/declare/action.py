@@ -196,8 +196,19 @@ class Action(Generic[In, Out]):
     @cached_property
     def example(self) -> dict[str, Any]:
         """An input made of the fields' own examples; fields with a default and no example are left out."""
-        fields = self.input.model_fields.items()
-        return {field.alias or name: field.examples[0] for name, field in fields if field.examples}
+        return _example_of(self.input)
+
+
+def _example_of(model: type[BaseModel]) -> dict[str, Any]:
+    """A required field that has no example, and is a model itself, shows that model's."""
+    example: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if field.examples:
+            example[field.alias or name] = field.examples[0]
+        elif field.is_required() and isinstance(kind, type) and issubclass(kind, BaseModel):
+            example[field.alias or name] = _example_of(kind)
+    return example
 
 
 def action(

@@ -108,6 +108,16 @@ def test_an_example_carries_the_names_that_callers_use():
     assert action("demo.send", effect=Effect.DRAFT)(send).example == {"json": "x"}
 
 
+def test_a_required_field_without_an_example_shows_that_of_its_own_model():
+    def load(given: Nested, ctx: Context) -> Written:
+        """Load a note."""
+        return Written(text=given.note.text)
+
+    declared = action("demo.load", effect=Effect.DRAFT)(load)
+    assert declared.example == {"note": {"text": "milk"}}
+    declared.input.model_validate(declared.example)
+
+
 def test_looking_is_always_repeatable():
     assert action("demo.read_note", effect=Effect.READ)(write).repeatable
 

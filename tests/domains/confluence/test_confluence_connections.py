@@ -71,7 +71,7 @@ def test_a_data_center_says_who_we_are(confluence: Confluence) -> None:
     host = urlsplit(confluence.url).netloc
     assert CONFLUENCE.identify(confluence.data_center(), caller()) == f"ada at {host}/confluence"
     confluence.next("GET", "refuse", 200, {"type": "anonymous", "displayName": "Anonymous"})
-    with pytest.raises(NeedsReconnect, match="stranger"):
+    with pytest.raises(NeedsReconnect, match="treats us as not signed in"):
         CONFLUENCE.identify(confluence.data_center(), caller())
 
 
