@@ -19,6 +19,7 @@ from celery import Celery
 
 from benchmarks.harness import Bench, RedisDatabase, bench, free_port, running, wait_for
 from cli.up import flower
+from cli.up.reachable import listens
 from engine.broker import for_kombu, transport_options
 from llmcoder.ids import new_id
 from llmcoder.states import State
@@ -66,7 +67,7 @@ def flower_on(shared: Bench, own: RedisDatabase) -> Iterator[tuple[int, httpx.Cl
     child = flower.child(data_dir, "127.0.0.1", port, PASSWORD)
     log = shared.log("flower")
     with (
-        running([*child.command], env, log, lambda: flower.listens("127.0.0.1", port)) as process,
+        running([*child.command], env, log, lambda: listens("127.0.0.1", port)) as process,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", auth=(flower.USER, PASSWORD), timeout=120) as client,
     ):
         channel = "*/celeryev/*"

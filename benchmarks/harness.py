@@ -25,7 +25,7 @@ import redis
 import sqlalchemy as sa
 
 from cli.up import redis as embedded_redis
-from cli.up.plan import is_live
+from cli.up.reachable import is_live
 from engine.broker import EPOCH_KEY, PREFIX
 from llmcoder.declare.action import Queue
 from models.db.migrate import upgrade

@@ -15,7 +15,7 @@ from statistics import median
 import psutil
 
 from benchmarks.harness import PYTHON, Bench, BenchError, free_port, running, wait_for
-from cli.up.plan import is_live
+from cli.up.reachable import is_live
 
 STARTS = 3
 SETTLED_AFTER_S = 5.0

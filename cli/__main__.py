@@ -1,5 +1,5 @@
 """`python -m cli` is `llmcoder`."""
 
-from cli import main
+from cli.main import main
 
 main()

@@ -24,9 +24,8 @@ from cli.engine import whole_config
 from cli.errors import of_database
 from cli.integrations import ask_all
 from cli.results import Finding, broken, fine, note
-from cli.up import flower
-from cli.up.plan import is_live
 from cli.up.preflight import LEAST_FREE_BYTES
+from cli.up.reachable import is_live, listens
 from engine.broker import EPOCH_KEY, QUEUES, for_kombu, is_redis, redis_client, transport_options
 from engine.files.storage import Files
 from llmcoder.config import Config
@@ -340,6 +339,6 @@ def flower_port(settings: EngineSettings) -> Finding:
     where = f"{settings.flower_host}:{settings.flower_port}"
     if settings.flower_host not in ("127.0.0.1", "::1", "localhost"):
         return note("flower", f"listens on {where}, where other machines may reach it", "Set FLOWER_HOST to 127.0.0.1.")
-    if not flower.listens(settings.flower_host, settings.flower_port):
+    if not listens(settings.flower_host, settings.flower_port):
         return note("flower", f"does not answer at {where}; jobs run without it", START)
     return fine("flower", f"answers at {where}")

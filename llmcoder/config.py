@@ -22,7 +22,6 @@ from pydantic import JsonValue
 
 from llmcoder.config_file import (
     ConfigError,
-    Stamp,
     Values,
     exclusive,
     prepare_folder,
@@ -33,6 +32,7 @@ from llmcoder.config_file import (
 from llmcoder.errors import BadInput, Refused
 from llmcoder.private import shut_out_others
 from llmcoder.settings import EngineSettings, InvalidSettings, ReservedSettings, Settings, unset
+from llmcoder.stamp import Stamp
 
 S = TypeVar("S", bound=Settings)
 

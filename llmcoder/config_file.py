@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -27,7 +26,6 @@ from llmcoder.settings import unset
 Values = dict[str, JsonValue]
 
 LOCK_WAIT_S = 10.0
-YOUNG_S = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -207,25 +205,3 @@ def _disk_errors_explained(path: Path) -> Iterator[None]:
         elif error.errno in _NO_FOLDER:
             remedy = "DATA_DIR must name a folder; there is a file of that name."
         raise ConfigError(f"{path} cannot be used: {error.strerror}. {remedy}") from error
-
-
-@dataclass(frozen=True)
-class Stamp:
-    """By what a changed file is known; all zero when there is none."""
-
-    changed_at_ns: int = 0
-    size_bytes: int = 0
-    inode: int = 0
-
-    @classmethod
-    def of(cls, path: Path) -> Stamp:
-        try:
-            found = path.stat()
-        except OSError:
-            return cls()
-        return cls(found.st_mtime_ns, found.st_size, found.st_ino)
-
-    @property
-    def young(self) -> bool:
-        """Whether a later write might still carry the same stamp: file systems count time in coarse ticks."""
-        return time.time() - self.changed_at_ns / 1e9 < YOUNG_S

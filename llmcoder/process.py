@@ -39,7 +39,7 @@ def command() -> None:
     """The `llmcoder` command."""
     find_application()
     # by its name: the kernel imports nothing of the application
-    importlib.import_module("cli").main()
+    importlib.import_module("cli.main").main()
 
 
 def _run(words: Sequence[str]) -> None:

@@ -1,64 +1,52 @@
 """`llmcoder up`: the whole engine on one machine under one supervisor, with a Redis of its own if none is given.
 
 raise SystemExit(cli.up.run())
+
+What starts it and what stays are two: the first reads the settings, checks what can be checked and plans, the second
+(`supervise.py`) keeps what was planned, and nothing else.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from llmcoder.startup import UpError
 
 if TYPE_CHECKING:
-    from cli.up.plan import Watch
     from llmcoder.settings import EngineSettings
 
 __all__ = ["UpError", "run"]
 
 
-def run(watches: Mapping[str, Watch] | None = None) -> int:
-    """Run the engine until Ctrl-C or SIGTERM; the exit code of the command.
+def run() -> int:
+    """Become the supervisor of the engine, which runs until Ctrl-C or SIGTERM.
 
-    Args:
-        watches: By the name of a process (`worker-io`, `worker-heavy`, …), a question asked every 5 s that answers
-            with the reason why the process must be restarted, or None. It may block, but not for ever.
+    Returns:
+        The command's exit code where it cannot be started; the reason stands on standard error.
     """
-    import asyncio  # here, since the command line loads this module for every command
-
     from llmcoder.private import keep_private
 
     keep_private()
     try:
-        asyncio.run(_run(watches or {}))
+        _start()
     except UpError as error:
         sys.stderr.write(f"llmcoder up: {error}\n")
         return 1
-    return 0
 
 
-async def _run(watches: Mapping[str, Watch]) -> None:
-    from cli.up import plan, preflight
-    from cli.up.guard import Guard
-    from cli.up.log import Log
-    from cli.up.supervisor import Supervisor
+def _start() -> NoReturn:
+    from cli.up import preflight
+    from cli.up.handover import become_supervisor
+    from cli.up.plan import plan
 
     settings = _settings()
     data_dir = preflight.usable_folder(settings.data_dir)
     lock_fd = preflight.take_lock(data_dir)
-    guard = None
     try:
-        planned = plan.plan(settings, watches)
-        log = Log(plan.log_file(data_dir), [child.name for child in planned.children])
-        guard = Guard(lock_fd)
-        await Supervisor(planned.children, log, guard).run(started=lambda: log.show(planned.banner))
-        log.say("stopped")
-        log.close()
+        become_supervisor(plan(settings), data_dir, lock_fd)
     finally:
-        if guard is not None:
-            guard.dismiss()
         os.close(lock_fd)
 
 

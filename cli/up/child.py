@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 class Child:
     """A process to keep running.
 
-    The callables run in a thread of their own, one call at a time, so they may block; `prepare` must be quick.
+    It is handed over to the process that keeps it (`cli.up.handover`), so its callables are functions of modules, or
+    `partial`s of such; and what their modules import, that process carries for as long as the engine runs.
+
+    `ready` and `wanted` run in a thread of their own, one call at a time, so they may block; `prepare` must be quick.
 
     Attributes:
         name: Stands before each of its lines in the log.
@@ -18,8 +21,7 @@ class Child:
         once: Runs to its end before the next one starts, and is not started again; exit code 0 is success.
         ready: Asked again and again after the first start; the next child starts when it says yes. None: at once.
         ready_within_s: After this long without a yes the whole start is given up.
-        wanted: Asked before each start, every `watch_every_s` until it says yes; None: always.
-        watch: Asked every `watch_every_s`; a text is the reason for which the process is restarted.
+        wanted: Asked before each start, every `wanted_every_s` until it says yes; None: always.
         prepare: Called before every start with the number of short lives that ended just before, 0 at first.
         grace_s: Time between SIGTERM and the next signal.
         quits_on_sigquit: After the grace it gets SIGQUIT and one second more (Celery drops its work at once).
@@ -33,8 +35,7 @@ class Child:
     ready: Callable[[], bool] | None = None
     ready_within_s: float = 60.0
     wanted: Callable[[], bool] | None = None
-    watch: Callable[[], str | None] | None = None
-    watch_every_s: float = 5.0
+    wanted_every_s: float = 5.0
     prepare: Callable[[int], None] | None = None
     grace_s: float = 5.0
     quits_on_sigquit: bool = False

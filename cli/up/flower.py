@@ -6,12 +6,13 @@ the command line, which `ps` shows to everybody; an option that the operator set
 
 import os
 import secrets
-import socket
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from cli.up.child import Child
+from cli.up.reachable import listens
 from llmcoder.process import command_line
 
 USER = "admin"
@@ -29,8 +30,8 @@ def child(data_dir: Path, host: str, port: int, password: str) -> Child:
         name="flower",
         command=COMMAND,
         env=environment(data_dir, host, port, password),
-        prepare=lambda _: make_folder(data_dir),
-        ready=lambda: listens(host, port),
+        prepare=partial(make_folder, data_dir),
+        ready=partial(listens, host, port),
     )
 
 
@@ -49,7 +50,7 @@ def environment(data_dir: Path, host: str, port: int, password: str) -> dict[str
     return {**chosen, "FLOWER_ADDRESS": host, "FLOWER_PORT": str(port)}
 
 
-def make_folder(data_dir: Path) -> None:
+def make_folder(data_dir: Path, _short_lives: int = 0) -> None:
     (data_dir / "flower").mkdir(mode=0o700, exist_ok=True)
 
 
@@ -62,19 +63,6 @@ def password_in(data_dir: Path) -> tuple[str, bool]:
     made = secrets.token_urlsafe(18)
     _write_whole(file, made + "\n")
     return made, True
-
-
-def listens(host: str, port: int) -> bool:
-    try:
-        with socket.create_connection((loopback_of(host), port), timeout=1):
-            return True
-    except OSError:
-        return False
-
-
-def loopback_of(host: str) -> str:
-    """An address to reach a server at that listens on `host`."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
 
 
 def main() -> None:

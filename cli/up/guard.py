@@ -54,6 +54,7 @@ def kill_group(group: int) -> None:
 
 
 def main() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # whoever starts it may hold signals back at that moment
     groups: set[int] = set()
     for line in sys.stdin:
         group = int(line[1:])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.up import flower, redis
 from cli.up.child import Child
+from cli.up.handover import Plan
+from cli.up.listeners import Wanted
+from cli.up.reachable import is_live, loopback_of
 from llmcoder import startup
 from llmcoder.process import command_line
 
@@ -19,21 +21,12 @@ if TYPE_CHECKING:
 #: With 1 s for SIGQUIT, 0.5 s for SIGKILL and Redis after that, a stop stays within 10 s.
 WORKER_GRACE_S = 6.5
 
-Watch = Callable[[], str | None]
 
-
-@dataclass(frozen=True)
-class Plan:
-    children: tuple[Child, ...]
-    banner: str
-
-
-def plan(settings: EngineSettings, watches: Mapping[str, Watch]) -> Plan:
+def plan(settings: EngineSettings) -> Plan:
     """Check what can be checked before a start, and say what is to be started.
 
     Args:
         settings: The engine's, as they are now; the children are given what was decided here as variables.
-        watches: By the name of a process, what finds out that it lives and does nothing.
 
     Raises:
         UpError: It cannot be started like this.
@@ -52,41 +45,23 @@ def plan(settings: EngineSettings, watches: Mapping[str, Watch]) -> Plan:
 
     ours = (
         Child("migrate", command_line("models", "upgrade"), once=True),
-        Child("api", command_line("api"), ready=lambda: is_live(settings.api_host, api_port)),
+        Child("api", command_line("api"), ready=partial(is_live, settings.api_host, api_port)),
         Child("worker-io", command_line("workers", "io"), grace_s=WORKER_GRACE_S, quits_on_sigquit=True),
         Child("worker-heavy", command_line("workers", "heavy"), grace_s=WORKER_GRACE_S, quits_on_sigquit=True),
         Child("scheduler", command_line("schedules")),
-        Child("listeners", command_line("api.listen"), wanted=_any_listener),
+        Child("listeners", command_line("api.listen"), wanted=Wanted(data_dir / "config.json")),
         flower.child(data_dir, settings.flower_host, flower_port, password),
     )
-    children = tuple(replace(child, env={**env, **child.env}, watch=watches.get(child.name)) for child in ours)
+    children = tuple(replace(child, env={**env, **child.env}) for child in ours)
     return Plan(
         children=(redis.child(embedded), *children) if embedded else children,
         banner=_banner(settings, api_port, flower_port, password if is_new else None),
+        log_file=log_file(data_dir),
     )
-
-
-def is_live(host: str, port: int) -> bool:
-    """Whether the API answers."""
-    connection = http.client.HTTPConnection(flower.loopback_of(host), port, timeout=2)
-    try:
-        connection.request("GET", "/health/live")
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def log_file(data_dir: Path) -> Path:
     return data_dir / "logs" / "llmcoder.log"
-
-
-def _any_listener() -> bool:
-    from llmcoder.config import config
-    from llmcoder.registry import listeners
-
-    return any(one.configured(config().get(one.settings)) for one in listeners())
 
 
 def _flower_password(settings: EngineSettings, data_dir: Path) -> tuple[str, bool]:
@@ -111,5 +86,5 @@ def _banner(settings: EngineSettings, api_port: int, flower_port: int, new_passw
 
 
 def _in_url(host: str) -> str:
-    host = flower.loopback_of(host)
+    host = loopback_of(host)
     return f"[{host}]" if ":" in host else host

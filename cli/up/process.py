@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from cli.up.child import Child, in_words
@@ -15,6 +16,11 @@ from cli.up.log import Lines, Log
 TETHER = str(Path(__file__).with_name("tether.py"))
 QUIT_GRACE_S = 1.0
 KILL_GRACE_S = 0.5
+
+
+def tied(command: Sequence[str]) -> list[str]:
+    """The command of a process that ends with this one, in whatever way this one ends."""
+    return [sys.executable, "-I", "-S", TETHER, str(os.getpid()), *command]
 
 
 class Process:
@@ -40,7 +46,7 @@ class Process:
         output_fd, input_fd = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", TETHER, str(os.getpid()), *child.command),
+                *tied(child.command),
                 stdin=subprocess.DEVNULL,
                 stdout=input_fd,
                 stderr=subprocess.STDOUT,

@@ -10,11 +10,11 @@ import shutil
 import socket
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
 from cli.up.child import Child
-from llmcoder.settings import redis_socket
 from llmcoder.startup import UpError
 
 # Redis refuses to start on an append-only file it cannot read; after two short lives the file is put aside.
@@ -41,6 +41,10 @@ class Embedded:
 
 def embedded_in(data_dir: Path) -> Embedded:
     """The same answer for every process that is given the same data folder."""
+    from llmcoder.settings import (
+        redis_socket,  # here: the supervisor, which has to do with Redis too, needs no settings
+    )
+
     return Embedded(socket=redis_socket(data_dir), folder=data_dir.absolute() / "redis")
 
 
@@ -48,8 +52,8 @@ def child(embedded: Embedded) -> Child:
     return Child(
         name="redis",
         command=command(embedded),
-        prepare=lambda short_lives: prepare(embedded, short_lives),
-        ready=lambda: answers(embedded.socket),
+        prepare=partial(prepare, embedded),
+        ready=partial(answers, embedded.socket),
         ready_within_s=20,
         grace_s=1,
         outlives=True,

@@ -1,7 +1,7 @@
 """Keeps the processes of one machine running: starts them in order, brings back what dies, stops them within 10 s.
 
-It knows processes, not what they do: no database, no broker, no domain. Liveness beyond "the process exists" comes
-through `Child.watch`.
+It knows processes, not what they do: no database, no broker, no domain. A process that exists and does nothing ends
+itself (`workers/watch.py`, `llmcoder/vital.py`).
 """
 
 import asyncio
@@ -24,6 +24,7 @@ T = TypeVar("T")
 READY_EVERY_S = 0.1
 # A first start that ends this often before it was ready is a mistake to show, not an accident to repair.
 TRIES_AT_START = 3
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Supervisor:
@@ -109,7 +110,7 @@ class Supervisor:
     async def _until_wanted(self, child: Child, stop: asyncio.Event) -> None:
         while child.wanted is not None and not stop.is_set() and not await self._ask(child, child.wanted):
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), child.watch_every_s)
+                await asyncio.wait_for(stop.wait(), child.wanted_every_s)
 
     async def _live(self, child: Child, short_lives: int, stop: asyncio.Event) -> str:
         """One life, from start to end; how it ended, in words."""
@@ -122,20 +123,12 @@ class Supervisor:
         self._running[child.name] = process
         self._log.say(f"{child.name} started (pid {process.pid})")
         try:
-            reason = await _first(process.ended(), _asked(stop), self._found_stuck(child))
+            reason = await _first(process.ended(), _asked(stop))
             await process.stop()  # at once where it has ended by itself
             return reason
         finally:
             del self._running[child.name]
             process.bury(self._guard)
-
-    async def _found_stuck(self, child: Child) -> str:
-        """Never returns for a child that nobody watches."""
-        while True:
-            await asyncio.sleep(child.watch_every_s)
-            reason = await self._ask(child, child.watch) if child.watch is not None else None
-            if reason:
-                return f"was ended: {reason}"
 
     async def _ask(self, child: Child, question: Callable[[], T]) -> T | None:
         try:
@@ -152,10 +145,11 @@ class Supervisor:
 
     def _listen(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in STOPS:
             if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
                 continue  # under nohup a closed terminal is no reason to stop
             loop.add_signal_handler(number, self._ask_to_stop, number)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)  # held back until now, see cli.up.handover
 
     def _ask_to_stop(self, number: signal.Signals) -> None:
         if not self._stop.is_set():

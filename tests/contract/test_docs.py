@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import typer.main
 
-import cli
+import cli.main
 from api.app import create_app
 from llmcoder.config import Config
 from llmcoder.log import OURS
@@ -182,7 +182,7 @@ def helps(command: Any) -> Iterator[str]:
 
 
 def test_the_command_uses_the_terms_of_the_field() -> None:
-    found = list(helps(typer.main.get_command(cli.app)))
+    found = list(helps(typer.main.get_command(cli.main.app)))
     assert len(found) > 50
     assert [wrong for text in found for wrong in wrong_terms(prose(text))] == []
 

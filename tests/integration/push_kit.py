@@ -19,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from api.auth import tokens
 from api.auth.identity import Identities
-from cli.up.plan import is_live
+from cli.up.reachable import is_live
 from llmcoder.context import User
 from llmcoder.ids import new_id
 

@@ -34,7 +34,7 @@ WRITERS, TRANSACTIONS = 8, 50
 #: Commands of the command line in one process, since a process costs a second.
 ONE_AFTER_THE_OTHER = """
 import sys
-from cli import app
+from cli.main import app
 for command in sys.argv[1:]:
     app(command.split(), standalone_mode=False)
 """

@@ -16,7 +16,7 @@ from engine_kit import move, row
 from shell_kit import ROOT, Shell, shell_on
 from typer.testing import CliRunner
 
-from cli import app
+from cli.main import app
 from cli.submitting import submission_of
 from engine.admission import look, new_job
 from llmcoder.context import User

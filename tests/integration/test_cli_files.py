@@ -10,8 +10,8 @@ import pytest
 from engine_kit import accept_one, load_testkit, take
 from typer.testing import CliRunner, Result
 
-from cli import app
 from cli.examination import file_store
+from cli.main import app
 from cli.results import CheckStatus
 from engine.files.storage import Files
 from llmcoder.config import Config, config

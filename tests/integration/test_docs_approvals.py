@@ -58,7 +58,7 @@ def test_the_commands_of_the_page_print_what_it_says(
 def test_every_command_for_the_shell_exists() -> None:
     from typer.main import get_command
 
-    from cli import app
+    from cli.main import app
 
     lines = re.findall(r"^\$ llmcoder ([a-z]+)(?: ([a-z]+) )?", PAGE, re.MULTILINE)
     assert lines

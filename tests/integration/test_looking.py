@@ -14,7 +14,7 @@ import pytest
 import typer
 from shell_kit import ROOT
 
-from cli import app
+from cli.main import app
 from llmcoder.config import Config
 from models.db.database import Database
 from models.db.migrate import upgrade
@@ -36,7 +36,7 @@ ARGUMENTS = {
 EACH = """
 import json, os, sys
 import models.tables, models.db.migrate, llmcoder.registry, cli.engine
-from cli import main
+from cli.main import main
 for folder, words in json.load(sys.stdin):
     pid = os.fork()
     if pid == 0:

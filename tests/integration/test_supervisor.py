@@ -32,8 +32,8 @@ DEADLINE_S = 120.0
 AT_ONCE_S = 30.0
 LONG_GRACE_S = 60.0
 
-# Supervises what its second argument lists: the arguments of a Child, which is found stuck when a file NAME.stuck lies
-# in the folder, and is wanted (where that is an argument) when NAME.wanted does, or "redis" for the embedded one.
+# Supervises what its second argument lists: the arguments of a Child, which is wanted (where that is an argument) when
+# a file NAME.wanted lies in the folder, or "redis" for the embedded one.
 RUNNER = """
 import asyncio, json, os, sys
 from pathlib import Path
@@ -48,10 +48,9 @@ from cli.up.supervisor import Supervisor
 def child_of(folder, spec):
     if spec == "redis":
         return redis.child(redis.embedded_in(folder))
-    flag = folder / f"{spec['name']}.stuck"
     if spec.pop("wanted", False):
         spec["wanted"] = (folder / f"{spec['name']}.wanted").exists
-    return Child(**spec, watch=lambda: flag.unlink() or "it is stuck" if flag.exists() else None)
+    return Child(**spec)
 
 async def main(folder, specs):
     lock_fd = preflight.take_lock(folder)
@@ -315,20 +314,10 @@ def test_a_second_start_in_one_folder_is_refused_and_names_the_first(
         preflight.take_lock(tmp_path)
 
 
-def test_a_process_found_stuck_is_restarted_with_the_reason(supervise: Callable[..., Running], tmp_path: Path) -> None:
-    running = supervise({"name": "worker", "command": python(SLEEPS), "watch_every_s": 0.1})
-    running.wait_for_line("all started")
-    running.wait_for_line(r"worker \| up")  # else it could be ended before it said so
-    (tmp_path / "worker.stuck").touch()
-
-    running.wait_for_line("worker was ended: it is stuck; starting it again")
-    running.wait_for_line(r"worker \| up", times=2)
-
-
 def test_a_process_that_nobody_wants_yet_is_started_once_somebody_does(
     supervise: Callable[..., Running], tmp_path: Path
 ) -> None:
-    idle = {"name": "idle", "command": python(SLEEPS), "watch_every_s": 0.1, "wanted": True}
+    idle = {"name": "idle", "command": python(SLEEPS), "wanted_every_s": 0.1, "wanted": True}
     running = supervise(idle, {"name": "worker", "command": python(SLEEPS)})
     running.wait_for_line("all started")
     running.wait_for_line(r"worker \| up")
