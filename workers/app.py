@@ -38,9 +38,14 @@ log = structlog.get_logger(__name__)
 
 
 class Process:
-    """The runtime of this process; a pool's child makes its own at its first doorbell."""
+    """The runtime of this process; a pool's child makes its own at its first doorbell.
+
+    Attributes:
+        stops: The worker whose child this is stops; no job is begun any more.
+    """
 
     runtime: Runtime | None = None
+    stops = False
 
 
 def make_app() -> Celery:
@@ -85,7 +90,8 @@ def _doorbell_of_heavy(job_id: str, attempt: int) -> None:
     if Process.runtime is None:
         Process.runtime = Runtime(app, Queue.HEAVY, beats=False)
         Process.runtime.start()
-    Process.runtime.run_here(UUID(job_id))
+    if not Process.stops:  # else the job stays queued, for whoever comes next
+        Process.runtime.run_here(UUID(job_id))
 
 
 class Consumer(consumer.Consumer):  # type: ignore[misc]
@@ -144,6 +150,8 @@ class RuntimeStep(bootsteps.StartStopStep):  # type: ignore[misc]
         self.runtime = Runtime(parent.app, Queue(queue), beats=True)
         if queue == Queue.IO.value:
             Process.runtime = self.runtime
+        # A child has this from its first moment until it knows what to do; by default the signal would kill it.
+        signal.signal(FINISH_OR_GIVE_BACK, signal.SIG_IGN)
         self.runtime.start()
 
     def stop(self, parent: Any) -> None:
@@ -163,11 +171,12 @@ def _stop_taking(**_: Any) -> None:
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]
 def _begin_child(**_: Any) -> None:
-    Process.runtime = None
+    Process.runtime, Process.stops = None, False
     signal.signal(FINISH_OR_GIVE_BACK, _finish_or_give_back)
 
 
 def _finish_or_give_back(_number: int, _frame: FrameType | None) -> None:
+    Process.stops = True
     if Process.runtime is not None:
         Process.runtime.finish_or_give_back()
 

@@ -1,27 +1,67 @@
-"""Celery's pool of processes for the queue `heavy`, which notices at once that a child has gone.
+"""Celery's pool of processes for the queue `heavy`: its child is there for heavy work only, and at once seen to go.
 
-The kernel closes a process's files, which is what the pool sees, a moment before the process can be waited for. Celery
-looks in that very moment: where it comes too early it finds the child alive, stops watching it, and makes the next one
-only when a timer has it look again, up to five seconds later. Meanwhile the queue stands still; `make soak` saw
-standstills of 46 s, since doorbells are rung again after 15 s and each stale one cost another child.
+**It is made by the first job that needs it**, and ends itself after a while without one. Celery's autoscaler is no way
+to that: it ends a child from outside, by what the parent has heard of it, and one that has just begun a job counts as
+idle. Here the child decides, between two jobs; a job that was written to it in that very moment is given to the next
+one, as Celery does for a child that has run its `worker_max_tasks_per_child`.
+
+**Its end is noticed at once.** The kernel closes a process's files, which is what the pool sees, a moment before the
+process can be waited for. Celery looks in that very moment: where it comes too early it finds the child alive, stops
+watching it, and makes the next one only when a timer has it look again, up to five seconds later. Meanwhile the queue
+stands still; `make soak` saw standstills of 46 s, since doorbells are rung again after 15 s and each stale one cost
+another child.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
-from celery.concurrency.asynpool import AsynPool
+from celery.concurrency.asynpool import AsynPool, Worker
 from celery.concurrency.prefork import TaskPool as PreforkPool
 
+#: Whoever works with browsers and models has the next job by then; what the child has loaded for them, which takes
+#: seconds and is most of its memory, must not be loaded anew for each.
+IDLE_S = 300.0
 #: A process that has closed its files ends within milliseconds; one that has not is left to Celery's timer.
 EXITS_WITHIN_S = 1.0
 LOOK_S = 0.002
 
 
+class PoolWorker(Worker):  # type: ignore[misc]
+    """What a child does: it ends itself after a while without a job."""
+
+    wait_for_job: Callable[[], Any]
+
+    def _make_child_methods(self, *arguments: Any, **options: Any) -> None:
+        super()._make_child_methods(*arguments, **options)
+        receive: Callable[[], Any] = self.wait_for_job
+
+        def wait_for_job() -> Any:
+            if not self.inq._reader.poll(IDLE_S):
+                raise SystemExit(os.EX_OK)
+            return receive()
+
+        self.wait_for_job = wait_for_job
+
+
 class Pool(AsynPool):  # type: ignore[misc]
-    """Waits for the end of a child that is just ending."""
+    """Makes its child when there is work, and waits for the end of one that is just ending."""
+
+    Worker = PoolWorker
+
+    def apply_async(self, *arguments: Any, **options: Any) -> Any:
+        job = super().apply_async(*arguments, **options)
+        # With the pipes of one that is being buried still taken, the next one is made when that is done.
+        if not self._pool and None in self._queues.values():
+            self.maintain_pool()
+        return job
+
+    def _create_worker_process(self, i: int) -> Any:
+        """Celery asks for one at the start and after each end; without a job to do there is none."""
+        return super()._create_worker_process(i) if self._cache else None
 
     def _event_process_exit(self, hub: Any, proc: Any) -> None:
         wait_for_exit(proc.pid, EXITS_WITHIN_S)
