@@ -19,6 +19,9 @@ from cli.up.reachable import is_live
 
 STARTS = 3
 SETTLED_AFTER_S = 5.0
+#: Processes, by what they run: those of an engine at rest, and those that are there for a moment.
+RESTING = frozenset({"redis-server", "api", "workers io", "workers heavy", "schedules", "flower"})
+PASSING = frozenset({"tether", "cli.up.listeners", "models upgrade"})
 #: Top-level packages that no process may load before it is asked for them.
 VENDOR_SDKS = frozenset(
     {"openai", "ollama", "googleapiclient", "google", "jira", "slack_sdk", "plaid", "playwright", "trafilatura", "bs4",
@@ -74,7 +77,7 @@ def footprints() -> list[Footprint]:
 def _wait_for_all(pid: int) -> None:
     def runs() -> bool:
         names = {_name(process) for process in psutil.Process(pid).children(recursive=True)}
-        return {"flower", "workers heavy, child"} <= names
+        return names >= RESTING and not names & PASSING
 
     wait_for(runs, 30.0, what="the start of every process")
 

@@ -109,8 +109,6 @@ def _cell(value: float | None, column: Column) -> str:
 
 
 def _memory(footprints: Sequence[Footprint], starts: Sequence[Start]) -> str:
-    rows = [[one.name, f"{one.pss_mb:.0f}", f"{one.rss_mb:.0f}"] for one in footprints]
-    rows.append(["all", f"{sum(one.pss_mb for one in footprints):.0f}", ""])
     started = [
         [
             f"`python -m {one.name}`",
@@ -124,11 +122,19 @@ def _memory(footprints: Sequence[Footprint], starts: Sequence[Start]) -> str:
     return (
         "### Memory and start\n\n"
         "`llmcoder up` with nothing to do, from `/proc/PID/smaps_rollup` (PSS counts shared pages in equal parts).\n\n"
-        + _table(["process", "PSS MB", "RSS MB"], rows)
+        + footprint_table(footprints)
         + "\nFrom its start to its first answer (the API) or to waiting for messages (the worker); imports by "
         "`python -X importtime`, which lists every module loaded by then.\n\n"
         + _table(["", "ready after s", "modules", "in imports s", "vendor SDKs among them"], started)
     )
+
+
+def footprint_table(footprints: Sequence[Footprint]) -> str:
+    """Every process, their sum, and the sum without the one that an operator may do without."""
+    rows = [[one.name, f"{one.pss_mb:.0f}", f"{one.rss_mb:.0f}"] for one in footprints]
+    rows.append(["all", f"{sum(one.pss_mb for one in footprints):.0f}", ""])
+    rows.append(["without Flower", f"{sum(one.pss_mb for one in footprints if one.name != 'flower'):.0f}", ""])
+    return _table(["process", "PSS MB", "RSS MB"], rows)
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
