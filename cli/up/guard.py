@@ -3,23 +3,24 @@
 `tether.py` ties the supervisor's direct children to it; this ends their children too, where the kernel offers no
 such tie, and holds the folder's lock until then, so that the next start never meets the remains of the last one.
 It reads process groups from its input, `+123` to remember and `-123` to forget; the end of the input is the signal.
-Standard library only, and a session of its own, so that Ctrl-C does not reach it.
+Standard library only, and as a program little of that: it does nothing for as long as the engine runs. A session of its
+own, so that Ctrl-C does not reach it.
 """
 
 import contextlib
 import os
 import signal
-import subprocess
 import sys
-from pathlib import Path
 
 
 class Guard:
     """The supervisor's end of the pipe."""
 
     def __init__(self, lock_fd: int | None) -> None:
+        import subprocess  # here: the guard itself has no use for it
+
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(Path(__file__))],
+            [sys.executable, "-I", "-S", __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             start_new_session=True,
@@ -37,6 +38,8 @@ class Guard:
         """Close the pipe; what was not forgotten is killed."""
         if self._process.stdin is not None:
             self._process.stdin.close()
+        import subprocess
+
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=5)
 
