@@ -14,7 +14,7 @@ WORKDIR /app
 COPY requirements.lock .
 RUN sed '/^# Development/,$d' requirements.lock > runtime.lock && pip install --no-deps -r runtime.lock && rm runtime.lock
 COPY . .
-RUN pip install --no-deps -e . && python -m compileall -q .
+RUN pip install --no-deps -e . && python -m compileall -q . && python -c 'from llmcoder.registry import registry; registry()'
 
 FROM python:3.11-slim
 LABEL org.opencontainers.image.title="LLMCoder" \

@@ -7,10 +7,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from api.http import document, problems
+from api.http.deferred import DeferredRoutes
 from api.http.edge import Cors, Limited, Methods, Observed
 from api.http.lean import HotPaths, LeanRoute
 from api.http.metrics_page import Metrics
@@ -55,15 +57,22 @@ class _Lifespan(Protocol):
 
 
 class Application(FastAPI):
-    """FastAPI, with a short cut for the hot routes around all of its layers."""
+    """FastAPI, with a short cut for the hot routes around all of its layers, and routes made when they are needed."""
 
-    def __init__(self, lean: list[LeanRoute], **options: Any) -> None:
+    def __init__(self, lean: list[LeanRoute], deferred: list[DeferredRoutes], **options: Any) -> None:
         super().__init__(**options)
-        self._entrance = HotPaths(super().__call__, lean)
+        self._deferred = deferred
+        self._entrance = HotPaths(self._ordinary, lean)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self
         await self._entrance(scope, receive, send)
+
+    async def _ordinary(self, scope: Scope, receive: Receive, send: Send) -> None:
+        for routes in self._deferred:
+            if scope["type"] == "http" and routes.awaits(scope["path"]):
+                await run_in_threadpool(routes.routes)
+        await super().__call__(scope, receive, send)
 
 
 def create_app(own: Config | None = None, known: Registry | None = None) -> FastAPI:
@@ -78,8 +87,10 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
     own.register(*known.settings())
     counted = Metrics()
     lean = actions.lean_routes(known)
+    deferred: list[DeferredRoutes] = []
     app = Application(
         lean,
+        deferred,
         title="LLMCoder",
         description=DESCRIPTION,
         version=VERSION,
@@ -106,8 +117,8 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
         connections.router,
         catalogue.router,
         auth.router,
-        collections.router_for(known),
-        hooks.router_for(known),
+        collections.routes_for(known),
+        hooks.routes_for(known),
         configuration.router,
         audit.router,
         health.router,
@@ -115,7 +126,11 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
         ws.router,
         pages.router,
     ):
-        app.include_router(router)
+        if isinstance(router, DeferredRoutes):
+            app.router.routes.append(router)
+            deferred.append(router)
+        else:
+            app.include_router(router)
     app.include_router(legacy.router)
     app.router.routes.append(Mount("/legacy", legacy.Lazy(known)))
     app.openapi = document.describe(app)  # type: ignore[method-assign]  # the way FastAPI's documentation gives
@@ -135,7 +150,7 @@ def _lifespan(own: Config, known: Registry, counted: Metrics) -> _Lifespan:
 
 def _add_middleware(app: FastAPI, lean: list[LeanRoute], counted: Metrics) -> None:
     """From the inside out: what is added last sees a request first."""
-    submitting = {route.path for route in lean if "GET" in (route.methods or ())}
+    submitting = {route.path for route in lean if "GET" in route.methods}
     app.add_middleware(Limited)
     problems.install(app)
     app.add_middleware(Observed, metrics=counted)

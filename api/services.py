@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
 from api.auth import tokens
@@ -24,7 +25,7 @@ from engine.local_door import EngineDoor
 from engine.outbox import Outbox
 from engine.submitter import Submitter
 from llmcoder.config import Config
-from llmcoder.registry import Registry
+from llmcoder.registry import AnyAction, Registry
 from llmcoder.settings import EngineSettings
 from models.db.database import Database
 
@@ -56,6 +57,15 @@ class Services:
 
     def settings(self) -> EngineSettings:
         return self.config.get(EngineSettings)
+
+    async def action(self, name: str) -> AnyAction:
+        """The action of that name; where its domain is not loaded yet, a thread loads it and the loop goes on.
+
+        Raises:
+            NotFound: There is none.
+        """
+        found = self.registry.loaded(name)
+        return found if found is not None else await run_in_threadpool(self.registry.find, name)
 
     async def in_file_thread(self, work: Callable[..., T], *given: Any) -> T:
         """The answer of what waits for the file store; a slow one keeps nothing else from being done."""

@@ -243,7 +243,7 @@ def _database(db: Database, where: str, settings: EngineSettings) -> Iterator[Fi
 def workers(conn: sa.Connection, now: datetime) -> Iterator[Finding]:
     """Every queue that some action needs has one."""
     seen = workers_seen(conn, now - WORKER_SEEN)
-    needed = {action.queue.value for action in registry().values()}
+    needed = {action.queue.value for action in registry().facts.values()}
     for queue in QUEUES:
         part = f"worker {queue}"
         names = [worker.name for worker in seen if worker.queue == queue]

@@ -94,7 +94,7 @@ def doorbell(message: dict[str, Any], queue: str) -> dict[str, Any]:
         Exception: It is no doorbell; which kind depends on what it is instead.
     """
     name, body = message["headers"]["task"], message["body"]
-    if registry()[name].queue != queue or len(body) > LONGEST_BODY_CHARS:
+    if registry().facts[name].queue != queue or len(body) > LONGEST_BODY_CHARS:
         raise ValueError("no action of this queue, or more than an id and a number")
     (job_id, attempt), *_ = strict_json.read(b64decode(body))
     if not (isinstance(attempt, int) and 0 <= attempt < MOST_ATTEMPTS):

@@ -15,6 +15,7 @@ from uuid import UUID
 import structlog
 from billiard import active_children
 from celery import Celery, bootsteps, signals
+from celery.app.trace import build_tracer
 from celery.worker import consumer
 from celery.worker.state import maybe_shutdown
 
@@ -23,7 +24,8 @@ from engine.broker import is_wrong_type, mend_keys, redis_client
 from engine.celery_app import base_app
 from llmcoder.config import config
 from llmcoder.declare.action import Queue
-from llmcoder.registry import AnyAction, registry
+from llmcoder.manifest import ActionFacts
+from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
 from workers.runtime import Runtime
 from workers.watch import GRACE_S
@@ -66,13 +68,13 @@ def make_app() -> Celery:
         worker_proc_alive_timeout=30,
         worker_soft_shutdown_timeout=0,
     )
-    for action in registry().values():
-        _add_task(app, action)
+    for facts in registry().facts.values():
+        _add_task(app, facts)
     app.steps["worker"].add(RuntimeStep)
     return app
 
 
-def _add_task(app: Celery, action: AnyAction) -> None:
+def _add_task(app: Celery, action: ActionFacts) -> None:
     limit = action.timeout_s + GRACE_S + HARD_LIMIT_SLACK_S if action.queue is Queue.HEAVY else None
     run = _doorbell_of_heavy if action.queue is Queue.HEAVY else _doorbell
     app.task(run, name=action.name, time_limit=limit, shared=False, typing=False)
@@ -94,6 +96,22 @@ def _doorbell_of_heavy(job_id: str, attempt: int) -> None:
         Process.runtime.run_here(UUID(job_id))
 
 
+class Strategies(dict[str, Any]):
+    """How messages of each task are received, made when the first one comes: most actions are never run here."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.consumer: Consumer | None = None
+
+    def __missing__(self, name: str) -> Any:
+        if self.consumer is None:
+            raise KeyError(name)
+        task, own = self.consumer.app.tasks[name], self.consumer
+        self[name] = task.start_strategy(own.app, own)
+        task.__trace__ = build_tracer(name, task, own.app.loader, own.hostname, app=own.app)
+        return self[name]
+
+
 class Consumer(consumer.Consumer):  # type: ignore[misc]
     """Celery's, without the 28 queues that it keeps in RabbitMQ for delays; ours are a `due_at` in SQL."""
 
@@ -102,10 +120,17 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
             step for step in consumer.Consumer.Blueprint.default_steps if "delayed_delivery" not in str(step)
         )
 
+    Strategies = Strategies
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._rest_s = 0.0
         self._failed_at = float("-inf")
+
+    def update_strategies(self) -> None:
+        """After each connection; Celery makes all of them here."""
+        self.strategies.clear()
+        self.strategies.consumer = self
 
     def on_connection_error_before_connected(self, exc: BaseException) -> None:
         super().on_connection_error_before_connected(exc)

@@ -26,12 +26,14 @@ class Attempt:
 
     Args:
         claimed: The job as it was claimed.
-        action: Its action; None when no installed package declares it.
+        action: Its action; None when no installed package declares it, and until the thread that runs it has loaded it.
+        timeout_s: How long it may take; as the action says when not given.
     """
 
-    def __init__(self, claimed: Claimed, action: AnyAction | None) -> None:
+    def __init__(self, claimed: Claimed, action: AnyAction | None, timeout_s: float | None = None) -> None:
         self.claimed = claimed
         self.action = action
+        self._timeout_s = timeout_s
         self.armed = claimed.armed_at is not None
         self.trail = Trail(claimed.id, claimed.taint)
         self.started_at: float | None = None  # monotonic; None while it waits for a slot
@@ -48,6 +50,8 @@ class Attempt:
 
     @property
     def timeout_s(self) -> float:
+        if self._timeout_s is not None:
+            return self._timeout_s
         return self.action.timeout_s if self.action is not None else 1.0
 
     @property

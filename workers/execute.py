@@ -105,13 +105,23 @@ def _input(action: AnyAction, claimed: Claimed) -> Any:
         raise BadInput(f"The stored input no longer fits {action.name}: {wrong}. Submit it anew.") from None
 
 
+def not_loaded(attempt: Attempt, error: Exception) -> Ending:
+    """How an attempt ends whose action is declared in a package that cannot be imported here."""
+    why = f"what declares {attempt.claimed.action!r} cannot be loaded ({type(error).__name__}: {error})"
+    return _without_action(attempt, why, "repair it, restart the worker")
+
+
 def _unknown(attempt: Attempt) -> Ending:
-    name = attempt.claimed.action
+    why = f"no installed package declares the action {attempt.claimed.action!r}"
+    return _without_action(attempt, why, "install it")
+
+
+def _without_action(attempt: Attempt, why: str, remedy: str) -> Ending:
     if attempt.armed:
-        doubt = Uncertain(f"An earlier attempt may have had its effect, and no installed package declares {name!r}.")
+        doubt = Uncertain(f"An earlier attempt may have had its effect, and {why}.")
         verdict = Verdict(State.UNCERTAIN, Reason.NO_ANSWER, error=doubt.as_problem(), stays_armed=True)
         return Ending(_move(attempt, verdict))
-    problem = Refused(f"No installed package declares the action {name!r}; install it and retry the job.")
+    problem = Refused(f"{why[0].upper()}{why[1:]}; {remedy} and retry the job.")
     return Ending(_move(attempt, Verdict(State.FAILED, error=problem.as_problem())))
 
 

@@ -35,7 +35,7 @@ from models.jobs.machine import Move
 from workers.attempt import Attempt, End
 from workers.context import JobContext
 from workers.events import Events
-from workers.execute import Ending, execute, given_back, past_deadline
+from workers.execute import Ending, execute, given_back, not_loaded, past_deadline
 from workers.ledger import Answer, Ledger
 from workers.slots import Slots
 from workers.unwritable import bare
@@ -148,7 +148,10 @@ class Runtime:
 
     def admit(self, claimed: Claimed) -> Attempt:
         """Register a claimed job with the watch."""
-        attempt = Attempt(claimed, registry().get(claimed.action))
+        # not loaded here: that may take long, and whoever admits has others to admit
+        facts = registry().facts.get(claimed.action)
+        timeout_s = None if facts is None else facts.timeout_s
+        attempt = Attempt(claimed, registry().loaded(claimed.action), timeout_s)
         admitted = Moment.now()
         since_claim_s = max(0.0, (self.db.now() - claimed.started_at).total_seconds())  # the clock may be set back
         attempt.hold(admitted, self.lease_s - since_claim_s)
@@ -183,6 +186,11 @@ class Runtime:
         """
         if attempt.lost:
             return None
+        try:
+            attempt.action = registry().get(attempt.claimed.action)
+        except Exception as error:  # another package's code, which runs while it is imported
+            log.exception("an action cannot be loaded", action=attempt.claimed.action)
+            return not_loaded(attempt, error)
         ctx = JobContext(attempt, self.ledger, self.outbox, self._pause, self.db)
         try:
             ending = execute(attempt, ctx, self.db, self._max_result_bytes)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from threading import Lock
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
 from pydantic.warnings import UnsupportedFieldAttributeWarning
+from starlette.routing import BaseRoute
 
+from api.http.deferred import DeferredRoutes
 from api.http.job_view import Problem, problems
+from api.http.lean import LeanRoute
 
 # FastAPI keeps it quiet where it makes the fields of a route; those of actions are built later, with this document.
 warnings.filterwarnings("ignore", category=UnsupportedFieldAttributeWarning)
@@ -22,19 +27,35 @@ _REFERENCE = "#/components/schemas/"
 
 
 def describe(app: FastAPI) -> Callable[[], dict[str, Any]]:
-    """What `app.openapi` is to be; FastAPI's documentation gives this way."""
-    made = app.openapi
+    """What `app.openapi` is to be; FastAPI's documentation gives this way. It loads every domain."""
+    lock = Lock()
 
     def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            document = made()
-            _describe_problems(document)
-            _name_apart(document["components"]["schemas"])
-            for operation in _operations(document):
-                _describe_refusals(operation)
-        return app.openapi_schema or {}
+        with lock:
+            if app.openapi_schema is None:
+                document = get_openapi(
+                    title=app.title, version=app.version, openapi_version=app.openapi_version,
+                    description=app.description, routes=list(_documented(app.routes)),
+                )  # fmt: skip
+                _describe_problems(document)
+                _name_apart(document["components"]["schemas"])
+                for operation in _operations(document):
+                    _describe_refusals(operation)
+                app.openapi_schema = document
+            return app.openapi_schema
 
     return openapi
+
+
+def _documented(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
+    """As FastAPI knows them; some are something leaner until they are to be documented."""
+    for route in routes:
+        if isinstance(route, LeanRoute):
+            yield route.documented()
+        elif isinstance(route, DeferredRoutes):
+            yield from route.routes()
+        else:
+            yield route
 
 
 def for_everybody(document: dict[str, Any]) -> dict[str, Any]:

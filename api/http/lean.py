@@ -11,14 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import sqlalchemy as sa
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
-from starlette.requests import ClientDisconnect, Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.http.edge import PROTECTION_OF_DATA
@@ -63,26 +65,32 @@ def asked(scope: Scope, receive: Receive) -> LeanRequest:
 Answer = Callable[[LeanRequest], Awaitable[Response]]
 
 
-class LeanRoute(APIRoute):
+class LeanRoute(BaseRoute):
     """A route with an address without parameters.
 
     Args:
-        documented: Its signature is what the OpenAPI document shows. It is never called.
         answer: Does the work; may raise what is in `FORESEEN`.
-        said: Everything else that a route says about itself.
+        documented: Makes the route that the OpenAPI document shows, when somebody asks for that. It is never called.
     """
 
-    def __init__(self, path: str, documented: Callable[..., Any], answer: Answer, **said: Any) -> None:
+    def __init__(self, path: str, method: str, name: str, answer: Answer, documented: Callable[[], APIRoute]) -> None:
+        self.path = path
+        self.methods = frozenset({method})
+        self.name = name
         self.answer = answer
-        super().__init__(path, documented, **said)
+        self.documented = documented
 
-    def get_route_handler(self) -> Any:
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] != "http" or scope["path"].removeprefix(scope.get("root_path", "")) != self.path:
+            return Match.NONE, {}
+        return (Match.FULL if scope["method"] in self.methods else Match.PARTIAL), {"route": self}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """For whoever comes through the ordinary router."""
-
-        async def handle(request: Request) -> Response:
-            return await self.answer(asked(request.scope, request.receive))
-
-        return handle
+        if scope["method"] not in self.methods:
+            raise HTTPException(405, headers={"allow": ", ".join(self.methods)})
+        response = await self.answer(asked(scope, receive))
+        await response(scope, receive, send)
 
 
 class HotPaths:
@@ -90,7 +98,7 @@ class HotPaths:
 
     def __init__(self, app: ASGIApp, routes: Iterable[LeanRoute]) -> None:
         self._app = app
-        self._routes = {(method, route.path): route for route in routes for method in route.methods or ()}
+        self._routes = {(method, route.path): route for route in routes for method in route.methods}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._routes.get((scope["method"], scope["path"])) if scope["type"] == "http" else None

@@ -9,13 +9,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Body, Depends, Header, Query
+from fastapi.routing import APIRoute
 from pydantic import Field, JsonValue
 from starlette.responses import Response
 
 from api.auth.identity import Identity, bearer, current
 from api.http.document import FOR_ADMINISTRATORS
 from api.http.job_view import problems
-from api.http.lean import Answer, JsonBytes, LeanRequest, LeanRoute, read_body
+from api.http.lean import JsonBytes, LeanRequest, LeanRoute, read_body
 from api.http.prefer import LONGEST_WAIT_S, Prefer, read_prefer
 from api.http.problems import HttpError
 from api.services import Services
@@ -24,6 +25,7 @@ from engine.idempotency import checked_key
 from engine.views.jobs import JobView
 from llmcoder.declare.action import Effect
 from llmcoder.instants import Instant
+from llmcoder.manifest import ActionFacts
 from llmcoder.model import Model
 from llmcoder.registry import AnyAction, Registry
 from models.jobs.store import PRIORITY, Accepted, Job
@@ -76,8 +78,10 @@ Preference = Annotated[
 Caller = Annotated[Identity, Depends(current)]
 
 JOB = {"application/json": {"schema": {"$ref": "#/components/schemas/JobView"}}}
-ENDED = {200: {"description": "The job, ended within the time that the caller wanted to wait.", "content": JOB}}
-ACCEPTED = {
+ENDED: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The job, ended within the time that the caller wanted to wait.", "content": JOB}
+}
+ACCEPTED: dict[str, Any] = {
     "status_code": 202,
     "response_model": JobView,
     "response_description": "The job was accepted; `Location` is its address.",
@@ -85,42 +89,44 @@ ACCEPTED = {
 
 
 def lean_routes(registry: Registry) -> list[LeanRoute]:
-    """Every route by which a job is submitted."""
+    """Every route by which a job is submitted. To make them loads no action."""
     routes = [_any_action()]
-    for action in registry.values():
-        routes.append(_by_post(action))
-        if action.effect is Effect.READ:
-            routes.append(_by_get(action))
+    for facts in registry.facts.values():
+        routes.append(_by_post(registry, facts))
+        if facts.effect is Effect.READ:
+            routes.append(_by_get(registry, facts))
     return routes
 
 
 # --- routes
 
 
-def _by_post(action: AnyAction) -> LeanRoute:
-    examples: Any = {"example": {"value": action.example}} if action.example else None
-    given: Any = Annotated[action.input, Body(openapi_examples=examples)]
-
-    async def documented(body: given, who: Caller, key: Key = None, prefer: Preference = None) -> Any: ...
-
+def _by_post(registry: Registry, facts: ActionFacts) -> LeanRoute:
     async def answer(request: LeanRequest) -> Response:
         services, who = await _caller(request)
+        action = await services.action(facts.name)
         given = await input_of_body(services, who, action, await json_body(request))
         key = checked_key(request.header(b"idempotency-key"))
         prefer = read_prefer(request.header(b"prefer"))
         accepted = await accept(services, who, action, given, door="action", key=key, waits=prefer.waits)
         return await _answer(services, accepted, prefer)
 
-    return _route(action, "POST", documented, answer)
+    def described() -> APIRoute:
+        action = registry[facts.name]
+        examples: Any = {"example": {"value": action.example}} if action.example else None
+        given: Any = Annotated[action.input, Body(openapi_examples=examples)]
+
+        async def documented(body: given, who: Caller, key: Key = None, prefer: Preference = None) -> Any: ...
+
+        return _described(action, "POST", documented)
+
+    return LeanRoute(f"/{facts.domain}/{facts.verb}", "POST", facts.name, answer, described)
 
 
-def _by_get(action: AnyAction) -> LeanRoute:
-    given: Any = Annotated[action.input, Query()]
-
-    async def documented(query: given, who: Caller, key: Key = None, prefer: Preference = None) -> Any: ...
-
+def _by_get(registry: Registry, facts: ActionFacts) -> LeanRoute:
     async def answer(request: LeanRequest) -> Response:
         services, who = await _caller(request)
+        action = await services.action(facts.name)
         given = await input_of_query(services, who, action, request.query)
         key = checked_key(request.header(b"idempotency-key"))
         prefer = read_prefer(request.header(b"prefer"))
@@ -130,7 +136,15 @@ def _by_get(action: AnyAction) -> LeanRoute:
             return await _answer(services, accepted, Prefer(wait_s=READ_WAIT_S), applied=False)
         return await _answer(services, accepted, prefer)
 
-    return _route(action, "GET", documented, answer)
+    def described() -> APIRoute:
+        action = registry[facts.name]
+        given: Any = Annotated[action.input, Query()]
+
+        async def documented(query: given, who: Caller, key: Key = None, prefer: Preference = None) -> Any: ...
+
+        return _described(action, "GET", documented)
+
+    return LeanRoute(f"/{facts.domain}/{facts.verb}", "GET", facts.name, answer, described)
 
 
 def _any_action() -> LeanRoute:
@@ -139,7 +153,7 @@ def _any_action() -> LeanRoute:
     async def answer(request: LeanRequest) -> Response:
         services, who = await _caller(request)
         wanted = read_model(Submission, await json_body(request))
-        action = services.registry.find(wanted.action)
+        action = await services.action(wanted.action)
         given = await input_of_object(services, who, action, dict(wanted.input), wanted.derived_from, "body", "input")
         key = checked_key(request.header(b"idempotency-key"))
         prefer = read_prefer(request.header(b"prefer"))
@@ -149,25 +163,26 @@ def _any_action() -> LeanRoute:
         )  # fmt: skip
         return await _answer(services, accepted, prefer)
 
-    return LeanRoute(
-        "/jobs",
-        documented,
-        answer,
-        methods=["POST"],
-        operation_id="submit_job",
-        summary="Submit a job for any action.",
-        tags=["jobs"],
-        responses=ENDED | problems(400, 401, 403, 404, 409, 413, 415, 422, 503),
-        **ACCEPTED,
-    )
+    def described() -> APIRoute:
+        return APIRoute(
+            "/jobs",
+            documented,
+            methods=["POST"],
+            operation_id="submit_job",
+            summary="Submit a job for any action.",
+            tags=["jobs"],
+            responses=ENDED | problems(400, 401, 403, 404, 409, 413, 415, 422, 503),
+            **ACCEPTED,
+        )
+
+    return LeanRoute("/jobs", "POST", "submit_job", answer, described)
 
 
-def _route(action: AnyAction, method: str, documented: Callable[..., Any], answer: Answer) -> LeanRoute:
+def _described(action: AnyAction, method: str, documented: Callable[..., Any]) -> APIRoute:
     refusals = (403,) if action.administrators_only else ()
-    return LeanRoute(
+    return APIRoute(
         f"/{action.domain}/{action.verb}",
         documented,
-        answer,
         methods=[method],
         operation_id=f"{action.domain}_{action.verb}" + ("_by_get" if method == "GET" else ""),
         name=action.name,

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from pydantic import Field
+from starlette.concurrency import run_in_threadpool
 
 from api.auth.identity import Identity, current
 from api.http.bodies import Router
@@ -73,20 +74,19 @@ class Catalogue(Model):
 async def list_actions(request: Request, who: Caller) -> Catalogue:
     """What you can do here."""
     services = services_of(request)
-    known = services.registry.values()
-    return Catalogue(
-        items=[_view(services, action) for action in known if who.is_admin or not action.administrators_only]
-    )
+    shown = [one.name for one in services.registry.facts.values() if who.is_admin or not one.administrators_only]
+    # in a thread: it loads every domain
+    return await run_in_threadpool(lambda: Catalogue(items=[_view(services, services.registry[n]) for n in shown]))
 
 
 @router.get("/{name}", responses=problems(403, 404))
 async def show_action(request: Request, who: Caller, name: Annotated[str, "such as document.summarize"]) -> ActionView:
     """One action."""
     services = services_of(request)
-    action = services.registry.find(name)
+    action = await services.action(name)
     if action.administrators_only:
         await services.sql.read(refuse_others, action, who.user_id, who.origin)
-    return _view(services, action)
+    return await run_in_threadpool(_view, services, action)
 
 
 def _view(services: Services, action: AnyAction) -> ActionView:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, create_model
 
 from api.auth.identity import Identity, current
 from api.http.bodies import Router
+from api.http.deferred import DeferredRoutes
 from api.http.document import FOR_ADMINISTRATORS
 from api.http.job_view import problems
 from api.routes.actions import JOB, Key
@@ -64,8 +65,13 @@ class PageQuery(Model):
     )
 
 
+def routes_for(registry: Registry) -> DeferredRoutes:
+    """Every collection's routes."""
+    return DeferredRoutes([f"/{path}" for path in registry.collection_paths()], lambda: router_for(registry))
+
+
 def router_for(registry: Registry) -> APIRouter:
-    """Every collection's routes. The handlers are plain functions, so that FastAPI runs their SQL in threads."""
+    """The handlers are plain functions, so that FastAPI runs their SQL in threads."""
     router = Router()
     for collection in registry.collections():
         own = Router(prefix=f"/{collection.path}", tags=[collection.domain])

@@ -88,7 +88,7 @@ async def run_as_before(
 ) -> Answer:
     """Run an action and wait for its result, as the synchronous service did; the body is its input."""
     services = services_of(request)
-    action = services.registry.find(f"{domain}.{verb}")
+    action = await services.action(f"{domain}.{verb}")
     given = await input_of_body(services, who, action, await json_body(asked(request.scope, request.receive)))
     return await _result(request, who, action, given, checked_key(key), prefer)
 
@@ -99,7 +99,7 @@ async def read_as_before(
 ) -> Answer:
     """Run an action that only reads, and wait for its result; the query is its input."""
     services = services_of(request)
-    action = services.registry.find(f"{domain}.{verb}")
+    action = await services.action(f"{domain}.{verb}")
     if action.effect is not Effect.READ:
         await prepare(services, who, action)
         raise HTTPException(405, f"{action.name} does more than to read: send its input with POST.")
@@ -214,7 +214,7 @@ def flask_app(registry: Registry) -> Flask:
 
     @app.get("/")
     def index() -> Response:
-        offered = [name for name, one in registry.items() if not one.administrators_only]
+        offered = [name for name, one in registry.facts.items() if not one.administrators_only]
         routes = {f"/legacy/{name.replace('.', '/')}": f"/{name.replace('.', '/')}" for name in offered}
         detail = "Each of these waits for the result; the address beside it answers at once, with a job."
         return jsonify(detail=detail, moved=routes)

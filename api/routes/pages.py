@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi import Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from api.auth.identity import Unauthorized
@@ -132,7 +133,7 @@ def _home(checks: dict[str, Check]) -> str:
 @router.get("/openapi.json")
 async def openapi(request: Request) -> Response:
     """The OpenAPI document. What is for administrators only stands in it for those who ask with their token."""
-    made = request.app.openapi()
+    made = await run_in_threadpool(request.app.openapi)
     root = request.scope.get("root_path", "").rstrip("/")
     shown = made if await _is_administrator(request) else for_everybody(made)
     servers = {"servers": [{"url": root}]} if root else {}

@@ -209,7 +209,7 @@ async def _obey(socket: WebSocket, services: Services, who: Identity) -> None:
 async def _done(services: Services, who: Identity, command: Command) -> dict[str, Any]:
     match command:
         case Submit():
-            action = services.registry.find(command.action)
+            action = await services.action(command.action)
             given = await input_of_object(services, who, action, dict(command.input), command.derived_from, "input")
             key = checked_key(command.idempotency_key)
             accepted = await accept(services, who, action, given, door="websocket", key=key)

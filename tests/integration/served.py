@@ -111,9 +111,10 @@ def serving(
     *,
     more_actions: tuple[AnyAction, ...] = (),
     more_hooks: tuple[Hook, ...] = (),
+    known: Registry | None = None,
     **environ: str,
 ) -> Iterator[Served]:
-    """The application in a thread, with the test actions and whatever else."""
+    """The application in a thread, with the test actions and whatever else, or with exactly those that are given."""
 
     class Known(Registry):
         def hooks(self) -> list[Hook]:
@@ -124,7 +125,7 @@ def serving(
     database_url = db.url.render_as_string(hide_password=False)
     told = {"DATA_DIR": str(folder / "data"), "DATABASE_URL": database_url, "REDIS_URL": redis_url}
     config = Config.open({**told, **environ}, cwd=folder)
-    app = create_app(config, Known([*discover(), *more_actions]))
+    app = create_app(config, known or Known([*discover(), *more_actions]))
     server = server_of(app, "127.0.0.1", 0)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from starlette.routing import Mount, WebSocketRoute
 
+from api.http.deferred import DeferredRoutes
 from llmcoder.file import MARK
 from llmcoder.registry import Registry
 
@@ -42,7 +43,8 @@ def doors_of(app: FastAPI) -> list[Door]:
 
 
 def _doors(app: FastAPI) -> Iterator[Door]:
-    for route in iter_route_contexts(app.router.routes):
+    made = [one.routes() if isinstance(one, DeferredRoutes) else [one] for one in app.router.routes]
+    for route in iter_route_contexts([one for some in made for one in some]):
         assert route.path is not None, f"a route without an address: {route}"
         path = CONVERTOR.sub("}", route.path)
         if route.methods:
