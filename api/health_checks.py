@@ -19,7 +19,7 @@ from engine.files.storage import Files
 from llmcoder.errors import ActionError, Transient
 from llmcoder.model import Model
 from models.db.database import TRANSIENT_ERRORS, Database, is_read_only
-from models.jobs import duties
+from models.jobs import duties, known_actions
 from models.jobs.claims import workers_seen
 from models.jobs.tables import jobs
 
@@ -114,14 +114,20 @@ class Health:
     def _worker(self) -> Check:
         try:
             with self._db.read() as conn:
-                seen = workers_seen(conn, self._db.now() - WORKER_SEEN_WITHIN)
+                now = self._db.now()
+                seen = workers_seen(conn, now - WORKER_SEEN_WITHIN)
+                unknown = known_actions.counts(conn, known_actions.read(conn, now))
         except (*TRANSIENT_ERRORS, sa.exc.ProgrammingError):
             return Check(status="failed", detail="Unknown, since the database cannot be read.")
         if not seen:
             return Check(status="failed", detail="None was seen in the last 30 s. Jobs wait until one is started.")
         if troubled := [f"{row.name}: {row.trouble}" for row in seen if row.trouble]:
             return Check(status="failed", detail=f"{'; '.join(troubled)}.")
-        return Check(status="ok", detail=f"Seen in the last 30 s: {_listed(Counter(row.queue for row in seen))}.")
+        detail = f"Seen in the last 30 s: {_listed(Counter(row.queue for row in seen))}."
+        if unknown:
+            names = ", ".join(sorted({action for _, action in unknown}))
+            detail += f" {sum(unknown.values())} jobs wait for a worker that knows their action: {names}."
+        return Check(status="ok", detail=detail)
 
     def _duties(self) -> Check:
         """What the schedulers are there for: each duty has got something done within the last minute."""

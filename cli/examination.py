@@ -38,9 +38,10 @@ from llmcoder.states import State
 from models.db.database import TRANSIENT_ERRORS, Database, UnsafeDatabase, safe_sqlite
 from models.db.literals import literal
 from models.db.migrate import is_current
-from models.jobs import duties
+from models.jobs import duties, known_actions
 from models.jobs.claims import any_due, any_lost, workers_seen
 from models.jobs.tables import jobs
+from models.schedules import store as schedules
 
 LEAST_PYTHON = (3, 11)
 #: The oldest that redis-py and kombu still promise to speak with.
@@ -50,6 +51,8 @@ WORKER_SEEN = timedelta(seconds=30)
 #: The dispatcher looks twice a second; what is overdue for this long, nobody looks at.
 OVERDUE = timedelta(seconds=60)
 START = "Start the engine: `llmcoder up`."
+#: Of a list of names so many are written out.
+MOST_NAMED = 5
 
 
 def examine() -> Iterator[Finding]:
@@ -236,6 +239,7 @@ def _database(db: Database, where: str, settings: EngineSettings) -> Iterator[Fi
     now = db.now()
     with db.read() as conn:
         yield from workers(conn, now)
+        yield from unknown_actions(conn, now)
         yield scheduler(conn, now, settings)
         yield from duties_of(conn, now)
 
@@ -253,6 +257,25 @@ def workers(conn: sa.Connection, now: datetime) -> Iterator[Finding]:
             kind = broken if queue in needed else note
             yield kind(
                 part, f"none seen in the last {WORKER_SEEN.seconds} s", f"{START} Or one: `llmcoder worker {queue}`."
+            )
+
+
+def unknown_actions(conn: sa.Connection, now: datetime) -> Iterator[Finding]:
+    """What waits since nobody who runs knows its action, and workers that do not all know the same."""
+    remedy = "Start workers of the version, or with the package, that declares it. What waits then runs by itself."
+    known = known_actions.read(conn, now)
+    for (queue, action), number in sorted(known_actions.counts(conn, known).items()):
+        yield broken(f"worker {queue}", f"no running worker knows {action}, and {number} of its jobs wait", remedy)
+    for action, number in schedules.due_of_unknown(conn, now - OVERDUE, known):
+        what = f"{number} schedules of {action} are due, and no running worker knows it"
+        yield broken("scheduler", what, f"{remedy} Start such a scheduler as well.")
+    for queue, one in sorted(known.items()):
+        if some := sorted(one.by_any - one.by_all):
+            names = ", ".join(some[:MOST_NAMED]) + (
+                f" and {len(some) - MOST_NAMED} more" if len(some) > MOST_NAMED else ""
+            )
+            yield note(
+                f"worker {queue}", f"only some of its workers know {names}", "Nothing; an upgrade under way ends it."
             )
 
 

@@ -25,6 +25,8 @@ REMEDIES = {
     Reason.CALL: "somebody outside must call its address",
     Reason.PREVIOUS: "the job before it must end",
     Reason.RECONNECT: "the account must be connected again",
+    Reason.UNKNOWN_ACTION: "no running worker knows its action; one that does must be started",
+    Reason.UNKNOWN_STEP: "no scheduler that looked knows the action of its next step; one that does must be started",
     Reason.RATE_LIMITED: "the provider asked to wait",
     Reason.RETRY: "it is tried again",
     Reason.DELAY: "it is not due yet",

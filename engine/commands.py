@@ -12,6 +12,7 @@ from engine.account_access import Chosen
 from engine.administrators import refuse_others
 from engine.admission import AdmissionFacts, JobSubmission, account_of, look, new_job, why
 from engine.files import inputs
+from engine.unknown_actions import stored_action
 from llmcoder import strict_json
 from llmcoder.errors import ActionError, BadInput, Forbidden, NotFound, problem_type
 from llmcoder.provenance import Taint
@@ -92,12 +93,13 @@ def retry(
         origin: Who asks.
 
     Raises:
-        NotFound: The user has no such job, or its action is not installed any more.
+        NotFound: The user has no such job.
+        UnknownAction: This process does not know its action.
         AdministratorsOnly: The action is for administrators, and the user is none now.
         WrongState: It is in another state.
     """
     job = find(conn, user_id, job_id)
-    action = registry.find(job.action)
+    action = stored_action(registry, job.action)
     whose = origin if origin.delegated else Origin(job.origin)
     refuse_others(conn, action, user_id, whose)
     chosen = preferences.load(conn, user_id)
@@ -149,6 +151,7 @@ def approve(
 
     Raises:
         NotFound: There is no such job that this person may see.
+        UnknownAction: This process does not know its action, and so not whether this person may.
         Forbidden: Its user lets others decide.
         WrongState: It does not wait for approval.
         NotAsShown: Its input is another than the one that was seen.
@@ -156,12 +159,11 @@ def approve(
         AdministratorsOnly: The action is for administrators, and the job's user or this person is none now.
     """
     job = to_decide(conn, by, job_id)
-    if (known := registry.get(job.action)) is not None:
-        refuse_others(conn, known, by)
-        refuse_others(conn, known, job.user_id, Origin(job.origin))
+    action = stored_action(registry, job.action)  # which may be for administrators only
+    refuse_others(conn, action, by)
+    refuse_others(conn, action, job.user_id, Origin(job.origin))
     files: tuple[UUID, ...] = ()
     if edited is not None:
-        action = registry.find(job.action)
         edited = _checked(action, edited)
         files = inputs.look(conn, job.user_id, action, edited, Origin.PERSON, now).ids
         if (chosen := account_of(conn, job.user_id, action, edited)) is not None:
@@ -193,13 +195,14 @@ def undo(
     """Submit the job that takes another's effect back; once, whoever asks how often.
 
     Raises:
-        NotFound: The user has no such job, or its action is not installed any more.
+        NotFound: The user has no such job.
+        UnknownAction: This process does not know its action.
         WrongState: Its effect did not take place, or not yet.
         NoUndo: Its action has no way back.
         AdministratorsOnly: It, or what takes it back, is for administrators, and the user is none now.
     """
     job = find(conn, user_id, job_id)
-    action = registry.find(job.action)
+    action = stored_action(registry, job.action)
     refuse_others(conn, action, user_id, origin)
     if action.undo is None:
         raise NoUndo(f"What {job.action} did cannot be taken back from here.")

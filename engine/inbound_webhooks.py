@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from engine.administrators import refuse_others
 from engine.admission import JobSubmission, admit
 from engine.scheduling import TooMany
+from engine.unknown_actions import UnknownToCalled, words
 from llmcoder import strict_json
 from llmcoder.config import config
 from llmcoder.errors import ActionError, BadInput, NotFound
@@ -170,9 +171,11 @@ def job_of(
     Raises:
         ActionError: It cannot become one.
     """
+    if hook.action not in registry:
+        raise UnknownToCalled(words(hook.action))
     submission = JobSubmission(
         hook.user_id,
-        registry.find(hook.action),
+        registry[hook.action],
         given,
         origin=Origin.WEBHOOK,
         tainted=True,

@@ -17,18 +17,18 @@ import sqlalchemy as sa
 import structlog
 
 from engine.enqueue import AfterCommit
-from engine.macro_step import MacroStep
+from engine.macro_step import MacroStep, UnknownStep
 from engine.outbox import Outbox
 from llmcoder import faults, strict_json
 from llmcoder.config import config
 from llmcoder.problems import problem_of
 from llmcoder.registry import Registry
 from llmcoder.settings import EngineSettings
-from llmcoder.states import State
+from llmcoder.states import Reason, State
 from models.db.database import TRANSIENT_ERRORS, Database
 from models.jobs import store as jobs
 from models.jobs import tables
-from models.jobs.machine import ENDED, Move, apply
+from models.jobs.machine import ENDED, Move, apply, wait_for
 from models.macros import store
 from models.macros.computing import Computations
 from models.macros.evaluation import Postponed
@@ -40,6 +40,8 @@ SLICE_S, NOTICE_EVERY_S = 2.0, 0.2
 #: How long a run rests after each look that broke; the one after the last ends it.
 RESTS_S = (1, 5, 30, 120)
 PUT_OFF = timedelta(seconds=1)
+#: So long this process looks at no run again whose next step it does not know; one that does is not held up.
+PASSED_OVER_S = 30.0
 
 
 class Macros:
@@ -51,6 +53,7 @@ class Macros:
         self._registry = registry
         self._last_user: UUID | None = None
         self._noticed_at = -math.inf
+        self._passed_over: dict[UUID, float] = {}
 
     def advance(self) -> int:
         """Look at the runs for which there may be something to do; returns how many.
@@ -103,6 +106,10 @@ class Macros:
                 raise
             self._put_off(turn.run_id, error)
             return 1
+        except UnknownStep as error:
+            assert turn.run_id is not None
+            self._pass_over(turn.run_id, error)
+            return 1
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # also what a library's own language raises, or memory's end
@@ -127,7 +134,7 @@ class Macros:
         self, conn: sa.Connection, turn: RunTurn, settings: EngineSettings, computations: Computations
     ) -> AfterCommit | None:  # fmt: skip
         if turn.run_id is None and turn.user_id is not None:
-            turn.run_id = store.next_due(conn, turn.user_id, self._db.now())
+            turn.run_id = store.next_due(conn, turn.user_id, self._db.now(), self._unmovable())
         run = None if turn.run_id is None else store.take(conn, turn.run_id)
         if run is None:
             return None
@@ -140,6 +147,23 @@ class Macros:
     def _follow(self, after: AfterCommit | None) -> None:
         if after is not None:
             self._outbox.follow(after)
+
+    # --- runs for others
+
+    def _unmovable(self) -> list[UUID]:
+        """Runs that this process could not move on a moment ago."""
+        now = time.monotonic()
+        self._passed_over = {run_id: until for run_id, until in self._passed_over.items() if until > now}
+        return list(self._passed_over)
+
+    def _pass_over(self, run_id: UUID, error: UnknownStep) -> None:
+        """Leave a run to a scheduler that knows its next step, and say so to its user."""
+        self._passed_over[run_id] = time.monotonic() + PASSED_OVER_S
+        log.info("a run is left to a scheduler that knows its step", run=str(run_id), action=error.action)
+        after = AfterCommit()
+        with self._db.write() as conn:
+            after.saw(wait_for(conn, run_id, Reason.UNKNOWN_STEP))
+        self._follow(after)
 
     # --- looks that broke
 

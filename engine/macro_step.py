@@ -45,6 +45,14 @@ UnderWay = Mapping[tuple[str, int], tuple[Job, datetime | None]]
 SOON = timedelta(seconds=1)
 
 
+class UnknownStep(Exception):
+    """This process does not know the action of a run's next step: nothing of the look is kept, another may know it."""
+
+    def __init__(self, action: str) -> None:
+        super().__init__(action)
+        self.action = action
+
+
 class MacroStep:
     """One look at a run, in one transaction."""
 
@@ -187,6 +195,8 @@ class MacroStep:
                 self._submit(progress, wanted)
 
     def _submit(self, progress: Progress, wanted: WantedJob) -> None:
+        if wanted.step.action is not None and wanted.step.action not in self._registry:
+            raise UnknownStep(wanted.step.action)
         place = Row(wanted.step.id, wanted.item, StepState.SUBMITTED, value=_item_of(progress, wanted))
         try:
             if self._run.mode == PLAN and (said := self._written_down(wanted)) is not None:

@@ -16,6 +16,7 @@ from engine import schedule_runs
 from engine.administrators import refuse_others
 from engine.enqueue import Reserve
 from engine.files import inputs
+from engine.unknown_actions import stored_action
 from llmcoder import strict_json
 from llmcoder.arguments import checked
 from llmcoder.errors import ActionError, BadInput, NotFound
@@ -74,6 +75,16 @@ def refuse_to_others(conn: sa.Connection, registry: Registry, wanted: Schedule) 
         AdministratorsOnly: It is for administrators, and the user is none.
     """
     refuse_others(conn, registry.find(wanted.action), wanted.user_id)
+
+
+def _refuse_unknown(conn: sa.Connection, registry: Registry, found: Schedule) -> None:
+    """As `refuse_to_others`, of a schedule that is there.
+
+    Raises:
+        UnknownAction: This process does not know its action.
+        AdministratorsOnly: It is for administrators, and its user is none.
+    """
+    refuse_others(conn, stored_action(registry, found.action), found.user_id)
 
 
 def check(registry: Registry, wanted: Schedule, now: datetime) -> Schedule:
@@ -167,9 +178,9 @@ def fire_now(
     conn: sa.Connection, registry: Registry, user_id: UUID, schedule_id: UUID, now: datetime,
     reserve: Reserve,
 ) -> schedule_runs.Fired:  # fmt: skip
-    """Fire it once, whatever its times; its overlap policy counts. Raises as `find` and `refuse_to_others`."""
+    """Fire it once, whatever its times; its overlap policy counts. Raises as `find` and `_refuse_unknown`."""
     found = find(conn, user_id, schedule_id, locked=True)
-    refuse_to_others(conn, registry, found)
+    _refuse_unknown(conn, registry, found)
     return _fire(conn, registry, found, [now], MadeBy.PERSON, now, reserve)
 
 
@@ -181,13 +192,13 @@ def backfill(
 
     Raises:
         BadInput: The span is no past one, or has too many fire times.
-        NotFound, AdministratorsOnly: As `find` and `refuse_to_others`.
+        NotFound, UnknownAction, AdministratorsOnly: As `find` and `_refuse_unknown`.
     """
     since, until = (at.astimezone(UTC) for at in span)
     if until > now or since > until:
         raise BadInput("A backfill goes from an earlier to a later instant, neither of them in the future.")
     found = find(conn, user_id, schedule_id, locked=True)
-    refuse_to_others(conn, registry, found)
+    _refuse_unknown(conn, registry, found)
     times = list(islice(schedule_runs.between(found, since - timedelta(microseconds=1), until), MOST_BACKFILLED + 1))
     if len(times) > MOST_BACKFILLED:
         raise BadInput(f"There are more than {MOST_BACKFILLED} fire times in that span. Take a shorter one.")

@@ -219,7 +219,16 @@ _POISON = {
 
 
 def lost_to_nobody(lost: Lost, action: AnyAction | None, now: datetime) -> Move:
-    """The transition of a running job whose worker is gone."""
+    """The transition of a running job whose worker is gone.
+
+    Args:
+        action: None where this process does not know it. Then the word on an effect that may have happened is left to a
+            worker that does: whoever claims the job asks before anything else.
+    """
+    if action is None and lost.armed_at is not None and lost.losses + 1 < MAX_LOSSES:
+        due_at = now + timedelta(seconds=RECONCILE_WAIT_S)
+        asked = Verdict(State.SCHEDULED, Reason.RECONCILE, due_at, _LOST_IN_EFFECT, counted=False, stays_armed=True)
+        return transition(lost.id, lost.attempt, lost.max_attempts, asked, {"losses": lost.losses + 1})
     facts = facts_of(action, lost.armed_at is not None, lost.attempt, lost.max_attempts)
     losses = lost.losses + 1
     verdict = after_loss(facts, losses, lost.cancel_requested_at is not None, now)

@@ -34,6 +34,8 @@ class Reason(StrEnum):
     CALL = "call"  # waiting: for somebody outside to call the address of a macro's step
     PREVIOUS = "previous"  # waiting: the job before it, of the same schedule, has not ended
     RECONNECT = "reconnect"  # waiting: a person must connect the account again
+    UNKNOWN_ACTION = "unknown_action"  # waiting: no running worker knows the action
+    UNKNOWN_STEP = "unknown_step"  # waiting: it is a macro, and no scheduler that looked knows the action of its step
     WORKER_LOST = "worker_lost"  # failed, uncertain: workers died under it
     TIMED_OUT = "timed_out"  # failed, uncertain: ran past its deadline
     CANCELLED = "cancelled"  # uncertain: cancelled when the effect was under way

@@ -48,6 +48,7 @@ RESCUE_EVERY_S = 2.0
 COUNT_EVERY_S = 5.0
 EXPIRE_EVERY_S = 5.0
 RELEASE_EVERY_S = 5.0
+KNOW_EVERY_S = 2.0
 FIRE_EVERY_S = 0.5
 FOLLOW_EVERY_S = 0.5
 ADVANCE_EVERY_S = 0.25
@@ -83,6 +84,8 @@ def main() -> None:
         (dispatcher.promote, PROMOTE_EVERY_S),
         (dispatcher.ring, RING_EVERY_S),
         (dispatcher.rescue, RESCUE_EVERY_S),
+        (dispatcher.set_unknown_aside, KNOW_EVERY_S),
+        (dispatcher.call_unknown_back, KNOW_EVERY_S),
         (dispatcher.expire, EXPIRE_EVERY_S),
         (dispatcher.release, RELEASE_EVERY_S),
         (firing.fire, FIRE_EVERY_S),

@@ -8,7 +8,8 @@ looks and only then opens a writing transaction, so that idle copies cost nobody
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -28,14 +29,28 @@ from llmcoder.registry import Registry, registry
 from llmcoder.settings import EngineSettings
 from models.connections import store as connections
 from models.db.database import TRANSIENT_ERRORS, Database
-from models.jobs import approvals
-from models.jobs.claims import Lost, any_due, any_lost, any_to_ring, forget_rings, lost, promote_due, to_ring
+from models.jobs import approvals, known_actions
+from models.jobs.claims import (
+    Lost,
+    RungSooner,
+    any_due,
+    any_lost,
+    any_to_ring,
+    forget_rings,
+    lost,
+    promote_due,
+    to_ring,
+)
+from models.jobs.known_actions import NOBODY, Known, call_back, set_aside, unknown_at_head, waiting_actions
 from models.jobs.machine import Moved, apply
 
 log = structlog.get_logger(__name__)
 
 BATCH = 500
 RING_AGAIN_S = 15.0
+#: Where some workers do not know the action: they drop the doorbell, and only one that knows it can take the job.
+RING_SOME_AGAIN_S = 2.0
+KNOWN_GOOD_FOR_S = 2.0
 EPOCH_LOOK_S = 0.5
 
 
@@ -59,6 +74,8 @@ class Dispatcher:
         self._registry = known or registry()
         self._accounts = Accounts(db, outbox, self._registry)
         self._connecting = self._registry.connecting()
+        self._known_by_queue: Mapping[str, Known] = {}
+        self._known_at = float("-inf")
         self._config_version = config().version
         self._epoch = redis_client(settings.broker_url) if is_redis(settings.broker_url) else None
 
@@ -121,6 +138,33 @@ class Dispatcher:
                 return []
         return [done for one in found for done in self._take_from_workers(conn, [one], now)]
 
+    def set_unknown_aside(self) -> int:
+        """Have jobs wait whose action no running worker knows; returns how many."""
+        total = 0
+        for queue, known in self._known().items():
+            with self._db.read() as conn:
+                ids = unknown_at_head(conn, queue, known, self._db.now())
+            if ids:
+                with self._db.write() as conn:
+                    done = set_aside(conn, ids, self._db.now())
+                self._outbox.wake_moved(done)
+                log.warning("jobs wait for a worker that knows their action", queue=queue, jobs=len(done))
+                total += len(done)
+        return total
+
+    def call_unknown_back(self) -> int:
+        """Queue again what waited for a worker that knows its action, once there is one; returns how many."""
+        total = 0
+        for queue, known in self._known().items():
+            with self._db.read() as conn:
+                names = [name for name in waiting_actions(conn, queue) if name in known.by_any]
+            if names:
+                with self._db.write() as conn:
+                    done = call_back(conn, queue, names, BATCH, self._db.now())
+                self._outbox.wake_moved(done)
+                total += len(done)
+        return total
+
     def expire(self) -> int:
         """Cancel what nobody approved in time; returns how many."""
         if not self._is_there(approvals.any_expired):
@@ -162,6 +206,14 @@ class Dispatcher:
         if self._epoch is not None:
             self._epoch.close()
 
+    def _known(self) -> Mapping[str, Known]:
+        """What running workers know, by queue, as it was a moment ago."""
+        if time.monotonic() - self._known_at > KNOWN_GOOD_FOR_S:
+            with self._db.read() as conn:
+                self._known_by_queue = known_actions.read(conn, self._db.now())
+            self._known_at = time.monotonic()
+        return self._known_by_queue
+
     def _is_there(self, question: Callable[[sa.Connection, datetime], bool]) -> bool:
         with self._db.read() as conn:
             return question(conn, self._db.now())
@@ -190,11 +242,14 @@ class Dispatcher:
             return 0
         now = self._db.now()
         rung_before = now - timedelta(seconds=RING_AGAIN_S)
+        known = self._known().get(queue, NOBODY)
+        by_some = known.by_any - known.by_all
+        sooner = RungSooner(by_some, now - timedelta(seconds=RING_SOME_AGAIN_S)) if by_some else None
         with self._db.read() as conn:
-            if not any_to_ring(conn, queue, rung_before):
+            if not any_to_ring(conn, queue, rung_before, sooner):
                 return 0
         with self._db.write(durable=False) as conn:
-            rows = to_ring(conn, queue, rung_before, room, now)
+            rows = to_ring(conn, queue, rung_before, room, now, sooner)
         if rows:
             self._bell.ring([Ring(row.id, row.attempt, row.action, queue) for row in rows])
             faults.reach("dispatcher.after_ring")

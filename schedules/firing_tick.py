@@ -30,13 +30,15 @@ class Firing:
     """One method for each duty.
 
     Args:
-        known: The actions.
+        known: The actions. Schedules of others stay due: a scheduler that knows them fires them, and what it is too
+            late for is caught up as after any time in which nobody was there.
     """
 
     def __init__(self, db: Database, outbox: Outbox, known: Registry) -> None:
         self._db = db
         self._outbox = outbox
         self._registry = known
+        self._names = frozenset(known)
         self._fired: Counter[UUID] = Counter()
 
     def fire(self) -> int:
@@ -44,7 +46,7 @@ class Firing:
         total = 0
         ends_at = time.monotonic() + SLICE_S
         self._fired.clear()
-        while time.monotonic() < ends_at and self._is_there(schedules.any_due):
+        while time.monotonic() < ends_at and self._is_there(self._any_due):
             done = self._fire_together()
             if done is None:
                 break  # another scheduler has them, or it is for the next tick
@@ -74,7 +76,7 @@ class Firing:
     def _fire_alone(self) -> int | None:
         """Find the one that could not be fired: it is paused with the reason, and the others fire."""
         with self._db.read() as conn:
-            ids = schedules.due_ids(conn, self._db.now(), BATCH, self._full())
+            ids = schedules.due_ids(conn, self._db.now(), BATCH, self._full(), self._names)
         total = 0
         for schedule_id in ids:
             try:
@@ -89,7 +91,7 @@ class Firing:
     def _fire_batch(self, only: UUID | None = None) -> int | None:
         now = self._db.now()
         with self._db.write() as conn:
-            due = schedules.due(conn, now, BATCH, only, self._full())
+            due = schedules.due(conn, now, BATCH, only, self._full(), self._names)
             if not due:
                 return None
             batch = Batch(conn, self._registry, now)
@@ -98,6 +100,9 @@ class Firing:
             fired = batch.finish(self._outbox.reserve)
         self._outbox.follow(fired.after)
         return fired.submitted
+
+    def _any_due(self, conn: sa.Connection, now: datetime) -> bool:
+        return schedules.any_due(conn, now, self._names)
 
     def _full(self) -> list[UUID]:
         """Users of whom enough was fired in this tick."""

@@ -68,6 +68,7 @@ class Ledger:
         lease_s: How long a lease lasts unless it is renewed.
         rates: How often a provider may be called, where somebody declares it.
         has_suspect: Whether the process runs a job under which workers have died again and again.
+        known: Actions that the process can run; it claims no others. None is all.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Ledger:
         lease_s: float,
         rates: Mapping[str, Rate],
         has_suspect: Callable[[], bool] = lambda: False,
+        known: frozenset[str] | None = None,
     ) -> None:
         self._db = db
         self._outbox = outbox
@@ -86,6 +88,7 @@ class Ledger:
         self._queue = queue
         self._lease_s = lease_s
         self._rates = rates
+        self._known = known
         self._has_suspect = has_suspect
         self._suspect_at = float("-inf")
         self._commits: GroupCommit[Request, Answer] = GroupCommit("ledger", self._write, limit=512)
@@ -143,7 +146,7 @@ class Ledger:
         if named or wanted:
             faults.reach("worker.before_claim")
         with self._db.write(durable=bool(arms or endings)) as conn:
-            picked = pick(conn, named, self._queue, wanted)
+            picked = pick(conn, named, self._queue, wanted, self._known)
             if arms:
                 lock(conn, {one.job_id for one in arms} | {move.job_id for move in endings})
             held_back = holding_back(conn, picked, self._rates, now) if picked else []

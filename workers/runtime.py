@@ -82,6 +82,7 @@ class Runtime:
         self.name = f"{queue.value}@{socket.gethostname()}:{os.getpid()}:{time.time_ns() // 1_000_000 % 10**9}"
         self.lease_s = float(settings.lease_s)
         self.slots_count = settings.io_slots if queue is Queue.IO else 1
+        self.known = frozenset(registry())
         self.claimed_at: datetime | None = None
         self._max_result_bytes = settings.max_result_bytes
         self.db = Database(settings.database_url)
@@ -89,7 +90,7 @@ class Runtime:
         self.accounts = Accounts(self.db, self.outbox, registry())
         self.duties = Duties()
         self.ledger = Ledger(
-            self.db, self.outbox, self.name, self.queue, self.lease_s, registry().rates, self._runs_suspect
+            self.db, self.outbox, self.name, self.queue, self.lease_s, registry().rates, self._runs_suspect, self.known
         )
         self.events = Events(app, f"{queue.value}@{socket.gethostname()}")
         self.watch = Watch(self.db, self, beats=beats)

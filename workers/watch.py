@@ -44,6 +44,7 @@ class WatchedProcess(Protocol):
     queue: str
     lease_s: float
     slots_count: int
+    known: frozenset[str]
 
     def running(self) -> list[Attempt]:
         """Every attempt whose ending is not written yet."""
@@ -177,7 +178,7 @@ class Watch:
                 renewed = renew(conn, self._process.name, self._process.lease_s, now)
             show_progress(conn, seen)
             if beating:
-                beat(conn, self._about(), now)
+                beat(conn, self._about(), now, self._process.known)
         return renewed
 
     def _about(self) -> dict[str, object]:
@@ -224,7 +225,8 @@ class Watch:
             return
         self._looked_for_neglect_at = time.monotonic()
         with self._db.read() as conn:
-            neglected = is_neglected(conn, self._process.queue, now - timedelta(seconds=NEGLECT_S), now)
+            due_before = now - timedelta(seconds=NEGLECT_S)
+            neglected = is_neglected(conn, self._process.queue, self._process.known, due_before, now)
         if not neglected:
             self._neglected_since = None
         elif self._neglected_since is None:

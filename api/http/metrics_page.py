@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from engine.metrics import BUCKETS_S, QUEUE_TO_START, RESCUED, RUN
+from models.jobs import known_actions
 from models.jobs.counters import Key
 from models.jobs.counters import read as read_tallies
 from models.jobs.duties import DutyState
@@ -51,6 +52,7 @@ class Metrics:
         self.tallies: Mapping[Key, float] = {}
         self.waiting: Mapping[tuple[str, str], int] = {}
         self.duties: Mapping[str, tuple[float, int]] = {}
+        self.unknown: Mapping[tuple[str, str], int] = {}
 
     def submitted(self, action: str, door: str) -> None:
         self._submits_of(action, door).inc()
@@ -65,15 +67,18 @@ class Metrics:
         """Everything, in Prometheus's text format."""
         async with self._lock:
             if time.monotonic() - self._asked_at > GOOD_FOR_S:
-                self.tallies, self.waiting, known = await sql.read(_ask)
                 asked_at = await sql.run(now)
+                self.tallies, self.waiting, known, self.unknown = await sql.read(_ask, asked_at)
                 self.duties = {duty.name: (duty.idle(asked_at).total_seconds(), duty.failures) for duty in known}
                 self._asked_at = time.monotonic()
         return generate_latest(self._own)
 
 
-def _ask(conn: sa.Connection) -> tuple[Mapping[Key, float], Mapping[tuple[str, str], int], list[DutyState]]:
-    return read_tallies(conn), waiting_counts(conn), read_duties(conn)
+def _ask(
+    conn: sa.Connection, now: datetime
+) -> tuple[Mapping[Key, float], Mapping[tuple[str, str], int], list[DutyState], Mapping[tuple[str, str], int]]:
+    unknown = known_actions.counts(conn, known_actions.read(conn, now))
+    return read_tallies(conn), waiting_counts(conn), read_duties(conn), unknown
 
 
 class _FromSql:
@@ -91,6 +96,11 @@ class _FromSql:
         for where, count in sorted(self._metrics.waiting.items()):
             jobs.add_metric(where, count)
         yield jobs
+        about = "Jobs that wait for a worker which knows their action."
+        unknown = GaugeMetricFamily("llmcoder_jobs_unknown_action", about, labels=["queue", "action"])
+        for where, count in sorted(self._metrics.unknown.items()):
+            unknown.add_metric(where, count)
+        yield unknown
         rescued = CounterMetricFamily(
             "llmcoder_leases_rescued", "Jobs taken from workers whose lease ran out.", labels=["to"]
         )

@@ -21,7 +21,7 @@ from models.accounts.tables import users
 from models.connections import store as connections
 from models.db.base import Id
 from models.db.literals import literal
-from models.jobs import rates, taint
+from models.jobs import known_actions, rates, taint
 from models.jobs.approvals import Why
 from models.jobs.claims import workers_seen
 from models.jobs.store import Job
@@ -31,12 +31,15 @@ from models.macros.progress import WHOLE
 
 #: Further ahead than this, a number says nothing that "more" does not.
 MOST_COUNTED = 10_000
+#: What the run of a macro waits for while its steps are jobs of their own.
+_OF_RUNS = frozenset({Reason.STEPS, Reason.UNCERTAIN_STEP, Reason.UNKNOWN_STEP})
 #: Of a macro's steps under way, so many are named.
 STEPS_NAMED = 10
 
 Kind = Literal[
     "due_later", "retry", "rate_limited", "reconcile", "jobs_ahead", "no_worker", "broker_unreachable", "reconnect",
     "previous", "steps", "call", "waiting", "cancel_requested", "needs_a_person", "approval", "undo_window",
+    "unknown_action",
 ]  # fmt: skip
 
 
@@ -65,6 +68,7 @@ class Seen(Model):
 
     ahead: int
     workers: int
+    unknown: bool
     limited_until: datetime | None
     cancel_requested: bool
     worker: str | None
@@ -112,9 +116,11 @@ def _look(conn: sa.Connection, services: Services, user_id: UUID, job_id: UUID) 
     waits = job.reason == Reason.APPROVAL
     links = taint.chain(conn, user_id, taint.ids_of(job.sources), services.registry.outside)
     row = conn.execute(sa.select(*SURROUNDINGS).where(jobs.c.id == job_id)).one()
+    known = known_actions.read(conn, now).get(job.queue, known_actions.NOBODY)
     seen = Seen(
         ahead=_ahead(conn, job, row.turn) if job.state == State.QUEUED else 0,
         workers=sum(worker.queue == job.queue for worker in workers_seen(conn, now - WORKER_SEEN_WITHIN)),
+        unknown=known.lacks(job.action),
         limited_until=rates.blocked(conn, now).get((row.provider, row.account)),
         cancel_requested=row.cancel_requested_at is not None,
         worker=row.worker,
@@ -123,7 +129,7 @@ def _look(conn: sa.Connection, services: Services, user_id: UUID, job_id: UUID) 
         account=row.account,
         approvers=_approvers(conn, user_id) if waits else [],
         asks=reasons_of(conn, services.registry.get(job.action), job) if waits else [],
-        steps=_steps_under_way(conn, job) if job.reason in (Reason.STEPS, Reason.UNCERTAIN_STEP) else "",
+        steps=_steps_under_way(conn, job) if job.reason in _OF_RUNS else "",
         doubtful=_doubtful(conn, job) if job.reason == Reason.UNCERTAIN_STEP else [],
         account_fault=_account_fault(conn, user_id, row) if job.reason == Reason.RECONNECT else "",
         account_remedy=_account_remedy(services, row) if job.reason == Reason.RECONNECT else "",
@@ -224,6 +230,8 @@ def _of_queued(job: Job, seen: Seen, broker_answers: bool) -> list[Blocker]:
                 remedy=f"An operator starts one: `llmcoder worker {job.queue}`.",
             )
         )
+    if seen.unknown:
+        found.append(_of_unknown(job))
     if not broker_answers:
         found.append(
             Blocker(
@@ -241,6 +249,16 @@ def _of_queued(job: Job, seen: Seen, broker_answers: bool) -> list[Blocker]:
         remedy = "It runs after them; another worker, or a lower `priority` at the next submit, makes it sooner."
         found.append(Blocker(kind="jobs_ahead", detail=f"{count} ahead of it in the queue {job.queue}.", remedy=remedy))
     return found
+
+
+def _of_unknown(job: Job) -> Blocker:
+    return Blocker(
+        kind="unknown_action",
+        detail=f"No running worker of the queue {job.queue} knows the action {job.action}: that needs a newer version, "
+        "or the package that declares it.",
+        remedy="An administrator starts workers that have it; it then runs by itself, and until then nothing of it is "
+        "lost. Its user can cancel it.",
+    )
 
 
 def _are_ahead(count: int) -> str:
@@ -280,6 +298,13 @@ def _of_waiting(job: Job, seen: Seen) -> Blocker:
         )
     if job.reason == Reason.RECONNECT:
         return Blocker(kind="reconnect", detail=seen.account_fault, remedy=seen.account_remedy)
+    if job.reason == Reason.UNKNOWN_ACTION:
+        return _of_unknown(job)
+    if job.reason == Reason.UNKNOWN_STEP:
+        detail = "It is a macro, and no scheduler that looked so far knows the action of its next step: that needs a "
+        detail += "newer version, or the package that declares it."
+        remedy = "An administrator starts a scheduler that has it; the run then goes on by itself."
+        return Blocker(kind="unknown_action", detail=f"{detail} {seen.steps}".rstrip(), remedy=remedy)
     if job.reason == Reason.STEPS:
         detail = f"It is a macro under way; its steps are jobs of their own. {seen.steps}".rstrip()
         remedy = (

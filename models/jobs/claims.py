@@ -19,6 +19,7 @@ from models.db import batch
 from models.db.literals import literal
 from models.jobs import fair_queue, rates, taint
 from models.jobs.approvals import Origin
+from models.jobs.known_actions import as_column, is_among
 from models.jobs.machine import LOCKED, Move, Moved, apply, lock
 from models.jobs.tables import jobs, workers
 
@@ -72,16 +73,21 @@ class Lost:
     cancel_requested_at: datetime | None
 
 
-def pick(conn: sa.Connection, named: Collection[UUID], queue: str, limit: int) -> dict[UUID, Any]:
+def pick(
+    conn: sa.Connection, named: Collection[UUID], queue: str, limit: int, known: frozenset[str] | None = None
+) -> dict[UUID, Any]:
     """Lock what may be claimed: those of the named jobs that are queued, and up to `limit` next due ones of a queue.
 
     What another transaction holds is passed over instead of waited for: it is somebody else's by now.
 
+    Args:
+        known: Actions that the worker can run, jobs of others stay as they are, for one that can; None is all.
+
     Returns:
         Their rows by id.
     """
-    of_name = {row.id: row for row in conn.execute(_NAMED, {"ids": list(named)})} if named else {}
-    after = conn.execute(_NEXT, {"queue": queue, "limit": limit + len(of_name)}) if limit else ()
+    of_name = {row.id: row for row in conn.execute(_named(known), {"ids": list(named)})} if named else {}
+    after = conn.execute(_next(known), {"queue": queue, "limit": limit + len(of_name)}) if limit else ()
     return of_name | {row.id: row for row in [row for row in after if row.id not in named][:limit]}
 
 
@@ -174,9 +180,18 @@ _PICK = (
     .where(jobs.c.state == literal(State.QUEUED))
     .with_for_update(of=jobs, skip_locked=True)
 )
-_NAMED = _PICK.where(jobs.c.id.in_(sa.bindparam("ids", expanding=True))).order_by(jobs.c.id)
 _IN_TURN = (jobs.c.priority, jobs.c.turn, jobs.c.id)
-_NEXT = _PICK.where(jobs.c.queue == sa.bindparam("queue")).order_by(*_IN_TURN).limit(sa.bindparam("limit"))
+
+
+@cache
+def _named(known: frozenset[str] | None) -> sa.Select[Any]:
+    return _PICK.where(jobs.c.id.in_(sa.bindparam("ids", expanding=True)), is_among(known)).order_by(jobs.c.id)
+
+
+@cache
+def _next(known: frozenset[str] | None) -> sa.Select[Any]:
+    of_queue = _PICK.where(jobs.c.queue == sa.bindparam("queue"), is_among(known))
+    return of_queue.order_by(*_IN_TURN).limit(sa.bindparam("limit"))
 
 
 def arm(conn: sa.Connection, job_id: UUID, attempt: int, marker: str, now: datetime) -> bool:
@@ -261,12 +276,18 @@ def still_mine(conn: sa.Connection, worker: str) -> dict[UUID, tuple[int, bool]]
     return {row.id: (row.attempt, row.cancel_requested_at is not None) for row in conn.execute(query)}
 
 
-def beat(conn: sa.Connection, worker: dict[str, Any], now: datetime) -> None:
-    """Write the worker process's heartbeat row."""
+def beat(conn: sa.Connection, worker: dict[str, Any], now: datetime, known: Collection[str] | None = None) -> None:
+    """Write the worker process's heartbeat row.
+
+    Args:
+        known: Actions that it can run; they stay the same for as long as the process lives, and are written once.
+            None does not say it.
+    """
     values = worker | {"beat_at": now}
     changed = conn.execute(sa.update(workers).where(workers.c.name == worker["name"]).values(**values))
     if changed.rowcount == 0:
-        conn.execute(sa.insert(workers).values(**values, started_at=now))
+        actions = None if known is None else as_column(known)
+        conn.execute(sa.insert(workers).values(**values, started_at=now, actions=actions))
 
 
 def leave(conn: sa.Connection, worker: str) -> None:
@@ -275,8 +296,9 @@ def leave(conn: sa.Connection, worker: str) -> None:
 
 
 def workers_seen(conn: sa.Connection, since: datetime) -> list[Any]:
-    """Worker processes that gave a sign of life since the instant."""
-    return [*conn.execute(sa.select(workers).where(workers.c.beat_at >= since))]
+    """Worker processes that gave a sign of life since the instant; what they know is in `models.jobs.known_actions`."""
+    columns = [column for column in workers.c if column is not workers.c.actions]
+    return [*conn.execute(sa.select(*columns).where(workers.c.beat_at >= since))]
 
 
 # --- the dispatcher's questions
@@ -285,16 +307,29 @@ def workers_seen(conn: sa.Connection, since: datetime) -> list[Any]:
 # that reading the table until it meets the first is quick; in order it has to take the index.
 
 
+@dataclass(frozen=True, slots=True)
+class RungSooner:
+    """Jobs of these actions are rung again sooner than others.
+
+    Some workers know them and others do not, and these drop the doorbells that reach them.
+    """
+
+    actions: frozenset[str]
+    rung_before: datetime
+
+
 def any_due(conn: sa.Connection, now: datetime) -> bool:
     """Whether something scheduled is due."""
     due = sa.select(jobs.c.id).where(jobs.c.state == literal(State.SCHEDULED), jobs.c.due_at <= now)
     return conn.execute(due.order_by(jobs.c.due_at).limit(1)).first() is not None
 
 
-def any_to_ring(conn: sa.Connection, queue: str, rung_before: datetime) -> bool:
+def any_to_ring(conn: sa.Connection, queue: str, rung_before: datetime, sooner: RungSooner | None = None) -> bool:
     """Whether something queued was never rung, or not since the instant."""
     queued = sa.and_(jobs.c.queue == queue, jobs.c.state == literal(State.QUEUED))
     stale = sa.or_(jobs.c.rung_at.is_(None), jobs.c.rung_at < rung_before)
+    if sooner is not None:
+        stale = sa.or_(stale, sa.and_(is_among(sooner.actions), jobs.c.rung_at < sooner.rung_before))
     query = sa.select(jobs.c.id).where(queued, stale).order_by(jobs.c.queue, jobs.c.rung_at)
     return conn.execute(query.limit(1)).first() is not None
 
@@ -322,9 +357,13 @@ def promote_due(conn: sa.Connection, now: datetime, limit: int) -> list[Moved]:
     return [done for done in apply(conn, moves, now) if done is not None]
 
 
-def to_ring(conn: sa.Connection, queue: str, rung_before: datetime, limit: int, now: datetime) -> list[Any]:
+def to_ring(
+    conn: sa.Connection, queue: str, rung_before: datetime, limit: int, now: datetime, sooner: RungSooner | None = None
+) -> list[Any]:
     """The next queued jobs (id, action, attempt) never rung, or rung and not claimed in time; marks them rung."""
     stale = sa.or_(jobs.c.rung_at.is_(None), jobs.c.rung_at < rung_before)
+    if sooner is not None:
+        stale = sa.or_(stale, sa.and_(is_among(sooner.actions), jobs.c.rung_at < sooner.rung_before))
     query = sa.select(jobs.c.id, jobs.c.action, jobs.c.attempt)
     query = query.where(jobs.c.queue == queue, jobs.c.state == literal(State.QUEUED), stale)
     rows = conn.execute(query.order_by(*_IN_TURN).limit(limit).with_for_update(skip_locked=True)).all()
@@ -348,15 +387,20 @@ def lost(conn: sa.Connection, now: datetime, limit: int) -> list[Lost]:
     return [Lost(*row) for row in rows]
 
 
-def is_neglected(conn: sa.Connection, queue: str, due_before: datetime, now: datetime) -> bool:
-    """Whether a job of the queue is due since before the instant although its workers have free slots.
+def is_neglected(conn: sa.Connection, queue: str, known: frozenset[str], due_before: datetime, now: datetime) -> bool:
+    """Whether a job of the queue is due since before the instant although workers that know it have free slots.
 
     A worker can answer pings and consume nothing; only claims that move show that it works.
+
+    Args:
+        known: Actions that the asking worker can run. It answers for no others, and no worker that knows less than it
+            is counted on for these.
     """
     queued = sa.and_(jobs.c.queue == queue, jobs.c.state == literal(State.QUEUED), jobs.c.due_at < due_before)
-    if conn.execute(sa.select(jobs.c.id).where(queued).order_by(*_IN_TURN).limit(1)).first() is None:
+    mine = sa.select(jobs.c.id).where(queued, is_among(known))
+    if conn.execute(mine.order_by(*_IN_TURN).limit(1)).first() is None:
         return False
-    alive = sa.and_(workers.c.queue == queue, workers.c.beat_at >= due_before)
+    alive = sa.and_(workers.c.queue == queue, workers.c.beat_at >= due_before, workers.c.actions == as_column(known))
     slots = conn.execute(sa.select(sa.func.sum(workers.c.slots)).where(alive)).scalar_one() or 0
     held = sa.and_(jobs.c.queue == queue, jobs.c.state == literal(State.RUNNING), jobs.c.lease_until >= now)
     running: int = conn.execute(sa.select(sa.func.count()).where(held)).scalar_one()

@@ -105,6 +105,12 @@ sa.Index(
     postgresql_where=_RECONNECT, sqlite_where=_RECONNECT,
 )  # fmt: skip
 
+# the dispatcher finds what waits for a worker that knows its action
+_UNKNOWN = sa.and_(_STATE == State.WAITING, jobs.c.reason == Reason.UNKNOWN_ACTION)
+sa.Index(
+    "ix_jobs_unknown", jobs.c.queue, jobs.c.action, jobs.c.id, postgresql_where=_UNKNOWN, sqlite_where=_UNKNOWN,
+)  # fmt: skip
+
 # schedules: what a schedule made and has not ended
 OPEN = (State.QUEUED, State.SCHEDULED, State.RUNNING, State.WAITING)
 _SCHEDULED = sa.and_(jobs.c.schedule_id.is_not(None), _STATE.in_(OPEN))
@@ -148,6 +154,7 @@ workers = sa.Table(
     sa.Column("claimed_at", Instant),
     sa.Column("slots", sa.Integer, nullable=False),
     sa.Column("trouble", sa.Text),  # which of its loops get nothing done, and why; null while all is well
+    sa.Column("actions", sa.Text),  # what it knows, as JSON; null for one that is older than this column
 )
 
 # How the schedulers' duties fare, whichever process does them; see models.jobs.duties.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, JsonValue, StringConstraints, field_validator, model_validator
@@ -184,8 +184,11 @@ class Macro(Model):
         return {name: one.default for name, one in self.input.items()} | dict(given)
 
 
-def check(macro: Macro, registry: Registry) -> None:
+def check(macro: Macro, registry: Registry, elsewhere: Collection[str] = ()) -> None:
     """Refuse what cannot run, naming the step and what is wrong with it.
+
+    Args:
+        elsewhere: Actions that are not known here, and are to running processes: their steps are for those to look at.
 
     Raises:
         BadInput: Two steps of one name, a reference to a step that is not there or comes later, an unknown action, an
@@ -199,7 +202,7 @@ def check(macro: Macro, registry: Registry) -> None:
         if step.id in seen:
             raise BadInput(f"Two steps are called {step.id!r}.")
         try:
-            _check_step(macro, step, seen, registry)
+            _check_step(macro, step, seen, registry, elsewhere)
         except BadInput as error:
             raise BadInput(f"Step {step.id!r}: {error.detail}") from None
         seen.append(step.id)
@@ -208,7 +211,7 @@ def check(macro: Macro, registry: Registry) -> None:
             raise BadInput(f"The output reads the step {name!r}, which is not there.")
 
 
-def _check_step(macro: Macro, step: Step, before: list[str], registry: Registry) -> None:
+def _check_step(macro: Macro, step: Step, before: list[str], registry: Registry, elsewhere: Collection[str]) -> None:
     known = {one.id for one in macro.steps}
     for name in sorted(macro.needs(step)):
         if name == step.id:
@@ -223,7 +226,7 @@ def _check_step(macro: Macro, step: Step, before: list[str], registry: Registry)
         raise BadInput(f"{step.action} is no step by itself; write `wait_for: {{webhook: true}}`.")
     if step.wait_for is not None:
         registry.in_role(step.wait_for.role)
-    if step.action is not None:
+    if step.action is not None and (step.action in registry or step.action not in elsewhere):
         action = registry.get(step.action) or _unknown(registry, step.action)
         fields = {one.alias or name for name, one in action.input.model_fields.items()}
         for name in sorted(set(step.given) - fields):

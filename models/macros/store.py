@@ -372,11 +372,15 @@ def _next_user(after: sa.ColumnElement[UUID] | None) -> sa.ScalarSelect[UUID]:
     return query.order_by(of.c.user_id).limit(1).scalar_subquery()
 
 
-def next_due(conn: sa.Connection, user_id: UUID, now: datetime) -> UUID | None:
-    """The user's run that has waited longest to be looked at, locked; those that somebody is at are passed over."""
+def next_due(conn: sa.Connection, user_id: UUID, now: datetime, passed_over: Collection[UUID] = ()) -> UUID | None:
+    """The user's run that has waited longest to be looked at, locked; those that somebody is at are passed over.
+
+    Args:
+        passed_over: Runs that the caller cannot move on.
+    """
     query = (
         sa.select(macro_runs.c.job_id)
-        .where(macro_runs.c.user_id == user_id, _is_due(now))
+        .where(macro_runs.c.user_id == user_id, _is_due(now), macro_runs.c.job_id.not_in(passed_over))
         .order_by(macro_runs.c.look_at, macro_runs.c.job_id)
         .limit(1)
     )

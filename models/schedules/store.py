@@ -23,6 +23,7 @@ from llmcoder.states import Reason, State
 from models.db import batch
 from models.db.literals import literal
 from models.jobs import fair_queue
+from models.jobs.known_actions import Known, is_among
 from models.jobs.machine import ENDED, Move, Moved, apply, lock
 from models.jobs.store import COLUMNS as JOB_COLUMNS
 from models.jobs.store import Job
@@ -212,19 +213,35 @@ def runs(
 # --- firing
 
 
-def any_due(conn: sa.Connection, now: datetime) -> bool:
-    query = sa.select(schedules.c.id).where(schedules.c.next_fire_at <= now).order_by(schedules.c.next_fire_at)
+def any_due(conn: sa.Connection, now: datetime, known: frozenset[str] | None = None) -> bool:
+    """Whether a schedule is due; see `due_ids`."""
+    due = sa.and_(schedules.c.next_fire_at <= now, is_among(known, "schedules"))
+    query = sa.select(schedules.c.id).where(due).order_by(schedules.c.next_fire_at)
     return conn.execute(query.limit(1)).first() is not None
 
 
-def due_ids(conn: sa.Connection, now: datetime, limit: int, full: Collection[UUID] = ()) -> list[UUID]:
+def due_of_unknown(conn: sa.Connection, due_before: datetime, known: Mapping[str, Known]) -> list[tuple[str, int]]:
+    """Actions, with how many of their schedules are due and not fired, that no running worker knows."""
+    if not known or not all(one.is_whole for one in known.values()):
+        return []
+    names = frozenset[str]().union(*(one.by_any for one in known.values()))
+    query = sa.select(schedules.c.action, sa.func.count()).where(schedules.c.next_fire_at <= due_before)
+    rows = conn.execute(query.group_by(schedules.c.action).order_by(schedules.c.action))
+    return [(row[0], row[1]) for row in rows if row[0] not in names]
+
+
+def due_ids(
+    conn: sa.Connection, now: datetime, limit: int, full: Collection[UUID] = (), known: frozenset[str] | None = None
+) -> list[UUID]:
     """Schedules that are due, by turns: of each user the one that has been longest, then of each the next.
 
     Args:
         full: Users whose turn it is not.
+        known: Actions that can be submitted; schedules of others stay due, for a scheduler that can. None is all.
     """
     own = schedules.c
     wanted = sa.select(own.id, own.user_id, own.next_fire_at).where(own.next_fire_at <= now)
+    wanted = wanted.where(is_among(known, "schedules"))
     if full:
         wanted = wanted.where(own.user_id.not_in(full))
     longest = wanted.order_by(own.next_fire_at).limit(LOOKED_THROUGH).subquery().c
@@ -233,10 +250,15 @@ def due_ids(conn: sa.Connection, now: datetime, limit: int, full: Collection[UUI
 
 
 def due(
-    conn: sa.Connection, now: datetime, limit: int, only: UUID | None = None, full: Collection[UUID] = ()
+    conn: sa.Connection,
+    now: datetime,
+    limit: int,
+    only: UUID | None = None,
+    full: Collection[UUID] = (),
+    known: frozenset[str] | None = None,
 ) -> list[Schedule]:
     """Schedules that are due, locked; those that another scheduler has are passed over. See `due_ids`."""
-    ids = due_ids(conn, now, limit, full) if only is None else [only]
+    ids = due_ids(conn, now, limit, full, known) if only is None else [only]
     query = sa.select(*COLUMNS).where(schedules.c.id.in_(ids), schedules.c.next_fire_at <= now)
     found = [Schedule(*row) for row in conn.execute(query.with_for_update(skip_locked=True))]
     return sorted(found, key=lambda one: ids.index(one.id))

@@ -20,6 +20,8 @@ MOST = 50
 FOR_A_PERSON = {
     Reason.APPROVAL: "It waits for your approval.",
     Reason.RECONNECT: "Its account must be connected again.",
+    Reason.UNKNOWN_ACTION: "No running worker knows its action; an administrator has to start one that does.",
+    Reason.UNKNOWN_STEP: "No running scheduler knows its next step; an administrator has to start one that does.",
     Reason.UNCERTAIN_STEP: "A step's effect may have happened; resolve it, and the run goes on.",
 }
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
+import sqlalchemy as sa
 from pydantic import Field, JsonValue, model_validator
 
 from llmcoder import BadInput, Context, Effect, Model, Retry, Role, action
 from llmcoder.errors import Awaiting, Suspended
 from llmcoder.registry import registry
 from models.db.database import database, reading, writing
+from models.jobs import known_actions
 from models.macros import store
 from models.macros.document import Macro, check
 
@@ -77,10 +79,16 @@ def start_macro(start: MacroStart, ctx: Context) -> MacroResult:
     with writing("macros") as conn:
         source = None if start.macro is None else store.named(conn, ctx.user.id, start.macro, start.version)
         macro = start.document or Macro.model_validate_json(source.document if source is not None else "{}")
-        check(macro, registry())
+        strange = any(step.action not in registry() for step in macro.steps if step.action is not None)
+        check(macro, registry(), _known_elsewhere(conn) if strange else ())
         given = macro.input_of(start.input)
         store.begin(conn, ctx.job_id, ctx.user.id, macro, given, start.mode, source, database().now(), counted=True)
     raise Suspended("The steps of the macro run as jobs of their own.")
+
+
+def _known_elsewhere(conn: sa.Connection) -> frozenset[str]:
+    """What running workers know, also newer ones: a scheduler beside them does, too."""
+    return frozenset[str]().union(*(known.by_any for known in known_actions.read(conn, database().now()).values()))
 
 
 @action("tasks.ask_person", effect=Effect.WRITE, repeatable=True, timeout_s=10, role=Role.ASK_PERSON)

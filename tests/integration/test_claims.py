@@ -269,14 +269,16 @@ def test_rings_that_the_broker_lost_are_forgotten_at_once(db: Database, user: Us
 def test_a_queue_is_neglected_when_jobs_wait_although_slots_are_free(db: Database, user: User) -> None:
     now = db.now()
     due_before = now - timedelta(seconds=60)
+    known = frozenset({job_of(user).action})
     about = {"name": "w1", "queue": "io", "pid": 1, "slots": 2, "claimed_at": None}
 
     def neglected() -> bool:
         with db.read() as conn:
-            return claims.is_neglected(conn, "io", due_before, now)
+            return claims.is_neglected(conn, "io", known, due_before, now)
 
     with db.write() as conn:
-        claims.beat(conn, about, now)
+        claims.beat(conn, about, now, known)
+        claims.beat(conn, about | {"name": "w2"}, now, ["test.something_else"])  # its slots are none for these
     first = accept_one(db, user).id
     assert not neglected(), "it has just come"
     set_columns(db, first, due_at=now - timedelta(seconds=120))
@@ -286,6 +288,7 @@ def test_a_queue_is_neglected_when_jobs_wait_although_slots_are_free(db: Databas
     assert not neglected(), "both slots are taken"
     with db.write() as conn:
         claims.leave(conn, "w1")
+        claims.leave(conn, "w2")
         assert claims.workers_seen(conn, due_before) == []
 
 

@@ -252,7 +252,8 @@ VERDICTS: list[tuple[str, dict[str, Any], tuple[State, Reason | None]]] = [
     ("test.write_line", {"armed": True, "cancel": True}, (S.UNCERTAIN, Reason.WORKER_LOST)),
     ("test.write_findable_line", {"armed": True}, (S.SCHEDULED, Reason.RECONCILE)),
     ("test.of_nobody", {}, (S.QUEUED, Reason.RESCUED)),
-    ("test.of_nobody", {"armed": True}, (S.UNCERTAIN, Reason.WORKER_LOST)),
+    ("test.of_nobody", {"armed": True}, (S.SCHEDULED, Reason.RECONCILE)),  # a worker that knows it asks
+    ("test.of_nobody", {"armed": True, "losses": 2}, (S.UNCERTAIN, Reason.WORKER_LOST)),
 ]
 
 

@@ -353,6 +353,7 @@ class Process:
     """What the watch needs of a worker."""
 
     name, queue, lease_s, slots_count, claimed_at = "w1", "io", LEASE_S, 1, None
+    known: frozenset[str] = frozenset()
 
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt

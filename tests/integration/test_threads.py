@@ -166,6 +166,7 @@ class Watched:
     """A worker process whose every part breaks."""
 
     name, queue, lease_s, slots_count, claimed_at = "w1", "io", 30.0, 1, None
+    known: frozenset[str] = frozenset()
     overdue = write_again = plant
 
     def __init__(self, running: list[Attempt]) -> None:
