@@ -10,16 +10,15 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
+import sys
 import tempfile
-import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import psycopg
 import pytest
@@ -36,14 +35,23 @@ from llmcoder.startup import UpError
 from models.accounts.tables import revisions, users
 from models.db.database import Database, database
 from models.db.migrate import upgrade
+from tests.integration.own_redis import own_redis
 
-REDIS_STARTS_WITHIN_S = 120.0
+if TYPE_CHECKING:
+    from llmcoder.registry import AnyAction
+    from tests.integration.served import Served
+    from tests.integration.warm_apis import WarmApis
+
 #: TEST_POSTGRES: 1 for both stores, `only` for PostgreSQL alone.
 STORES = {"1": ("sqlite", "postgresql"), "only": ("postgresql",)}.get(os.environ.get("TEST_POSTGRES", ""), ("sqlite",))
 
 # A point for faults that is not in the list fails wherever a test reaches it, here and in every process of a test.
 os.environ.setdefault("LLMCODER_FAULTS", "")
 faults.strict = True
+
+#: With the test actions, from the first test of a process on, and not from whichever happens to load them.
+PLUGIN = Path(__file__).parent / "plugin"
+sys.path.append(str(PLUGIN))
 
 #: What asks for one of these meets a database; TEST_POSTGRES=only leaves out the others, which the first run has run.
 OF_A_STORE = {"db_url", "empty_url", "module_db_url", "postgres_url", "postgres_template"}
@@ -154,7 +162,11 @@ def postgres_template(postgres_url: sa.URL) -> str:
 
 @pytest.fixture(params=STORES)
 def db_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a migrated, empty database of this test, for each store."""
+    """The address of a migrated, empty database, for each store: the test's own, or the one under `served`."""
+    if "warm_apis" in request.fixturenames:
+        apis: WarmApis = request.getfixturevalue("warm_apis")
+        yield apis.empty_database(request.param, lambda folder: new_database(request, folder))
+        return
     with new_database(request, tmp_path) as url:
         yield url
 
@@ -220,24 +232,11 @@ def user(new_user: Callable[[str], User]) -> User:
 def redis_server() -> Iterator[str]:
     """A Redis of this session on a unix socket, which keeps nothing. Who wants to kill one starts another."""
     try:
-        program = embedded_redis.server()
+        embedded_redis.server()
     except UpError as error:
         missing(str(error))
-    folder = Path(tempfile.mkdtemp(prefix="llmcoder-redis-"))  # short: the kernel limits a socket's path
-    socket = folder / "redis.sock"
-    options = {"port": "0", "unixsocket": str(socket), "dir": str(folder), "save": "", "appendonly": "no"}
-    arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
-    process = subprocess.Popen([program, *arguments], stdout=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + REDIS_STARTS_WITHIN_S
-        while not embedded_redis.answers(socket):
-            assert process.poll() is None and time.monotonic() < deadline, f"{program} did not start"
-            time.sleep(0.02)
-        yield f"unix://{socket}?db=0"
-    finally:
-        process.terminate()
-        process.wait(120)
-        shutil.rmtree(folder, ignore_errors=True)
+    with own_redis() as server:
+        yield server.url
 
 
 @pytest.fixture
@@ -246,6 +245,41 @@ def redis_url(redis_server: str) -> str:
     with closing(redis.Redis.from_url(redis_server)) as client:
         client.flushall()
     return redis_server
+
+
+@pytest.fixture(scope="session")
+def warm_apis(request: pytest.FixtureRequest, redis_server: str) -> Iterator[WarmApis]:
+    from tests.integration.warm_apis import WarmApis  # here, since most tests need no application
+
+    if "postgresql" in STORES:
+        request.getfixturevalue("postgres_url")  # before, so that it ends afterwards
+    folder = request.getfixturevalue("tmp_path_factory").mktemp("warm")
+    with closing(WarmApis(redis_server, folder, request.getfixturevalue("sqlite_template"))) as apis:
+        yield apis
+
+
+@pytest.fixture
+def api_settings() -> dict[str, str]:
+    """What a module overrides whose API has settings."""
+    return {}
+
+
+@pytest.fixture
+def api_actions() -> tuple[AnyAction, ...]:
+    """Likewise, for actions beside those of the test kit."""
+    return ()
+
+
+@pytest.fixture
+def served(
+    warm_apis: WarmApis, db: Database, redis_url: str, api_settings: dict[str, str], api_actions: tuple[AnyAction, ...]
+) -> Iterator[Served]:
+    """The whole API and no worker, with nothing in its database, its file store and its Redis.
+
+    It goes on running from test to test, so what a process keeps is still there, such as the counts of its metrics.
+    """
+    with warm_apis.served(db, api_settings, api_actions) as served:
+        yield served
 
 
 def administer(server: sa.URL, *statements: str) -> None:

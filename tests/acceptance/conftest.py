@@ -25,6 +25,8 @@ import httpx
 import psutil
 import pytest
 
+from tests.integration.waiting import eventually
+
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "correct horse battery staple"
 STARTS_WITHIN_S = 180.0
@@ -90,20 +92,10 @@ class Engine:
             cursor = {"cursor": page["next"]}
 
     def until(self, what: Callable[[], bool], within_s: float, about: str) -> None:
-        wait_until(what, within_s, about)
+        eventually(what, within_s, about)
 
     def log(self) -> str:
         return "".join(path.read_text(errors="replace") for path in sorted((self.data_dir / "logs").glob("*.log*")))
-
-
-def wait_until(what: Callable[[], bool], within_s: float, about: str) -> None:
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        with contextlib.suppress(httpx.TransportError):
-            if what():
-                return
-        time.sleep(0.1)
-    pytest.fail(f"not within {within_s:g} s: {about}")
 
 
 def free_port() -> int:
@@ -133,7 +125,7 @@ def start_engine(tmp_path: Path) -> Iterator[Callable[..., Engine]]:
         engine = Engine(data_dir, int(ports["API_PORT"]), int(ports["FLOWER_PORT"]), supervisor)
         engine.client = httpx.Client(base_url=engine.url, timeout=70)
         started.append(engine)
-        wait_until(lambda: is_ready(engine), STARTS_WITHIN_S, "the engine to be ready")
+        eventually(lambda: is_ready(engine), STARTS_WITHIN_S, "the engine to be ready")
         engine.login()
         return engine
 

@@ -15,7 +15,8 @@ import pytest
 import websockets
 from httpx_sse import connect_sse
 
-from tests.acceptance.conftest import ROOT, Engine, free_port, wait_until
+from tests.acceptance.conftest import ROOT, Engine, free_port
+from tests.integration.waiting import eventually
 
 ENDED = {"succeeded", "failed", "cancelled", "uncertain"}
 
@@ -48,7 +49,7 @@ def test_flower_is_behind_a_password_and_shows_tasks_by_name_without_inputs(
     assert httpx.get(url, timeout=10).status_code == 401
     auth = ("admin", (engine.data_dir / "flower_password").read_text().strip())
     with httpx.Client(base_url=url, auth=auth, timeout=10) as flower:
-        wait_until(lambda: "test.echo" in flower.get("/api/tasks").text, 20, "Flower to show the task")
+        eventually(lambda: "test.echo" in flower.get("/api/tasks").text, 20, "Flower to show the task")
         assert "canary-input" not in flower.get("/api/tasks").text
         assert flower.get("/tasks").status_code == 200
     assert "canary-input" not in engine.log()
@@ -100,7 +101,7 @@ def model_server(tmp_path_factory: pytest.TempPathFactory) -> Any:
     server = subprocess.Popen([*command, "--device", "cpu"], env={**offline, "OMP_NUM_THREADS": "1"})
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_until(lambda: httpx.get(f"{url}/health", timeout=5).status_code == 200, 90, "the model server")
+        eventually(lambda: httpx.get(f"{url}/health", timeout=5).status_code == 200, 90, "the model server")
         yield url, str(folder)
     finally:
         server.terminate()
@@ -114,7 +115,7 @@ def poll(engine: Engine, location: str, within_s: float = 30) -> dict[str, Any]:
         found.update(engine.client.get(location).raise_for_status().json())
         return found["state"] in ENDED
 
-    wait_until(ended, within_s, "the job to end")
+    eventually(ended, within_s, "the job to end")
     return found
 
 
@@ -171,7 +172,7 @@ def test_a_start_of_everything_warns_of_nothing(start_engine: Callable[..., Engi
     auth = ("admin", (engine.data_dir / "flower_password").read_text().strip())
     with httpx.Client(base_url=url, auth=auth, timeout=10) as flower:
         heard = lambda: len(flower.get("/workers", params={"json": "1"}).json()["data"]) >= 2  # noqa: E731
-        wait_until(heard, 60, "Flower to hear of both workers")
+        eventually(heard, 60, "Flower to hear of both workers")
     engine.client.post("/test/echo", json={"text": "a"}, headers={"Prefer": "wait=20"}).raise_for_status()
     assert [line for line in engine.log().splitlines() if is_worry(line)] == []
 

@@ -16,7 +16,7 @@ from llmcoder.states import State
 from models.db.database import Database
 from tests.crash.cluster import ROOT
 from tests.crash.surroundings import Clock, can_compile
-from tests.integration.engine_kit import Engine, OwnRedis, environment, set_columns, stand_in
+from tests.integration.engine_kit import Engine, OwnRedis, environment, own_redis, set_columns, stand_in
 
 HOUR_S = 3_600
 ELAPSED = """
@@ -59,11 +59,9 @@ def test_an_hour_that_only_the_clock_shows_has_not_gone_by(clock: Clock, tmp_pat
 
 
 @pytest.fixture
-def redis(tmp_path: Path) -> Iterator[OwnRedis]:
-    own = OwnRedis(tmp_path)
-    own.start()
-    yield own
-    own.kill()
+def redis() -> Iterator[OwnRedis]:
+    with own_redis() as own:
+        yield own
 
 
 def test_the_dispatcher_works_on_when_the_clock_is_set_back(

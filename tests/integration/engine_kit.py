@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,10 +16,8 @@ from types import ModuleType
 from typing import Any, TypeVar
 from uuid import UUID
 
-import redis
 import sqlalchemy as sa
 
-from cli.up import redis as embedded_redis
 from llmcoder.context import User
 from llmcoder.declare.action import Action
 from llmcoder.ids import new_id
@@ -33,30 +28,19 @@ from models.jobs.claims import Claimed, claimed, pick, taking
 from models.jobs.machine import Move, Moved, apply
 from models.jobs.store import Accepted, Job, NewJob, get, insert
 from models.jobs.tables import jobs
+from tests.integration.own_redis import OwnRedis, own_redis
+from tests.integration.waiting import TIRELESS_S, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = ROOT / "tests" / "plugin"
 LEASE_S = 5
-#: Waits end by their event; this is for what never comes, on a machine that is busy with other things, too.
-TIRELESS_S = 120.0
 
 
 def load_testkit() -> ModuleType:
     """The test actions, as declarations; workers find them through the entry point."""
-    if str(PLUGIN) not in sys.path:
-        sys.path.append(str(PLUGIN))
     import testkit_actions
 
     return testkit_actions
-
-
-def eventually(question: Callable[[], Any], within_s: float = TIRELESS_S, what: str = "") -> Any:
-    """The first true answer, asked until a deadline."""
-    deadline = time.monotonic() + within_s
-    while not (answer := question()):
-        assert time.monotonic() < deadline, f"not within {within_s:g} s: {what or question}"
-        time.sleep(0.02)
-    return answer
 
 
 # --- jobs by hand
@@ -127,49 +111,6 @@ def now_of(db: Database, user: User, job_id: UUID) -> Job:
         found = get(conn, user.id, job_id)
     assert found is not None
     return found
-
-
-# --- a Redis that may be stopped and killed
-
-
-@dataclass
-class OwnRedis:
-    """A private Redis that keeps nothing."""
-
-    folder: Path
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def socket(self) -> Path:
-        return self.folder / "redis.sock"
-
-    @property
-    def url(self) -> str:
-        return f"unix://{self.socket}?db=0"
-
-    def start(self) -> None:
-        options = {"port": "0", "unixsocket": str(self.socket), "dir": str(self.folder), "save": "", "appendonly": "no"}
-        words = [word for name, value in options.items() for word in (f"--{name}", value)]
-        self.process = subprocess.Popen([embedded_redis.server(), *words], stdout=subprocess.DEVNULL)
-        eventually(lambda: embedded_redis.answers(self.socket), what="Redis starts")
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait(120)
-        self.socket.unlink(missing_ok=True)
-
-    @contextmanager
-    def hung(self) -> Iterator[None]:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self.process.send_signal(signal.SIGCONT)
-
-    def client(self) -> redis.Redis:
-        return redis.Redis.from_url(self.url)
 
 
 # --- the engine's processes
@@ -248,12 +189,12 @@ class Engine:
                 process.wait(120)
 
 
-def environment(db_url: str, own_redis: OwnRedis, folder: Path) -> dict[str, str]:
+def environment(db_url: str, redis: OwnRedis, folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "LLMCODER_FAULTS")}
     return kept | {
         "DATA_DIR": str(folder / "data"),
         "DATABASE_URL": db_url,
-        "REDIS_URL": own_redis.url,
+        "REDIS_URL": redis.url,
         "PYTHONPATH": str(PLUGIN),
         "LEASE_S": str(LEASE_S),
         "PYTHONWARNINGS": "default",
@@ -268,17 +209,13 @@ def new_user(db: Database) -> User:
 
 
 @contextmanager
-def engine_on(kind: type[AnyEngine], db_url: str, folder: Path, **environ: str) -> Iterator[AnyEngine]:
-    """An engine with its own Redis, of which only the scheduler runs."""
-    socket_folder = Path(tempfile.mkdtemp(prefix="llmcoder-own-"))  # short: the kernel limits a socket's path
-    own_redis = OwnRedis(socket_folder)
-    own_redis.start()
-    with closing(Database(db_url)) as db:
-        made = kind(db, new_user(db), own_redis, folder, environment(db_url, own_redis, folder) | environ)
-        try:
-            made.start("schedules")
+def engine_on(
+    kind: type[AnyEngine], db_url: str, folder: Path, *, scheduler: bool = True, **environ: str
+) -> Iterator[AnyEngine]:
+    """An engine with its own Redis, of which only the scheduler runs, or nothing yet."""
+    with own_redis() as redis, closing(Database(db_url)) as db:
+        made = kind(db, new_user(db), redis, folder, environment(db_url, redis, folder) | environ)
+        with closing(made):
+            if scheduler:
+                made.start("schedules")
             yield made
-        finally:
-            made.close()
-            own_redis.kill()
-            shutil.rmtree(socket_folder, ignore_errors=True)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
-import shutil
-import subprocess
-import sys
-import tempfile
+import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,12 +17,13 @@ from uuid import UUID
 import httpx
 import redis
 import sqlalchemy as sa
+import uvicorn
+from fastapi import FastAPI
 
-from api.__main__ import server_of
+from api.__main__ import Server, server_of
 from api.app import create_app
 from api.auth import tokens
 from api.auth.identity import Identities
-from cli.up import redis as embedded_redis
 from engine.broker import PUSH_CHANNEL, redis_client
 from llmcoder.config import Config
 from llmcoder.context import User
@@ -36,8 +35,6 @@ from models.db.database import Database
 from models.jobs.machine import Move, Moved, apply
 from models.jobs.tables import jobs
 
-PLUGIN = Path(__file__).parent.parent / "plugin"
-STARTS_WITHIN_S = 120.0
 DEADLINE_S = 20.0
 
 
@@ -54,6 +51,7 @@ class Served:
     redis: redis.Redis
     identities: Identities
     app: Any
+    data_dir: Path
     users: dict[str, User] = field(default_factory=dict)
 
     @property
@@ -114,54 +112,89 @@ def serving(
     known: Registry | None = None,
     **environ: str,
 ) -> Iterator[Served]:
-    """The application in a thread, with the test actions and whatever else, or with exactly those that are given."""
+    """An application of the test's own, with the test actions and whatever else, or with exactly those that are given.
+
+    What needs no settings and no database of its own asks for the fixture `served`.
+    """
+    told = {"DATA_DIR": str(folder / "data"), "DATABASE_URL": url_of(db), "REDIS_URL": redis_url}
+    with (
+        application(told | environ, folder, known or known_with(more_actions, more_hooks)) as (app, url),
+        met(db, redis_url, folder / "data", app, url) as served,
+    ):
+        yield served
+
+
+def url_of(db: Database) -> str:
+    return db.url.render_as_string(hide_password=False)
+
+
+def known_with(more_actions: tuple[AnyAction, ...], more_hooks: tuple[Hook, ...] = ()) -> Registry:
+    """What is installed, the test kit among it, and something that is not."""
 
     class Known(Registry):
         def hooks(self) -> list[Hook]:
             return [*super().hooks(), *more_hooks]
 
-    if str(PLUGIN) not in sys.path:
-        sys.path.insert(0, str(PLUGIN))
-    database_url = db.url.render_as_string(hide_password=False)
-    told = {"DATA_DIR": str(folder / "data"), "DATABASE_URL": database_url, "REDIS_URL": redis_url}
-    config = Config.open({**told, **environ}, cwd=folder)
-    app = create_app(config, known or Known([*discover(), *more_actions]))
-    server = server_of(app, "127.0.0.1", 0)
+    return Known([*discover(), *more_actions])
+
+
+@contextmanager
+def met(db: Database, redis_url: str, data_dir: Path, app: FastAPI, url: str) -> Iterator[Served]:
+    """A running application, as a test sees it."""
+    with closing(redis_client(redis_url)) as client:
+        yield Served(url, db, client, Identities(db, tokens.signing_key(data_dir)), app, data_dir)
+
+
+@contextmanager
+def application(environ: dict[str, str], folder: Path, known: Registry) -> Iterator[tuple[FastAPI, str]]:
+    """The application in a thread, and its address."""
+    app = create_app(Config.open(environ, cwd=folder), known)
+    server = Prompt(app, server_of(app, "127.0.0.1", 0).config)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        wait_until(lambda: server.started or not thread.is_alive(), STARTS_WITHIN_S)
-        assert thread.is_alive(), "the API did not start"
-        port = server.servers[0].sockets[0].getsockname()[1]
-        identities = Identities(db, tokens.signing_key(folder / "data"))
-        client = redis_client(redis_url)
-        yield Served(f"http://127.0.0.1:{port}", db, client, identities, app)
-        client.close()
+        while not server.started:
+            assert thread.is_alive(), "the API did not start"
+            server.starts.wait(0.1)
+        yield app, f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
-        server.should_exit = True
+        server.stop()
         thread.join(DEADLINE_S)
         assert not thread.is_alive(), "the API did not stop"
 
 
-def wait_until(condition: Callable[[], bool], within_s: float = DEADLINE_S) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
+class Prompt(Server):
+    """The server, which stops when it is told to and not up to a tenth of a second later."""
 
+    def __init__(self, app: FastAPI, config: uvicorn.Config) -> None:
+        super().__init__(app, config)
+        self.starts = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._told = asyncio.Event()
 
-@contextmanager
-def private_redis() -> Iterator[tuple[int, str]]:
-    """A Redis that the test may stop and kill: its process id and its address."""
-    folder = Path(tempfile.mkdtemp(prefix="llmcoder-redis-"))  # short: the kernel limits a socket's path
-    socket = folder / "redis.sock"
-    options = {"port": "0", "unixsocket": str(socket), "dir": str(folder), "save": "", "appendonly": "no"}
-    arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
-    process = subprocess.Popen([embedded_redis.server(), *arguments], stdout=subprocess.DEVNULL)
-    try:
-        wait_until(lambda: embedded_redis.answers(socket))
-        yield process.pid, f"unix://{socket}?db=0"
-    finally:
-        process.kill()
-        process.wait(120)
-        shutil.rmtree(folder, ignore_errors=True)
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._loop = asyncio.get_running_loop()
+        self.starts.set()
+
+    async def main_loop(self) -> None:
+        ticks = 0
+        while not await self.on_tick(ticks):
+            ticks += 1
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), 0.1)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.server_state.connections or self.server_state.tasks:
+            await super().shutdown(sockets)
+            return
+        for server in self.servers:
+            server.close()
+        await self.lifespan.shutdown()
+
+    def stop(self) -> None:
+        """From another thread; a server that did not start has ended already."""
+        self.should_exit = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # its loop is closed
+                self._loop.call_soon_threadsafe(self._told.set)

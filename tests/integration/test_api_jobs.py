@@ -23,12 +23,6 @@ from models.jobs.tables import jobs, rate_limits, workers
 
 
 @pytest.fixture
-def served(db: Database, redis_url: str, tmp_path: Path) -> Iterator[Served]:
-    with serving(db, redis_url, tmp_path) as served:
-        yield served
-
-
-@pytest.fixture
 def alice(served: Served, user: User) -> Iterator[httpx.Client]:
     with served.client(user) as client:
         yield client

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 import yaml
-from served import Served, serving
+from served import Served
 
 from engine import macro_library
 from llmcoder.context import User
@@ -24,12 +23,6 @@ from models.macros.progress import WHOLE, Row, StepState
 
 HELLO = {"name": "Hello", "steps": [{"id": "say", "action": "test.echo", "with": {"text": "hello"}}]}
 YAML = {"content-type": "application/yaml"}
-
-
-@pytest.fixture
-def served(db: Database, redis_url: str, tmp_path: Path) -> Iterator[Served]:
-    with serving(db, redis_url, tmp_path) as served:
-        yield served
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 from prometheus_client.parser import text_string_to_metric_families
-from served import Served, private_redis, serving, wait_until
+from served import Served, serving
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -33,6 +33,8 @@ from models.audit.tables import audit
 from models.db.database import Database
 from models.jobs import counters
 from models.jobs.tables import workers
+from tests.integration.own_redis import own_redis
+from tests.integration.waiting import eventually
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -89,15 +91,15 @@ def test_without_a_worker_it_is_not_ready(served: Served) -> None:
 
 
 def test_readiness_answers_in_time_although_redis_hangs(db: Database, tmp_path: Path) -> None:
-    with private_redis() as (pid, redis_url), serving(db, redis_url, tmp_path) as served:
+    with own_redis() as redis, serving(db, redis.url, tmp_path) as served:
         add_worker(db)
-        os.kill(pid, signal.SIGSTOP)
+        os.kill(redis.pid, signal.SIGSTOP)
         try:
             began = time.monotonic()
             answers = [httpx.get(f"{served.url}/health/ready", timeout=60) for _ in range(2)]
             took_s = time.monotonic() - began
         finally:
-            os.kill(pid, signal.SIGCONT)
+            os.kill(redis.pid, signal.SIGCONT)
 
     assert {answer.status_code for answer in answers} == {503}
     assert answers[0].json()["checks"]["broker"]["status"] == "failed"
@@ -301,7 +303,7 @@ def test_it_stops_within_seconds_with_a_socket_a_stream_and_a_long_poll_open(
     port = free_port()
     with process(db, redis_url, tmp_path, port) as api:
         url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: answers(url))
+        eventually(lambda: answers(url))
         identities = Identities(db, tokens.signing_key(tmp_path / "data"))
         token = identities.issue(user.id, new_id(), 600)
         headers = {"authorization": f"Bearer {token}"}

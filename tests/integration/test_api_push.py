@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 from httpx_sse import ServerSentEvent, connect_sse
-from served import Served, private_redis, serving, wait_until
+from served import Served, serving
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -26,14 +26,15 @@ from llmcoder import User
 from llmcoder.states import State
 from models.accounts import users
 from models.db.database import Database
+from tests.integration.own_redis import own_redis
+from tests.integration.waiting import eventually
 
 Events = Iterator[dict[str, Any]]
 
 
 @pytest.fixture
-def served(db: Database, redis_url: str, tmp_path: Path) -> Iterator[Served]:
-    with serving(db, redis_url, tmp_path, CORS_ORIGINS="https://friend.example") as served:
-        yield served
+def api_settings() -> dict[str, str]:
+    return {"CORS_ORIGINS": "https://friend.example"}
 
 
 @pytest.fixture
@@ -216,17 +217,17 @@ def test_without_redis_everything_comes_a_second_later(db: Database, tmp_path: P
 
 def test_a_hung_and_then_killed_redis_hides_nothing(db: Database, tmp_path: Path, user: User) -> None:
     with (
-        private_redis() as (pid, redis_url),
-        serving(db, redis_url, tmp_path) as served,
+        own_redis() as redis,
+        serving(db, redis.url, tmp_path) as served,
         served.client(user) as alice,
         socket_of(served, user, since=0) as socket,
     ):
         read_until_live(socket)
         ids = [served.submit(alice)["id"]]
-        os.kill(pid, signal.SIGSTOP)
+        os.kill(redis.pid, signal.SIGSTOP)
         ids.append(served.submit(alice)["id"])
         assert [read(socket)["job"]["id"] for _ in ids] == ids
-        os.kill(pid, signal.SIGKILL)
+        os.kill(redis.pid, signal.SIGKILL)
         ids.append(served.submit(alice)["id"])
         assert read(socket)["job"]["id"] == ids[-1]
 
@@ -308,7 +309,7 @@ def test_fifty_streams_are_enough_for_one_user(
         with socket_of(served, user) as three:
             assert closing(three) == 1013
         assert alice.get("/jobs/stream").status_code == 429
-    wait_until(lambda: not served.app.state.services.hub._users)
+    eventually(lambda: not served.app.state.services.hub._users)
     with socket_of(served, user) as again:
         assert read(again)["type"] == "live"
 

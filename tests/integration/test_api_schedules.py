@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import sqlalchemy as sa
-from served import Served, serving
+from served import Served
 
 from llmcoder.context import User
 from models.audit import log as audit
@@ -19,12 +18,6 @@ from models.jobs.tables import jobs
 from models.schedules.tables import schedules as table
 
 DAILY = {"name": "Morning", "action": "test.echo", "input": {"text": "hello"}, "cron": "0 9 * * mon-fri"}
-
-
-@pytest.fixture
-def served(db: Database, redis_url: str, tmp_path: Path) -> Iterator[Served]:
-    with serving(db, redis_url, tmp_path) as served:
-        yield served
 
 
 @pytest.fixture

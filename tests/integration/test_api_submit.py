@@ -17,13 +17,16 @@ from uuid import uuid4
 import httpx
 import pytest
 from pydantic import Field, SecretStr
-from served import Served, private_redis, serving, wait_until
+from served import Served, serving
 
 from api.http import lean
 from engine.broker import redis_client
 from llmcoder import Context, Effect, Model, Settings, User, action
+from llmcoder.registry import AnyAction
 from models.db.database import Database
 from models.jobs.tables import jobs
+from tests.integration.own_redis import own_redis
+from tests.integration.waiting import eventually
 
 
 class VaultSettings(Settings):
@@ -55,15 +58,17 @@ def open_vault(given: Question, ctx: Context) -> Found:
     return Found()
 
 
-@pytest.fixture(params=["short", "ordinary"])
-def served(
-    db: Database, redis_url: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Served]:
+@pytest.fixture(name="served", params=["short", "ordinary"])
+def served_both_ways(served: Served, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Served:
     """The short way of hot routes, and the ordinary one, which a page of another origin takes."""
     if request.param == "ordinary":
         monkeypatch.setattr(lean, "_is_plain", lambda _request: False)
-    with serving(db, redis_url, tmp_path, more_actions=(look_up, open_vault)) as served:
-        yield served
+    return served
+
+
+@pytest.fixture
+def api_actions() -> tuple[AnyAction, ...]:
+    return (look_up, open_vault)
 
 
 @pytest.fixture
@@ -270,7 +275,7 @@ def run_soon(served: Served, action: str) -> threading.Thread:
     """Finish the first job of the action as soon as it is there."""
 
     def run() -> None:
-        wait_until(lambda: served.count() == 1)
+        eventually(lambda: served.count() == 1)
         with served.db.read() as conn:
             found = conn.execute(jobs.select().where(jobs.c.action == action)).one()
         served.finish(str(found.id), "found")
@@ -400,16 +405,16 @@ def _references(part: Any) -> Iterator[str]:
 
 def test_a_hung_redis_neither_fails_nor_slows_a_submit(db: Database, tmp_path: Path, user: User) -> None:
     with (
-        private_redis() as (pid, redis_url),
-        serving(db, redis_url, tmp_path) as served,
+        own_redis() as redis,
+        serving(db, redis.url, tmp_path) as served,
         served.client(user) as alice,
     ):
         alice.post("/test/echo", json={})
-        os.kill(pid, signal.SIGSTOP)
+        os.kill(redis.pid, signal.SIGSTOP)
         try:
             took = [_timed(lambda: alice.post("/test/echo", json={})) for _ in range(300)]
         finally:
-            os.kill(pid, signal.SIGCONT)
+            os.kill(redis.pid, signal.SIGCONT)
         assert served.count() == 301
 
     percentiles = statistics.quantiles(took, n=100)
@@ -427,7 +432,7 @@ def test_the_doorbell_of_an_accepted_job_is_in_the_broker(served: Served, alice:
     job = alice.post("/test/echo", json={"text": "secret words"}).json()
     client = redis_client(redis_url)
 
-    wait_until(lambda: client.llen("llmcoder:io") == 1)
+    eventually(lambda: client.llen("llmcoder:io") == 1)
 
     envelope = client.lrange("llmcoder:io", 0, -1)[0]
     assert json.loads(envelope)["headers"]["id"] == job["id"]

@@ -21,13 +21,13 @@ import sqlalchemy as sa
 from engine_kit import (
     ROOT,
     Engine,
-    OwnRedis,
     accept,
     accept_one,
     environment,
     eventually,
     job_of,
     load_testkit,
+    own_redis,
     stand_in,
 )
 
@@ -411,15 +411,9 @@ def test_a_missing_program_is_named(db: Database, user: User, here: Installation
 
 
 @pytest.fixture
-def engine(
-    db: Database, db_url: str, user: User, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Engine]:
-    redis = OwnRedis(tmp_path_factory.mktemp("r"))
-    redis.start()
-    made = Engine(db, user, redis, tmp_path, environment(db_url, redis, tmp_path))
-    yield made
-    made.close()
-    redis.kill()
+def engine(db: Database, db_url: str, user: User, tmp_path: Path) -> Iterator[Engine]:
+    with own_redis() as redis, closing(Engine(db, user, redis, tmp_path, environment(db_url, redis, tmp_path))) as made:
+        yield made
 
 
 def llmcoder(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,14 +11,13 @@ from uuid import UUID
 
 import pytest
 import redis
-from engine_kit import ROOT, Engine, OwnRedis, environment, eventually, job_of, load_testkit, new_user
+from engine_kit import ROOT, Engine, engine_on, eventually, job_of, load_testkit
 
 from engine.broker import KEY_TYPES, PREFIX, PRIORITY_MARK, mend_keys
 from engine.doorbells import RedisBell, Ring
 from engine.outbox import Outbox
 from engine.submitter import Submitter
 from llmcoder.states import State
-from models.db.database import Database
 
 kit = load_testkit()
 JOBS = 6
@@ -43,18 +40,10 @@ class Carried(Engine):
 @pytest.fixture(scope="module")
 def engine(module_db_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Carried]:
     folder = tmp_path_factory.mktemp("engine")
-    socket_folder = Path(tempfile.mkdtemp(prefix="llmcoder-own-"))
-    own_redis = OwnRedis(socket_folder)
-    own_redis.start()
-    with closing(Database(module_db_url)) as db:
-        made = Carried(db, new_user(db), own_redis, folder, environment(module_db_url, own_redis, folder))
-        made.start("schedules")
+    with engine_on(Carried, module_db_url, folder) as made:
         for queue in ("io", "heavy"):
             made.start_worker(queue)
         yield made
-        made.close()
-    own_redis.kill()
-    shutil.rmtree(socket_folder, ignore_errors=True)
 
 
 @pytest.fixture

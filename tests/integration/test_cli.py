@@ -45,6 +45,7 @@ from models.jobs.claims import workers_seen
 from models.jobs.machine import Move, apply
 from models.jobs.store import get, insert
 from models.jobs.tables import jobs
+from tests.integration.waiting import eventually
 
 PASSWORD = "correct horse battery staple"
 HEAVY = ("sqlalchemy", "pydantic", "fastapi", "celery", "redis", "rich.progress")
@@ -77,7 +78,7 @@ def worker(shell: Shell, db: Database) -> Iterator[subprocess.Popen[bytes]]:
             return bool(workers_seen(conn, db.now() - timedelta(seconds=30)))
 
     try:
-        wait_until(seen, 120, "the worker")
+        eventually(seen, 120, "the worker")
         yield process
     finally:
         process.terminate()
@@ -100,13 +101,6 @@ def job_of(db: Database) -> Callable[[User], UUID]:
         return new.id
 
     return make
-
-
-def wait_until(what: Callable[[], bool], within_s: float, about: str) -> None:
-    deadline = time.monotonic() + within_s
-    while not what():
-        assert time.monotonic() < deadline, f"waited {within_s} s for {about}"
-        time.sleep(0.05)
 
 
 # --- the command itself
@@ -560,7 +554,7 @@ def test_a_run_that_takes_too_long_goes_on_until_it_is_cancelled(shell: Shell, u
             job = get(conn, user.id, job_id)
         return job is not None and job.state == "cancelled"
 
-    wait_until(cancelled, 120, "the running job to be cancelled")
+    eventually(cancelled, 120, "the running job to be cancelled")
 
 
 @pytest.mark.usefixtures("worker")

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from llmcoder.config_file import ConfigError, exclusive
 from llmcoder.errors import BadInput, Refused
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings, ReservedSettings, Settings
+from tests.integration.waiting import eventually
 
 CANARY = "canary-51c9"
 NOBODY = 65534
@@ -51,13 +52,6 @@ def written(desk: Path, text: str, name: str = "data/config.json") -> Path:
 def stored(desk: Path) -> dict[str, object]:
     found: dict[str, object] = json.loads((desk / "data/config.json").read_text(encoding="utf-8"))
     return found
-
-
-def until(true: Callable[[], object], within_s: float = 60.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < deadline, f"did not happen within {within_s} s"
-        time.sleep(0.02)
 
 
 def python(desk: Path, code: str, *args: str) -> subprocess.Popen[str]:
@@ -456,15 +450,15 @@ def test_a_broken_hand_edit_is_refused_once_and_the_last_good_values_stay(
     for broken in (f'{{"API_PORT": 5002, "HF_TOKEN": "{CANARY}"', f'{{"API_PORT": "{CANARY}", "IO_SLOTS": 2}}'):
         caplog.clear()
         written(desk, broken)
-        until(lambda: opened.problems is not None and len(caplog.records) == 1)
+        eventually(lambda: opened.problems is not None and len(caplog.records) == 1)
         engine = opened.get(EngineSettings)
         assert (engine.api_port, engine.io_slots) == (5001, 16)
         assert CANARY not in f"{opened.problems} {caplog.text}"
     written(desk, '{"API_PORT": 5003}')
-    until(lambda: opened.problems is None)
+    eventually(lambda: opened.problems is None)
     assert opened.get(EngineSettings).api_port == 5003
     path.unlink()
-    until(lambda: "is gone" in (opened.problems or ""))
+    eventually(lambda: "is gone" in (opened.problems or ""))
     assert opened.get(EngineSettings).api_port == 5003
     assert opened.patch({"IO_SLOTS": 2}) == ["IO_SLOTS"]
     assert stored(desk) == {"API_PORT": 5003, "IO_SLOTS": 2}
@@ -476,16 +470,16 @@ def test_an_edit_in_the_same_tick_of_the_file_systems_clock_is_seen(desk: Path) 
     before = path.stat()
     path.write_text('{"API_PORT": 5002}')
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    until(lambda: opened.get(EngineSettings).api_port == 5002)
+    eventually(lambda: opened.get(EngineSettings).api_port == 5002)
 
 
 def test_a_refused_edit_is_logged_once_however_often_it_is_seen(desk: Path, caplog: pytest.LogCaptureFixture) -> None:
     written(desk, "{}")
     opened = Config.open({}, desk)
     written(desk, "{")
-    until(lambda: opened.problems)
+    eventually(lambda: opened.problems)
     looked_until = time.monotonic() + 1.2  # two more looks, as the file is young
-    until(lambda: opened.version and time.monotonic() > looked_until)
+    eventually(lambda: opened.version and time.monotonic() > looked_until)
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
 
 

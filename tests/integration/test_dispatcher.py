@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
-import tempfile
 import threading
 import time
 from base64 import b64decode
@@ -29,6 +27,7 @@ from engine_kit import (
     eventually,
     job_of,
     now_of,
+    own_redis,
     set_columns,
     stand_in,
     take,
@@ -52,15 +51,11 @@ WINDOW = 50
 NewDispatcher = Callable[..., Dispatcher]
 
 
-@pytest.fixture
-def own_redis() -> Iterator[OwnRedis]:
+@pytest.fixture(name="own_redis")
+def started_redis() -> Iterator[OwnRedis]:
     """A Redis that this test may stop, kill and empty."""
-    folder = Path(tempfile.mkdtemp(prefix="llmcoder-own-"))
-    server = OwnRedis(folder)
-    server.start()
-    yield server
-    server.kill()
-    shutil.rmtree(folder, ignore_errors=True)
+    with own_redis() as server:
+        yield server
 
 
 @pytest.fixture

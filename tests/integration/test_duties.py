@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
-from engine_kit import Engine, OwnRedis, accept_one, environment, eventually, load_testkit, row
+from engine_kit import PLUGIN, Engine, accept_one, engine_on, eventually, load_testkit, row
 from served import serving
 
 from engine.duties import Duties
@@ -111,27 +111,18 @@ def test_a_trigger_that_hangs_is_abandoned_lets_go_what_it_holds_and_adds_up_to_
 
 
 def test_hanging_triggers_hold_up_neither_duties_nor_other_triggers(
-    db: Database, db_url: str, user: User, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    db: Database, db_url: str, user: User, tmp_path: Path
 ) -> None:
     """A real scheduler with twelve triggers of a package that hang: it rings, promotes and rescues all the same."""
-    redis = OwnRedis(tmp_path_factory.mktemp("r"))
-    redis.start()
     package = tmp_path / "package"
     (package / "hang-1.0.dist-info").mkdir(parents=True)
     (package / "hang-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: hang\nVersion: 1.0\n")
     (package / "sitecustomize.py").write_text(SITE)
-    environ = environment(db_url, redis, tmp_path)
-    environ["PYTHONPATH"] = f"{package}:{environ['PYTHONPATH']}"
-    engine = Engine(db, user, redis, tmp_path, environ)
-    try:
-        engine.start("schedules")
+    with engine_on(Engine, db_url, tmp_path, PYTHONPATH=f"{package}:{PLUGIN}") as engine:
         eventually(lambda: engine.logs().count("hanging now") >= 12, what="all of them hang")
         due = accept_one(db, user, due_at=db.now() + timedelta(seconds=0.5))
         eventually(lambda: row(db, due.id).state == State.QUEUED, SOON_S, "it is promoted")
         eventually(lambda: row(db, due.id).rung_at is not None, SOON_S, "it is rung")
-    finally:
-        engine.close()
-        redis.kill()
 
 
 SITE = """

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from uuid import UUID
 
 import psycopg
 import pytest
 import sqlalchemy as sa
-from engine_kit import Engine, OwnRedis, environment, eventually, load_testkit
+from engine_kit import Engine, environment, eventually, load_testkit, own_redis
 from served import serving
 
 from llmcoder.context import User
@@ -28,12 +28,8 @@ def engine(
 ) -> Iterator[Engine]:
     if db.is_sqlite:
         pytest.skip("SQLite fails over to nothing")
-    redis = OwnRedis(tmp_path_factory.mktemp("r"))
-    redis.start()
-    made = Engine(db, user, redis, tmp_path, environment(db_url, redis, tmp_path))
-    yield made
-    made.close()
-    redis.kill()
+    with own_redis() as redis, closing(Engine(db, user, redis, tmp_path, environment(db_url, redis, tmp_path))) as made:
+        yield made
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 import sqlalchemy as sa
-from served import Served, serving, wait_until
+from served import Served, serving
 
 from engine.files.sweep import Sweep
 from llmcoder.context import User
@@ -24,16 +24,15 @@ from llmcoder.ids import new_id
 from models.db.database import Database
 from models.files.tables import files
 from models.jobs.approvals import Origin
+from tests.integration.waiting import eventually
 
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452") + bytes(2_000)
 CONTENT = os.urandom(3_000_000)
 
 
 @pytest.fixture
-def served(db: Database, redis_url: str, tmp_path: Path) -> Iterator[Served]:
-    limits = {"MAX_FILE_BYTES": "5000000", "FILE_QUOTA_BYTES": "20000000", "FILE_QUOTA_COUNT": "12"}
-    with serving(db, redis_url, tmp_path, **limits) as served:
-        yield served
+def api_settings() -> dict[str, str]:
+    return {"MAX_FILE_BYTES": "5000000", "FILE_QUOTA_BYTES": "20000000", "FILE_QUOTA_COUNT": "12"}
 
 
 @pytest.fixture
@@ -63,8 +62,8 @@ def rows_of(db: Database, **wanted: Any) -> list[Any]:
         return list(conn.execute(query))
 
 
-def blobs(tmp_path: Path) -> list[Path]:
-    return [one for one in (tmp_path / "data" / "files").rglob("*") if one.is_file() and one.name != "mark"]
+def blobs(served: Served) -> list[Path]:
+    return [one for one in (served.data_dir / "files").rglob("*") if one.is_file() and one.name != "mark"]
 
 
 # --- up and down
@@ -186,13 +185,13 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_read(client: httpx.Cli
 
 
 def test_one_that_does_not_say_how_large_it_is_is_broken_off_and_leaves_nothing(
-    client: httpx.Client, served: Served, tmp_path: Path
+    client: httpx.Client, served: Served
 ) -> None:
     answer = client.post("/files", content=in_pieces(b"x" * 5_000_100))
     assert answer.status_code == 413, answer.text
     form = client.post("/files", files={"file": ("a", b"x" * 5_000_100)})
     assert form.status_code == 413, form.text
-    assert blobs(tmp_path) == []
+    assert blobs(served) == []
     assert client.get("/files").json()["usage"]["bytes"] == 0
 
 
@@ -241,21 +240,21 @@ def test_a_quota_holds_however_many_come_at_once(served: Served, user: User) -> 
     ],
 )
 def test_a_form_that_is_none_is_refused_and_leaves_nothing(
-    client: httpx.Client, tmp_path: Path, content_type: str, body: bytes
+    client: httpx.Client, served: Served, content_type: str, body: bytes
 ) -> None:
     answer = client.post("/files", content=body, headers={"content-type": content_type})
     assert answer.status_code == 422, answer.text
-    assert blobs(tmp_path) == []
+    assert blobs(served) == []
 
 
-def test_a_body_that_breaks_off_leaves_nothing(served: Served, user: User, tmp_path: Path) -> None:
+def test_a_body_that_breaks_off_leaves_nothing(served: Served, user: User) -> None:
     head = f"POST /files HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {served.token(user)}\r\n"
     with closing(socket.create_connection(("127.0.0.1", served.port), 20)) as connection:
         connection.sendall(f"{head}content-length: 4000000\r\n\r\n".encode() + b"x" * 2_500_000)
-        wait_until(lambda: len(blobs(tmp_path)) == 1 and blobs(tmp_path)[0].stat().st_size > 0)
+        eventually(lambda: len(blobs(served)) == 1 and blobs(served)[0].stat().st_size > 0)
         assert len(rows_of(served.db, state="writing")) == 1
-    wait_until(lambda: blobs(tmp_path) == [])
-    wait_until(lambda: rows_of(served.db, state="writing") == [])
+    eventually(lambda: blobs(served) == [])
+    eventually(lambda: rows_of(served.db, state="writing") == [])
     with served.client(user) as own:
         assert own.get("/files").json()["items"] == []
 
@@ -335,20 +334,18 @@ def test_a_schedule_keeps_the_file_that_its_jobs_will_take(client: httpx.Client,
     assert client.get(f"/files/{other['id']}").status_code == 404
 
 
-def test_what_was_deleted_is_removed_from_the_disk_by_the_scheduler(
-    client: httpx.Client, served: Served, tmp_path: Path
-) -> None:
+def test_what_was_deleted_is_removed_from_the_disk_by_the_scheduler(client: httpx.Client, served: Served) -> None:
     client.delete(f"/files/{upload(client)['id']}")
-    assert len(blobs(tmp_path)) == 1
+    assert len(blobs(served)) == 1
     assert Sweep(served.app.state.services.files).sweep_files() == 1
-    assert blobs(tmp_path) == [] and rows_of(served.db) == []
+    assert blobs(served) == [] and rows_of(served.db) == []
 
 
 def test_content_that_was_changed_on_the_disk_is_never_sent_whole(
-    client: httpx.Client, tmp_path: Path
+    client: httpx.Client, served: Served
 ) -> None:  # fmt: skip
     mine = upload(client)
-    (blob,) = blobs(tmp_path)
+    (blob,) = blobs(served)
     blob.write_bytes(CONTENT[:-1] + b"?")
     with pytest.raises(httpx.RemoteProtocolError):
         client.get(f"/files/{mine['id']}/content")
@@ -366,15 +363,16 @@ def test_the_list_has_pages(client: httpx.Client) -> None:
 
 
 def test_a_full_disk_and_a_folder_of_another_machine_are_said_and_keep_the_service_from_being_ready(
-    client: httpx.Client, served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    db: Database, redis_url: str, user: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upload(client)
-    assert client.get("/health/ready").json()["checks"]["files"]["status"] == "ok"
-    with monkeypatch.context() as patch:
-        patch.setattr("engine.files.disk.LEFT_FREE_BYTES", 1 << 60)
-        answer = client.post("/files", content=b"x")
-        assert (answer.status_code, answer.json()["type"]) == (507, "urn:llmcoder:problem:file-store-full")
-    (mark,) = (tmp_path / "data" / "files").rglob("mark")
-    mark.rename(mark.with_name("aside"))
-    wait_until(lambda: client.get("/health/ready").json()["checks"]["files"]["status"] == "failed")
-    assert "Every machine" in client.get("/health/ready").json()["checks"]["files"]["detail"]
+    with serving(db, redis_url, tmp_path) as served, served.client(user) as client:
+        upload(client)
+        assert client.get("/health/ready").json()["checks"]["files"]["status"] == "ok"
+        with monkeypatch.context() as patch:
+            patch.setattr("engine.files.disk.LEFT_FREE_BYTES", 1 << 60)
+            answer = client.post("/files", content=b"x")
+            assert (answer.status_code, answer.json()["type"]) == (507, "urn:llmcoder:problem:file-store-full")
+        (mark,) = (served.data_dir / "files").rglob("mark")
+        mark.rename(mark.with_name("aside"))
+        eventually(lambda: client.get("/health/ready").json()["checks"]["files"]["status"] == "failed")
+        assert "Every machine" in client.get("/health/ready").json()["checks"]["files"]["detail"]

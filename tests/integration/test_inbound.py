@@ -8,14 +8,13 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx
 import pytest
 import sqlalchemy as sa
-from served import Served, serving
+from served import Served
 from slack_sdk.signature import SignatureVerifier
 from standardwebhooks import Webhook
 
@@ -74,12 +73,6 @@ SCHEMES: dict[str, Sign] = {
 }  # fmt: skip
 DATED = ("slack", "stripe", "standard_webhooks")
 SIGNING = [name for name in SCHEMES if name != "token"]
-
-
-@pytest.fixture
-def served(db: Database, redis_url: str, tmp_path: Path) -> Iterator[Served]:
-    with serving(db, redis_url, tmp_path) as served:
-        yield served
 
 
 @pytest.fixture

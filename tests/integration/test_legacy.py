@@ -8,31 +8,24 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from uuid import UUID
 
 import httpx
 import pytest
 import sqlalchemy as sa
-from served import DEADLINE_S, Served, serving, wait_until
+from served import DEADLINE_S, Served
 
 from api.routes import legacy
 from llmcoder import User
 from llmcoder.ids import new_id
-from models.db.database import Database
 from models.jobs.approvals import Origin
 from models.jobs.machine import State
 from models.jobs.tables import jobs
+from tests.integration.waiting import eventually
 
 CLIENTS = 50
 #: Of the slowest of many answers that need nothing, on a machine that is busy.
 PROMPT_S = 5.0
-
-
-@pytest.fixture
-def served(db: Database, redis_url: str, tmp_path: Path) -> Iterator[Served]:
-    with serving(db, redis_url, tmp_path) as served:
-        yield served
 
 
 @pytest.fixture
@@ -43,7 +36,7 @@ def alice(served: Served, new_user: Callable[[str], User]) -> Iterator[httpx.Cli
 
 def newest(served: Served, number: int = 1) -> str:
     """The id of the newest job, once there are so many."""
-    wait_until(lambda: served.count() >= number)
+    eventually(lambda: served.count() >= number)
     with served.db.read() as conn:
         return str(conn.execute(sa.select(jobs.c.id).order_by(jobs.c.id.desc()).limit(1)).scalar_one())
 
@@ -181,8 +174,8 @@ def test_a_client_that_goes_away_leaves_its_job_and_no_waiter(served: Served, us
     with socket.create_connection(("127.0.0.1", served.port)) as client:
         client.sendall(head.encode() + body)
         job_id = newest(served)
-        wait_until(lambda: UUID(job_id) in hub._user(user.id).waiters)
-    wait_until(lambda: UUID(job_id) not in hub._user(user.id).waiters)
+        eventually(lambda: UUID(job_id) in hub._user(user.id).waiters)
+    eventually(lambda: UUID(job_id) not in hub._user(user.id).waiters)
     with served.client(user) as another:
         assert another.get(f"/jobs/{job_id}").json()["state"] == "queued"
         served.finish(job_id)
@@ -200,7 +193,7 @@ def test_fifty_clients_that_wait_at_once_keep_nobody_else_waiting(served: Served
                 asyncio.create_task(client.post("/legacy/test/echo", json={"text": str(number)}))
                 for number in range(CLIENTS)
             ]
-            await asyncio.to_thread(wait_until, lambda: served.count() == CLIENTS)
+            await asyncio.to_thread(eventually, lambda: served.count() == CLIENTS)
             took: list[float] = []
             for _ in range(50):
                 asked = time.monotonic()

@@ -7,7 +7,8 @@ import resource
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ import httpx
 import psycopg
 import pytest
 import sqlalchemy as sa
-from engine_kit import Engine, OwnRedis, environment, eventually
-from served import Served, serving
+from engine_kit import Engine, environment, eventually, own_redis
+from served import Served
 from websockets.sync.client import connect
 
 from api.auth import tokens
@@ -30,9 +31,8 @@ LIMIT = 2_000
 
 
 @pytest.fixture
-def served(db: Database, redis_url: str, tmp_path: Path) -> Iterator[Served]:
-    with serving(db, redis_url, tmp_path, MAX_INPUT_BYTES=str(LIMIT)) as served:
-        yield served
+def api_settings() -> dict[str, str]:
+    return {"MAX_INPUT_BYTES": str(LIMIT)}
 
 
 def by_route(served: Served, user: User, given: dict[str, Any]) -> dict[str, Any]:
@@ -84,15 +84,11 @@ def test_a_full_disk_is_told_from_an_absent_server() -> None:
 
 
 @pytest.fixture
-def engine(db: Database, db_url: str, user: User, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def engine(db: Database, db_url: str, user: User, tmp_path: Path) -> Any:
     if not db.is_sqlite:
         pytest.skip("the disk of a PostgreSQL server is not ours to fill")
-    redis = OwnRedis(tmp_path_factory.mktemp("r"))
-    redis.start()
-    made = Engine(db, user, redis, tmp_path, environment(db_url, redis, tmp_path))
-    yield made
-    made.close()
-    redis.kill()
+    with own_redis() as redis, closing(Engine(db, user, redis, tmp_path, environment(db_url, redis, tmp_path))) as made:
+        yield made
 
 
 def test_a_full_disk_is_503_and_loses_nothing_that_was_accepted(engine: Engine, tmp_path: Path) -> None:

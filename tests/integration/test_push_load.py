@@ -15,12 +15,13 @@ from statistics import quantiles
 import pytest
 from engine_kit import accept, job_of, load_testkit, new_user
 from push_kit import Doors, Link, doors, socket_since
-from served import serving, wait_until
+from served import serving
 from websockets.sync.client import connect
 
 from llmcoder.context import User
 from models.accounts import users
 from models.db.database import Database
+from tests.integration.waiting import eventually
 
 SMALL_EAR_BYTES = 4096
 #: Together more than the kernel keeps for one connection.
@@ -66,8 +67,8 @@ def test_who_never_reads_is_cut_off_and_leaves_nothing_behind(
             stack.enter_context(socket_of).send(json.dumps(told))
             ask_for_stream(stack.enter_context(small_ear(served.port)), served.token(user))
         watched = served.app.state.services.hub._users
-        wait_until(lambda: user.id in watched and len(watched[user.id].feeds) == 6)
-        wait_until(lambda: user.id not in watched)
+        eventually(lambda: user.id in watched and len(watched[user.id].feeds) == 6)
+        eventually(lambda: user.id not in watched)
 
 
 def test_a_disabled_account_loses_a_stream_that_is_catching_up(

@@ -21,7 +21,7 @@ import psutil
 import pytest
 import sqlalchemy as sa
 from celery import Celery
-from engine_kit import Engine, OwnRedis, environment, eventually, job_of, load_testkit
+from engine_kit import Engine, engine_on, eventually, job_of, load_testkit
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
@@ -171,17 +171,10 @@ def engine(rabbit: OwnRabbit, sqlite_template: Path, tmp_path_factory: pytest.Te
     folder = tmp_path_factory.mktemp("engine")
     shutil.copyfile(sqlite_template, folder / "llmcoder.db")
     url = f"sqlite:///{folder / 'llmcoder.db'}"
-    redis = OwnRedis(Path(tempfile.mkdtemp(prefix="llmcoder-own-")))
-    redis.start()
-    environ = environment(url, redis, folder) | {"BROKER_URL": rabbit.url, "DOORBELL_WINDOW": str(WINDOW)}
-    with closing(Database(url)) as db:
-        made = OnRabbit(db, add_user(db), redis, folder, environ)
-        made.start("schedules")
+    about = {"BROKER_URL": rabbit.url, "DOORBELL_WINDOW": str(WINDOW)}
+    with engine_on(OnRabbit, url, folder, **about) as made:
         made.start_worker("io")
         yield made
-        made.close()
-    redis.kill()
-    shutil.rmtree(redis.folder, ignore_errors=True)
 
 
 def add_user(db: Database) -> User:

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +15,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 from engine_kit import accept, job_of, move, set_columns
-from served import Served, serving
+from served import Served
 
 from llmcoder.config import config
 from llmcoder.context import User
@@ -30,12 +29,6 @@ from models.jobs.tables import spent_keys as table
 from schedules.retention import Retention
 
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def served(db: Database, redis_url: str, tmp_path: Path) -> Iterator[Served]:
-    with serving(db, redis_url, tmp_path) as served:
-        yield served
 
 
 @pytest.fixture

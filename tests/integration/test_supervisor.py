@@ -24,6 +24,7 @@ from cli.up.child import Backoff
 from cli.up.log import Log
 from llmcoder import startup
 from llmcoder.startup import UpError
+from tests.integration.waiting import eventually
 
 T = TypeVar("T")
 
@@ -82,14 +83,6 @@ def python(code: str) -> list[str]:
     return [sys.executable, "-c", code]
 
 
-def wait_for(question: Callable[[], T], within_s: float = DEADLINE_S) -> T:
-    deadline = time.monotonic() + within_s
-    while not (answer := question()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-    return answer
-
-
 class Running:
     """A supervisor in a process of its own."""
 
@@ -107,7 +100,7 @@ class Running:
         return file.read_text() if file.exists() else ""
 
     def wait_for_line(self, pattern: str, times: int = 1) -> None:
-        wait_for(lambda: len(re.findall(pattern, self.log())) >= times)
+        eventually(lambda: len(re.findall(pattern, self.log())) >= times)
 
     def offspring(self) -> list[psutil.Process]:
         """Everything below it but its guard."""
@@ -150,7 +143,7 @@ def test_a_killed_process_is_started_again_and_the_log_says_so(supervise: Callab
     first.kill()
 
     running.wait_for_line(r"worker was killed by SIGKILL; starting it again in 0\.5 s")
-    [second] = wait_for(running.offspring)
+    [second] = eventually(running.offspring)
     assert second.pid != first.pid
 
 
@@ -182,7 +175,7 @@ def test_what_a_dead_process_left_in_its_group_is_killed_before_the_next_one_sta
     leader = next(process for process in before if process.ppid() == running.process.pid)
     leader.kill()
 
-    wait_for(lambda: gone(before))
+    eventually(lambda: gone(before))
     running.wait_for_line(r"heavy +\| up", times=2)
 
 
@@ -287,7 +280,7 @@ def test_a_supervisor_killed_outright_leaves_no_orphan_and_frees_its_folder(
 
     running.process.kill()
 
-    wait_for(lambda: gone(offspring))
+    eventually(lambda: gone(offspring))
     running.process.wait()
     os.close(preflight.take_lock(tmp_path))
 
@@ -301,7 +294,7 @@ def test_the_tether_holds_when_the_guard_was_killed_first(supervise: Callable[..
 
     running.process.kill()
 
-    wait_for(lambda: gone(offspring))
+    eventually(lambda: gone(offspring))
 
 
 def test_a_second_start_in_one_folder_is_refused_and_names_the_first(
@@ -450,7 +443,7 @@ def test_the_embedded_redis_comes_back_empty_after_it_was_killed_and_its_data_re
     server.kill()
 
     running.wait_for_line("redis was killed by SIGKILL")
-    wait_for(lambda: redis.answers(embedded.socket))
+    eventually(lambda: redis.answers(embedded.socket))
     with redis_py.Redis.from_url(embedded.redis_url) as client:
         assert client.get("kept") is None
         assert client.set("new", "1")
@@ -463,7 +456,7 @@ def test_addresses_are_quoted_for_folders_with_odd_names(tmp_path: Path) -> None
     redis.prepare(embedded, 0)
     server = subprocess.Popen(redis.command(embedded), stdout=subprocess.DEVNULL)
     try:
-        wait_for(lambda: redis.answers(embedded.socket))
+        eventually(lambda: redis.answers(embedded.socket))
         with redis_py.Redis.from_url(embedded.redis_url) as client:
             assert client.ping()
         with Connection(embedded.broker_url) as connection:

@@ -26,6 +26,7 @@ from llmcoder.config import Config
 from llmcoder.settings import EngineSettings
 from llmcoder.stamp import YOUNG_S
 from llmcoder.startup import UpError
+from tests.integration.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 120.0
@@ -67,13 +68,6 @@ if len(sys.argv) > 2:
     os.kill(os.getpid(), int(sys.argv[2]))
 become_supervisor(plan, folder, lock_fd)
 """
-
-
-def wait_for(question: Callable[[], object]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not question():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -129,7 +123,7 @@ def test_it_is_the_same_process_with_the_same_lock_and_nothing_of_the_plan_is_sh
     becoming: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     process = becoming()
-    wait_for(lambda: "one | up" in said(tmp_path))
+    eventually(lambda: "one | up" in said(tmp_path))
 
     [now] = {tuple(psutil.Process(process.pid).cmdline())}
     assert "cli.up.supervise" in now
@@ -164,7 +158,7 @@ def test_a_stop_that_comes_while_it_becomes_the_supervisor_is_a_stop_like_any_ot
 
 def test_what_it_starts_holds_back_no_signal(becoming: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
     process = becoming()
-    wait_for(lambda: "one | up" in said(tmp_path))
+    eventually(lambda: "one | up" in said(tmp_path))
     below = psutil.Process(process.pid).children()
     assert len(below) == 2, "the guard and the one process"
     for one in below:

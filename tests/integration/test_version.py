@@ -6,30 +6,21 @@ import json
 import re
 import threading
 import tomllib
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import ClassVar
 
 import httpx
-import pytest
-from served import Served, serving
+from served import Served
 from shell_kit import shell_on
 
 from llmcoder.log import OURS
 from llmcoder.net import GuardedClient
 from llmcoder.version import VERSION
-from models.db.database import Database
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = (*sorted(OURS), "benchmarks", "docker", "docs", "tests", ".github")
 TEXTS = {".py", ".md", ".yml", ".yaml"}
-
-
-@pytest.fixture
-def served(db: Database, redis_url: str, tmp_path: Path) -> Iterator[Served]:
-    with serving(db, redis_url, tmp_path) as served:
-        yield served
 
 
 def declared() -> str:

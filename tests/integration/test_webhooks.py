@@ -19,7 +19,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 from engine_kit import TIRELESS_S, Engine, accept, engine_on, eventually, job_of, move, take, take_next
-from served import Served, serving
+from served import Served
 from standardwebhooks import Webhook as Reference
 
 from engine import outbound_webhooks as rules
@@ -93,12 +93,6 @@ def receiver() -> Iterator[Receiver]:
         yield made
         made.go_on.set()
         server.shutdown()
-
-
-@pytest.fixture
-def served(db: Database, redis_url: str, tmp_path: Path) -> Iterator[Served]:
-    with serving(db, redis_url, tmp_path) as served:
-        yield served
 
 
 @pytest.fixture

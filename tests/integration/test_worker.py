@@ -6,18 +6,15 @@ The processes are shared by the tests of this module; a test that kills one is f
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -25,15 +22,22 @@ import psutil
 import pytest
 import sqlalchemy as sa
 from celery import Celery
-from engine_kit import LEASE_S, TIRELESS_S, Engine, OwnRedis, environment, eventually, job_of, load_testkit, row
+from engine_kit import (
+    LEASE_S,
+    TIRELESS_S,
+    Engine,
+    engine_on,
+    eventually,
+    job_of,
+    load_testkit,
+    row,
+)
 
 from engine.broker import PREFIX, for_kombu, transport_options
 from engine.outbox import Outbox
 from engine.submitter import Submitter
-from llmcoder.context import User
 from llmcoder.ids import new_id
 from llmcoder.states import Reason, State
-from models.accounts.tables import revisions, users
 from models.db.database import Database
 from models.jobs.store import Accepted, Job, request_cancel, revision
 from models.jobs.tables import workers
@@ -89,21 +93,8 @@ class Processes(Engine):
 @pytest.fixture(scope="module")
 def engine(module_db_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
     folder = tmp_path_factory.mktemp("engine")
-    socket_folder = Path(tempfile.mkdtemp(prefix="llmcoder-own-"))
-    own_redis = OwnRedis(socket_folder)
-    own_redis.start()
-    with closing(Database(module_db_url)) as db:
-        user = User(id=new_id(), email="alice@example.org")
-        with db.write() as conn:
-            row = {"id": user.id, "email": user.email, "password_hash": "!", "created_at": datetime.now(UTC)}
-            conn.execute(sa.insert(users).values(**row))
-            conn.execute(sa.insert(revisions).values(user_id=user.id, rev=0))
-        made = Processes(db, user, own_redis, folder, environment(module_db_url, own_redis, folder))
-        made.start("schedules")
+    with engine_on(Processes, module_db_url, folder) as made:
         yield made
-        made.close()
-    own_redis.kill()
-    shutil.rmtree(socket_folder, ignore_errors=True)
 
 
 # --- how each kind of attempt ends

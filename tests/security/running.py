@@ -10,8 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,22 +24,12 @@ from canaries import Record
 
 from cli.up import redis as embedded_redis
 from models.db.database import Database
+from tests.integration.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = (ROOT / "tests" / "plugin", Path(__file__).parent / "plugin")
 STARTS_WITHIN_S = 120.0
 DEADLINE_S = 60.0
-
-
-def wait_until(what: Callable[[], Any], within_s: float = DEADLINE_S, about: str = "") -> Any:
-    """The first true answer, asked until a deadline; a server that is not there yet has no answer."""
-    deadline = time.monotonic() + within_s
-    while True:
-        with contextlib.suppress(httpx.TransportError):
-            if answer := what():
-                return answer
-        assert time.monotonic() < deadline, f"not within {within_s:g} s: {about or what}"
-        time.sleep(0.05)
 
 
 def free_port() -> int:
@@ -94,7 +83,7 @@ def watched_redis(*passwords: str) -> Iterator[WatchedRedis]:
         process.stdin.close()
         ear = threading.Thread(target=made.watch)
         try:
-            wait_until(made.answers, 10, "Redis starts")
+            eventually(made.answers, 10, "Redis starts")
             ear.start()
             yield made
         finally:
@@ -245,7 +234,7 @@ def running(folder: Path, db: Database, dotenv: dict[str, str]) -> Iterator[Runn
         )
     made = Running(folder, env, int(ports["API_PORT"]), int(ports["FLOWER_PORT"]), db, supervisor)
     try:
-        wait_until(made.is_ready, STARTS_WITHIN_S, "the engine to be ready")
+        eventually(made.is_ready, STARTS_WITHIN_S, "the engine to be ready")
         yield made
     finally:
         made.stop()

@@ -31,12 +31,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from canaries import Mark, Record, found, traces
 from echoing_model import MANNERS, echoing_model
-from running import PLUGINS, Running, WatchedRedis, running, wait_until, watched_redis
+from running import PLUGINS, Running, WatchedRedis, running, watched_redis
 
 from llmcoder.keyfile import KEY_BYTES
 from llmcoder.registry import Registry, discover
 from llmcoder.settings import EngineSettings, ReservedSettings, Settings
 from models.db.database import Database
+from tests.integration.waiting import eventually
 
 pytestmark = pytest.mark.timeout(300)  # of which a quiet machine needs a tenth
 
@@ -188,7 +189,7 @@ def _live_through(world: World) -> None:
         engine.kill("workers", "io")
         engine.kill("workers", "heavy")
         _use_commands(world)
-        wait_until(engine.is_ready, about="everything is back")
+        eventually(engine.is_ready, what="everything is back")
         _look_at_everything(root, ids)
         world.kept_in_redis = _contents(world.redis)
     for name in SECRET_FILES - {"data/config.json"}:
@@ -259,9 +260,9 @@ def _configure(world: World, root: httpx.Client) -> None:
     bad_value = json.dumps(json.loads(before) | {"LEASE_S": world.secret("no-number")})
     for broken in (bad_value, f"{before} {world.secret('no-json')}"):
         path.write_text(broken)
-        wait_until(lambda: root.get("/config").json()["problem"], about="the broken file is noticed")
+        eventually(lambda: root.get("/config").json()["problem"], what="the broken file is noticed")
     path.write_text(before)
-    wait_until(lambda: root.get("/config").json()["problem"] is None, about="the file is good again")
+    eventually(lambda: root.get("/config").json()["problem"] is None, what="the file is good again")
 
 
 def _connect(world: World, root: httpx.Client) -> None:
@@ -305,7 +306,7 @@ def _run_jobs(world: World, root: httpx.Client) -> list[str]:
         root.post("/canary/blurt", json=wrong)
     _submit(root, "canary.die", {"text": text})  # three times over, so nobody waits for it
     for job_id in ids:
-        wait_until(lambda: _is_settled(root, job_id), about=f"{job_id} comes to something")  # noqa: B023
+        eventually(lambda: _is_settled(root, job_id), what=f"{job_id} comes to something")  # noqa: B023
     return ids
 
 
@@ -348,7 +349,7 @@ def _push(world: World, root: httpx.Client, bob: httpx.Client) -> None:
     with connect(url) as socket:
         socket.send(json.dumps({"type": "auth", "token": token, "since": 0}))
         mine = _submit(root, "test.echo", {"text": world.text("pushed")})
-        wait_until(lambda: _is_settled(root, mine))
+        eventually(lambda: _is_settled(root, mine))
         last = _submit(bob, "test.echo", {"text": "the last"})
         while True:
             frame = str(socket.recv(20))
@@ -366,7 +367,7 @@ def _look_at_flower(world: World) -> None:
         for path in ("/", "/workers", "/api/tasks", "/broker"):
             assert stranger.get(path).status_code == 401, path
     with engine.client("Flower", url, auth=("admin", world.planted["FLOWER_PASSWORD"])) as flower:
-        tasks = wait_until(lambda: flower.get("/api/tasks").json(), about="Flower shows tasks")
+        tasks = eventually(lambda: flower.get("/api/tasks").json(), what="Flower shows tasks")
         workers = flower.get("/api/workers", params={"refresh": "true"}).json()
         pages = ["/", "/workers", "/tasks", "/broker", "/metrics", "/api/queues/length", "/api/task/types"]
         pages += [f"/worker/{name}" for name in workers] + [f"/task/{task_id}" for task_id in list(tasks)[:20]]
@@ -389,7 +390,7 @@ def _break_database(world: World, root: httpx.Client, nobody: httpx.Client) -> N
     with world.engine.without_database():
         nobody.post("/auth/login", data={"username": email, "password": password})
         root.post("/test/echo", json={"text": world.text()})
-    wait_until(lambda: root.get("/jobs").status_code == 200, about="the database is back")
+    eventually(lambda: root.get("/jobs").status_code == 200, what="the database is back")
 
 
 def _use_commands(world: World) -> None:

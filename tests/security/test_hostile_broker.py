@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import shutil
-import tempfile
 import zlib
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,15 +17,12 @@ import psutil
 import pytest
 import sqlalchemy as sa
 from celery import Celery
-from engine_kit import Engine, OwnRedis, environment, eventually, load_testkit
+from engine_kit import Engine, engine_on, eventually, load_testkit
 
 from engine.broker import PREFIX, for_kombu, transport_options
 from engine.doorbells import RedisBell, Ring, envelope
-from llmcoder.context import User
 from llmcoder.ids import new_id
 from llmcoder.states import State
-from models.accounts.tables import revisions, users
-from models.db.database import Database
 from models.jobs.tables import jobs
 
 kit = load_testkit()
@@ -65,23 +59,11 @@ class Workers(Engine):
 @pytest.fixture(scope="module")
 def engine(module_db_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
     folder = tmp_path_factory.mktemp("engine")
-    socket_folder = Path(tempfile.mkdtemp(prefix="llmcoder-own-"))
-    own_redis = OwnRedis(socket_folder)
-    own_redis.start()
-    with closing(Database(module_db_url)) as db:
-        user = User(id=new_id(), email="alice@example.org")
-        with db.write() as conn:
-            row = {"id": user.id, "email": user.email, "password_hash": "!", "created_at": datetime.now(UTC)}
-            conn.execute(sa.insert(users).values(**row))
-            conn.execute(sa.insert(revisions).values(user_id=user.id, rev=0))
-        made = Workers(db, user, own_redis, folder, environment(module_db_url, own_redis, folder))
+    with engine_on(Workers, module_db_url, folder, scheduler=False) as made:
         for queue in QUEUES:
             made.start_worker(queue)
         made.work()
         yield made
-        made.close()
-    own_redis.kill()
-    shutil.rmtree(socket_folder, ignore_errors=True)
 
 
 class Bomb:

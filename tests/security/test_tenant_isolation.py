@@ -21,7 +21,7 @@ from accounts import account
 from doors import Door, doors_of, doors_of_actions, doors_of_hooks, ids_in
 from httpx_sse import connect_sse
 from pydantic import BaseModel
-from served import Served, wait_until
+from served import Served
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -34,6 +34,7 @@ from llmcoder.states import Reason, State
 from llmcoder.testing import FakeContext, run_action
 from models.connections import store as connections
 from models.jobs.tables import jobs
+from tests.integration.waiting import eventually
 
 #: In everything that is A's, and in nothing that anybody else is told.
 CANARY = "canary-of-user-a"
@@ -589,7 +590,7 @@ def test_tokens_of_one_user_open_no_socket_of_another(served: Served, world: Wor
     with connect(served.ws_url, open_timeout=10, close_timeout=0.2) as socket:
         auth = {"type": "auth", "token": served.token(b), "since": 0}
         socket.send(json.dumps(auth | {"user_id": str(world.a.id)}))
-        wait_until(lambda: is_closed(socket))
+        eventually(lambda: is_closed(socket))
         assert socket.close_code == 4401
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +16,6 @@ from models.macros.document import Macro, check
 from models.macros.progress import WHOLE, Finish, Progress, Row, StepState
 from models.macros.stored_values import read
 
-PLUGIN = Path(__file__).resolve().parents[1] / "plugin"
 SCOPE = {
     "input": {"name": "Ann", "urls": ["a", "b"]},
     "steps": {"fetch": {"result": {"text": "hello", "size": 3, "items": [{"id": 1}, {"id": 2}]}, "state": "succeeded"}},
@@ -27,7 +24,6 @@ SCOPE = {
 
 @pytest.fixture(scope="module")
 def known() -> Registry:
-    sys.path.append(str(PLUGIN))
     return Registry(discover())
 
 
