@@ -128,6 +128,8 @@ class Proxy:
         self._is_closed.set()
         with self._lock:
             visits = dict(self._visits)
+        with suppress(OSError):  # closed before; or the system does not wake who accepts, and its time-out does
+            self._listener.shutdown(socket.SHUT_RDWR)
         for visit in visits:
             visit.end()
         until = monotonic() + _JOIN_S
@@ -180,7 +182,7 @@ class Proxy:
                     near = self._listener.accept()[0]
                 except TimeoutError:
                     continue
-                except OSError:  # no descriptor is left, or the client has gone again
+                except OSError:  # no descriptor is left, the client has gone again, or this ends
                     self._is_closed.wait(_ACCEPT_S)
                     continue
                 self._serve(near)
