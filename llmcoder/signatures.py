@@ -9,7 +9,6 @@ docs.stripe.com/webhooks "Verify webhook signatures manually", github.com/standa
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
@@ -154,7 +153,7 @@ def key_of(secret: str) -> bytes:
     """
     try:
         return base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
-    except binascii.Error:
+    except ValueError:  # binascii.Error is one, and what is not ASCII raises another
         raise BadInput(f"A secret of Standard Webhooks is {SECRET_PREFIX} and a key in base64.") from None
 
 

@@ -10,7 +10,6 @@ What is sealed is bound to its row: the text of another row, or of another user'
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import secrets
 from collections.abc import Iterator, Sequence
@@ -184,7 +183,7 @@ def _of_setting(text: str) -> Iterator[bytes]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         try:
             key = base64.b64decode(part.replace("-", "+").replace("_", "/") + "=" * (-len(part) % 4), validate=True)
-        except binascii.Error:
+        except ValueError:  # binascii.Error is one, and what is not ASCII raises another
             key = b""
         if len(key) != KEY_BYTES:
             rule = f"{KEY_BYTES} random bytes in base64 each, such as `openssl rand -base64 {KEY_BYTES}` makes"

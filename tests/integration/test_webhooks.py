@@ -452,6 +452,7 @@ def test_a_message_can_be_sent_again(
         ({"events": ["job.born"]}, "events"),
         ({"actions": "*.send"}, "actions"),
         ({"secret": "whsec_?"}, "base64"),
+        ({"secret": "·\x94Ñ"}, "base64"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
