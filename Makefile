@@ -7,7 +7,7 @@ INSTALLED := .venv/installed
 PIP := -m pip --disable-pip-version-check --quiet
 DATA := $(or $(DATA_DIR),data)
 
-.PHONY: help install up test lint format bench crash fuzz soak lock image clean clean-data
+.PHONY: help install up test lint format bench openapi crash fuzz soak lock image clean clean-data
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ format: $(INSTALLED) ## Put the code into shape
 
 bench: $(INSTALLED) ## Measure speed and memory, and compare (see benchmarks/README.md)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+openapi: $(INSTALLED) ## Send every operation of the API all that its schemas make worth sending (minutes)
+	@$(BIN)/python -m pytest -n 2 -m slow tests/security/test_openapi_contract.py $(ARGS)
 
 crash: $(INSTALLED) ## Kill everything under load, count what was lost or doubled, write docs/crash-matrix.md
 	@$(BIN)/python -m tests.crash $(ARGS)
