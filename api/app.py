@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from api.http import document, problems
+from api.http.bodies import unique_id
 from api.http.deferred import DeferredRoutes
 from api.http.edge import Cors, Limited, Methods, Observed
 from api.http.lean import HotPaths, LeanRoute
 from api.http.metrics_page import Metrics
-from api.routes import (
-    actions,
-    approvals,
-    audit,
-    auth,
-    catalogue,
-    collections,
-    configuration,
-    connections,
-    files,
-    health,
-    hooks,
-    jobs,
-    legacy,
-    macros,
-    metrics,
-    pages,
-    preferences,
-    schedules,
-    sse,
-    ws,
-)
-from api.routes import inbound_webhooks as inbound
-from api.routes import outbound_webhooks as webhooks
+from api.routes import actions, health, jobs, legacy, metrics, pages, sse, ws
 from api.services import running
 from llmcoder.config import Config, config
 from llmcoder.registry import Registry, registry
@@ -87,10 +65,10 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
     own.register(*known.settings())
     counted = Metrics()
     lean = actions.lean_routes(known)
-    deferred: list[DeferredRoutes] = []
+    later = _later(known)
     app = Application(
         lean,
-        deferred,
+        later,
         title="LLMCoder",
         description=DESCRIPTION,
         version=VERSION,
@@ -98,44 +76,110 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
         openapi_url=None,  # `pages` has it: not everybody sees all of it
         docs_url=None,
         redoc_url=None,
-        generate_unique_id_function=lambda route: route.name,
+        generate_unique_id_function=unique_id,
     )
     app.router.routes.extend(lean)
-    for router in (
-        sse.router,  # before /jobs/{job_id}
-        jobs.router,
-        files.router,
-        approvals.router,
-        preferences.router,
-        schedules.router,
-        macros.router,
-        macros.runs,
-        macros.door,
-        inbound.router,
-        inbound.door,
-        webhooks.router,
-        connections.router,
-        catalogue.router,
-        auth.router,
-        collections.routes_for(known),
-        hooks.routes_for(known),
-        configuration.router,
-        audit.router,
-        health.router,
-        metrics.router,
-        ws.router,
-        pages.router,
-    ):
-        if isinstance(router, DeferredRoutes):
-            app.router.routes.append(router)
-            deferred.append(router)
-        else:
-            app.include_router(router)
+    app.include_router(sse.router)  # before /jobs/{job_id}
+    app.include_router(jobs.router)
+    app.router.routes.extend(later)
+    for router in (health.router, metrics.router, ws.router, pages.router):
+        app.include_router(router)
     app.include_router(legacy.router)
     app.router.routes.append(Mount("/legacy", legacy.Lazy(known)))
     app.openapi = document.describe(app)  # type: ignore[method-assign]  # the way FastAPI's documentation gives
     _add_middleware(app, lean, counted)
     return app
+
+
+def _later(known: Registry) -> list[DeferredRoutes]:
+    """Doors that an idle process does not load, in the order in which the OpenAPI document shows them."""
+
+    def files() -> Iterable[APIRouter]:
+        from api.routes import files
+
+        return (files.router,)
+
+    def approvals() -> Iterable[APIRouter]:
+        from api.routes import approvals
+
+        return (approvals.router,)
+
+    def preferences() -> Iterable[APIRouter]:
+        from api.routes import preferences
+
+        return (preferences.router,)
+
+    def schedules() -> Iterable[APIRouter]:
+        from api.routes import schedules
+
+        return (schedules.router,)
+
+    def macros() -> Iterable[APIRouter]:
+        from api.routes import macros
+
+        return macros.router, macros.runs, macros.door
+
+    def inbound_webhooks() -> Iterable[APIRouter]:
+        from api.routes import inbound_webhooks
+
+        return inbound_webhooks.router, inbound_webhooks.door
+
+    def outbound_webhooks() -> Iterable[APIRouter]:
+        from api.routes import outbound_webhooks
+
+        return (outbound_webhooks.router,)
+
+    def connections() -> Iterable[APIRouter]:
+        from api.routes import connections
+
+        return (connections.router,)
+
+    def catalogue() -> Iterable[APIRouter]:
+        from api.routes import catalogue
+
+        return (catalogue.router,)
+
+    def auth() -> Iterable[APIRouter]:
+        from api.routes import auth
+
+        return (auth.router,)
+
+    def collections() -> Iterable[APIRouter]:
+        from api.routes import collections
+
+        return (collections.router_for(known),)
+
+    def hooks() -> Iterable[APIRouter]:
+        from api.routes import hooks
+
+        return (hooks.router_for(known),)
+
+    def configuration() -> Iterable[APIRouter]:
+        from api.routes import configuration
+
+        return (configuration.router,)
+
+    def audit() -> Iterable[APIRouter]:
+        from api.routes import audit
+
+        return (audit.router,)
+
+    return [
+        DeferredRoutes(files, "/files", "/jobs/*/files"),
+        DeferredRoutes(approvals, "/approvals", "/jobs/*/approve", "/jobs/*/reject"),
+        DeferredRoutes(preferences, "/preferences"),
+        DeferredRoutes(schedules, "/schedules"),
+        DeferredRoutes(macros, "/macros", "/jobs/*/steps"),
+        DeferredRoutes(inbound_webhooks, "/hooks"),
+        DeferredRoutes(outbound_webhooks, "/webhooks"),
+        DeferredRoutes(connections, "/connections"),
+        DeferredRoutes(catalogue, "/actions"),
+        DeferredRoutes(auth, "/auth"),
+        DeferredRoutes(collections, *(f"/{path}" for path in known.collection_paths())),
+        DeferredRoutes(hooks, *(f"/{path}" for path in known.hook_paths())),
+        DeferredRoutes(configuration, "/config"),
+        DeferredRoutes(audit, "/audit"),
+    ]
 
 
 def _lifespan(own: Config, known: Registry, counted: Metrics) -> _Lifespan:

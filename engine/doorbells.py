@@ -13,11 +13,14 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import structlog
+
+if TYPE_CHECKING:
+    import redis
 
 from engine.broker import (
     ANSWER_WITHIN_S,
@@ -80,7 +83,12 @@ class RedisBell(Bell):
     """Prepared envelopes on Redis lists, as kombu's Redis transport reads them."""
 
     def __init__(self, url: str) -> None:
-        self._redis = redis_client(url)
+        self._url = url
+
+    @cached_property
+    def _redis(self) -> redis.Redis:
+        """Made by the thread that rings first: to load redis-py takes longer than to start an engine may."""
+        return redis_client(self._url)
 
     def ring(self, rings: Sequence[Ring]) -> None:
         pipe = self._redis.pipeline(transaction=False)
@@ -94,7 +102,8 @@ class RedisBell(Bell):
             return int(self._redis.llen(PREFIX + queue))
 
     def close(self) -> None:
-        self._redis.close()
+        if "_redis" in vars(self):
+            self._redis.close()
 
     @contextmanager
     def _mapped(self, detail: str) -> Iterator[None]:

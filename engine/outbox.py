@@ -7,6 +7,7 @@ rings again, and watchers look at SQL by themselves.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -42,11 +43,16 @@ class Outbox:
 
     def __init__(self, broker_url: str, redis_url: str, window: int) -> None:
         self._bell: Bell = connect_bell(broker_url)
-        self._redis: redis.Redis = redis_client(redis_url)
+        self._redis_url = redis_url
         self._window = DoorbellWindow(self._bell, window)
         self._waiting: Queue[Ring | bytes | None] = Queue(WAITING_LIMIT)
         self._thread = vital("outbox", self._loop)
         self._away = False
+
+    @cached_property
+    def _redis(self) -> redis.Redis:
+        """Made when the first message is sent; a process that sends none loads no redis-py."""
+        return redis_client(self._redis_url)
 
     def start(self) -> None:
         self._thread.start()
@@ -91,7 +97,8 @@ class Outbox:
         if self._thread.is_alive():
             self._thread.join(timeout_s)
         self._bell.close()
-        self._redis.close()
+        if "_redis" in vars(self):
+            self._redis.close()
 
     def _put(self, item: Ring | bytes | None) -> None:
         try:

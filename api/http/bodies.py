@@ -14,7 +14,6 @@ from starlette.exceptions import HTTPException
 from llmcoder import strict_json
 from llmcoder.errors import BadInput
 from llmcoder.model import Model
-from models.macros.text import from_yaml
 
 YAML = ("application/yaml", "application/x-yaml", "text/yaml")
 Handle = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -64,11 +63,17 @@ class YamlRoute(StrictRoute):
         return read
 
 
+def unique_id(route: APIRoute) -> str:
+    """What an operation is called in the OpenAPI document, and in clients generated from it."""
+    return route.name
+
+
 class Router(APIRouter):
     """A router whose routes read their bodies strictly, unless they are told otherwise."""
 
     def __init__(self, *args: Any, **said: Any) -> None:
-        super().__init__(*args, **{"route_class": StrictRoute, **said})
+        usual = {"route_class": StrictRoute, "generate_unique_id_function": unique_id}
+        super().__init__(*args, **{**usual, **said})
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **said: Any) -> None:
         for annotation in get_type_hints(endpoint).values():
@@ -89,6 +94,8 @@ def _build_now(annotation: Any) -> None:
 
 
 async def _as_json(request: Request) -> Request:
+    from models.macros.text import from_yaml
+
     value = await run_in_threadpool(from_yaml, await request.body())  # a document takes up to a second
     body = strict_json.write_bytes(value)
     others = [

@@ -14,25 +14,29 @@ class DeferredRoutes(BaseRoute):
     """Routes at or below some addresses.
 
     Args:
-        addresses: Such as `/general/notes`.
-        make: Makes them all. That takes a moment, so an event loop has it done in a thread.
+        make: Makes their routers. That takes a moment, so an event loop has it done in a thread.
+        addresses: Such as `/general/notes`; `*` stands for any one part.
     """
 
-    def __init__(self, addresses: Iterable[str], make: Callable[[], APIRouter]) -> None:
-        self._addresses = frozenset(addresses)
+    def __init__(self, make: Callable[[], Iterable[APIRouter]], *addresses: str) -> None:
+        self._addresses = [address.split("/") for address in addresses]
         self._make = make
         self._made: Sequence[BaseRoute] | None = None
         self._lock = Lock()
 
+    def has_address(self, path: str) -> bool:
+        parts = path.split("/")
+        return any(_is_at_or_below(parts, address) for address in self._addresses)
+
     def awaits(self, path: str) -> bool:
         """Whether they must be made before that path can be answered."""
-        return self._made is None and any(_is_at_or_below(path, one) for one in self._addresses)
+        return self._made is None and self.has_address(path)
 
     def routes(self) -> Sequence[BaseRoute]:
         """All of them, made if they are not."""
         with self._lock:
             if self._made is None:
-                self._made = tuple(self._make().routes)
+                self._made = tuple(route for router in self._make() for route in router.routes)
             return self._made
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -54,5 +58,5 @@ class DeferredRoutes(BaseRoute):
 _ROUTE = "llmcoder.deferred_route"
 
 
-def _is_at_or_below(path: str, address: str) -> bool:
-    return path == address or path.startswith(address + "/")
+def _is_at_or_below(parts: Sequence[str], address: Sequence[str]) -> bool:
+    return len(parts) >= len(address) and all(own in ("*", part) for part, own in zip(parts, address, strict=False))

@@ -8,6 +8,7 @@ watches it does neither.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import random
 import time
 from collections.abc import Callable, Coroutine, Iterable
@@ -311,6 +312,8 @@ class Hub:
 
     async def _listen(self) -> None:
         """Hear what Redis says, for ever."""
+        await self._someone.wait()
+        await asyncio.to_thread(importlib.import_module, "redis.asyncio")  # the loop goes on meanwhile
         import redis
 
         rest_s = 0.0

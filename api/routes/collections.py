@@ -16,7 +16,6 @@ from pydantic import BaseModel, Field, create_model
 
 from api.auth.identity import Identity, current
 from api.http.bodies import Router
-from api.http.deferred import DeferredRoutes
 from api.http.document import FOR_ADMINISTRATORS
 from api.http.job_view import problems
 from api.routes.actions import JOB, Key
@@ -63,11 +62,6 @@ class PageQuery(Model):
         None,
         description="`next` of the page before, with the same filter and sort; left out, the first page.",
     )
-
-
-def routes_for(registry: Registry) -> DeferredRoutes:
-    """Every collection's routes."""
-    return DeferredRoutes([f"/{path}" for path in registry.collection_paths()], lambda: router_for(registry))
 
 
 def router_for(registry: Registry) -> APIRouter:

@@ -7,7 +7,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.http.bodies import Router
-from api.http.deferred import DeferredRoutes
 from api.http.job_view import problems
 from api.http.problems import HttpError
 from api.services import services_of
@@ -19,11 +18,6 @@ class CallTooLarge(HttpError):
     """More than the hook takes; nothing of it was looked at."""
 
     slug, title, status = "call-too-large", "The call is too large", 413
-
-
-def routes_for(registry: Registry) -> DeferredRoutes:
-    """The routes of all hooks."""
-    return DeferredRoutes([f"/{path}" for path in registry.hook_paths()], lambda: router_for(registry))
 
 
 def router_for(registry: Registry) -> APIRouter:
@@ -45,7 +39,6 @@ def _add(router: APIRouter, hook: Hook) -> None:
         called,
         methods=["POST"],
         name=hook.path.replace("/", "_"),
-        operation_id=hook.path.replace("/", "_"),
         summary=hook.title,
         description="Called by the provider, which signs the body; it takes no token.",
         tags=[hook.domain],

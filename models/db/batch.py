@@ -12,7 +12,6 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from llmcoder import strict_json
 from models.db import conflicts
@@ -47,6 +46,8 @@ def relation(dialect: str, columns: Sequence[Column], name: str = "given") -> sa
     """Rows that a statement takes as its parameter `rows`, see `packed`, as a relation with these names and types."""
     rows: Any = sa.bindparam("rows", type_=sa.Text)
     if dialect == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
         each = sa.func.jsonb_array_elements(sa.cast(rows, postgresql.JSONB)).table_valued("value")
     else:
         each = sa.func.json_each(rows).table_valued("value")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from engine_kit import PLUGIN, ROOT, Engine, engine_on
 from served import serving
 
 from llmcoder import manifest
+from llmcoder.context import User
 from llmcoder.manifest import ActionFacts, Manifest
 from llmcoder.registry import Registry, discover, registry
 from llmcoder.states import State
@@ -139,6 +142,30 @@ def test_a_domains_doors_are_there_before_it_is_loaded(db: Database, redis_url: 
         assert httpx.post(f"{served.url}/general/add_note", json={}).status_code == 401
         assert httpx.put(f"{served.url}/general/add_note").headers["allow"] == "POST, OPTIONS"
         assert loaded("general.add_note") is None, "whoever proves nothing has nothing loaded"
+
+
+def test_the_api_answers_others_while_it_loads_a_domain(
+    db: Database, redis_url: str, user: User, tmp_path: Path
+) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    class Slow(Registry):
+        def _load(self, source: str) -> None:
+            begun.set()
+            assert may_end.wait(60)
+            super()._load(source)
+
+    with (
+        serving(db, redis_url, tmp_path, known=Slow([], kept())) as served,
+        served.client(user) as client,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        submitted = threads.submit(client.post, "/general/add_note", json={"text": "milk"})
+        assert begun.wait(60)
+        assert httpx.get(f"{served.url}/health/live", timeout=60).status_code == 200
+        assert not submitted.done()
+        may_end.set()
+        assert submitted.result().status_code == 202
 
 
 # --- what cannot be loaded
