@@ -39,8 +39,6 @@ def main(arguments: list[str]) -> None:
     code = run(
         app,
         [
-            "--quiet",
-            "worker",
             f"--queues={queue}",
             f"--hostname={queue}@%h",
             "--loglevel=WARNING",
@@ -53,11 +51,15 @@ def main(arguments: list[str]) -> None:
 
 
 def run(app: Celery, arguments: list[str]) -> int:
-    """Celery's command line; its own `worker_main` forgets the code with which a worker ended."""
-    from celery.bin.celery import celery
+    """Celery's command `worker`, without its command line: that loads every command that is installed, Flower's too.
 
-    celery.params[0].default = app
-    code: int | None = celery.main(args=arguments, standalone_mode=False)
+    Celery's own `worker_main` does so as well, and forgets the code with which a worker ended.
+    """
+    from celery.bin.base import CLIContext
+    from celery.bin.worker import worker
+
+    context = CLIContext(app=app, no_color=False, workdir=None, quiet=True)
+    code: int | None = worker.main(args=arguments, prog_name="worker", obj=context, standalone_mode=False)
     return code or 0
 
 

@@ -54,6 +54,15 @@ def test_no_process_loads_a_vendors_sdk_at_its_start(module: str, tmp_path: Path
     assert lazily_imported() & {name.partition(".")[0] for name in loaded} == set()
 
 
+def test_a_worker_does_not_load_flower(tmp_path: Path) -> None:
+    """Celery's command line loads every command that is installed: 13 MB of Flower and Tornado in each worker."""
+    code = "import os, sys\nfrom workers.__main__ import run\nfrom workers.app import app\n"
+    code += "sys.stdout = open(os.devnull, 'w')\nassert run(app, ['--help']) == 0\nsys.stdout = sys.__stdout__"
+    loaded = {name.partition(".")[0] for name in modules_after(code, tmp_path)}
+    assert "celery" in loaded
+    assert {"flower", "tornado", "prometheus_client"} & loaded == set()
+
+
 def test_the_kernel_loads_neither_the_database_nor_the_broker(tmp_path: Path) -> None:
     loaded = modules_after("import llmcoder", tmp_path)
     assert {"sqlalchemy", "celery", "kombu", "redis", "fastapi"} & loaded == set()

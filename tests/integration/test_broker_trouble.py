@@ -215,7 +215,7 @@ from celery import Celery
 from workers.__main__ import run
 app = Celery("broken", broker="memory://")
 app.conf.worker_consumer = "no.such:Consumer"
-sys.exit(run(app, ["--quiet", "worker", "--pool=solo", "--loglevel=CRITICAL"]))
+sys.exit(run(app, ["--pool=solo", "--loglevel=CRITICAL"]))
 """
 
 

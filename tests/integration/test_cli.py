@@ -107,7 +107,7 @@ def job_of(db: Database) -> Callable[[User], UUID]:
 
 
 def test_help_loads_nothing_heavy() -> None:
-    script = f"import sys, cli; print([name for name in {HEAVY!r} if name in sys.modules])"
+    script = f"import sys, cli.main; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
