@@ -7,8 +7,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from statistics import median
 
@@ -16,8 +17,11 @@ import psutil
 
 from benchmarks.harness import PYTHON, Bench, BenchError, free_port, running, wait_for
 from cli.up.reachable import is_live
+from models.db.database import Database
+from models.jobs.claims import workers_seen
 
 STARTS = 3
+WORKERS = 2
 SETTLED_AFTER_S = 5.0
 #: Processes, by what they run: those of an engine at rest, and those that are there for a moment.
 RESTING = frozenset({"redis-server", "api", "workers io", "workers heavy", "schedules", "flower"})
@@ -66,7 +70,7 @@ def footprints() -> list[Footprint]:
     command = [str(Path(sys.executable).with_name("llmcoder")), "up"]
     try:
         with running(command, env, log, lambda: is_live("127.0.0.1", port)) as supervisor:
-            _wait_for_all(supervisor.pid)
+            _wait_for_all(supervisor.pid, folder)
             time.sleep(SETTLED_AFTER_S)
             whole = psutil.Process(supervisor.pid)
             return [_footprint("supervisor", whole), *_children(whole)]
@@ -74,12 +78,20 @@ def footprints() -> list[Footprint]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait_for_all(pid: int) -> None:
+def _wait_for_all(pid: int, folder: Path) -> None:
+    """Also until both workers take jobs: a process that still imports is small."""
+
     def runs() -> bool:
         names = {_name(process) for process in psutil.Process(pid).children(recursive=True)}
         return names >= RESTING and not names & PASSING
 
+    def take_jobs() -> bool:
+        with db.read() as conn:
+            return len(workers_seen(conn, db.now() - timedelta(minutes=1))) == WORKERS
+
     wait_for(runs, 30.0, what="the start of every process")
+    with closing(Database(f"sqlite:///{folder}/llmcoder.db")) as db:
+        wait_for(take_jobs, 30.0, what="workers that take jobs")
 
 
 def _children(whole: psutil.Process) -> list[Footprint]:
