@@ -100,6 +100,8 @@ class ScheduleView(BaseModel):
 def schedule_view(one: Schedule) -> ScheduleView:
     """The schedule as every door shows it."""
     shown = {name: getattr(one, name) for name in ScheduleView.model_fields}
+    if one.enabled and one.action not in registry():
+        shown["note"] = f"Nothing installed here declares {one.action}; it fires once a scheduler knows that."
     return ScheduleView(**{**shown, "input": strict_json.read_lenient(one.input)})
 
 
