@@ -12,6 +12,7 @@ from llmcoder import strict_json
 from llmcoder.ids import new_id
 from llmcoder.instants import Instant
 from llmcoder.model import Model
+from llmcoder.registry import registry
 from models.schedules.store import CatchUp, Overlap, Schedule
 
 YEAR_S = 366 * 86_400

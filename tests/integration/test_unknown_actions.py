@@ -427,6 +427,15 @@ def test_an_older_worker_begins_a_macro_with_a_step_that_a_newer_one_knows() -> 
     check(macro, registry(), elsewhere={NEW})
 
 
+def test_a_schedule_of_an_unknown_action_says_why_it_does_not_fire(
+    db: Database, user: User, alice: httpx.Client
+) -> None:
+    strange = schedule(user, action=NEW, every_s=60)
+    with db.write() as conn:
+        schedules.add(conn, strange)
+    assert NEW in alice.get(f"/schedules/{strange.id}").json()["note"]
+
+
 def test_doctor_names_what_nobody_knows_and_what_only_some_do(db: Database, user: User) -> None:
     seen_with(db, KNOWN)
     long_due(db, user)
