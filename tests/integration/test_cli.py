@@ -112,6 +112,24 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize(
+    ("words", "typed"),
+    [
+        (["user", "create", "bob@example.org"], "short"),
+        (["user", "list", "--output", "json"], ""),
+        (["run", "test.echo", "--json", "-", "--idempotency-key", "k"], '{"txt": "a"}'),
+        (["run", "test.eco"], ""),
+        (["jobs", "list", "--user", "eve@example.org"], ""),
+        (["actions"], ""),
+    ],
+)
+def test_a_command_that_python_starts_for_it_alone_says_and_does_the_same(
+    shell: Shell, alice: str, words: list[str], typed: str
+) -> None:
+    """The other tests' commands are forked from a process that has their modules."""
+    assert shell.start(*words, stdin=typed) == shell(*words, stdin=typed)
+
+
 def test_every_command_explains_itself(shell: Shell) -> None:
     whole = shell("--help")
     for command in (
