@@ -7,7 +7,6 @@ import signal
 import socket
 from types import FrameType
 
-import structlog
 import uvicorn
 from fastapi import FastAPI
 
@@ -16,6 +15,7 @@ from api.http.wire import Connection, Socket, most_connections
 from llmcoder.config import config
 from llmcoder.config_file import ConfigError
 from llmcoder.log import set_up_logging
+from llmcoder.logger import get_logger
 from llmcoder.private import keep_private
 from llmcoder.settings import EngineSettings
 from llmcoder.startup import UpError, free_port
@@ -27,7 +27,7 @@ LARGEST_WS_MESSAGE_BYTES = 65_536
 #: A client that takes nothing of what it is sent for so long is cut off.
 TAKEN_WITHIN_S = 30.0
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Server(uvicorn.Server):

@@ -13,14 +13,13 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from engine.local_door import EngineDoor
 from engine.outbox import Outbox
 from llmcoder.config import Config, config
 from llmcoder.declare.listener import Listener, Listening
 from llmcoder.errors import ActionError
 from llmcoder.log import set_up_logging
+from llmcoder.logger import get_logger
 from llmcoder.private import keep_private
 from llmcoder.registry import Registry, listeners, registry
 from llmcoder.settings import EngineSettings, Settings
@@ -31,7 +30,7 @@ from models.db.database import Database
 if TYPE_CHECKING:
     from llmcoder.net import Network
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 LOOK_EVERY_S = 1.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
-import structlog
 
 from llmcoder.connection import Connection
 from llmcoder.declare.connection import (
@@ -27,6 +26,7 @@ from llmcoder.declare.connection import (
     revealed,
 )
 from llmcoder.errors import ActionError, BadInput, NeedsReconnect, NotConfigured, Refused, Transient
+from llmcoder.logger import get_logger
 from models.connections import store as connections
 from models.connections.store import ConnectedAccount
 from models.db.database import TRANSIENT_ERRORS, Database
@@ -34,7 +34,7 @@ from models.db.database import TRANSIENT_ERRORS, Database
 if TYPE_CHECKING:
     pass
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 #: Who renews an account and dies is waited for so long.
 RENEWAL_S = 30.0

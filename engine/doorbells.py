@@ -17,8 +17,6 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import structlog
-
 if TYPE_CHECKING:
     import redis
 
@@ -37,12 +35,13 @@ from engine.broker import (
 )
 from llmcoder.declare.action import Queue
 from llmcoder.errors import Transient
+from llmcoder.logger import get_logger
 
 REST_AFTER_FAILURE_S = 1.0
 LOOK_AGAIN_S = 0.1
 MOST_HEAVY_DOORBELLS = 16
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

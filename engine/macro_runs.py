@@ -14,13 +14,13 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
-import structlog
 
 from engine.enqueue import AfterCommit
 from engine.macro_step import MacroStep, UnknownStep
 from engine.outbox import Outbox
 from llmcoder import faults, strict_json
 from llmcoder.config import config
+from llmcoder.logger import get_logger
 from llmcoder.problems import problem_of
 from llmcoder.registry import Registry
 from llmcoder.settings import EngineSettings
@@ -33,7 +33,7 @@ from models.macros import store
 from models.macros.computing import Computations
 from models.macros.evaluation import Postponed
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 #: So long one tick goes on; endings of steps are noticed so often meanwhile.
 SLICE_S, NOTICE_EVERY_S = 2.0, 0.2

@@ -12,8 +12,8 @@ from bisect import bisect_left
 from collections import defaultdict
 
 import sqlalchemy as sa
-import structlog
 
+from llmcoder.logger import get_logger
 from models.db.database import Database
 from models.jobs.counters import Key, add
 
@@ -22,7 +22,7 @@ BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0
 _BUCKET_NAMES = tuple(f"{bound:g}" for bound in BUCKETS_S)
 FLUSH_EVERY_S = 5.0
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 QUEUE_TO_START = "queue_to_start_seconds"
 RUN = "run_seconds"

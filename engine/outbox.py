@@ -12,13 +12,12 @@ from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import structlog
-
 from engine.broker import PUSH_CHANNEL, redis_client
 from engine.doorbells import Bell, DoorbellWindow, Ring, connect_bell
 from engine.enqueue import AfterCommit, announcement
 from llmcoder import strict_json
 from llmcoder.errors import Transient
+from llmcoder.logger import get_logger
 from llmcoder.vital import vital
 from models.jobs.machine import Moved
 from models.jobs.store import Job
@@ -26,7 +25,7 @@ from models.jobs.store import Job
 if TYPE_CHECKING:
     import redis
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 WAITING_LIMIT = 10_000
 BATCH = 500

@@ -13,7 +13,6 @@ from queue import Empty
 from typing import Any
 from uuid import UUID
 
-import structlog
 from celery.worker.control import Panel
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as original
@@ -21,6 +20,7 @@ from kombu.transport import redis as original
 from engine.broker import QUEUES
 from engine.doorbells import Ring, envelope
 from llmcoder import strict_json
+from llmcoder.logger import get_logger
 from llmcoder.registry import registry
 
 LONGEST_BODY_CHARS = 1_000
@@ -34,7 +34,7 @@ QUESTIONS = frozenset(
     }
 )  # fmt: skip
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def install() -> None:

@@ -8,12 +8,11 @@ import traceback
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
-import structlog
-
 from llmcoder.config import config
 from llmcoder.settings import EngineSettings
 
 if TYPE_CHECKING:
+    import structlog
     from structlog.typing import ExcInfo
 
 #: LOG_LEVEL is for these. Whatever a library says below WARNING may quote an address, a header or an input.
@@ -22,6 +21,8 @@ OURS = ("api", "cli", "engine", "llmcoder", "models", "schedules", "tasks", "wor
 
 def set_up_logging() -> None:
     """Send structlog and the standard library's loggers through one renderer; libraries say only what is wrong."""
+    import structlog
+
     level = logging.getLevelNamesMapping()[config().get(EngineSettings).log_level]
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import structlog
-
 from llmcoder.errors import ActionError, problem_type
+from llmcoder.logger import get_logger
 from llmcoder.text import storable
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 #: An error of an expression quotes the value that it could not take, which may be a page.
 LONGEST_DETAIL_CHARS = 1_000

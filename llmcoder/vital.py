@@ -12,12 +12,12 @@ import sys
 import threading
 from collections.abc import Callable
 
-import structlog
+from llmcoder.logger import get_logger
 
 #: EX_SOFTWARE of sysexits.h.
 EXIT_BROKEN = 70
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def vital(name: str, loop: Callable[[], None]) -> threading.Thread:

@@ -12,8 +12,6 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
-import structlog
-
 from engine.doorbells import connect_bell
 from engine.duties import Duties
 from engine.files.storage import Files
@@ -22,6 +20,7 @@ from engine.macro_runs import Macros
 from engine.outbox import Outbox
 from llmcoder.config import config
 from llmcoder.log import set_up_logging
+from llmcoder.logger import get_logger
 from llmcoder.private import keep_private
 from llmcoder.registry import registry, triggers
 from llmcoder.settings import EngineSettings
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 
     from llmcoder.net import GuardedClient
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 PROMOTE_EVERY_S = 0.5
 RING_EVERY_S = 0.5

@@ -11,9 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Thread
 
-import structlog
-
 from engine.duties import Duties
+from llmcoder.logger import get_logger
 from llmcoder.vital import vital
 from models.db.database import TRANSIENT_ERRORS
 from schedules.triggers import Abandoned, TriggerTick
@@ -22,7 +21,7 @@ DEADLINE_S = 30.0
 #: Threads of one trigger that do not come back; while so many hang it is not asked.
 MOST_ABANDONED = 2
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

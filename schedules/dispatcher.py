@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-import structlog
 
 from engine import metrics
 from engine.accounts import Accounts
@@ -25,6 +24,7 @@ from llmcoder import faults
 from llmcoder.config import config
 from llmcoder.errors import Transient
 from llmcoder.ids import new_id
+from llmcoder.logger import get_logger
 from llmcoder.registry import Registry, registry
 from llmcoder.settings import EngineSettings
 from models.connections import store as connections
@@ -44,7 +44,7 @@ from models.jobs.claims import (
 from models.jobs.known_actions import NOBODY, Known, call_back, set_aside, unknown_at_head, waiting_actions
 from models.jobs.machine import Moved, apply
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 BATCH = 500
 RING_AGAIN_S = 15.0

@@ -9,17 +9,17 @@ from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
-import structlog
 
 from engine.outbox import Outbox
 from engine.schedule_runs import MOST_OF_USER, Batch, set_aside
 from llmcoder import faults
+from llmcoder.logger import get_logger
 from llmcoder.problems import problem_of
 from llmcoder.registry import Registry
 from models.db.database import TRANSIENT_ERRORS, Database
 from models.schedules import store as schedules
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 BATCH = 100
 #: So long one tick goes on; what is due yet is for the next.

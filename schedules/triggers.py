@@ -8,7 +8,6 @@ from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
-import structlog
 
 from engine.administrators import entries_of
 from engine.admission import JobSubmission, admit
@@ -20,6 +19,7 @@ from llmcoder.declare.action import Effect, Queue
 from llmcoder.declare.trigger import Due, Trigger
 from llmcoder.errors import ActionError, Refused
 from llmcoder.ids import new_id
+from llmcoder.logger import get_logger
 from llmcoder.problems import problem_of
 from llmcoder.registry import Registry
 from llmcoder.states import State
@@ -30,7 +30,7 @@ from models.jobs.approvals import Origin
 from models.jobs.machine import Move, apply
 from models.jobs.store import NewJob
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 BATCH = 100
 #: So that a trigger whose rows stay due for ever does not keep its thread.

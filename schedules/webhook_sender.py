@@ -17,11 +17,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-import structlog
-
 from engine.outbox import Outbox
 from llmcoder import faults
 from llmcoder.errors import ActionError
+from llmcoder.logger import get_logger
 from llmcoder.signatures import sign
 from models.audit import log as audit
 from models.audit.log import Entry, Event
@@ -33,7 +32,7 @@ from models.webhooks.tables import DeliveryState
 if TYPE_CHECKING:
     from llmcoder.net import GuardedClient
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 #: When a message is tried again that failed; the last is more than a day after the first.
 WAITS_S = (5, 60, 300, 1_800, 7_200, 18_000, 36_000, 36_000)

@@ -7,11 +7,10 @@ import sys
 import warnings
 from typing import TYPE_CHECKING
 
-import structlog
-
 from llmcoder.config import config
 from llmcoder.declare.action import Queue
 from llmcoder.log import set_up_logging
+from llmcoder.logger import get_logger
 from llmcoder.private import keep_private
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
@@ -20,7 +19,7 @@ from models.accounts import vault
 if TYPE_CHECKING:
     from celery import Celery
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def main(arguments: list[str]) -> None:

@@ -12,7 +12,6 @@ from types import FrameType
 from typing import Any
 from uuid import UUID
 
-import structlog
 from billiard import active_children
 from celery import Celery, bootsteps, signals
 from celery.app.trace import build_tracer
@@ -24,6 +23,7 @@ from engine.broker import is_wrong_type, mend_keys, redis_client
 from engine.celery_app import base_app
 from llmcoder.config import config
 from llmcoder.declare.action import Queue
+from llmcoder.logger import get_logger
 from llmcoder.manifest import ActionFacts
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
@@ -36,7 +36,7 @@ FIRST_REST_S, LONGEST_REST_S, CALM_S = 0.25, 5.0, 15.0
 HARD_LIMIT_SLACK_S = 30.0  # the watch ends a heavy job; Celery's own limit is behind it, should the watch hang
 
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Process:

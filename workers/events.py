@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from celery.utils.time import utcoffset
 
 from llmcoder import strict_json
+from llmcoder.logger import get_logger
 from llmcoder.states import State
 from llmcoder.vital import vital
 from models.jobs.claims import Claimed
@@ -23,7 +23,7 @@ from models.jobs.claims import Claimed
 if TYPE_CHECKING:
     from celery import Celery
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 WAITING_LIMIT = 20_000
 BATCH = 2_000

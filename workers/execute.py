@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-import structlog
 from pydantic import ValidationError
 
 from engine.verdict import Verdict, after_error, after_failed_reconcile, after_loss, facts_of, transition
@@ -22,6 +21,7 @@ from llmcoder.errors import (
     Uncertain,
     problem_type,
 )
+from llmcoder.logger import get_logger
 from llmcoder.problems import frames_of
 from llmcoder.provenance import Trail
 from llmcoder.registry import AnyAction
@@ -34,7 +34,7 @@ from workers.attempt import Attempt, End
 from workers.context import JobContext
 from workers.result import kept
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Clock(Protocol):

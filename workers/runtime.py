@@ -11,8 +11,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import structlog
-
 from engine import metrics
 from engine.account_access import StoredConnection
 from engine.accounts import Accounts
@@ -22,6 +20,7 @@ from engine.verdict import MAX_LOSSES
 from llmcoder import strict_json
 from llmcoder.config import config
 from llmcoder.declare.action import Queue
+from llmcoder.logger import get_logger
 from llmcoder.moment import Moment
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
@@ -44,7 +43,7 @@ from workers.watch import Watch
 if TYPE_CHECKING:
     from celery import Celery
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 EXIT_REPLACE_ME = 75
 DRAIN_S = 5.0

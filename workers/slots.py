@@ -13,16 +13,15 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from uuid import UUID
 
-import structlog
-
 from engine.duties import Duties
+from llmcoder.logger import get_logger
 from llmcoder.vital import vital
 from models.db.database import TRANSIENT_ERRORS
 from models.jobs.claims import Claimed
 from workers.attempt import Attempt
 from workers.ledger import Ledger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 IDLE_LOOK_S = 2.0  # an idle worker looks into SQL by itself, so it works on while the broker is away
 STAND_BACK_S = 1.0

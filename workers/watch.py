@@ -14,16 +14,15 @@ from functools import partial
 from typing import Protocol
 from uuid import UUID
 
-import structlog
-
 from engine import metrics
+from llmcoder.logger import get_logger
 from llmcoder.moment import Moment
 from llmcoder.vital import vital
 from models.db.database import TRANSIENT_ERRORS, Database
 from models.jobs.claims import beat, is_neglected, leave, let_go, renew, show_progress, still_mine
 from workers.attempt import Attempt, End
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 LOOK_S = 1.0
 BEAT_S = 5.0

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -16,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from api.http.problems import HttpError
 from engine.files.storage import Files
 from llmcoder.errors import ActionError
+from llmcoder.logger import get_logger
 from models.files.store import File
 
 #: What a browser may be told of a file. It saves all of them (`attachment`), but programs look at the header, too; and
@@ -30,7 +30,7 @@ ONE_RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{1,18})?|-(\d{1,18}))", re.ASCII
 #: It is nobody else's, and never changes.
 KEPT = "private, no-cache"
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 Run = Callable[..., Awaitable[Any]]
 

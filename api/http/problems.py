@@ -12,7 +12,6 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
-import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
@@ -24,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from llmcoder import strict_json
 from llmcoder.errors import ActionError, Busy, RateLimited, Transient, problem_type
 from llmcoder.ids import new_id
+from llmcoder.logger import get_logger
 from models.db.database import TRANSIENT_ERRORS, is_full
 
 RETRY_AFTER_S = 2
@@ -47,7 +47,7 @@ DETAILS = {
     405: "This address does not take that method; the header Allow lists those it takes.",
 }
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class HttpError(ActionError):

@@ -17,7 +17,6 @@ from typing import Any, cast
 from urllib.parse import unquote
 
 import httptools
-import structlog
 from starlette.responses import Response
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -28,6 +27,7 @@ from websockets.server import ServerProtocol
 
 from api.http.edge import PROTECTION_OF_DATA
 from api.http.problems import problem
+from llmcoder.logger import get_logger
 
 #: Of RFC 3986: a name, numbers, or an address in brackets; it may be empty, and a port may follow. No comma, although
 #: names may have one: proxies write two headers as one with it.
@@ -53,7 +53,7 @@ LOOK_EVERY_S = 1.0
 FILES_FOR_OTHERS = 200
 MOST_CONNECTIONS = 10_000
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Refusal(Exception):

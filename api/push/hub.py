@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import sqlalchemy as sa
-import structlog
 
 from api.http.database import AsyncDatabase
 from api.http.problems import HttpError
@@ -24,6 +23,7 @@ from api.push.feed import PAGE, Feed, Message
 from engine.broker import PUSH_CHANNEL, for_redis_py
 from llmcoder import strict_json
 from llmcoder.errors import Busy
+from llmcoder.logger import get_logger
 from models.accounts.tables import revisions
 from models.db.database import TRANSIENT_ERRORS
 from models.jobs.store import COLUMNS, Job, changed_since, revision
@@ -32,7 +32,7 @@ from models.jobs.tables import jobs
 if TYPE_CHECKING:
     import redis.asyncio.client
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 LOOK_EVERY_S = 1.0
 #: Redis is listened to for so long after the last watcher has gone: one after the other then costs one connection.

@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
-import structlog
 from fastapi import Cookie, Depends, Header, Request, Response
 from fastapi.security import OAuth2PasswordRequestForm
 from pydantic import Field, JsonValue
@@ -21,6 +20,7 @@ from api.http.bodies import Router
 from api.http.job_view import problems
 from engine.new_account import LONGEST_PASSWORD, NewAccount, Secret, normalised
 from engine.passwords import Passwords
+from llmcoder.logger import get_logger
 from llmcoder.model import Model
 from models.accounts import users
 from models.accounts.users import Account, EmailTaken, RegistrationClosed
@@ -33,7 +33,7 @@ NO_STORE = {"cache-control": "no-store"}
 DEVICE_COOKIE = "llmcoder_device"
 REGISTERED = "Log in with POST /auth/login. If this address had an account before, its password is what it was."
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 router = Router(prefix="/auth", tags=["auth"])
 passwords = cache(Passwords)  # the process has as many cores as it has, however many apps are made in it
 

@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
-import structlog
 from fastapi import Depends, Header
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -36,6 +35,7 @@ from engine.idempotency import checked_key
 from llmcoder import strict_json
 from llmcoder.declare.action import Effect
 from llmcoder.errors import ActionError, Uncertain, problem_type
+from llmcoder.logger import get_logger
 from llmcoder.registry import AnyAction, Registry
 from llmcoder.states import Reason, State
 from models.jobs.store import Accepted, Job
@@ -54,7 +54,7 @@ DEFECTS = frozenset(map(problem_type, ("defect", "out-of-memory", "worker-lost")
 #: What failed for a reason that this process does not know: a domain's own.
 REFUSED = 409
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 router = Router(prefix="/legacy", tags=["legacy"])
 Caller = Annotated[Identity, Depends(current)]

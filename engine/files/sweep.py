@@ -12,14 +12,13 @@ from datetime import timedelta
 from itertools import islice
 from uuid import UUID
 
-import structlog
-
 from engine.files.blobs import BlobStore, StoreAway
 from engine.files.storage import Files, work_folder
 from llmcoder import faults
+from llmcoder.logger import get_logger
 from models.files import store as rows
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 BATCH = 500
 #: Leaves room for others' writes.

@@ -12,13 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import structlog
-
 from llmcoder.context import User
 from llmcoder.declare.trigger import Due
 from llmcoder.errors import ActionError, DeclarationError
+from llmcoder.logger import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 

@@ -24,15 +24,15 @@ from typing import NoReturn
 
 import h11
 import httpcore
-import structlog
 
 from llmcoder.errors import ActionError, BadInput, Cancelled, Transient
+from llmcoder.logger import get_logger
 from llmcoder.net.dial import Budget, GuardedBackend, Resolve, Stream, system_resolve
 from llmcoder.net.guard import AllowList, Target, parse_authority, parse_target
 from llmcoder.net.limits import ProxyLimits
 from llmcoder.net.relay import Meter, Relay, reset_on_close, shut
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _CHUNK_BYTES = 65_536
 _HEAD_PIECE_BYTES = 4_096  # what comes in one piece is read before it is measured

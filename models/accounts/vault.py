@@ -20,19 +20,19 @@ from pathlib import Path
 from uuid import UUID
 
 import sqlalchemy as sa
-import structlog
 
 from llmcoder import keyfile
 from llmcoder.config import config
 from llmcoder.config_file import exclusive
 from llmcoder.errors import NeedsReconnect, Transient
 from llmcoder.keyfile import KEY_BYTES
+from llmcoder.logger import get_logger
 from llmcoder.settings import EngineSettings
 from models.accounts.tables import key_fingerprints
 from models.db import conflicts
 from models.db.database import TRANSIENT_ERRORS, Database
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 KEY_FILE = "connections.key"
 NONCE_BYTES = 12

@@ -11,8 +11,7 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
-import structlog
-
+from llmcoder.logger import get_logger
 from llmcoder.vital import vital
 from models.db.errors import TRANSIENT_ERRORS, may_be_of_one
 
@@ -23,7 +22,7 @@ Call = Callable[[], None]
 #: So many one after the other that the database did not take are its own trouble, and not theirs.
 MOST_IN_A_ROW = 3
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Closed(RuntimeError):

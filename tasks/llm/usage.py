@@ -9,11 +9,11 @@ from typing import Any, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
-import structlog
 
 from llmcoder.context import Context
 from llmcoder.errors import NotConfigured, Transient, Uncertain
 from llmcoder.ids import new_id
+from llmcoder.logger import get_logger
 from llmcoder.provenance import MOST_SOURCES, Taint
 from llmcoder.usage import BudgetSpent, ProviderCall, UsageLedger
 from models.accounts.users import lock
@@ -23,7 +23,7 @@ from tasks.llm.prices import FREE, MICROCENTS, Price, UsageBudget, cost_microcen
 from tasks.llm.settings import LlmSettings
 from tasks.llm.tables import LONGEST_MODEL_CHARS, llm_usage
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 WHAT = "rows of usage"
 Group = Literal["day", "action", "model"]

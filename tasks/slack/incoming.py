@@ -12,18 +12,17 @@ from dataclasses import dataclass
 from functools import cache
 from uuid import UUID
 
-import structlog
-
 from llmcoder.context import User
 from llmcoder.declare.door import Door
 from llmcoder.errors import ActionError, BadInput, NotFound, Transient
+from llmcoder.logger import get_logger
 from tasks.slack import client, outgoing_messages, wording
 from tasks.slack.account import account_name
 from tasks.slack.commands import Payload, command, stranger, user_of
 from tasks.slack.messenger import Bots, request
 from tasks.slack.mrkdwn import escaped
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 #: Slack waits for three seconds; answers take their way too.
 ANSWER_WITHIN_S = 2.0

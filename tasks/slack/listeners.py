@@ -11,14 +11,13 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
-import structlog
-
 from llmcoder.declare.listener import Listener, Listening
 from llmcoder.errors import Transient
+from llmcoder.logger import get_logger
 from tasks.slack import incoming
 from tasks.slack.settings import SlackSettings
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 EVERY_S = 1.0
 #: The SDK dials again by itself; when it has not got through for so long, everything begins anew.

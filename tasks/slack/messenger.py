@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import structlog
-
 from engine.account_access import connect
 from llmcoder.caller import CallerWithDeadline
 from llmcoder.declare.connection import GetSettings
@@ -26,6 +24,7 @@ from llmcoder.errors import (
     Transient,
     Uncertain,
 )
+from llmcoder.logger import get_logger
 from llmcoder.moment import Moment
 from llmcoder.states import Reason, State
 from models.db.database import database, reading
@@ -40,7 +39,7 @@ from tasks.slack.outgoing_messages import MessageKind, MessageState, OutgoingMes
 from tasks.slack.settings import SlackSettings
 from tasks.slack.wording import Wording
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 #: Below `outgoing_messages.POSTING`, so that nobody takes a message for forsaken that is on its way.
 REQUEST_S = 8.0

@@ -13,16 +13,15 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-import structlog
-
 from llmcoder.declare.connection import Caller
 from llmcoder.errors import Refused
+from llmcoder.logger import get_logger
 from tasks.slack.client import QUIET, of_token
 
 if TYPE_CHECKING:
     from slack_sdk.socket_mode.request import SocketModeRequest
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 #: How often the SDK looks whether the connection is alive, and dials again where it is not.
 LOOK_EVERY_S = 2.0

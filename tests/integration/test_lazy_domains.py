@@ -120,6 +120,7 @@ def test_a_process_loads_no_action_before_somebody_asks_for_one(module: str, tmp
         + ("from api.app import create_app; create_app()\n" if module == "api.app" else "")
         + "loaded = lambda: sorted(n for n in sys.modules if n.startswith('tasks.') and n.endswith('.actions'))\n"
         "before = loaded(); known['general.add_note']\n"
+        "assert 'rich' not in sys.modules, 'nobody draws here'\n"
         "print(json.dumps([before, loaded()]))\n"
     )
     env = {"DATA_DIR": str(tmp_path / "data"), "ENV_FILE": str(tmp_path / "none"), "REDIS_URL": "redis://127.0.0.1:1/0"}
