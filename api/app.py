@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import Mount
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.http import document, problems
 from api.http.bodies import unique_id
@@ -17,7 +17,7 @@ from api.http.deferred import DeferredRoutes
 from api.http.edge import Cors, Limited, Methods, Observed
 from api.http.lean import HotPaths, LeanRoute
 from api.http.metrics_page import Metrics
-from api.routes import actions, health, jobs, legacy, metrics, pages, sse, ws
+from api.routes import actions, health, metrics, pages, ws
 from api.services import running
 from llmcoder.config import Config, config
 from llmcoder.registry import Registry, registry
@@ -28,6 +28,9 @@ effect on the outside world happens at most once, or is called uncertain.
 
 Register and log in under **auth**, submit under the domain's name, follow under **jobs**. `Prefer: wait=N` waits for
 the outcome, `Idempotency-Key` makes a submit safe to repeat."""
+
+#: Where clients of the synchronous service go on as before.
+OLD_DOOR = "/legacy"
 
 
 class _Lifespan(Protocol):
@@ -79,13 +82,10 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
         generate_unique_id_function=unique_id,
     )
     app.router.routes.extend(lean)
-    app.include_router(sse.router)  # before /jobs/{job_id}
-    app.include_router(jobs.router)
     app.router.routes.extend(later)
     for router in (health.router, metrics.router, ws.router, pages.router):
         app.include_router(router)
-    app.include_router(legacy.router)
-    app.router.routes.append(Mount("/legacy", legacy.Lazy(known)))
+    app.router.routes.append(Mount(OLD_DOOR, _old_door(known)))
     app.openapi = document.describe(app)  # type: ignore[method-assign]  # the way FastAPI's documentation gives
     _add_middleware(app, lean, counted)
     return app
@@ -93,6 +93,11 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
 
 def _later(known: Registry) -> list[DeferredRoutes]:
     """Doors that an idle process does not load, in the order in which the OpenAPI document shows them."""
+
+    def jobs() -> Iterable[APIRouter]:
+        from api.routes import jobs, sse
+
+        return sse.router, jobs.router  # /jobs/stream before /jobs/{job_id}
 
     def files() -> Iterable[APIRouter]:
         from api.routes import files
@@ -164,7 +169,13 @@ def _later(known: Registry) -> list[DeferredRoutes]:
 
         return (audit.router,)
 
+    def legacy() -> Iterable[APIRouter]:
+        from api.routes import legacy
+
+        return (legacy.router,)
+
     return [
+        DeferredRoutes(jobs, "/jobs"),
         DeferredRoutes(files, "/files", "/jobs/*/files"),
         DeferredRoutes(approvals, "/approvals", "/jobs/*/approve", "/jobs/*/reject"),
         DeferredRoutes(preferences, "/preferences"),
@@ -179,7 +190,27 @@ def _later(known: Registry) -> list[DeferredRoutes]:
         DeferredRoutes(hooks, *(f"/{path}" for path in known.hook_paths())),
         DeferredRoutes(configuration, "/config"),
         DeferredRoutes(audit, "/audit"),
+        DeferredRoutes(legacy, "/legacy"),
     ]
+
+
+def _old_door(known: Registry) -> ASGIApp:
+    """What remains of the synchronous service, loaded when an old client comes."""
+    found: list[ASGIApp] = []
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        from api.routes.legacy import Lazy
+
+        if not found:
+            found.append(Lazy(known))
+        await found[0](scope, receive, send)
+
+    return answer
+
+
+def _submits_by_get(path: str) -> bool:
+    """Whether a GET of that path, at the old door, makes a job."""
+    return path.startswith(OLD_DOOR + "/") and path != OLD_DOOR + "/"
 
 
 def _lifespan(own: Config, known: Registry, counted: Metrics) -> _Lifespan:
@@ -199,6 +230,6 @@ def _add_middleware(app: FastAPI, lean: list[LeanRoute], counted: Metrics) -> No
     problems.install(app)
     app.add_middleware(Observed, metrics=counted)
     app.add_middleware(
-        Methods, routes=app.router.routes, submits=lambda path: path in submitting or legacy.submits(path)
+        Methods, routes=app.router.routes, submits=lambda path: path in submitting or _submits_by_get(path)
     )
     app.add_middleware(Cors)

@@ -22,7 +22,6 @@ from api.http.problems import HttpError
 from api.services import Services
 from api.submission import AWAITED, MOST_SOURCES, accept, input_of_body, input_of_object, input_of_query, read_model
 from engine.idempotency import checked_key
-from engine.views.jobs import JobView
 from llmcoder.declare.action import Effect
 from llmcoder.instants import Instant
 from llmcoder.manifest import ActionFacts
@@ -83,7 +82,6 @@ ENDED: dict[int | str, dict[str, Any]] = {
 }
 ACCEPTED: dict[str, Any] = {
     "status_code": 202,
-    "response_model": JobView,
     "response_description": "The job was accepted; `Location` is its address.",
 }
 
@@ -164,9 +162,12 @@ def _any_action() -> LeanRoute:
         return await _answer(services, accepted, prefer)
 
     def described() -> APIRoute:
+        from engine.views.jobs import JobView
+
         return APIRoute(
             "/jobs",
             documented,
+            response_model=JobView,
             methods=["POST"],
             operation_id="submit_job",
             summary="Submit a job for any action.",
@@ -179,10 +180,13 @@ def _any_action() -> LeanRoute:
 
 
 def _described(action: AnyAction, method: str, documented: Callable[..., Any]) -> APIRoute:
+    from engine.views.jobs import JobView
+
     refusals = (403,) if action.administrators_only else ()
     return APIRoute(
         f"/{action.domain}/{action.verb}",
         documented,
+        response_model=JobView,
         methods=[method],
         operation_id=f"{action.domain}_{action.verb}" + ("_by_get" if method == "GET" else ""),
         name=action.name,

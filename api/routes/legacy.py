@@ -107,11 +107,6 @@ async def read_as_before(
     return await _result(request, who, action, given, checked_key(key), prefer)
 
 
-def submits(path: str) -> bool:
-    """Whether a GET of that path makes a job."""
-    return path.startswith("/legacy/") and path != "/legacy/"
-
-
 async def _result(
     request: Request, who: Identity, action: AnyAction, given: Given, key: str | None, prefer: str | None
 ) -> Answer:

@@ -373,7 +373,9 @@ def test_methods_are_answered_as_the_address_takes_them(served: Served, alice: h
 
 
 def test_the_openapi_document_has_every_action_whole(served: Served) -> None:
-    document = httpx.get(f"{served.url}/openapi.json").json()
+    document = httpx.get(
+        f"{served.url}/openapi.json", timeout=120
+    ).json()  # made when first asked for: seconds, on a busy machine
 
     post = document["paths"]["/test/take_nap"]["post"]
     assert post["summary"] == "Take some time, with progress."
