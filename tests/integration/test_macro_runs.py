@@ -26,6 +26,8 @@ from models.jobs.tables import jobs as table
 from models.macros import store
 from models.macros.document import Macro
 
+pytestmark = pytest.mark.both_stores
+
 load_testkit()
 
 

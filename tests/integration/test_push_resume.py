@@ -29,6 +29,8 @@ from models.jobs.machine import ENDED
 from models.jobs.store import NewJob
 from models.jobs.tables import jobs
 
+pytestmark = pytest.mark.both_stores
+
 load_testkit()
 
 MOST_HEARD_AT_ONCE = 16

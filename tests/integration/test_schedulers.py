@@ -22,6 +22,8 @@ from models.schedules import store as schedules
 from models.schedules.store import Schedule
 from models.schedules.tables import schedule_runs
 
+pytestmark = pytest.mark.both_stores
+
 LASTS_S = int(os.environ.get("SCHEDULERS_FOR_S", "20"))
 KILL_EVERY_S = 20 if LASTS_S > 100 else 4
 
