@@ -36,6 +36,7 @@ from models.accounts.tables import revisions, users
 from models.db.database import Database, database
 from models.db.migrate import upgrade
 from tests.integration.own_redis import own_redis
+from tests.slow import SlowTests
 
 if TYPE_CHECKING:
     from llmcoder.registry import AnyAction
@@ -88,12 +89,13 @@ def _leave_out(config: pytest.Config, items: list[pytest.Item], without: list[py
 IGNORED_IN_THE_BACKGROUND = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Give the processes that tests start what they would have at a desk, wherever the tests are run from.
 
     A signal with a handler is not ignored by a program that is started; one that is ignored stays so. The handler does
     nothing, so the tests themselves go on ignoring it, as whoever started them under nohup wants.
     """
+    config.pluginmanager.register(SlowTests(config), "slow tests")
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
     for number in IGNORED_IN_THE_BACKGROUND:
         if signal.getsignal(number) == signal.SIG_IGN:

@@ -34,6 +34,7 @@ def engine(db_url: str, tmp_path: Path) -> Iterator[Engine]:
         yield running
 
 
+@pytest.mark.slow("a schedule fires each second, and a scheduler is killed meanwhile")
 @pytest.mark.timeout(LASTS_S + 120)
 def test_two_schedulers_of_which_one_is_killed_again_and_again_fire_each_second_once(engine: Engine) -> None:
     one = of_seconds(engine, LASTS_S)
