@@ -7,9 +7,12 @@ import sys
 from llmcoder.config import config
 from llmcoder.private import keep_private
 from llmcoder.settings import EngineSettings
-from models.db.migrate import upgrade
+from models.db.migrate import NewerDatabase, upgrade
 
 if sys.argv[1:] != ["upgrade"]:
     raise SystemExit("usage: python -m models upgrade")
 keep_private()
-upgrade(config().get(EngineSettings).database_url)
+try:
+    upgrade(config().get(EngineSettings).database_url)
+except NewerDatabase as error:
+    raise SystemExit(error.detail) from None

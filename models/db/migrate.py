@@ -10,12 +10,14 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Collection, Iterable
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from llmcoder.errors import ActionError
 from llmcoder.private import shut
 from models.db.database import Database
 
@@ -27,10 +29,28 @@ HERE = Path(__file__).parents[1] / "migrations"
 BY_HAND = re.compile(r".+_fts(_data|_idx|_docsize|_config|_content)?")
 
 
+class NewerDatabase(ActionError):
+    """Another version of the engine, or one with other domains, has migrated the database further."""
+
+    slug, title, status = "newer-database", "The database is of a newer version", 409
+
+
 def upgrade(url: str) -> None:
-    """Run every migration that is missing; safe to call from several processes at once."""
+    """Run every migration that is missing; safe to call from several processes at once.
+
+    Raises:
+        NewerDatabase: It has migrations that this code does not have, and so nobody knows what is missing.
+    """
     from alembic import command
 
+    with closing(Database(url, pool_size=1)) as db:
+        newer = unknown(applied(db))
+    if newer:
+        raise NewerDatabase(
+            f"The database has migrations that this version does not have: {', '.join(newer)}. Migrate with the "
+            "version that made them. Processes of this one (api, worker, scheduler) may run on it meanwhile; see "
+            "docs/operations.md, Upgrading while it runs."
+        )
     command.upgrade(alembic_config(url), "heads")
 
 

@@ -79,15 +79,23 @@ def start_macro(start: MacroStart, ctx: Context) -> MacroResult:
     with writing("macros") as conn:
         source = None if start.macro is None else store.named(conn, ctx.user.id, start.macro, start.version)
         macro = start.document or Macro.model_validate_json(source.document if source is not None else "{}")
-        strange = any(step.action not in registry() for step in macro.steps if step.action is not None)
-        check(macro, registry(), _known_elsewhere(conn) if strange else ())
+        check(macro, registry(), _known_elsewhere(conn, macro, is_kept=source is not None))
         given = macro.input_of(start.input)
         store.begin(conn, ctx.job_id, ctx.user.id, macro, given, start.mode, source, database().now(), counted=True)
     raise Suspended("The steps of the macro run as jobs of their own.")
 
 
-def _known_elsewhere(conn: sa.Connection) -> frozenset[str]:
-    """What running workers know, also newer ones: a scheduler beside them does, too."""
+def _known_elsewhere(conn: sa.Connection, macro: Macro, *, is_kept: bool) -> frozenset[str]:
+    """Actions that this process does not know, and that are no mistakes: a scheduler that knows them goes on.
+
+    Args:
+        is_kept: Whoever took the macro looked at it. Of one that was given for this run alone, running workers know.
+    """
+    strange = frozenset(
+        step.action for step in macro.steps if step.action is not None and step.action not in registry()
+    )
+    if is_kept or not strange:
+        return strange
     return frozenset[str]().union(*(known.by_any for known in known_actions.read(conn, database().now()).values()))
 
 

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -60,10 +60,18 @@ class Promised:
     wanted: Wanted
 
 
+class Doors(Protocol):
+    """Where jobs are submitted."""
+
+    @property
+    def api_urls(self) -> Sequence[str]:
+        """The APIs, which are the same to every user."""
+
+
 class Caller:
     """Asks one API, and after a failure the other one."""
 
-    def __init__(self, cluster: Cluster, token: str = "") -> None:
+    def __init__(self, cluster: Doors, token: str = "") -> None:
         headers = {"authorization": f"Bearer {token}"} if token else {}
         self._client = httpx.Client(timeout=10, headers=headers)
         self._urls = itertools.cycle(cluster.api_urls)
@@ -126,12 +134,18 @@ def _wanted(number: int, rng: random.Random, provider: str, nowhere: str) -> Wan
 class Load:
     """Submits a plan at a steady rate from several threads.
 
+    Args:
+        keys: What the keys of its submissions begin with.
+
     Attributes:
         promised: Grows while it runs.
         problems: Whatever should not have been answered.
     """
 
-    def __init__(self, cluster: Cluster, token: str, wanted: Sequence[Wanted], jobs_per_s: float) -> None:
+    def __init__(
+        self, cluster: Doors, token: str, wanted: Sequence[Wanted], jobs_per_s: float, keys: str = "job"
+    ) -> None:
+        self._keys = keys
         self.promised: list[Promised] = []
         self.problems: list[str] = []
         self.over = threading.Event()
@@ -171,7 +185,7 @@ class Load:
 
     def _submit(self, caller: Caller, number: int, wanted: Wanted) -> None:
         body = {"action": wanted.action, "input": wanted.input}
-        answer = caller.ask("POST", "/jobs", json=body, headers={"idempotency-key": f"job-{number}"})
+        answer = caller.ask("POST", "/jobs", json=body, headers={"idempotency-key": f"{self._keys}-{number}"})
         if answer.status_code != 202:
             self.problems.append(f"submit: {answer.status_code} {answer.text[:200]}")
             return

@@ -47,6 +47,7 @@ class Part:
     """One process.
 
     Attributes:
+        cwd: Whose code it runs.
         deaths: Ends that nobody but a fault wanted, by their exit code.
         held: Not started again for the time being.
     """
@@ -58,6 +59,7 @@ class Part:
     process: subprocess.Popen[bytes] | None = None
     deaths: Counter[int] = field(default_factory=Counter)
     held: bool = False
+    cwd: Path = ROOT
 
     @property
     def pid(self) -> int:
@@ -86,7 +88,7 @@ class Cluster:
         folder: For its database, sockets, data and logs.
         disk: Where the database goes; in the folder when not given.
         proxied: Whether the engine reaches its database through a proxy that can cut connections.
-        heavy: Whether there is a worker of the queue `heavy`.
+        heavy: How many workers of the queue `heavy` there are.
         copies: Of the APIs, of the io workers and of the schedulers.
         environ: For every process, such as a clock of its own.
     """
@@ -98,7 +100,7 @@ class Cluster:
         *,
         disk: Path | None = None,
         proxied: bool = False,
-        heavy: bool = False,
+        heavy: int = 0,
         copies: int = 2,
         environ: Mapping[str, str] | None = None,
     ) -> None:
@@ -156,6 +158,16 @@ class Cluster:
     def pull_up(self) -> None:
         """Processes that start from now on have no faults."""
         self._planted.clear()
+
+    def replace(self, name: str, command: Sequence[str], cwd: Path, environ: Mapping[str, str]) -> None:
+        """Kill a part, and have another program in its place from then on, with more or other variables."""
+        with self._lock:
+            part = self.parts[name]
+            if part.process is not None:
+                _end_group(part.process)
+            part.command, part.cwd, part.environ = command, cwd, {**part.environ, **environ}
+            if part.process is not None:
+                self._start(part)
 
     def restart(self, part: Part) -> None:
         with self._lock:
@@ -221,7 +233,7 @@ class Cluster:
 
     # --- inside
 
-    def _make_parts(self, proxied: bool, heavy: bool) -> None:
+    def _make_parts(self, proxied: bool, heavy: int) -> None:
         python = sys.executable
         self._add("redis", embedded_redis.server(), *_redis_options(self.redis_socket))
         self._add("provider", python, str(HERE / "provider.py"), str(self.folder))
@@ -232,8 +244,8 @@ class Cluster:
             self._add(f"api-{number}", python, "-m", "api", **engine, API_PORT=str(port))
             self._add(f"io-{number}", python, "-m", "workers", "io", **engine)
             self._add(f"scheduler-{number}", python, "-m", "schedules", **engine)
-        if heavy:
-            self._add("heavy", python, "-m", "workers", "heavy", **engine)
+        for name in ("heavy", "heavy-2")[:heavy]:
+            self._add(name, python, "-m", "workers", "heavy", **engine)
 
     def _engine_environ(self, proxied: bool) -> dict[str, str]:
         url = self.laid.url
@@ -265,7 +277,7 @@ class Cluster:
         with (self.folder / f"{part.name}.log").open("ab") as log:
             part.process = subprocess.Popen(
                 part.command,
-                cwd=ROOT,
+                cwd=part.cwd,
                 env=environ,
                 stdout=log,
                 stderr=log,

@@ -21,8 +21,6 @@ from llmcoder.context import User
 from models.jobs.store import NewJob
 from models.jobs.tables import jobs
 
-pytestmark = pytest.mark.both_stores
-
 load_testkit()
 
 SLOTS = 8

@@ -21,8 +21,6 @@ from models.db.database import Database
 from models.jobs import inquiries
 from models.jobs.tables import jobs
 
-pytestmark = pytest.mark.both_stores
-
 KEY = "domain.rows\t1"
 
 

@@ -25,8 +25,6 @@ from models.macros import store
 from models.macros.document import Macro
 from models.macros.tables import macro_roots, macro_runs, macro_steps
 
-pytestmark = pytest.mark.both_stores
-
 load_testkit()
 
 

@@ -22,8 +22,6 @@ from models.db.migrate import alembic_config, is_current, is_declared, upgrade
 from models.tables import metadata
 from tests.conftest import STORES
 
-pytestmark = pytest.mark.both_stores
-
 ROOT = Path(__file__).parents[2]
 UPGRADERS = 3
 ENDS_WITHIN_S = 120
@@ -110,6 +108,21 @@ def test_processes_that_upgrade_at_once_wait_for_each_other(empty_url, empty, tm
     endings = [(process.communicate(timeout=ENDS_WITHIN_S)[1], process.returncode) for process in upgraders]
     assert [code for _, code in endings] == [0] * UPGRADERS, endings
     assert is_current(empty)
+
+
+def test_an_older_version_leaves_a_newer_database_as_it_is_and_says_why(empty_url, empty, tmp_path):
+    upgrade(empty_url)
+    with empty.write() as conn:
+        conn.execute(
+            sa.text("UPDATE alembic_version SET version_num = '9999_of_tomorrow' WHERE version_num LIKE '00%'")
+        )
+    before = applied(empty)
+    environ = {**os.environ, "DATABASE_URL": empty_url, "DATA_DIR": str(tmp_path / "data"), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "models", "upgrade"]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=ENDS_WITHIN_S)
+    assert done.returncode == 1
+    assert "9999_of_tomorrow" in done.stderr and "Traceback" not in done.stderr
+    assert applied(empty) == before
 
 
 def test_a_database_is_current_only_with_every_migration(empty_url, empty):

@@ -107,10 +107,10 @@ def answer(given: Wish, ctx: Context) -> Anything:
 @action("crash.write_blind", effect=Effect.WRITE, repeatable=False, timeout_s=TIMEOUT_S, retry=RETRY)
 def write_blind(given: Call, ctx: Context) -> Done:
     """Have an effect that nobody can be asked about."""
-    return _write("blind", given, ctx)
+    return write("blind", given, ctx)
 
 
-def _was_written(given: Call, marker: Mapping[str, str], ctx: Context) -> Done | None:
+def was_written(given: Call, marker: Mapping[str, str], ctx: Context) -> Done | None:
     answer = ctx.http.request("GET", f"{given.provider}/effects/{marker['key']}", check=ctx.check, limits=_LIMITS)
     return Done(number=given.number) if answer.status == 200 else None
 
@@ -119,20 +119,20 @@ def _was_written(given: Call, marker: Mapping[str, str], ctx: Context) -> Done |
     "crash.write_checkable",
     effect=Effect.WRITE,
     repeatable=False,
-    reconcile=_was_written,
+    reconcile=was_written,
     timeout_s=TIMEOUT_S,
     settle_s=SETTLE_S,
     retry=RETRY,
 )
 def write_checkable(given: Call, ctx: Context) -> Done:
     """Have an effect that the provider can be asked about."""
-    return _write("checkable", given, ctx)
+    return write("checkable", given, ctx)
 
 
 @action("crash.write_keyed", effect=Effect.WRITE, repeatable=True, timeout_s=TIMEOUT_S, retry=RETRY)
 def write_keyed(given: Call, ctx: Context) -> Done:
     """Have an effect that the provider has once per key, however often it is asked for."""
-    return _write("keyed", given, ctx)
+    return write("keyed", given, ctx)
 
 
 @action("crash.run_out_of_memory", effect=Effect.DRAFT, timeout_s=TIMEOUT_S, retry=RETRY)
@@ -158,7 +158,7 @@ def end_worker(given: Ending, ctx: Context) -> Done:
 _LIMITS = Limits(connect_s=ANSWER_WITHIN_S, read_s=ANSWER_WITHIN_S, total_s=ANSWER_WITHIN_S)
 
 
-def _write(kind: str, given: Call, ctx: Context) -> Done:
+def write(kind: str, given: Call, ctx: Context) -> Done:
     key = str(ctx.job_id)
     ctx.armed({"key": key})
     address = given.nowhere if given.nowhere and ctx.attempt == 1 else given.provider
