@@ -20,6 +20,7 @@ from kombu.transport import redis as original
 from engine.broker import QUEUES
 from engine.doorbells import Ring, envelope
 from llmcoder import strict_json
+from llmcoder.declare.action import NAME
 from llmcoder.logger import get_logger
 from llmcoder.registry import registry
 
@@ -81,9 +82,14 @@ class Transport(original.Transport):  # type: ignore[misc]
             super()._deliver(made, queue)
 
 
+class UnknownName(Exception):
+    """A doorbell of an action that only other workers know; it is rung again until one of these gets it."""
+
+
 def _drop(error: Exception) -> bool:
     """Say so without quoting it; true, since something was taken."""
-    log.warning("no doorbell; it was dropped", kind=type(error).__name__)
+    say = log.debug if isinstance(error, UnknownName) else log.warning
+    say("no doorbell; it was dropped", kind=type(error).__name__)
     return True
 
 
@@ -94,6 +100,8 @@ def doorbell(message: dict[str, Any], queue: str) -> dict[str, Any]:
         Exception: It is no doorbell; which kind depends on what it is instead.
     """
     name, body = message["headers"]["task"], message["body"]
+    if NAME.fullmatch(name) and name not in registry():
+        raise UnknownName
     if registry().facts[name].queue != queue or len(body) > LONGEST_BODY_CHARS:
         raise ValueError("no action of this queue, or more than an id and a number")
     (job_id, attempt), *_ = strict_json.read(b64decode(body))

@@ -140,6 +140,14 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
         super().on_connection_error_after_connected(exc)
         self._rest(exc)
 
+    def on_unknown_task(self, body: Any, message: Any, exc: BaseException) -> None:
+        """Drop a doorbell of an action that only other workers know; Celery would log all of it, and Flower a failure.
+
+        It is rung again until one of those gets it. Through Redis none comes as far as this, see `engine.transport`.
+        """
+        log.debug("a doorbell for an action that is not known here; it was dropped")
+        message.reject_log_error(log, self.connection_errors)
+
     def _rest(self, error: BaseException) -> None:
         """A while before the next try, longer each time: a broker that takes connections may refuse all else."""
         if is_wrong_type(error):

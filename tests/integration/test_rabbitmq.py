@@ -206,6 +206,16 @@ def test_doorbells_stay_within_the_window_until_somebody_takes_them(engine: OnRa
     assert {job.state for job in jobs} == {State.SUCCEEDED}
 
 
+def test_a_worker_drops_the_doorbells_of_what_only_another_knows(engine: OnRabbit) -> None:
+    old = engine.start_worker("heavy", PYTHONPATH="")
+    engine.start_worker("heavy")
+    jobs = engine.until_all_ended(engine.submit_many(kit.take_heavy_nap, 8, seconds=0))
+    old.kill()
+    old.wait(120)
+    assert {(job.state, job.attempt) for job in jobs} == {(State.SUCCEEDED, 1)}
+    assert "unregistered task" not in engine.logs()
+
+
 def test_workers_and_bells_declare_the_queues_equally_and_keep_none_for_delays(engine: OnRabbit, bell: Bell) -> None:
     bell.ring([Ring(new_id(), 0, "test.do_nothing", queue) for queue in ("io", "heavy")])  # of jobs that are not there
     eventually(lambda: bell.out("io") == bell.out("heavy") == 0)
