@@ -43,7 +43,7 @@ class BenchError(RuntimeError):
 
 @contextmanager
 def running(
-    command: list[str], env: Mapping[str, str], log: Path, ready: Callable[[], bool]
+    command: list[str], env: Mapping[str, str], log: Path, ready: Callable[[], bool], cwd: Path = ROOT
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is ready, and that has ended afterwards.
 
@@ -51,7 +51,7 @@ def running(
         BenchError: It ended or was not ready in time; the message ends with what it wrote.
     """
     with log.open("ab") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **env}, stdout=output, stderr=output)
+        process = subprocess.Popen(command, cwd=cwd, env={**os.environ, **env}, stdout=output, stderr=output)
     try:
         wait_for(ready, STARTS_WITHIN_S, what=" ".join(command), process=process, log=log)
         yield process

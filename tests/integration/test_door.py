@@ -151,6 +151,6 @@ def test_a_hook_is_called_without_a_token_of_ours_and_judges_the_caller_itself(
 
 
 def test_a_hook_stands_in_the_document_and_says_that_it_takes_no_token(served: Served) -> None:
-    found = httpx.get(f"{served.url}/openapi.json").json()["paths"]["/chat/commands"]["post"]
+    found = httpx.get(f"{served.url}/openapi.json", timeout=120).json()["paths"]["/chat/commands"]["post"]
     assert found["summary"] == "Commands from the chat."
     assert not found.get("security")
