@@ -17,7 +17,7 @@ from api.http.deferred import DeferredRoutes
 from api.http.edge import Cors, Limited, Methods, Observed
 from api.http.lean import HotPaths, LeanRoute
 from api.http.metrics_page import Metrics
-from api.routes import actions, health, metrics, pages, ws
+from api.routes import actions, health, ws
 from api.services import running
 from llmcoder.config import Config, config
 from llmcoder.registry import Registry, registry
@@ -83,8 +83,8 @@ def create_app(own: Config | None = None, known: Registry | None = None) -> Fast
     )
     app.router.routes.extend(lean)
     app.router.routes.extend(later)
-    for router in (health.router, metrics.router, ws.router, pages.router):
-        app.include_router(router)
+    app.include_router(health.router)
+    app.include_router(ws.router)
     app.router.routes.append(Mount(OLD_DOOR, _old_door(known)))
     app.openapi = document.describe(app)  # type: ignore[method-assign]  # the way FastAPI's documentation gives
     _add_middleware(app, lean, counted)
@@ -169,6 +169,16 @@ def _later(known: Registry) -> list[DeferredRoutes]:
 
         return (audit.router,)
 
+    def metrics() -> Iterable[APIRouter]:
+        from api.routes import metrics
+
+        return (metrics.router,)
+
+    def pages() -> Iterable[APIRouter]:
+        from api.routes import pages
+
+        return (pages.router,)
+
     def legacy() -> Iterable[APIRouter]:
         from api.routes import legacy
 
@@ -190,7 +200,9 @@ def _later(known: Registry) -> list[DeferredRoutes]:
         DeferredRoutes(hooks, *(f"/{path}" for path in known.hook_paths())),
         DeferredRoutes(configuration, "/config"),
         DeferredRoutes(audit, "/audit"),
-        DeferredRoutes(legacy, "/legacy"),
+        DeferredRoutes(metrics, "/metrics"),
+        DeferredRoutes(pages, "/", "/docs", "/openapi.json"),
+        DeferredRoutes(legacy, OLD_DOOR),
     ]
 
 

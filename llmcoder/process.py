@@ -15,9 +15,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-#: Objects that are made between two looks of the garbage collector. Python's 700 have it look 250 times while a process
-#: starts, where nothing is garbage yet, and that is a tenth of the start.
-GC_AFTER = 20_000
+#: Objects that are made between two looks of the garbage collector. Python's 700 have it look hundreds of times while
+#: a process starts, where nothing is garbage yet, and that is a tenth of the start.
+GC_AFTER = 50_000
 
 _HERE = Path(__file__).resolve().parent
 

@@ -13,11 +13,11 @@ from api.auth.identity import Identity, admin
 from api.http.bodies import Router
 from api.http.job_view import problems
 from api.services import services_of
-from engine.views.jobs import LARGEST_REV
 from llmcoder import strict_json
 from llmcoder.instants import Instant
 from llmcoder.model import Model
 from models.audit.log import EntryFilter, Event, Record, listed
+from models.jobs.store import LARGEST_REV
 
 MOST_PER_PAGE = 200
 

@@ -20,12 +20,12 @@ from api.http.prefer import read_prefer
 from api.routes.explain import Explanation, explain
 from api.services import services_of
 from engine.commands import find
-from engine.views.jobs import LARGEST_REV, JobChanges, JobPage, JobView
+from engine.views.jobs import JobChanges, JobPage, JobView
 from llmcoder.errors import BadInput
 from llmcoder.instants import Instant
 from llmcoder.model import Model
 from llmcoder.states import State
-from models.jobs.store import Filter, Job, changes, listed
+from models.jobs.store import LARGEST_REV, Filter, Job, changes, listed
 
 MOST_PER_PAGE = 200
 #: A browser may keep an answer and must ask again before it shows it.

@@ -14,8 +14,8 @@ from api.http.bodies import Router
 from api.http.job_view import problems
 from api.push.feed import Feed, Message, Overrun
 from api.services import Services, services_of
-from engine.views.jobs import LARGEST_REV
 from llmcoder.errors import BadInput
+from models.jobs.store import LARGEST_REV
 
 HEARTBEAT_S = 15.0
 VERIFY_EVERY_S = 60.0

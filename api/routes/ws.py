@@ -26,9 +26,9 @@ from api.push.feed import Feed, Overrun
 from api.services import Services, services_of
 from api.submission import MOST_SOURCES, accept, input_of_object
 from engine.idempotency import checked_key
-from engine.views.jobs import LARGEST_REV
 from llmcoder import strict_json
 from llmcoder.model import Model
+from models.jobs.store import LARGEST_REV
 
 AUTH_WITHIN_S = 5.0
 VERIFY_EVERY_S = 60.0

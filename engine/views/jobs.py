@@ -11,9 +11,6 @@ from llmcoder.declare.action import Effect
 from llmcoder.states import Reason, State
 from models.jobs.approvals import Origin
 
-#: The largest number that both stores keep.
-LARGEST_REV = 2**63 - 1
-
 
 class JobError(BaseModel):
     """Why a job failed, or why nobody knows how it ended."""

@@ -21,6 +21,8 @@ from models.jobs.machine import ENDED, Move, Moved, apply, lock, take_revisions
 from models.jobs.spent_keys import SpentKey
 from models.jobs.tables import jobs
 
+#: The largest number that both stores keep.
+LARGEST_REV = 2**63 - 1
 PRIORITY = 5  # neither urgent (0) nor bulk (9)
 
 
