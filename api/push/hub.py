@@ -12,6 +12,7 @@ import importlib
 import random
 import time
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -117,6 +118,7 @@ class Hub:
         self._redis_url = redis_url
         self._users: dict[UUID, WatchedUser] = {}
         self._someone = asyncio.Event()
+        self._settled = asyncio.Event()  # we hear Redis, or know that we do not
         self._asked: set[UUID] = set()
         self._question = asyncio.Event()
         self._stopping = False
@@ -176,6 +178,12 @@ class Hub:
         feed = Feed(user_id, self._changes, self._revision, lambda: self._join(user_id, user, feed))
         user.feeds.add(feed)
         return feed
+
+    async def settled(self) -> None:
+        """Wait until we hear Redis, or know that it is away: who is told that they are live misses nothing after it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                await self._settled.wait()
 
     def check_room(self, user_id: UUID) -> None:
         """Raise what `open_feed` would raise now."""
@@ -323,6 +331,7 @@ class Hub:
                 await self._subscription()
                 rest_s = 0.0
             except (redis.RedisError, OSError) as error:  # TimeoutError is an OSError
+                self._settled.set()
                 if rest_s == 0.0:
                     log.warning("Redis is away; pushes come by the second", error=type(error).__name__)
                 rest_s = min(LONGEST_REST_S, rest_s * 2 or 0.25)
@@ -343,12 +352,15 @@ class Hub:
         async with client, client.pubsub() as channel:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 await channel.subscribe(PUSH_CHANNEL)
+                await _next_message(channel)  # Redis says that it is so
+            self._settled.set()
             for user in self._users.values():  # what happened before we listened
                 self._wake(user)
             needed_at = time.monotonic()
             while time.monotonic() - needed_at < LINGER_S:
                 self._hear(await _next_message(channel))
                 needed_at = time.monotonic() if self._users else needed_at
+            self._settled.clear()
 
     def _hear(self, message: dict[str, object] | None) -> None:
         if message is None or message["type"] != "message":

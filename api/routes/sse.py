@@ -71,6 +71,7 @@ async def _events(services: Services, who: Identity, token: str, since: int | No
     feed = services.hub.open_feed(who.user_id)
     verify_at = time.monotonic() + VERIFY_EVERY_S
     try:
+        await services.hub.settled()
         async for message in _messages(feed, since):
             yield _event(message) if message else HEARTBEAT
             if time.monotonic() > verify_at:

@@ -134,6 +134,7 @@ async def _converse(socket: WebSocket, services: Services) -> None:
     except HttpError as error:
         raise Goodbye(TRY_AGAIN_LATER, error.detail) from error
     try:
+        await services.hub.settled()
         await _first_to_end(
             _send(socket, feed, auth.since),
             _obey(socket, services, who),

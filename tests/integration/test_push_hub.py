@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from typing import Any
 
 import pytest
+import redis
 from engine_kit import accept_one, take
 
 from api.http.database import AsyncDatabase
 from api.push.feed import Feed, Message
 from api.push.hub import Hub
+from engine.broker import PUSH_CHANNEL
 from llmcoder.context import User
 from models.db.database import Database
 
@@ -48,6 +50,31 @@ async def hub_on(db: Database, redis_url: str) -> AsyncIterator[tuple[Hub, SlowS
         sql.open.set()
         await hub.close()
         sql.close()
+
+
+def test_whoever_is_told_that_they_are_live_is_heard_from_then_on(db: Database, user: User, redis_url: str) -> None:
+    async def go() -> None:
+        async with hub_on(db, redis_url) as (hub, sql):
+            sql.open.set()
+            with closing(redis.Redis.from_url(redis_url)) as client:
+                for _ in range(3):
+                    feed = hub.open_feed(user.id)
+                    await hub.settled()
+                    assert client.pubsub_numsub(PUSH_CHANNEL) == [(PUSH_CHANNEL.encode(), 1)]
+                    hub.close_feed(user.id, feed)
+
+    asyncio.run(go())
+
+
+def test_without_redis_nobody_waits_for_it_to_be_live(db: Database, user: User) -> None:
+    async def go() -> None:
+        async with hub_on(db, "unix:///nowhere/redis.sock") as (hub, sql):
+            sql.open.set()
+            hub.open_feed(user.id)
+            await hub.settled()
+            assert hub._settled.is_set(), "it is known to be away"
+
+    asyncio.run(go())
 
 
 def joining(feed: Feed) -> asyncio.Task[None]:
