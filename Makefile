@@ -7,7 +7,7 @@ INSTALLED := .venv/installed
 PIP := -m pip --disable-pip-version-check --quiet
 DATA := $(or $(DATA_DIR),data)
 
-.PHONY: help install up test lint format bench openapi crash fuzz soak lock image clean clean-data
+.PHONY: help install up test test-slow lint format bench openapi crash fuzz soak lock image clean clean-data
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -18,9 +18,14 @@ install: $(INSTALLED) ## Make .venv with all that is needed (the others do it wh
 up: $(INSTALLED) ## Start the engine; Ctrl-C stops it
 	@exec $(BIN)/llmcoder up
 
-# Two processes: most tests wait for processes of their own. A file's tests stay together, since they share those.
-test: $(INSTALLED) ## Run the tests; ARGS="-k name" to choose
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+# Two processes, of which one that has nothing left takes over half of what the other still has.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
+
+test: $(INSTALLED) ## Run the tests but for the slow ones; ARGS="-k name" to choose
+	@$(PYTEST) $(ARGS)
+
+test-slow: $(INSTALLED) ## Run those that `make test` leaves out: most kill processes and wait for what follows
+	@$(PYTEST) -m slow $(ARGS)
 
 lint: $(INSTALLED) ## Check style, types and the direction of imports
 	$(BIN)/ruff check .

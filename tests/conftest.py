@@ -1,8 +1,8 @@
 """What every test may ask for: a migrated database of its own, a user in it, a private Redis.
 
 Databases are copied from a template that the migrations made once, so that a test's own costs milliseconds. Tests run
-on SQLite, and on a real PostgreSQL as well where TEST_POSTGRES=1. A service that cannot be had skips its tests at a
-desk and fails them in CI.
+on SQLite, and where TEST_POSTGRES=1 those marked `both_stores` on a real PostgreSQL as well. A service that cannot be
+had skips its tests at a desk and fails them in CI.
 """
 
 from __future__ import annotations
@@ -36,13 +36,14 @@ from models.accounts.tables import revisions, users
 from models.db.database import Database, database
 from models.db.migrate import upgrade
 from tests.integration.own_redis import own_redis
+from tests.slow import SlowTests
 
 if TYPE_CHECKING:
     from llmcoder.registry import AnyAction
     from tests.integration.served import Served
     from tests.integration.warm_apis import WarmApis
 
-#: TEST_POSTGRES: 1 for both stores, `only` for PostgreSQL alone.
+#: TEST_POSTGRES: 1 for both stores, `only` for PostgreSQL alone; there run the tests that are marked `both_stores`.
 STORES = {"1": ("sqlite", "postgresql"), "only": ("postgresql",)}.get(os.environ.get("TEST_POSTGRES", ""), ("sqlite",))
 
 # A point for faults that is not in the list fails wherever a test reaches it, here and in every process of a test.
@@ -53,34 +54,48 @@ faults.strict = True
 PLUGIN = Path(__file__).parent / "plugin"
 sys.path.append(str(PLUGIN))
 
-#: What asks for one of these meets a database; TEST_POSTGRES=only leaves out the others, which the first run has run.
+#: What asks for one of these meets a database.
 OF_A_STORE = {"db_url", "empty_url", "module_db_url", "postgres_url", "postgres_template"}
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if STORES != ("postgresql",):
-        return
-    meets = [bool(OF_A_STORE & set(getattr(item, "fixturenames", ()))) or _starts_its_own(item) for item in items]
-    config.hook.pytest_deselected(items=[item for item, met in zip(items, meets, strict=True) if not met])
-    items[:] = [item for item, met in zip(items, meets, strict=True) if met]
+    if os.environ.get("TEST_POSTGRES"):
+        _leave_out(config, items, [item for item in items if not _differs(item)])
 
 
-def _starts_its_own(item: pytest.Item) -> bool:
-    """Acceptance and crash tests start databases of their own."""
-    return bool({"acceptance", "crash"} & set(item.path.parts))
+def _differs(item: pytest.Item) -> bool:
+    """Whether a run on PostgreSQL has this test: of those that the run on SQLite has, where SQL is what they test."""
+    if {"acceptance", "crash"} & set(item.path.parts):  # they start databases of their own
+        return True
+    store = _store_of(item)
+    if store is None and STORES == ("postgresql",):
+        return bool(OF_A_STORE & set(getattr(item, "fixturenames", ())))
+    return store != "postgresql" or item.get_closest_marker("both_stores") is not None
+
+
+def _store_of(item: pytest.Item) -> str | None:
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    return next((str(parameters[name]) for name in OF_A_STORE if name in parameters), None)
+
+
+def _leave_out(config: pytest.Config, items: list[pytest.Item], without: list[pytest.Item]) -> None:
+    config.hook.pytest_deselected(items=without)
+    gone = set(without)
+    items[:] = [item for item in items if item not in gone]
 
 
 #: What a shell has its background jobs ignore, or nohup, and what then everything ignores that tests start.
 IGNORED_IN_THE_BACKGROUND = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Give the processes that tests start what they would have at a desk, wherever the tests are run from.
 
     A signal with a handler is not ignored by a program that is started; one that is ignored stays so. The handler does
     nothing, so the tests themselves go on ignoring it, as whoever started them under nohup wants.
     """
+    config.pluginmanager.register(SlowTests(config), "slow tests")
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
     for number in IGNORED_IN_THE_BACKGROUND:
         if signal.getsignal(number) == signal.SIG_IGN:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -50,3 +51,19 @@ def test_a_part_that_is_none_is_refused_before_anything_runs(part: str) -> None:
 def test_every_part_is_a_function_of_the_script() -> None:
     names = re.findall(r"^(\w+)\(\) \{", RUN.read_text(), re.MULTILINE)
     assert set(parts()) <= set(names)
+
+
+@pytest.mark.parametrize(("answer", "code", "told"), [("true", 0, r"lint +\d+ s"), ("false", 2, "lint +did not end")])
+def test_a_run_ends_with_the_times_of_its_parts_also_where_one_failed(
+    tmp_path: Path, answer: str, code: int, told: str
+) -> None:
+    checkout = tmp_path / "checkout"
+    (checkout / ".ci").mkdir(parents=True)
+    (tmp_path / "shared").mkdir()
+    shutil.copy(RUN, checkout / ".ci" / "run")
+    (checkout / "Makefile").write_text(f"lint:\n\t@{answer}\n")
+    done = subprocess.run([checkout / ".ci" / "run", "lint", "lint"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, done.stderr
+    table = done.stdout.partition("== how long it took\n")[2]
+    assert re.search(told, table), done.stdout
+    assert re.search(r"^all +\d+ s$", table, re.MULTILINE)

@@ -2,12 +2,14 @@
 
 While jobs are due, one has to end every few seconds. Where none does, the stacks of the worker's processes go to its
 log, with how the jobs stand and what the broker holds, and the soak ends with a failure.
-`ARGS="--minutes 2 --store postgresql"` is a short one.
+`ARGS="--minutes 2 --store postgresql"` is a short one; `--write` keeps what was seen in docs/soak.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import platform
 import statistics
 import sys
 import tempfile
@@ -15,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +30,11 @@ from models.db.database import TRANSIENT_ERRORS, Database
 from models.jobs.tables import jobs
 from tests.crash.checker import ENDED
 from tests.crash.client import Caller, log_in
-from tests.crash.cluster import Cluster, remove
+from tests.crash.cluster import ROOT, Cluster, remove
 from tests.crash.processes import STACKS_WHEN_STUCK
 from tests.crash.stores import STORES, Store
 
+PAGE = ROOT / "docs" / "soak.md"
 MINUTES = 40.0
 ALWAYS_DUE = 6
 TAKES_S = 0.2
@@ -167,7 +171,27 @@ def main() -> int:
     sys.stdout.write(told(seen, asked.store))
     if not seen.holds:
         sys.stdout.write(f"logs and data: {logs}\n")
+    elif asked.write:
+        PAGE.write_text(page(seen, asked.store, asked.minutes))
     return 0 if seen.holds else 1
+
+
+def page(seen: Soak, store: str, minutes: float) -> str:
+    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}"
+    return _PAGE.format(
+        date=f"{datetime.now(UTC):%Y-%m-%d}", machine=machine, minutes=minutes, text=told(seen, store), due=ALWAYS_DUE,
+        takes=TAKES_S, stalled=STALLED_AFTER_S,
+    )  # fmt: skip
+
+
+_PAGE = """# Soak
+
+Written by `make soak ARGS=--write` on {date}, on {machine}. Do not edit it.
+
+For {minutes:g} minutes {due} jobs of {takes:g} s are always due in the heavy queue, whose pool replaces its child after
+every one of them. While jobs are due, one has to end every {stalled:g} s at the latest; each has to succeed.
+
+{text}"""
 
 
 def told(seen: Soak, store: str) -> str:
@@ -187,6 +211,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make soak")
     parser.add_argument("--store", choices=[*STORES], default="sqlite")
     parser.add_argument("--minutes", type=float, default=MINUTES)
+    parser.add_argument("--write", action="store_true", help="keep what was seen in docs/soak.md, where it holds")
     return parser.parse_args()
 
 

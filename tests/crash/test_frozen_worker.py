@@ -77,6 +77,7 @@ def stands(cluster: Cluster, *ids: str) -> list[Row]:
     return [rows[job_id] for job_id in ids]
 
 
+@pytest.mark.slow("a frozen worker is given up after its lease")
 def test_what_was_armed_and_not_sent_is_never_sent_and_the_second_attempt_stands(
     cluster: Cluster, caller: Caller
 ) -> None:
@@ -89,6 +90,7 @@ def test_what_was_armed_and_not_sent_is_never_sent_and_the_second_attempt_stands
     assert count_effects(cluster.effects)[write] == 0
 
 
+@pytest.mark.slow("a frozen worker is given up after its lease")
 @pytest.mark.skipif(os.environ.get("LLMCODER_ACCEPTANCE") != "1", reason="set LLMCODER_ACCEPTANCE=1")
 def test_what_the_provider_does_not_know_is_done_by_another_and_not_by_the_frozen_one_too(
     cluster: Cluster, caller: Caller

@@ -44,6 +44,7 @@ def until_ended(caller: Caller, job_id: str, within_s: float = ENDED_WITHIN_S) -
         assert time.monotonic() < deadline, f"not within {within_s:g} s: {job}"
 
 
+@pytest.mark.slow("a provider says nothing for longer than its callers wait")
 def test_what_happened_in_silence_is_found_or_called_uncertain_and_never_done_again(
     cluster: Cluster, caller: Caller, ended: dict[tuple[str, Behaviour], dict[str, Any]]
 ) -> None:

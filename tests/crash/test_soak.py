@@ -7,7 +7,7 @@ import os
 import pytest
 
 from tests.crash.cluster import remove
-from tests.crash.soak import Soak, Stall, soak, told
+from tests.crash.soak import Soak, Stall, page, soak, told
 from tests.crash.stores import Store
 
 MINUTES = 0.25
@@ -29,3 +29,9 @@ def test_a_standstill_and_a_job_that_failed_are_told() -> None:
     stalled = Soak(ended=3, stalls=[Stall(10.0, 20.0, "nothing ended")])
     assert not stalled.holds
     assert "stalled at 10 s for 20 s: nothing ended" in told(stalled, "sqlite")
+
+
+def test_the_page_says_how_long_it_looked_and_what_it_saw() -> None:
+    written = page(Soak(ended=3, gaps_s=[0.5]), "sqlite", 40.0)
+    assert "For 40 minutes 6 jobs" in written
+    assert "sqlite: 3 jobs" in written

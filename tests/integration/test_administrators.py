@@ -33,6 +33,8 @@ from models.jobs.approvals import Origin
 from models.schedules import store as schedules
 from models.schedules.store import MadeBy, Schedule
 
+pytestmark = pytest.mark.both_stores
+
 load_testkit()
 
 WHEEL, LOOK = "test.turn_wheel", "test.look_inside"

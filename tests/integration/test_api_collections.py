@@ -22,6 +22,8 @@ from llmcoder.settings import EngineSettings
 from models.accounts import users
 from models.db.database import Database
 
+pytestmark = pytest.mark.both_stores
+
 STARTS_WITHIN_S = 120.0
 KEY = b"k" * 32
 SOON = "2030-06-01T09:00:00Z"

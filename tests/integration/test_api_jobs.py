@@ -21,6 +21,8 @@ from llmcoder.states import Reason, State
 from models.db.database import Database
 from models.jobs.tables import jobs, rate_limits, workers
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.fixture
 def alice(served: Served, user: User) -> Iterator[httpx.Client]:

@@ -21,6 +21,8 @@ from models.macros import store
 from models.macros.document import Macro
 from models.macros.progress import WHOLE, Row, StepState
 
+pytestmark = pytest.mark.both_stores
+
 HELLO = {"name": "Hello", "steps": [{"id": "say", "action": "test.echo", "with": {"text": "hello"}}]}
 YAML = {"content-type": "application/yaml"}
 

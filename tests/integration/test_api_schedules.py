@@ -17,6 +17,8 @@ from models.db.database import Database
 from models.jobs.tables import jobs
 from models.schedules.tables import schedules as table
 
+pytestmark = pytest.mark.both_stores
+
 DAILY = {"name": "Morning", "action": "test.echo", "input": {"text": "hello"}, "cron": "0 9 * * mon-fri"}
 
 

@@ -28,6 +28,8 @@ from models.audit.tables import audit as rows
 from models.audit.tables import audit_head
 from models.db.database import Database
 
+pytestmark = pytest.mark.both_stores
+
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "canary-password-4711"
 WRITERS, TRANSACTIONS = 8, 50

@@ -33,6 +33,8 @@ from llmcoder.settings import EngineSettings
 from models.accounts import tables, users
 from models.db.database import Database
 
+pytestmark = pytest.mark.both_stores
+
 PASSWORD = "correct horse battery"
 MAX_BODY_BYTES = 2_000
 

@@ -49,6 +49,8 @@ from models.db.migrate import alembic_config, is_current
 from models.jobs.machine import ENDED
 from models.jobs.tables import jobs
 
+pytestmark = pytest.mark.both_stores
+
 S = State
 
 

@@ -40,6 +40,8 @@ from models.schedules.tables import schedules as schedules_table
 from schedules.dispatcher import Dispatcher
 from schedules.firing_tick import Firing
 
+pytestmark = pytest.mark.both_stores
+
 ROWS = 256
 USERS = (1, 30, ROWS)
 WINDOW = 400

@@ -42,6 +42,8 @@ from models.jobs.store import request_cancel
 from models.jobs.tables import jobs
 from workers.ledger import Ledger
 
+pytestmark = pytest.mark.both_stores
+
 NewUser = Callable[[str], User]
 S = State
 NO_BROKER = "unix:///nowhere/redis.sock?db=0"

@@ -41,6 +41,8 @@ from models.jobs.tables import jobs
 from models.tables import metadata
 from schedules.dispatcher import Dispatcher
 
+pytestmark = pytest.mark.both_stores
+
 PASSWORD = "password-canary"
 
 

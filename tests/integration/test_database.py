@@ -13,7 +13,7 @@ from models.accounts.tables import login_attempts
 from models.db import batch
 from models.db.database import Database, database
 
-pytestmark = pytest.mark.usefixtures("configured")
+pytestmark = [pytest.mark.both_stores, pytest.mark.usefixtures("configured")]
 
 
 def test_a_process_has_one_configured_database():

@@ -21,6 +21,8 @@ from llmcoder.ids import new_id
 from models.accounts.tables import login_attempts
 from models.db.database import TRANSIENT_ERRORS, Database, safe_sqlite
 
+pytestmark = pytest.mark.both_stores
+
 SOON_S = 10.0
 NOBODY = 65534
 #: A situation in which writing fails, given the database and its server.

@@ -46,6 +46,8 @@ from models.jobs.tables import jobs
 from schedules.__main__ import steady
 from schedules.dispatcher import Dispatcher
 
+pytestmark = pytest.mark.both_stores
+
 S = State
 WINDOW = 50
 NewDispatcher = Callable[..., Dispatcher]

@@ -31,6 +31,8 @@ from models.jobs import approvals
 from models.jobs.approvals import Origin
 from models.jobs.tables import jobs
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.fixture
 def door(db: Database, configured: Config, redis_url: str) -> Iterator[EngineDoor]:

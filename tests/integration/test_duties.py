@@ -33,6 +33,8 @@ from schedules.deadlines import MOST_ABANDONED, WatchedTrigger
 from schedules.reporting import Reporting
 from schedules.triggers import TriggerTick
 
+pytestmark = pytest.mark.both_stores
+
 kit = load_testkit()
 SOON_S = 20.0
 

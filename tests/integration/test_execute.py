@@ -28,6 +28,8 @@ from workers.context import JobContext
 from workers.execute import Ending, execute, given_back, past_deadline
 from workers.ledger import Ledger
 
+pytestmark = pytest.mark.both_stores
+
 S = State
 NO_BROKER = "unix:///nowhere/redis.sock?db=0"
 HALF = "\ud800"  # half of a surrogate pair, as vendors' JSON may hold

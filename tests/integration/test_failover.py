@@ -18,6 +18,8 @@ from llmcoder.context import User
 from llmcoder.states import State
 from models.db.database import Database
 
+pytestmark = pytest.mark.both_stores
+
 kit = load_testkit()
 NOTES = 8
 

@@ -21,6 +21,8 @@ from llmcoder.context import User
 from models.jobs.store import NewJob
 from models.jobs.tables import jobs
 
+pytestmark = pytest.mark.both_stores
+
 load_testkit()
 
 SLOTS = 8

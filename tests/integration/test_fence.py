@@ -36,6 +36,8 @@ from workers.context import JobContext
 from workers.ledger import Ledger
 from workers.watch import Watch
 
+pytestmark = pytest.mark.both_stores
+
 LEASE_S = 30.0
 NO_BROKER = "unix:///nowhere/redis.sock?db=0"
 

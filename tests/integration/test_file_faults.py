@@ -24,6 +24,8 @@ from models.files import store as rows
 from models.files.tables import file_spaces
 from models.files.tables import files as table
 
+pytestmark = pytest.mark.both_stores
+
 CONTENT = b"0123456789" * 300_000
 UPLOAD = """
 import sys

@@ -40,6 +40,8 @@ from models.files.tables import file_spaces
 from models.files.tables import files as table
 from tests.conftest import missing
 
+pytestmark = pytest.mark.both_stores
+
 STARTS_WITHIN_S = 120.0
 LARGE = os.urandom(1 << 20) * 20
 

@@ -26,6 +26,8 @@ from models.files.tables import files
 from models.jobs.approvals import Origin
 from tests.integration.waiting import eventually
 
+pytestmark = pytest.mark.both_stores
+
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452") + bytes(2_000)
 CONTENT = os.urandom(3_000_000)
 

@@ -27,6 +27,8 @@ from models.schedules.tables import schedule_runs
 from models.schedules.tables import schedules as table
 from schedules.firing_tick import BATCH, Firing
 
+pytestmark = pytest.mark.both_stores
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 

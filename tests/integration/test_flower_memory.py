@@ -16,6 +16,7 @@ FEW, MANY = 6_000, 12_000  # the first fill what a burst needs while it is taken
 TASK_KB = 4.3
 
 
+@pytest.mark.slow("sends Flower many thousands of events")
 def test_flower_does_not_grow_with_the_jobs_that_it_hears_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLOWER_MAX_TASKS", str(KEPT))
     monkeypatch.setenv("FLOWER_PERSISTENT", "false")

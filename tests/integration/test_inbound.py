@@ -26,6 +26,8 @@ from models.db.database import Database
 from models.jobs.tables import jobs
 from models.webhooks.tables import inbound_hooks
 
+pytestmark = pytest.mark.both_stores
+
 BODY = json.dumps({"repository": {"full_name": "a/b"}, "n": 3}).encode()
 JSON = {"content-type": "application/json"}
 Sign = Callable[[str, bytes, float], Mapping[str, str]]

@@ -21,6 +21,8 @@ from models.db.database import Database
 from models.jobs import inquiries
 from models.jobs.tables import jobs
 
+pytestmark = pytest.mark.both_stores
+
 KEY = "domain.rows\t1"
 
 

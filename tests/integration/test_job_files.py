@@ -42,6 +42,8 @@ from workers.attempt import Attempt
 from workers.context import JobContext
 from workers.ledger import Ledger
 
+pytestmark = pytest.mark.both_stores
+
 load_testkit()
 LONG = timedelta(days=400)
 

@@ -39,6 +39,8 @@ from models.jobs.store import (
 )
 from models.jobs.tables import jobs
 
+pytestmark = pytest.mark.both_stores
+
 NewUser = Callable[[str], User]
 S = State
 NO_BROKER = "unix:///nowhere/redis.sock?db=0"  # doorbells are best effort: nothing here needs them

@@ -25,6 +25,8 @@ from models.macros import store
 from models.macros.document import Macro
 from models.macros.tables import macro_roots, macro_runs, macro_steps
 
+pytestmark = pytest.mark.both_stores
+
 load_testkit()
 
 

@@ -24,6 +24,8 @@ from models.db.database import Database
 from models.macros import store
 from tasks.tasks.digest_actions import Since, list_troubles
 
+pytestmark = pytest.mark.both_stores
+
 load_testkit()
 UNCERTAIN = "urn:llmcoder:problem:uncertain"
 

@@ -23,6 +23,8 @@ from models.jobs.tables import jobs
 from models.macros import expressions, progress, store
 from models.macros.tables import macro_runs, macro_steps
 
+pytestmark = pytest.mark.both_stores
+
 load_testkit()
 
 

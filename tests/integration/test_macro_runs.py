@@ -26,6 +26,8 @@ from models.jobs.tables import jobs as table
 from models.macros import store
 from models.macros.document import Macro
 
+pytestmark = pytest.mark.both_stores
+
 load_testkit()
 
 
@@ -150,6 +152,7 @@ def effects_of(engine: Engine, run: UUID) -> list[str]:
     return sorted(f"{job.action} {json.dumps(json.loads(job.input), sort_keys=True)}" for job in made)
 
 
+@pytest.mark.slow("kills workers and schedulers again and again, and waits for their leases")
 def test_a_run_outlives_its_workers_and_schedulers_and_does_what_its_plan_said(engine: Engine, tmp_path: Path) -> None:
     """Twelve steps, one of them over two hundred items, an approval in the middle; everything is killed five times."""
     allow(engine, "test.*")

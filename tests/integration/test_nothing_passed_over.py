@@ -31,7 +31,7 @@ from models.jobs.tables import jobs
 from models.webhooks import outbound as webhooks
 from models.webhooks.tables import webhook_deliveries
 
-pytestmark = pytest.mark.parametrize("db_url", ["postgresql"], indirect=True)
+pytestmark = [pytest.mark.both_stores, pytest.mark.parametrize("db_url", ["postgresql"], indirect=True)]
 MOST_STATEMENTS = 20
 #: Nobody listens there: the push works without Redis, by the second.
 NO_REDIS = "redis://127.0.0.1:1/0"

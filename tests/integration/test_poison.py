@@ -17,6 +17,8 @@ from models.jobs.machine import apply
 from workers import ledger as ledger_module
 from workers.ledger import Ledger
 
+pytestmark = pytest.mark.both_stores
+
 NO_BROKER = "unix:///nowhere/redis.sock?db=0"
 
 

@@ -29,6 +29,8 @@ from models.jobs.machine import ENDED
 from models.jobs.store import NewJob
 from models.jobs.tables import jobs
 
+pytestmark = pytest.mark.both_stores
+
 load_testkit()
 
 MOST_HEARD_AT_ONCE = 16
@@ -115,6 +117,7 @@ def submit(doors: Doors, user: User, new: list[NewJob]) -> None:
             assert client.post(f"/jobs/{job.id}/cancel").status_code in (202, 409)  # 409: it has ended
 
 
+@pytest.mark.slow("2,000 jobs and 200 cuts")
 def test_a_socket_cut_200_times_during_2000_jobs_ends_with_what_sql_says(open_doors: Doors) -> None:
     user, chance = new_user(open_doors.db), random.Random(1)
 
@@ -124,6 +127,7 @@ def test_a_socket_cut_200_times_during_2000_jobs_ends_with_what_sql_says(open_do
     assert follower.cut["catching up"] and follower.cut["live"], "both kinds of cut were tried"
 
 
+@pytest.mark.slow("2,000 jobs and 200 cuts, while Redis is killed")
 def test_so_does_one_while_redis_is_killed_and_emptied(open_doors: Doors) -> None:
     user, chance = new_user(open_doors.db), random.Random(2)
     one_at_a_time = threading.Lock()

@@ -25,6 +25,8 @@ from models.schedules.tables import schedules
 from schedules.dispatcher import Dispatcher
 from schedules.firing_tick import Firing
 
+pytestmark = pytest.mark.both_stores
+
 MANY = 5_000
 Statement = tuple[str, Any]
 

@@ -20,6 +20,8 @@ from models.jobs.rates import Meter
 from models.jobs.store import Job
 from workers.ledger import Ledger
 
+pytestmark = pytest.mark.both_stores
+
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NO_BROKER = "unix:///nowhere/redis.sock?db=0"
 

@@ -46,6 +46,8 @@ from models.record_list import Condition, folded_column
 from tasks.general.records import NewNote, NewTodo, NoteFilter, TodoFilter
 from tasks.general.store import NOTES, TODOS
 
+pytestmark = pytest.mark.both_stores
+
 recipes = sa.Table(
     "test_recipes", sa.MetaData(),
     sa.Column("id", sa.Uuid, primary_key=True), sa.Column("user_id", sa.Uuid, nullable=False),

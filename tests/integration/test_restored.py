@@ -26,6 +26,8 @@ from models.jobs.store import changed_since, revision
 from models.jobs.tables import jobs, rate_limits, workers
 from models.restored import Settled, settle
 
+pytestmark = pytest.mark.both_stores
+
 S = State
 UNFINISHED = sorted(set(S) - ENDED)
 

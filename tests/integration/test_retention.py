@@ -23,6 +23,8 @@ from models.jobs.machine import ENDED
 from models.jobs.tables import jobs
 from schedules.retention import Retention
 
+pytestmark = pytest.mark.both_stores
+
 S = State
 
 

@@ -22,6 +22,8 @@ from models.schedules import store as schedules
 from models.schedules.store import Schedule
 from models.schedules.tables import schedule_runs
 
+pytestmark = pytest.mark.both_stores
+
 LASTS_S = int(os.environ.get("SCHEDULERS_FOR_S", "20"))
 KILL_EVERY_S = 20 if LASTS_S > 100 else 4
 
@@ -32,6 +34,7 @@ def engine(db_url: str, tmp_path: Path) -> Iterator[Engine]:
         yield running
 
 
+@pytest.mark.slow("a schedule fires each second, and a scheduler is killed meanwhile")
 @pytest.mark.timeout(LASTS_S + 120)
 def test_two_schedulers_of_which_one_is_killed_again_and_again_fire_each_second_once(engine: Engine) -> None:
     one = of_seconds(engine, LASTS_S)

@@ -28,6 +28,8 @@ from models.jobs.tables import jobs
 from models.jobs.tables import spent_keys as table
 from schedules.retention import Retention
 
+pytestmark = pytest.mark.both_stores
+
 DAY = timedelta(days=1)
 
 

@@ -26,6 +26,8 @@ from workers.ledger import Ledger
 from workers.slots import Slots
 from workers.watch import Watch
 
+pytestmark = pytest.mark.both_stores
+
 ROOT = Path(__file__).resolve().parents[2]
 #: Somebody waits for the answer of these, with a time limit, and whatever they raise is the answer.
 ANSWERING = {

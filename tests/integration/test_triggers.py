@@ -26,6 +26,8 @@ from models.db.due_rows import each_alone
 from models.jobs.tables import jobs
 from schedules.triggers import BATCH, TriggerTick
 
+pytestmark = pytest.mark.both_stores
+
 ROWS = 250
 
 rows = sa.Table(

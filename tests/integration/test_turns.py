@@ -6,12 +6,15 @@ from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
 
+import pytest
 from engine_kit import accept, job_of, move, set_columns, take_next
 
 from llmcoder.context import User
 from llmcoder.states import State
 from models.db.database import Database
 from models.jobs import claims
+
+pytestmark = pytest.mark.both_stores
 
 NewUser = Callable[[str], User]
 

@@ -60,6 +60,8 @@ from models.schedules.tables import schedule_runs
 from schedules.dispatcher import RING_SOME_AGAIN_S, Dispatcher
 from schedules.firing_tick import Firing
 
+pytestmark = pytest.mark.both_stores
+
 S = State
 NEW = "pigeon.send"  # what only a newer process knows
 KNOWN = frozenset({"test.do_nothing", "test.echo"})

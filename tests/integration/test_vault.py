@@ -22,6 +22,8 @@ from models.accounts.vault import Damaged, Sealed, VaultError
 from models.connections.tables import connections, oauth_states
 from models.db.database import Database
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.fixture(autouse=True)
 def folder(db_url: str, tmp_path: Path) -> Iterator[Path]:

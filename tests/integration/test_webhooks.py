@@ -37,6 +37,8 @@ from models.webhooks.tables import webhook_deliveries
 from models.webhooks.tables import webhooks as table
 from schedules.webhook_sender import OF_USER, SENDERS, WAITS_S, Sending
 
+pytestmark = pytest.mark.both_stores
+
 
 @dataclass
 class Receiver:

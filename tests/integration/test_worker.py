@@ -43,6 +43,8 @@ from models.jobs.store import Accepted, Job, request_cancel, revision
 from models.jobs.tables import workers
 from workers.runtime import EXIT_REPLACE_ME
 
+pytestmark = pytest.mark.both_stores
+
 S = State
 kit = load_testkit()
 AFTER_LEASE_S = LEASE_S + TIRELESS_S

@@ -22,6 +22,8 @@ from models.db.migrate import alembic_config, is_current, is_declared, upgrade
 from models.tables import metadata
 from tests.conftest import STORES
 
+pytestmark = pytest.mark.both_stores
+
 ROOT = Path(__file__).parents[2]
 UPGRADERS = 3
 ENDS_WITHIN_S = 120

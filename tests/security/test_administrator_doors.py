@@ -32,6 +32,8 @@ from models.jobs.approvals import Origin, sha256
 from models.jobs.machine import Reason, State
 from models.jobs.tables import jobs
 
+pytestmark = pytest.mark.both_stores
+
 WHEEL, LOOK = "test.turn_wheel", "test.look_inside"
 INPUT = {"to": "a", "text": "x"}
 STEP = {"id": "turn", "action": WHEEL, "with": INPUT}

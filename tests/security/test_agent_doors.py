@@ -28,6 +28,8 @@ from models.db.migrate import is_declared
 from models.jobs.approvals import Origin
 from models.tables import metadata
 
+pytestmark = pytest.mark.both_stores
+
 CHANGING = ("POST", "PUT", "PATCH", "DELETE")
 #: Tables in which every request, or every job, leaves something that is nobody's.
 OF_ALL = {"jobs", "audit", "audit_head", "revisions", "turns", "tallies", "login_attempts", "workers", "duties"}

@@ -21,6 +21,8 @@ from models.macros.document import Macro
 from models.macros.progress import WHOLE, Row, StepState
 from models.macros.tables import macro_calls
 
+pytestmark = pytest.mark.both_stores
+
 #: As JSON text.
 VALUES = {
     "NaN": b"NaN",

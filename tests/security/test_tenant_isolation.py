@@ -36,6 +36,8 @@ from models.connections import store as connections
 from models.jobs.tables import jobs
 from tests.integration.waiting import eventually
 
+pytestmark = pytest.mark.both_stores
+
 #: In everything that is A's, and in nothing that anybody else is told.
 CANARY = "canary-of-user-a"
 

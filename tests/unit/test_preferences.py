@@ -11,6 +11,8 @@ from models.accounts.preferences import Preferences, load, nearest, save
 from models.accounts.tables import preferences
 from models.db.database import Database
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.mark.parametrize(
     ("rules", "value"),

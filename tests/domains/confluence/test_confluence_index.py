@@ -22,7 +22,7 @@ from tasks.confluence.indexing import BATCH_PAGES, Refreshed
 from tasks.confluence.tables import pages, runs
 from tasks.confluence.wiki import Heads, Space
 
-pytestmark = pytest.mark.usefixtures("configured")
+pytestmark = [pytest.mark.both_stores, pytest.mark.usefixtures("configured")]
 PAGES = 120
 
 

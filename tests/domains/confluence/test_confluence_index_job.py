@@ -79,6 +79,7 @@ def furthest(engine: Engine, job_id: UUID) -> float:
         return conn.execute(sa.select(jobs.c.furthest).where(jobs.c.id == job_id)).scalar() or 0.0
 
 
+@pytest.mark.slow("2,000 pages, and three workers are killed")
 def test_two_thousand_pages_are_indexed_by_a_worker_that_is_killed_three_times(
     engine: Engine, confluence: Confluence
 ) -> None:

@@ -29,6 +29,7 @@ def engine(confluence: Confluence, db_url: str, tmp_path: Path) -> Iterator[Engi
         yield made
 
 
+@pytest.mark.slow("kills a worker and waits for its lease")
 def test_a_page_and_a_section_that_were_made_before_the_worker_was_killed_are_there_once(
     engine: Engine, confluence: Confluence
 ) -> None:

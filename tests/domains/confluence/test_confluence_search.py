@@ -19,7 +19,7 @@ from models.db.database import database
 from tasks.confluence import index_store, searching
 from tasks.confluence.tables import pages, pieces
 
-pytestmark = pytest.mark.usefixtures("configured")
+pytestmark = [pytest.mark.both_stores, pytest.mark.usefixtures("configured")]
 
 
 @pytest.fixture

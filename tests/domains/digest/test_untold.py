@@ -38,6 +38,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "integration"))
 
 from engine_kit import accept, job_of, load_testkit, move, take
 
+pytestmark = pytest.mark.both_stores
+
 NOBODY = "unix:///nowhere/redis.sock?db=0"
 
 

@@ -257,6 +257,7 @@ def test_a_dead_grant_has_the_job_wait_and_a_sign_in_runs_it(running, google, gm
     assert "canary" not in engine.logs()
 
 
+@pytest.mark.slow("kills a worker and waits for its lease")
 def test_a_worker_that_dies_after_gmail_has_sent_does_not_send_twice(running, gmail):
     engine, _served, alice = running
     gmail.next("POST /gmail/v1/users/me/messages/send", "do_then_silence")
@@ -271,6 +272,7 @@ def test_a_worker_that_dies_after_gmail_has_sent_does_not_send_twice(running, gm
     assert (json.loads(done.result), len(gmail.sent)) == ({"message_id": "<CA1@mail.gmail.com>"}, 1)
 
 
+@pytest.mark.slow("kills a worker and waits for its lease")
 def test_a_reply_whose_worker_dies_after_it_went_out_is_found_and_not_sent_again(running, gmail):
     engine, _served, alice = running
     gmail.receive("Lunch?")

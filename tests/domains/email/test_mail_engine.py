@@ -75,6 +75,7 @@ def own_id(job: dict[str, Any], address: str) -> str:
     return f"<{job['id']}@{address.partition('@')[2]}>"
 
 
+@pytest.mark.slow("kills a worker and waits for its lease")
 def test_an_agents_reply_waits_for_a_person_and_goes_out_once_though_the_worker_dies(
     running: tuple[Engine, httpx.Client], mail_server: MailServer, model: Any
 ) -> None:
@@ -115,6 +116,7 @@ def test_an_agents_reply_waits_for_a_person_and_goes_out_once_though_the_worker_
     assert len(messages(mail_server, address, "Sent")) == 1
 
 
+@pytest.mark.slow("kills a worker and waits for its lease")
 def test_new_mail_is_sorted_though_the_worker_dies_and_labelled_once_somebody_agrees(
     running: tuple[Engine, httpx.Client], mail_server: MailServer, model: Any
 ) -> None:

@@ -28,6 +28,8 @@ from tasks.email.mailbox_watch import MOST_WATCHES, WATCHES, NewWatch, Watch, Wa
 from tasks.email.mailbox_watch_trigger import LABEL, LOOK, MAILBOX_WATCHES, MOST_FAILURES
 from tasks.email.tables import watches
 
+pytestmark = pytest.mark.both_stores
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 

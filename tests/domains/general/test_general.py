@@ -28,7 +28,7 @@ from tasks.general.actions import (
 from tasks.general.records import NewNote, NewTodo, NoteChange, TodoChange
 from tasks.general.store import NOTES, TODOS
 
-pytestmark = pytest.mark.usefixtures("configured")
+pytestmark = [pytest.mark.both_stores, pytest.mark.usefixtures("configured")]
 SOON = datetime(2030, 6, 1, 9, tzinfo=UTC)
 
 

@@ -52,6 +52,7 @@ def connect(alice: httpx.Client, jira: Jira, token: str = TOKEN) -> httpx.Respon
     return answer
 
 
+@pytest.mark.slow("kills a worker and waits for its lease")
 def test_an_agents_comment_waits_for_a_person_is_posted_once_though_the_worker_dies_and_is_taken_back(
     running: tuple[Engine, httpx.Client], jira: Jira, server: Any
 ) -> None:

@@ -31,6 +31,7 @@ def engine(jira: Jira, db_url: str, tmp_path: Path) -> Iterator[Engine]:
         yield made
 
 
+@pytest.mark.slow("kills a worker and waits for its lease")
 def test_what_jira_did_before_the_worker_was_killed_is_done_once(engine: Engine, jira: Jira) -> None:
     issue, moved = jira.add("OPS", "The disk is full"), jira.add("OPS", "The disk is loud")
     for where in (f"POST /issue/{issue.key}/comment", f"POST /issue/{moved.key}/transitions", "POST /issue"):

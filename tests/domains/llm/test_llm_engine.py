@@ -51,6 +51,7 @@ def test_a_summary_by_ollama_is_watched_while_it_is_written(
     assert ollama_server.wrong == []
 
 
+@pytest.mark.slow("kills a worker and waits for its lease")
 def test_a_call_whose_worker_is_killed_counts_beside_the_one_that_took_its_place(
     running: tuple[Doors, httpx.Client], ollama_server: OllamaServer
 ) -> None:

@@ -35,7 +35,7 @@ from tasks.llm.settings import LlmSettings
 from tasks.llm.tables import llm_usage
 from tasks.llm.usage import SqlLedger, Used, month_of, next_month, refuse_unless_held
 
-pytestmark = pytest.mark.usefixtures("configured")
+pytestmark = [pytest.mark.both_stores, pytest.mark.usefixtures("configured")]
 PRICES = {"tiny-1": {"in": 100, "out": 1_000}}  # cents for a million tokens
 
 

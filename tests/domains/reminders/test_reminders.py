@@ -32,6 +32,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "integration"))
 
 from engine_kit import load_testkit
 
+pytestmark = pytest.mark.both_stores
+
 START = datetime(2026, 3, 27, 8, 0, tzinfo=UTC)  # a Friday, before Berlin's clocks go forward
 
 

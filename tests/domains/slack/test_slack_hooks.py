@@ -31,6 +31,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "integration"))
 from engine_kit import eventually
 from served import Served, serving
 
+pytestmark = pytest.mark.both_stores
+
 SECRET = "signing-secret-canary"
 
 

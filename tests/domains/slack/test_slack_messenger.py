@@ -35,6 +35,8 @@ from tasks.slack.connections import SLACK
 from tasks.slack.messenger import Messenger
 from tasks.slack.tables import messages, people
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.fixture
 def told(slack: Slack, db: Database, user: User, tmp_path: Path) -> Iterator[Config]:
