@@ -26,11 +26,11 @@ from llmcoder.errors import (
 )
 from llmcoder.registry import AnyAction
 from llmcoder.states import Reason, State
+from llmcoder.timing import TIMING
 from models.jobs.claims import Lost
 from models.jobs.machine import Move
 
 MAX_LOSSES = 3  # workers that may die under a job that gets no further before it is called poison
-RECONCILE_WAIT_S = 5.0
 LONGEST_DETAIL_CHARS = 4_000  # it often quotes a provider, who may answer with a page
 TO_RUN_AGAIN = frozenset({State.QUEUED, State.SCHEDULED, State.WAITING})
 
@@ -182,7 +182,7 @@ def _open_effect(
     if facts.repeatable and again is not None and again.to in (State.SCHEDULED, State.QUEUED):
         return replace(again, stays_armed=True)
     if facts.armed and facts.reconcilable and facts.attempts_left:
-        due_at = now + timedelta(seconds=RECONCILE_WAIT_S)
+        due_at = now + timedelta(seconds=TIMING.reconcile_after_s)
         return Verdict(State.SCHEDULED, Reason.RECONCILE, due_at, problem, stays_armed=True)
     return Verdict(State.UNCERTAIN, reason, error=problem, stays_armed=True)
 
@@ -226,7 +226,7 @@ def lost_to_nobody(lost: Lost, action: AnyAction | None, now: datetime) -> Move:
             worker that does: whoever claims the job asks before anything else.
     """
     if action is None and lost.armed_at is not None and lost.losses + 1 < MAX_LOSSES:
-        due_at = now + timedelta(seconds=RECONCILE_WAIT_S)
+        due_at = now + timedelta(seconds=TIMING.reconcile_after_s)
         asked = Verdict(State.SCHEDULED, Reason.RECONCILE, due_at, _LOST_IN_EFFECT, counted=False, stays_armed=True)
         return transition(lost.id, lost.attempt, lost.max_attempts, asked, {"losses": lost.losses + 1})
     facts = facts_of(action, lost.armed_at is not None, lost.attempt, lost.max_attempts)

@@ -34,6 +34,7 @@ from pydantic import (
 
 from llmcoder.errors import DeclarationError, NotConfigured
 from llmcoder.states import State
+from llmcoder.timing import TIMING
 
 
 class InvalidSettings(ValueError):
@@ -250,7 +251,12 @@ class EngineSettings(Settings):
     flower_password: SecretStr | None = Field(None, description="Password of Flower; made at first start when unset.")
 
     io_slots: int = Field(16, ge=1, le=1_000, description="Jobs an io worker runs at once.")
-    lease_s: int = Field(30, ge=5, le=3_600, description="Seconds after which a silent worker loses its jobs.")
+    lease_s: int = Field(
+        30,
+        ge=round(TIMING.shortest_lease_s),
+        le=3_600,
+        description="Seconds after which a silent worker loses its jobs.",
+    )
     doorbell_window: int = Field(400, ge=1, le=100_000, description="Rung and unclaimed jobs per queue in the broker.")
     max_input_bytes: int = Field(1_048_576, ge=1_024, description="Largest input of a job, in bytes of JSON.")
     max_result_bytes: int = Field(1_048_576, ge=1_024, description="Largest result of a job, in bytes of JSON.")

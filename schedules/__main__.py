@@ -24,6 +24,7 @@ from llmcoder.logger import get_logger
 from llmcoder.private import keep_private
 from llmcoder.registry import registry, triggers
 from llmcoder.settings import EngineSettings
+from llmcoder.timing import TIMING
 from models.accounts import vault
 from models.db.database import CLOCK_STEP_S, TRANSIENT_ERRORS, Database
 from schedules.deadlines import MOST_ABANDONED, WatchedTrigger
@@ -43,10 +44,7 @@ log = get_logger(__name__)
 
 PROMOTE_EVERY_S = 0.5
 RING_EVERY_S = 0.5
-RESCUE_EVERY_S = 2.0
 COUNT_EVERY_S = 5.0
-EXPIRE_EVERY_S = 5.0
-RELEASE_EVERY_S = 5.0
 KNOW_EVERY_S = 2.0
 FIRE_EVERY_S = 0.5
 FOLLOW_EVERY_S = 0.5
@@ -82,11 +80,11 @@ def main() -> None:
     periods: list[tuple[Callable[[], int], float]] = [
         (dispatcher.promote, PROMOTE_EVERY_S),
         (dispatcher.ring, RING_EVERY_S),
-        (dispatcher.rescue, RESCUE_EVERY_S),
+        (dispatcher.rescue, TIMING.rescue_every_s),
         (dispatcher.set_unknown_aside, KNOW_EVERY_S),
         (dispatcher.call_unknown_back, KNOW_EVERY_S),
-        (dispatcher.expire, EXPIRE_EVERY_S),
-        (dispatcher.release, RELEASE_EVERY_S),
+        (dispatcher.expire, TIMING.release_every_s),
+        (dispatcher.release, TIMING.release_every_s),
         (firing.fire, FIRE_EVERY_S),
         (firing.follow, FOLLOW_EVERY_S),
         (macros.advance, ADVANCE_EVERY_S),

@@ -27,6 +27,7 @@ from llmcoder.ids import new_id
 from llmcoder.logger import get_logger
 from llmcoder.registry import Registry, registry
 from llmcoder.settings import EngineSettings
+from llmcoder.timing import TIMING
 from models.connections import store as connections
 from models.db.database import TRANSIENT_ERRORS, Database
 from models.jobs import approvals, known_actions
@@ -47,7 +48,6 @@ from models.jobs.machine import Moved, apply
 log = get_logger(__name__)
 
 BATCH = 500
-RING_AGAIN_S = 15.0
 #: Where some workers do not know the action: they drop the doorbell, and only one that knows it can take the job.
 RING_SOME_AGAIN_S = 2.0
 KNOWN_GOOD_FOR_S = 2.0
@@ -241,7 +241,7 @@ class Dispatcher:
         if room <= 0:
             return 0
         now = self._db.now()
-        rung_before = now - timedelta(seconds=RING_AGAIN_S)
+        rung_before = now - timedelta(seconds=TIMING.ring_again_s)
         known = self._known().get(queue, NOBODY)
         by_some = known.by_any - known.by_all
         sooner = RungSooner(by_some, now - timedelta(seconds=RING_SOME_AGAIN_S)) if by_some else None

@@ -27,8 +27,8 @@ from llmcoder.logger import get_logger
 from llmcoder.manifest import ActionFacts
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
+from llmcoder.timing import TIMING
 from workers.runtime import Runtime
-from workers.watch import GRACE_S
 
 FINISH_OR_GIVE_BACK = signal.SIGRTMIN + 3  # to a pool's child: the worker stops; Celery itself would wait for ever
 #: Between tries to use a broker that fails; from the first on again when it has worked for a while.
@@ -75,7 +75,7 @@ def make_app() -> Celery:
 
 
 def _add_task(app: Celery, action: ActionFacts) -> None:
-    limit = action.timeout_s + GRACE_S + HARD_LIMIT_SLACK_S if action.queue is Queue.HEAVY else None
+    limit = action.timeout_s + TIMING.grace_s + HARD_LIMIT_SLACK_S if action.queue is Queue.HEAVY else None
     run = _doorbell_of_heavy if action.queue is Queue.HEAVY else _doorbell
     app.task(run, name=action.name, time_limit=limit, shared=False, typing=False)
 

@@ -25,6 +25,7 @@ from llmcoder.moment import Moment
 from llmcoder.registry import registry
 from llmcoder.settings import EngineSettings
 from llmcoder.states import Reason, State
+from llmcoder.timing import TIMING
 from llmcoder.vital import vital
 from models.db.database import TRANSIENT_ERRORS, Database
 from models.db.group_commit import Closed
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 EXIT_REPLACE_ME = 75
-DRAIN_S = 5.0
 #: An ending that the database keeps refusing while it takes others, one try a second, is refused for what it holds.
 MOST_TRIES = 60
 
@@ -116,7 +116,7 @@ class Runtime:
 
     def stop(self) -> None:
         """Finish what runs, within a few seconds; give back the rest, so that no job waits for its lease to run out."""
-        if self.slots is not None and not self.slots.drain(DRAIN_S):
+        if self.slots is not None and not self.slots.drain(TIMING.drain_s):
             log.warning("stopping with jobs under way; they are given back", jobs=self.slots.busy)
         self._give_back_rest()
         self.watch.close()
@@ -135,7 +135,7 @@ class Runtime:
     def _give_back_when_told(self) -> None:
         """Looks again and again: a job may be claimed by then, and not yet be known to run."""
         self._told_to_end.wait()
-        deadline = time.monotonic() + DRAIN_S
+        deadline = time.monotonic() + TIMING.drain_s
         while time.monotonic() < deadline or not self.running():
             time.sleep(0.05)
         log.warning("stopping with a job under way; it is given back")

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from engine.duties import Duties
 from llmcoder.logger import get_logger
+from llmcoder.timing import TIMING
 from llmcoder.vital import vital
 from models.db.database import TRANSIENT_ERRORS
 from models.jobs.claims import Claimed
@@ -23,8 +24,6 @@ from workers.ledger import Ledger
 
 log = get_logger(__name__)
 
-IDLE_LOOK_S = 2.0  # an idle worker looks into SQL by itself, so it works on while the broker is away
-STAND_BACK_S = 1.0
 REST_AFTER_FAILURE_S = 0.5
 PULL = "pull"
 SHORT_RUN_S = 0.05
@@ -52,7 +51,7 @@ class Slots:
     ) -> None:
         self.size = size
         self._duties = duties or Duties()
-        self._duties.add(PULL, IDLE_LOOK_S)
+        self._duties.add(PULL, TIMING.idle_look_s)
         self.written_off = 0
         self._ledger = ledger
         self._run = run
@@ -77,8 +76,8 @@ class Slots:
             if self._saturated:
                 self._poked.set()
                 with self._changed:
-                    self._changed.wait_for(lambda: not self._saturated or self._stopping, STAND_BACK_S)
-            if self._reserve(wait_s=STAND_BACK_S):
+                    self._changed.wait_for(lambda: not self._saturated or self._stopping, TIMING.stand_back_s)
+            if self._reserve(wait_s=TIMING.stand_back_s):
                 return self._claim(job_id)
 
     def write_off(self, attempt: Attempt) -> bool:
@@ -165,7 +164,7 @@ class Slots:
 
     def _pull_loop(self) -> None:
         while not self._stopping:
-            self._poked.wait(IDLE_LOOK_S)
+            self._poked.wait(TIMING.idle_look_s)
             self._poked.clear()
             try:
                 while not self._stopping and self._pull():

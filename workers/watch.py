@@ -17,6 +17,7 @@ from uuid import UUID
 from engine import metrics
 from llmcoder.logger import get_logger
 from llmcoder.moment import Moment
+from llmcoder.timing import TIMING
 from llmcoder.vital import vital
 from models.db.database import TRANSIENT_ERRORS, Database
 from models.jobs.claims import beat, is_neglected, leave, let_go, renew, show_progress, still_mine
@@ -24,10 +25,7 @@ from workers.attempt import Attempt, End
 
 log = get_logger(__name__)
 
-LOOK_S = 1.0
-BEAT_S = 5.0
 NEGLECT_S = 60.0  # jobs due for that long, with slots free, during that long: this worker consumes nothing
-GRACE_S = 5.0  # how long an action may take to notice that it should end
 
 
 # A pool's child that is forked in the middle of a look would inherit SQLite's own locks, held by a thread it does not
@@ -111,7 +109,7 @@ class Watch:
             except Exception:  # without this thread nothing is renewed or ended on time, so it outlives a defect
                 log.exception("a look of the watch broke")
                 self._fence_if_too_late()
-            if self._stop.wait(LOOK_S):
+            if self._stop.wait(TIMING.look_s):
                 return
 
     def look(self) -> None:
@@ -149,7 +147,7 @@ class Watch:
         if not running:
             self._renewed_at = looked_at  # what is claimed from here on has a fresh lease
         renewing = running and looked_at - self._renewed_at > self._process.lease_s / 4
-        beating = self._beats and looked_at - self._beat_at > BEAT_S
+        beating = self._beats and looked_at - self._beat_at > TIMING.beat_s
         if not (seen or renewing or beating):
             return
         try:
@@ -215,12 +213,12 @@ class Watch:
                 continue
             key = (attempt.claimed.id, attempt.claimed.attempt)
             asked[key] = self._asked_at.get(key, time.monotonic())
-            if time.monotonic() - asked[key] > GRACE_S:
+            if time.monotonic() - asked[key] > TIMING.grace_s:
                 self._do(partial(self._process.overdue, attempt))
         self._asked_at = asked
 
     def _notice_neglect(self, now: datetime) -> None:
-        if time.monotonic() - self._looked_for_neglect_at < BEAT_S:
+        if time.monotonic() - self._looked_for_neglect_at < TIMING.beat_s:
             return
         self._looked_for_neglect_at = time.monotonic()
         with self._db.read() as conn:

@@ -14,12 +14,13 @@ from cli.up.listeners import Wanted
 from cli.up.reachable import is_live, loopback_of
 from llmcoder import startup
 from llmcoder.process import command_line
+from llmcoder.timing import TIMING
 
 if TYPE_CHECKING:
     from llmcoder.settings import EngineSettings
 
 #: With 1 s for SIGQUIT, 0.5 s for SIGKILL and Redis after that, a stop stays within 10 s.
-WORKER_GRACE_S = 6.5
+WORKER_GRACE_S = TIMING.drain_s + 1.5
 
 
 def plan(settings: EngineSettings) -> Plan:

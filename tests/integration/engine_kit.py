@@ -33,7 +33,7 @@ from tests.integration.waiting import TIRELESS_S, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = ROOT / "tests" / "plugin"
-LEASE_S = 5
+LEASE_S = 3
 
 
 def load_testkit() -> ModuleType:
@@ -197,6 +197,7 @@ def environment(db_url: str, redis: OwnRedis, folder: Path) -> dict[str, str]:
         "REDIS_URL": redis.url,
         "PYTHONPATH": str(PLUGIN),
         "LEASE_S": str(LEASE_S),
+        "LLMCODER_TIMING": "0.2",
         "PYTHONWARNINGS": "default",
     }
 

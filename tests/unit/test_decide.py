@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from engine.verdict import (
     LONGEST_DETAIL_CHARS,
     MAX_LOSSES,
-    RECONCILE_WAIT_S,
     Facts,
     Verdict,
     after_error,
@@ -22,6 +21,7 @@ from engine.verdict import (
 from llmcoder import ActionError, BadInput, NeedsReconnect, RateLimited, Retry, Transient, Uncertain
 from llmcoder.errors import Cancelled, Forbidden, NotConfigured, NotFound, Refused, TimedOut
 from llmcoder.states import Reason, State
+from llmcoder.timing import TIMING
 from models.jobs.machine import TRANSITIONS
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -63,7 +63,7 @@ def again_in_doubt(wait_s: float) -> tuple[object, ...]:
     return State.SCHEDULED, Reason.RETRY, wait_s, True, True
 
 
-ASKS = (State.SCHEDULED, Reason.RECONCILE, RECONCILE_WAIT_S, True, True)
+ASKS = (State.SCHEDULED, Reason.RECONCILE, TIMING.reconcile_after_s, True, True)
 RECONNECT = (State.WAITING, Reason.RECONNECT, None, False, False)
 WAITS = (State.SCHEDULED, Reason.RATE_LIMITED, 420.0, False, False)
 
