@@ -219,7 +219,11 @@ def test_a_waiting_job_can_be_cancelled(db: Database, user: User, dispatcher: Di
         assert commands.cancel(conn, user.id, strange, db.now()).state == S.CANCELLED
 
 
-@pytest.mark.parametrize("knowing", [[], [None], [KNOWN, None], [KNOWN, KNOWN | {NEW}]], ids=str)
+@pytest.mark.parametrize(
+    "knowing",
+    [[], [None], [KNOWN, None], [KNOWN, KNOWN | {NEW}]],
+    ids=["nobody", "one that says nothing", "one beside one that says nothing", "one beside one that knows it"],
+)
 def test_no_job_is_set_aside_while_somebody_may_know_it_or_nobody_is_there(
     db: Database, user: User, dispatcher: Dispatcher, knowing: list[frozenset[str] | None]
 ) -> None:
