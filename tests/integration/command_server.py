@@ -26,8 +26,9 @@ def load() -> None:
 
     for name in (
         "alembic.autogenerate", "alembic.command", "cli.accounts", "cli.doctor", "cli.engine", "cli.errors",
-        "cli.follow", "cli.integrations", "cli.main", "cli.results", "cli.screen", "cli.submitting", "engine.commands",
-        "engine.doorbells", "engine.new_account", "engine.submitter", "llmcoder.config", "llmcoder.net.client",
+        "cli.follow", "cli.integrations", "cli.main", "cli.results", "cli.screen", "cli.submitting",
+        "cryptography.hazmat.primitives.ciphers.aead", "engine.commands",
+        "engine.doorbells", "engine.new_account", "engine.submitter", "httpx", "llmcoder.config", "llmcoder.net.client",
         "llmcoder.registry", "llmcoder.strict_json", "models.db.database", "models.db.migrate", "models.jobs.store",
         "models.macros.store", "models.schedules.store", "models.tables", "psycopg", "pydantic.type_adapter",
         "pysqlite3", "redis", "rich._emoji_codes", "rich.progress", "rich.table",

@@ -18,6 +18,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 from served import Served, serving
+from shell_kit import Done, command_server
 
 from llmcoder.config import Config, config, use
 from llmcoder.context import User
@@ -315,13 +316,17 @@ def served(db: Database, redis_url: str, tmp_path: Path) -> Iterator[Served]:
 
 
 @pytest.fixture
-def shell(db_url: str, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    def run(*words: str, stdin: str = "", script: str = "") -> subprocess.CompletedProcess[str]:
+def shell(db_url: str, tmp_path: Path) -> Callable[..., Done]:
+    def run(*words: str, stdin: str = "", script: str = "") -> Done:
         own = {"DATA_DIR": str(tmp_path / "data"), "DATABASE_URL": db_url, "ENV_FILE": str(tmp_path / "none")}
-        command = [sys.executable, *(("-c", script) if script else ("-m", "cli")), *words]
-        return subprocess.run(
-            command, cwd=ROOT, env={**os.environ, **own}, input=stdin, capture_output=True, text=True, timeout=120
-        )
+        env = {**os.environ, **own}
+        if not script:
+            return command_server().run(words, env, ROOT, stdin)
+        done = subprocess.run(
+            [sys.executable, "-c", script, *words], cwd=ROOT, env=env, input=stdin, capture_output=True, text=True,
+            timeout=120,
+        )  # fmt: skip
+        return Done(done.returncode, done.stdout, done.stderr)
 
     return run
 
@@ -414,7 +419,7 @@ def test_what_operators_do_is_written_down_listed_and_verified(
         *(f"config {verb} SLACK_BOT_TOKEN" for verb in ("set", "unset")),
     ]
     done = shell(*commands, stdin=f"{PASSWORD}\n{PASSWORD}!\ncanary-token\n", script=ONE_AFTER_THE_OTHER)
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     kinds = ["user.created", "user.admin", "user.disabled", "user.enabled", "user.password"]
     settings = [("config.set", "SLACK_BOT_TOKEN"), ("config.unset", "SLACK_BOT_TOKEN")]
     assert told(db) == [*((kind, email) for kind in kinds), *settings]
@@ -422,10 +427,10 @@ def test_what_operators_do_is_written_down_listed_and_verified(
     assert "canary" not in str([tuple(row) for row in everything(db)])
 
     shown = shell("audit", "list", "--event", "user.disabled", "--subject", email)
-    assert (shown.returncode, shown.stdout.splitlines()[1].split()[0]) == (0, "3")
-    as_json = json.loads(shell("audit", "list", "--since", "2020-01-01", "--limit", "2", "--output", "json").stdout)
+    assert (shown.code, shown.out.splitlines()[1].split()[0]) == (0, "3")
+    as_json = json.loads(shell("audit", "list", "--since", "2020-01-01", "--limit", "2", "--output", "json").out)
     assert [one["event"] for one in as_json] == ["config.unset", "config.set"]
-    assert shell("audit", "list", "--event", "nothing").returncode == 2
+    assert shell("audit", "list", "--event", "nothing").code == 2
 
 
 def test_verify_prints_the_head_and_says_by_its_exit_code_what_it_found(
@@ -435,13 +440,13 @@ def test_verify_prints_the_head_and_says_by_its_exit_code_what_it_found(
         write(db, *(login() for _ in range(3)))
     third = everything(db)[2]
     fine = shell("audit", "verify")
-    assert (fine.returncode, fine.stdout) == (0, f"head 3:{third.hash}\n")
-    assert shell("audit", "verify", "--head", f"3:{third.hash}").returncode == 0
-    assert shell("audit", "verify", "--head", "3").returncode == 2
+    assert (fine.code, fine.out) == (0, f"head 3:{third.hash}\n")
+    assert shell("audit", "verify", "--head", f"3:{third.hash}").code == 0
+    assert shell("audit", "verify", "--head", "3").code == 2
     cut = shell("audit", "verify", "--head", f"4:{third.hash}")
-    assert (cut.returncode, "entry is 4" in cut.stderr) == (1, True)
+    assert (cut.code, "entry is 4" in cut.err) == (1, True)
     tamper(db, "UPDATE audit SET subject = 'mallory' WHERE seq = 2")
     bad = shell("audit", "verify")
-    assert (bad.returncode, "entry is 2: it was changed" in bad.stderr) == (1, True)
-    as_json = json.loads(shell("audit", "verify", "--output", "json").stdout)
+    assert (bad.code, "entry is 2: it was changed" in bad.err) == (1, True)
+    as_json = json.loads(shell("audit", "verify", "--output", "json").out)
     assert (as_json["head"], as_json["fault"]["seq"]) == (f"3:{third.hash}", 2)

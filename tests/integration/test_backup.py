@@ -30,6 +30,7 @@ from engine_kit import (
     own_redis,
     stand_in,
 )
+from shell_kit import Done, checked, command_server
 
 from api.auth import tokens
 from cli.backup import archive
@@ -418,11 +419,8 @@ def engine(db: Database, db_url: str, user: User, tmp_path: Path) -> Iterator[En
         yield made
 
 
-def llmcoder(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "cli", *words]
-    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=120)
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
+def llmcoder(*words: str, **environ: str) -> Done:
+    return checked(command_server().run(words, environ, ROOT, ""))
 
 
 def test_a_backup_under_load_is_one_moment_of_a_running_engine(
@@ -446,12 +444,12 @@ def test_a_backup_under_load_is_one_moment_of_a_running_engine(
         acknowledged = list(ids)
         path = tmp_path / "b.tar"
         done = llmcoder("backup", str(path), **engine.environ, **here.environ)
-        assert (done.returncode, done.stdout.strip()) == (0, str(path)), done.stderr
+        assert (done.code, done.out.strip()) == (0, str(path)), done.err
         ids_then = len(ids)
         eventually(lambda: len(ids) > ids_then, what="the engine goes on")
 
         refused = llmcoder("restore", str(path), "--force", **engine.environ, **here.environ)
-        assert refused.returncode != 0 and "Stop all of its processes" in refused.stderr
+        assert refused.code != 0 and "Stop all of its processes" in refused.err
     finally:
         stop.set()
         writer.join()
@@ -501,16 +499,16 @@ def test_the_commands_say_what_they_did_and_what_is_to_be_done(
     backed = llmcoder(
         "backup", str(path), "--without-secrets", **environ, DATA_DIR=str(here.folder), DATABASE_URL=here.url
     )
-    assert backed.returncode == 0 and "Without secrets" in backed.stderr
+    assert backed.code == 0 and "Without secrets" in backed.err
     again = llmcoder("backup", str(path), **environ, DATA_DIR=str(here.folder), DATABASE_URL=here.url)
-    assert (again.returncode, "exists" in again.stderr) == (2, True)
+    assert (again.code, "exists" in again.err) == (2, True)
     elsewhere = {"DATA_DIR": str(there.folder), "DATABASE_URL": there.url}
     restored = llmcoder("restore", str(path), **environ, **elsewhere)
-    assert restored.returncode == 0, restored.stderr
-    assert "Everybody logs in again" in restored.stdout
-    assert "1 jobs may have run after the backup" in restored.stderr
+    assert restored.code == 0, restored.err
+    assert "Everybody logs in again" in restored.out
+    assert "1 jobs may have run after the backup" in restored.err
     missing = llmcoder("restore", str(tmp_path / "none.tar"), **environ, **elsewhere)
-    assert (missing.returncode, "none.tar: No such file" in missing.stderr) == (2, True)
+    assert (missing.code, "none.tar: No such file" in missing.err) == (2, True)
 
 
 def test_a_full_disk_leaves_no_half_of_a_backup(db: Database, user: User, here: Installation, tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +12,7 @@ import httpx
 import pytest
 from doors import doors_of
 from served import Served
+from shell_kit import command_server
 
 from llmcoder.states import State
 
@@ -106,8 +105,7 @@ def test_no_text_of_a_job_drives_the_terminal(served: Served, tmp_path: Path) ->
         "LLMCODER_USER": "alice@example.org",
     }
     for words in (["jobs", "list"], ["jobs", "show", job["id"]], ["jobs", "list", "-o", "json"]):
-        command = [sys.executable, "-m", "cli", *words]
-        done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, timeout=60)
-        assert done.returncode == 0, done.stderr
-        shown = done.stdout.decode()
+        done = command_server().run(words, environ, ROOT, "")
+        assert done.code == 0, done.err
+        shown = done.out
         assert not [sign for sign in shown if (ord(sign) < 32 and sign != "\n") or 127 <= ord(sign) < 160], words
