@@ -7,10 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -28,12 +29,15 @@ from models.jobs.claims import Claimed, claimed, pick, taking
 from models.jobs.machine import Move, Moved, apply
 from models.jobs.store import Accepted, Job, NewJob, get, insert
 from models.jobs.tables import jobs
+from tests.integration.forks import NOTHING, ForkServer
 from tests.integration.own_redis import OwnRedis, own_redis
 from tests.integration.waiting import TIRELESS_S, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = ROOT / "tests" / "plugin"
 LEASE_S = 3
+KEPT = ("PATH", "HOME", "LANG", "LLMCODER_FAULTS")
+USUAL = {"PYTHONPATH": str(PLUGIN), "PYTHONWARNINGS": "default", "LLMCODER_TIMING": "0.2"}
 
 
 def load_testkit() -> ModuleType:
@@ -131,13 +135,10 @@ class Engine:
 
     def start(self, *arguments: str, **environ: str) -> subprocess.Popen[bytes]:
         """`python -m ARGUMENTS`, ended with the engine."""
-        log = (self.folder / f"{arguments[-1]}-{len(self.processes)}.log").open("wb")
-        process = subprocess.Popen(
-            [sys.executable, "-m", *arguments], cwd=ROOT, env=self.environ | environ, stdout=log, stderr=log
-        )
-        log.close()
-        self.processes.append(process)
-        return process
+        log = self.folder / f"{arguments[-1]}-{len(self.processes)}.log"
+        log.touch()
+        self.processes.append(started(arguments, self.environ | environ, log))
+        return self.processes[-1]
 
     def start_worker(self, queue: str = "io", **environ: str) -> subprocess.Popen[bytes]:
         """A worker, ready to take jobs."""
@@ -189,17 +190,25 @@ class Engine:
                 process.wait(120)
 
 
+def started(arguments: Sequence[str], environ: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """A process of the engine, forked from one that has its modules unless something is to happen while it loads."""
+    if engine_server().can_start(environ):
+        return engine_server().start(arguments[0], arguments[1:], environ, streams=(NOTHING, log, log))
+    with log.open("wb") as open_log:
+        command = [sys.executable, "-m", *arguments]
+        return subprocess.Popen(command, cwd=ROOT, env=environ, stdout=open_log, stderr=open_log)
+
+
+@cache
+def engine_server() -> ForkServer:
+    kept = {name: value for name, value in os.environ.items() if name in KEPT}
+    return ForkServer("engine", **kept | USUAL)
+
+
 def environment(db_url: str, redis: OwnRedis, folder: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "LLMCODER_FAULTS")}
-    return kept | {
-        "DATA_DIR": str(folder / "data"),
-        "DATABASE_URL": db_url,
-        "REDIS_URL": redis.url,
-        "PYTHONPATH": str(PLUGIN),
-        "LEASE_S": str(LEASE_S),
-        "LLMCODER_TIMING": "0.2",
-        "PYTHONWARNINGS": "default",
-    }
+    kept = {name: value for name, value in os.environ.items() if name in KEPT}
+    own = {"DATA_DIR": str(folder / "data"), "DATABASE_URL": db_url, "REDIS_URL": redis.url, "LEASE_S": str(LEASE_S)}
+    return kept | USUAL | own
 
 
 def new_user(db: Database) -> User:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-PLUGIN = ROOT / "tests" / "plugin"
+from tests.integration.forks import PLUGIN, ROOT, command_server
+
+ENDS_WITHIN_S = 120
 
 
 @dataclass(frozen=True)
@@ -33,56 +30,26 @@ class Done:
         return json.loads(self.out)
 
 
-class CommandServer:
-    """The one that starts the commands of this test process; see `command_server`."""
-
-    def __init__(self) -> None:
-        near, far = socket.socketpair()
-        with far:
-            self._process = subprocess.Popen(
-                [sys.executable, Path(__file__).with_name("command_server.py"), str(far.fileno())],
-                env={"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(PLUGIN)},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=[far.fileno()],
-            )
-        self._line, self._asked = near, near.makefile("rw")
-        self._one_at_a_time = threading.Lock()
-
-    def run(self, words: Sequence[str], env: Mapping[str, str], folder: Path, typed: str) -> Done:
-        with tempfile.TemporaryDirectory(prefix="llmcoder-command-") as place:
-            streams = [Path(place, name) for name in ("in", "out", "err")]
-            for stream, text in zip(streams, (typed, "", ""), strict=True):
-                stream.write_text(text)
-            code = self._ask(
-                words=words, env=dict(env), folder=str(folder), umask=umask(), streams=[str(one) for one in streams]
-            )
-            return Done(code, streams[1].read_text(), streams[2].read_text())
-
-    def _ask(self, **command: Any) -> int:
-        with self._one_at_a_time:
-            self._asked.write(json.dumps(command) + "\n")
-            self._asked.flush()
-            return int(self._asked.readline())
-
-    def close(self) -> None:
-        self._asked.close()
-        self._line.close()
-        self._process.wait(120)
+def run_command(words: Sequence[str], env: Mapping[str, str], *, folder: Path = ROOT, typed: str = "") -> Done:
+    """`llmcoder WORDS` in a process of its own, which ends without a traceback."""
+    env = {"PYTHONPATH": str(PLUGIN)} | {**env}
+    if not command_server().can_start(env):
+        return start_command(words, env, folder=folder, typed=typed)
+    with tempfile.TemporaryDirectory(prefix="llmcoder-command-") as place:
+        streams = [Path(place, name) for name in ("in", "out", "err")]
+        for stream, text in zip(streams, (typed, "", ""), strict=True):
+            stream.write_text(text)
+        process = command_server().start("cli", words, env, folder=folder, streams=streams, ends_within_s=ENDS_WITHIN_S)
+        return checked(Done(process.wait(), streams[1].read_text(), streams[2].read_text()))
 
 
-@cache
-def command_server() -> CommandServer:
-    server = CommandServer()
-    atexit.register(server.close)
-    return server
-
-
-def umask() -> int:
-    """That of this process, which a command inherits."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+def start_command(words: Sequence[str], env: Mapping[str, str], *, folder: Path = ROOT, typed: str = "") -> Done:
+    """The same from the start of Python on, which takes a second more."""
+    command = [sys.executable, "-m", "cli", *words]
+    done = subprocess.run(
+        command, cwd=folder, env=env, input=typed, capture_output=True, text=True, timeout=ENDS_WITHIN_S
+    )
+    return checked(Done(done.returncode, done.stdout, done.stderr))
 
 
 @dataclass(frozen=True)
@@ -95,15 +62,11 @@ class Shell:
     env: dict[str, str]
 
     def __call__(self, *words: str, stdin: str = "", **env: str) -> Done:
-        return checked(command_server().run(words, {**self.env, **env}, ROOT, stdin))
+        return run_command(words, {**self.env, **env}, typed=stdin)
 
     def start(self, *words: str, stdin: str = "", **env: str) -> Done:
-        """The same from the start of Python on, which takes a second more."""
-        command = [sys.executable, "-m", "cli", *words]
-        done = subprocess.run(
-            command, cwd=ROOT, env={**self.env, **env}, input=stdin, capture_output=True, text=True, timeout=120
-        )
-        return checked(Done(done.returncode, done.stdout, done.stderr))
+        """The same from the start of Python on."""
+        return start_command(words, {**self.env, **env}, typed=stdin)
 
 
 def checked(done: Done) -> Done:

@@ -18,7 +18,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 from served import Served, serving
-from shell_kit import Done, command_server
+from shell_kit import Done, run_command
 
 from llmcoder.config import Config, config, use
 from llmcoder.context import User
@@ -319,9 +319,9 @@ def served(db: Database, redis_url: str, tmp_path: Path) -> Iterator[Served]:
 def shell(db_url: str, tmp_path: Path) -> Callable[..., Done]:
     def run(*words: str, stdin: str = "", script: str = "") -> Done:
         own = {"DATA_DIR": str(tmp_path / "data"), "DATABASE_URL": db_url, "ENV_FILE": str(tmp_path / "none")}
-        env = {**os.environ, **own}
+        env = {"PATH": os.environ["PATH"], **own}
         if not script:
-            return command_server().run(words, env, ROOT, stdin)
+            return run_command(words, env, typed=stdin)
         done = subprocess.run(
             [sys.executable, "-c", script, *words], cwd=ROOT, env=env, input=stdin, capture_output=True, text=True,
             timeout=120,

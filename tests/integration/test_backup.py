@@ -30,7 +30,7 @@ from engine_kit import (
     own_redis,
     stand_in,
 )
-from shell_kit import Done, checked, command_server
+from shell_kit import Done, run_command
 
 from api.auth import tokens
 from cli.backup import archive
@@ -420,7 +420,7 @@ def engine(db: Database, db_url: str, user: User, tmp_path: Path) -> Iterator[En
 
 
 def llmcoder(*words: str, **environ: str) -> Done:
-    return checked(command_server().run(words, environ, ROOT, ""))
+    return run_command(words, environ)
 
 
 def test_a_backup_under_load_is_one_moment_of_a_running_engine(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import typer
-from shell_kit import Done, checked, command_server
+from shell_kit import Done, run_command
 
 from cli.main import app
 from llmcoder.config import Config
@@ -82,7 +82,7 @@ def test_every_command_that_only_shows_leaves_an_empty_folder_and_its_env_as_the
 
 
 def llmcoder(where: Path, *words: str, typed: str = "", **env: str) -> Done:
-    return checked(command_server().run(words, environment(where) | env, where, typed))
+    return run_command(words, environment(where) | env, folder=where, typed=typed)
 
 
 def test_a_look_shows_what_env_says_although_nothing_was_made_of_it(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from doors import doors_of
 from served import Served
-from shell_kit import command_server
+from shell_kit import run_command
 
 from llmcoder.states import State
 
@@ -105,7 +105,7 @@ def test_no_text_of_a_job_drives_the_terminal(served: Served, tmp_path: Path) ->
         "LLMCODER_USER": "alice@example.org",
     }
     for words in (["jobs", "list"], ["jobs", "show", job["id"]], ["jobs", "list", "-o", "json"]):
-        done = command_server().run(words, environ, ROOT, "")
+        done = run_command(words, environ)
         assert done.code == 0, done.err
         shown = done.out
         assert not [sign for sign in shown if (ord(sign) < 32 and sign != "\n") or 127 <= ord(sign) < 160], words
