@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
-from engine_kit import Engine, engine_on, eventually, load_testkit
+from engine_kit import Engine, engine_on, eventually, load_testkit, new_user
 
 from engine import commands
 from llmcoder.ids import new_id
@@ -31,8 +32,22 @@ pytestmark = pytest.mark.both_stores
 load_testkit()
 
 
+@pytest.fixture(scope="module")
+def standing_engine(module_db_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    with engine_on(Engine, module_db_url, tmp_path_factory.mktemp("engine")) as running:
+        running.start_worker()
+        yield running
+
+
 @pytest.fixture
-def engine(db_url: str, tmp_path: Path) -> Iterator[Engine]:
+def engine(standing_engine: Engine) -> Engine:
+    """A scheduler and a worker that the tests share, with a user of this one."""
+    return replace(standing_engine, user=new_user(standing_engine.db))
+
+
+@pytest.fixture
+def own_engine(db_url: str, tmp_path: Path) -> Iterator[Engine]:
+    """One whose processes are the test's to kill."""
     with engine_on(Engine, db_url, tmp_path) as running:
         yield running
 
@@ -56,7 +71,6 @@ def steps_of(engine: Engine, run: UUID) -> list[Job]:
 
 
 def test_steps_pass_their_results_on_and_the_run_ends_with_its_output(engine: Engine) -> None:
-    engine.start_worker()
     run = start(
         engine,
         [
@@ -94,7 +108,6 @@ def reject(engine: Engine, job: Job, why: str) -> None:
 
 
 def test_a_failed_run_goes_on_from_the_failed_step_when_it_is_retried(engine: Engine) -> None:
-    engine.start_worker()
     ask = {"id": "ask", "wait_for": {"approval": "Really?"}, "needs": ["a"]}
     run = start(engine, [echo("a"), ask, echo("b", needs=["ask"])])
     reject(engine, asked(engine, run), "not today")
@@ -108,7 +121,6 @@ def test_a_failed_run_goes_on_from_the_failed_step_when_it_is_retried(engine: En
 
 
 def test_a_run_waits_for_a_person_and_goes_on_when_they_approve(engine: Engine) -> None:
-    engine.start_worker()
     ask = {"id": "ask", "wait_for": {"approval": "Really, ${{ input.who }}?"}}
     run = start(engine, [ask, echo("b", needs=["ask"])], {"who": "Ann"}, input={"who": {}})
     question = asked(engine, run)
@@ -118,7 +130,6 @@ def test_a_run_waits_for_a_person_and_goes_on_when_they_approve(engine: Engine) 
 
 
 def test_a_cancelled_run_takes_its_steps_along(engine: Engine) -> None:
-    engine.start_worker()
     run = start(engine, [{"id": "nap", "action": "test.take_nap", "with": {"seconds": 60}}, echo("b", needs=["nap"])])
     eventually(lambda: [job.state for job in steps_of(engine, run)] == ["running"], what="the step runs")
     with engine.db.write() as conn:
@@ -127,7 +138,6 @@ def test_a_cancelled_run_takes_its_steps_along(engine: Engine) -> None:
 
 
 def test_a_step_that_takes_too_long_is_ended(engine: Engine) -> None:
-    engine.start_worker()
     nap = {"id": "nap", "action": "test.take_nap", "with": {"seconds": 60}, "timeout_s": 1}
     run = start(engine, [nap])
     assert "took longer than it may" in (engine.until(run, State.FAILED).error or "")
@@ -153,9 +163,11 @@ def effects_of(engine: Engine, run: UUID) -> list[str]:
 
 
 @pytest.mark.slow("kills workers and schedulers again and again, and waits for their leases")
-def test_a_run_outlives_its_workers_and_schedulers_and_does_what_its_plan_said(engine: Engine, tmp_path: Path) -> None:
+def test_a_run_outlives_its_workers_and_schedulers_and_does_what_its_plan_said(
+    own_engine: Engine, tmp_path: Path
+) -> None:
     """Twelve steps, one of them over two hundred items, an approval in the middle; everything is killed five times."""
-    allow(engine, "test.*")
+    allow(own_engine, "test.*")
     lines = tmp_path / "lines"
     steps = [echo(f"s{n}", needs=[f"s{n - 1}"] if n else []) for n in range(4)]
     line = {"path": "${{ join('-', [input.path, steps.s3.result.text]) }}", "seconds": "${{ item }}"}
@@ -169,26 +181,26 @@ def test_a_run_outlives_its_workers_and_schedulers_and_does_what_its_plan_said(e
     steps += [echo(f"t{n}", needs=["last" if n == 0 else f"t{n - 1}"]) for n in range(5)]
     given: dict[str, Any] = {"items": [n / 1e6 for n in range(200)], "path": str(lines)}
     asked_for: dict[str, Any] = {"items": {}, "path": {}}
-    engine.start_worker()
-    planned = engine.until(start(engine, steps, given, "plan", input=asked_for), State.SUCCEEDED)
+    own_engine.start_worker()
+    planned = own_engine.until(start(own_engine, steps, given, "plan", input=asked_for), State.SUCCEEDED)
     foretold = json.loads(planned.result or "")
     assert (foretold["exact"], foretold["fails"], len(foretold["waits"])) == (True, None, 1)
     assert list(tmp_path.glob("lines*")) == [], "a plan has no effect"
 
-    run = start(engine, steps, given, input=asked_for)
+    run = start(own_engine, steps, given, input=asked_for)
     for _ in range(5):
-        enough = min(len(steps_of(engine, run)) + 25, 205)
-        eventually(partial(has_steps, engine, run, enough), 60, "the run goes on")
-        start_again(engine)
-        engine.start_worker()
-    approve(engine, asked(engine, run))
-    ended = engine.until(run, State.SUCCEEDED, State.FAILED, within_s=60)
+        enough = min(len(steps_of(own_engine, run)) + 25, 205)
+        eventually(partial(has_steps, own_engine, run, enough), 60, "the run goes on")
+        start_again(own_engine)
+        own_engine.start_worker()
+    approve(own_engine, asked(own_engine, run))
+    ended = own_engine.until(run, State.SUCCEEDED, State.FAILED, within_s=60)
     assert ended.state == "succeeded", ended.error
-    made = steps_of(engine, run)
+    made = steps_of(own_engine, run)
     assert len(made) == 4 + 200 + 1 + 6
     assert {job.state for job in made} == {"succeeded"}
     said = sorted(f"{one['action']} {json.dumps(one['input'], sort_keys=True)}" for one in foretold["effects"])
-    assert effects_of(engine, run) == said
+    assert effects_of(own_engine, run) == said
     written = Path(f"{lines}-hello").read_text().splitlines()
     assert len(written) == len(set(written)) == 200
     assert len(Path(f"{lines}-last").read_text().splitlines()) == 1
@@ -200,19 +212,17 @@ def allow(engine: Engine, pattern: str) -> None:
 
 
 def test_a_plan_names_the_effects_of_a_macro_within_and_starts_nothing_else(engine: Engine, tmp_path: Path) -> None:
-    engine.start_worker()
     inner = {"name": "inner", "steps": [{"id": "post", "action": "test.post", "with": {"to": "ann", "text": "hello"}}]}
     call = {"id": "call", "action": "tasks.start_macro", "with": {"document": inner}}
     plan = json.loads(engine.until(start(engine, [echo("a"), call], mode="plan"), State.SUCCEEDED).result or "")
     (effect,) = plan["effects"]
     assert (effect["step"], effect["action"], effect["asks"]) == ("call/post", "test.post", True)
     with engine.db.read() as conn:
-        made = set(conn.execute(sa.select(table.c.action)).scalars())
+        made = set(conn.execute(sa.select(table.c.action).where(table.c.user_id == engine.user.id)).scalars())
     assert made == {"tasks.start_macro", "test.echo"}
 
 
 def test_a_plan_does_no_draft_that_leaves_something_behind(engine: Engine) -> None:
-    engine.start_worker()
     told = {"reminder_id": str(new_id()), "text": "Call", "due_at": "2030-06-01T09:00:00Z"}
     tell = {"id": "tell", "action": "reminders.tell", "with": told}
     blind = {"id": "blind", "action": "confluence.index", "with": {"account": "${{ steps.tell.result.text }}"}}
@@ -223,13 +233,12 @@ def test_a_plan_does_no_draft_that_leaves_something_behind(engine: Engine) -> No
     ]
     assert plan["effects"][0]["input"]["text"] == "Call"
     with engine.db.read() as conn:
-        made = set(conn.execute(sa.select(table.c.action)).scalars())
+        made = set(conn.execute(sa.select(table.c.action).where(table.c.user_id == engine.user.id)).scalars())
     assert made == {"tasks.start_macro"}, "nothing was done"
 
 
 def test_a_macro_that_starts_itself_comes_to_an_end(engine: Engine) -> None:
     """Kept under a name, a macro can name itself."""
-    engine.start_worker()
     macro = Macro.model_validate(
         {"name": "me", "steps": [{"id": "again", "action": "tasks.start_macro", "with": {"macro": "me"}}]}
     )
@@ -249,7 +258,6 @@ def call(engine: Engine, run: UUID, said: Any) -> bool:
 
 def test_a_step_waits_for_a_call_and_its_body_is_tainted(engine: Engine) -> None:
     allow(engine, "*")
-    engine.start_worker()
     tell = echo("tell", "${{ run.webhooks.answer }}")
     said = "${{ steps.answer.result.payload.text }}"
     post = {"id": "post", "action": "test.post", "with": {"to": "ann", "text": said}}
@@ -270,14 +278,12 @@ def test_a_step_waits_for_a_call_and_its_body_is_tainted(engine: Engine) -> None
 
 
 def test_what_is_no_step_waits_for_no_call(engine: Engine) -> None:
-    engine.start_worker()
     failed = engine.until(engine.submit(Registry(discover())["tasks.await_call"]), State.FAILED)
     assert "Only a step of a macro" in (failed.error or "")
 
 
 def test_a_call_that_comes_before_its_step_waits_is_not_lost(engine: Engine) -> None:
     run = start(engine, [echo("first"), {**AWAIT, "needs": ["first"]}])
-    engine.start_worker()
     eventually(lambda: steps_of(engine, run), what="the run begins")
     assert call(engine, run, "early")
     ended = engine.until(run, State.SUCCEEDED, State.FAILED)
@@ -285,7 +291,6 @@ def test_a_call_that_comes_before_its_step_waits_is_not_lost(engine: Engine) -> 
 
 
 def test_who_does_not_call_in_time_fails_the_step_and_a_plan_waits_for_nobody(engine: Engine) -> None:
-    engine.start_worker()
     late = {"id": "answer", "wait_for": {"webhook": True, "timeout_s": 1}}
     assert "took longer" in (engine.until(start(engine, [late]), State.FAILED).error or "")
     tell = {"id": "tell", "action": "test.post", "with": {"to": "ann", "text": "${{ run.webhooks.answer }}"}}
