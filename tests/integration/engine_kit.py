@@ -133,6 +133,11 @@ class Engine:
     environ: dict[str, str]
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
+    @property
+    def own_environ(self) -> dict[str, str]:
+        """For a configuration of the test's own process, which waits as usual and refuses leases as short as theirs."""
+        return {name: value for name, value in self.environ.items() if name != "LEASE_S"}
+
     def start(self, *arguments: str, **environ: str) -> subprocess.Popen[bytes]:
         """`python -m ARGUMENTS`, ended with the engine."""
         log = self.folder / f"{arguments[-1]}-{len(self.processes)}.log"

@@ -556,7 +556,7 @@ def test_two_kinds_are_served_by_a_worker_and_taken_back_in_the_same_name(
     told = {name: value for name, value in environ.items() if name not in ("REDIS_URL", "DATA_DIR", "DATABASE_URL")}
     with ExitStack() as stack:
         engine = stack.enter_context(engine_on(Engine, db_url, tmp_path, **told))
-        stack.enter_context(use(Config.open(engine.environ, cwd=tmp_path)))
+        stack.enter_context(use(Config.open(engine.own_environ, cwd=tmp_path)))
         more = {"PUBLIC_URL": "http://jobs.example.org"}
         served = stack.enter_context(serving(engine.db, engine.redis.url, tmp_path, **told, **more))
         provider.redirect_uri = "http://jobs.example.org/connections/oauth/callback"
@@ -714,7 +714,7 @@ def test_a_worker_whose_grant_died_has_all_jobs_wait_and_a_sign_in_runs_them(
     told = {name: value for name, value in environ.items() if name not in ("REDIS_URL", "DATA_DIR", "DATABASE_URL")}
     with ExitStack() as stack:
         engine = stack.enter_context(engine_on(Engine, db_url, tmp_path, **told))
-        stack.enter_context(use(Config.open(engine.environ, cwd=tmp_path)))
+        stack.enter_context(use(Config.open(engine.own_environ, cwd=tmp_path)))
         more = {"PUBLIC_URL": "http://jobs.example.org"}
         served = stack.enter_context(serving(engine.db, engine.redis.url, tmp_path, **told, **more))
         provider.redirect_uri = "http://jobs.example.org/connections/oauth/callback"

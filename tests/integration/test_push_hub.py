@@ -8,8 +8,7 @@ from contextlib import asynccontextmanager, closing, suppress
 from typing import Any
 
 import pytest
-import redis
-from engine_kit import accept_one, take
+from engine_kit import OwnRedis, accept_one, own_redis, take
 
 from api.http.database import AsyncDatabase
 from api.push.feed import Feed, Message
@@ -52,18 +51,19 @@ async def hub_on(db: Database, redis_url: str) -> AsyncIterator[tuple[Hub, SlowS
         sql.close()
 
 
-def test_whoever_is_told_that_they_are_live_is_heard_from_then_on(db: Database, user: User, redis_url: str) -> None:
-    async def go() -> None:
-        async with hub_on(db, redis_url) as (hub, sql):
+def test_whoever_is_told_that_they_are_live_is_heard_from_then_on(db: Database, user: User) -> None:
+    async def go(server: OwnRedis) -> None:
+        async with hub_on(db, server.url) as (hub, sql):
             sql.open.set()
-            with closing(redis.Redis.from_url(redis_url)) as client:
+            with closing(server.client()) as client:
                 for _ in range(3):
                     feed = hub.open_feed(user.id)
                     await hub.settled()
                     assert client.pubsub_numsub(PUSH_CHANNEL) == [(PUSH_CHANNEL.encode(), 1)]
                     hub.close_feed(user.id, feed)
 
-    asyncio.run(go())
+    with own_redis() as server:  # in that of all tests, the API that they share may listen, too
+        asyncio.run(go(server))
 
 
 def test_without_redis_nobody_waits_for_it_to_be_live(db: Database, user: User) -> None:

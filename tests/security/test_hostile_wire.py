@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from select import select
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -686,7 +687,7 @@ def test_a_defect_under_legacy_is_a_problem(served: Served, monkeypatch: pytest.
     def broken() -> None:
         raise error
 
-    monkeypatch.setattr(served.app.state.services.registry, "items", broken)
+    monkeypatch.setattr(served.app.state.services.registry, "facts", SimpleNamespace(items=broken))
     answer = told(served, request(b"GET /legacy/ HTTP/1.1"))
     assert answer.status == 500
     is_problem(answer)

@@ -227,7 +227,7 @@ def running(
     with ExitStack() as stack:
         path = f"{PLUGIN}:{plugin}"
         engine = stack.enter_context(engine_on(Engine, db_url, tmp_path, **told, PYTHONPATH=path))
-        stack.enter_context(use(Config.open(engine.environ, cwd=tmp_path)))
+        stack.enter_context(use(Config.open(engine.own_environ, cwd=tmp_path)))
         more = {**told, "PUBLIC_URL": "http://jobs.example.org"}
         served = stack.enter_context(serving(engine.db, engine.redis.url, tmp_path, **more))
         alice = stack.enter_context(served.client(engine.user))

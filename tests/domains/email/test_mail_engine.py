@@ -58,7 +58,7 @@ def running(db_url: str, mail_server: MailServer, model: Any, tmp_path: Path) ->
     }
     with ExitStack() as stack:
         engine = stack.enter_context(engine_on(Engine, db_url, tmp_path, **told))
-        stack.enter_context(use(Config.open(engine.environ, cwd=tmp_path)))
+        stack.enter_context(use(Config.open(engine.own_environ, cwd=tmp_path)))
         served = stack.enter_context(serving(engine.db, engine.redis.url, tmp_path, **told))
         yield engine, stack.enter_context(served.client(engine.user))
 

@@ -40,7 +40,7 @@ def running(db_url: str, jira: Jira, server: Any, tmp_path: Path) -> Iterator[tu
     told = {"FETCH_ALLOW": "127.0.0.1", "OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_MODEL": "tiny-1"}
     with ExitStack() as stack:
         engine = stack.enter_context(engine_on(Engine, db_url, tmp_path, **told))
-        stack.enter_context(use(Config.open(engine.environ, cwd=tmp_path)))
+        stack.enter_context(use(Config.open(engine.own_environ, cwd=tmp_path)))
         served = stack.enter_context(serving(engine.db, engine.redis.url, tmp_path, **told))
         yield engine, stack.enter_context(served.client(engine.user))
 

@@ -29,7 +29,7 @@ def engine_at(ollama: OllamaServer, db_url: str, folder: Path, **environ: str) -
     with engine_on(Doors, db_url, folder, **ollama.environment, **environ) as engine:
         engine.open()
         told: dict[str, Any] = {"base_url": engine.url, "headers": engine.headers(engine.user), "timeout": WITHIN_S}
-        with use(Config.open(engine.environ, cwd=folder)), httpx.Client(**told) as client:
+        with use(Config.open(engine.own_environ, cwd=folder)), httpx.Client(**told) as client:
             yield engine, client
 
 

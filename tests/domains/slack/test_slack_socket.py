@@ -36,7 +36,7 @@ def desk(slack: Slack, server: Any, db_url: str, tmp_path: Path) -> Iterator[Des
     told = {**environment(slack), **SOCKET, "OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_MODEL": "tiny-1"}
     with ExitStack() as stack:
         engine = stack.enter_context(engine_on(Engine, db_url, tmp_path, **told))
-        stack.enter_context(use(Config.open(engine.environ, cwd=tmp_path)))
+        stack.enter_context(use(Config.open(engine.own_environ, cwd=tmp_path)))
         connect(engine.db, engine.user)
         yield Desk(engine, slack)
     assert "canary" not in engine.logs()
