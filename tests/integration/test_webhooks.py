@@ -67,7 +67,10 @@ def receiver() -> Iterator[Receiver]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
+            length = int(self.headers["content-length"])
+            body = self.rfile.read(length)
+            if len(body) < length:  # whoever sent it was killed in the middle
+                return
             with made.lock:
                 made.calls.append(({name.lower(): value for name, value in self.headers.items()}, body))
                 number = len(made.calls)
