@@ -239,7 +239,7 @@ def on_loopback(site: S) -> Iterator[S]:
     """A site that runs; at its end, nothing may have broken the contracts."""
     server = Server(("127.0.0.1", 0), type("Bound", (Exchange,), {"site": site}))
     site.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005})
     thread.start()
     try:
         yield site

@@ -121,7 +121,7 @@ class LocalServer(ThreadingHTTPServer):
 @pytest.fixture
 def server() -> Iterator[LocalServer]:
     local = LocalServer()
-    thread = threading.Thread(target=local.serve_forever, kwargs={"poll_interval": 0.02})
+    thread = threading.Thread(target=local.serve_forever, kwargs={"poll_interval": 0.005})
     thread.start()
     try:
         yield local

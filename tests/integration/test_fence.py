@@ -94,7 +94,7 @@ def provider() -> Iterator[HTTPServer]:
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         server.effects = []  # type: ignore[attr-defined]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         yield server
         server.shutdown()
 

@@ -292,7 +292,7 @@ def answering(status: int, code: str) -> Any:
     @contextmanager
     def served() -> Iterator[str]:
         server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
-        thread = Thread(target=server.serve_forever)
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"

@@ -243,7 +243,7 @@ def test_only_an_answer_that_says_all_is_well_is_alive(status: int, live: bool) 
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Health) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         port = server.server_address[1]
         assert is_live("127.0.0.1", port) is live

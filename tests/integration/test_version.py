@@ -71,7 +71,7 @@ class Listening(BaseHTTPRequestHandler):
 
 def test_requests_to_others_say_it() -> None:
     with HTTPServer(("127.0.0.1", 0), Listening) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         GuardedClient(allow=("127.0.0.1",)).request("GET", f"http://127.0.0.1:{server.server_port}/")
         server.shutdown()
     assert Listening.agents == [f"LLMCoder/{declared()}"]

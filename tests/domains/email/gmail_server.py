@@ -475,7 +475,7 @@ def gmail_on_loopback() -> Iterator[Gmail]:
     gmail = Gmail()
     server = Server(("127.0.0.1", 0), type("Bound", (Exchange,), {"gmail": gmail}))
     gmail.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005})
     thread.start()
     try:
         yield gmail

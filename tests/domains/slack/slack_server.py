@@ -458,7 +458,10 @@ def slack_on_loopback() -> Iterator[Slack]:
     sockets: Server = serve(slack.converse, "127.0.0.1", 0)
     slack.url = f"http://127.0.0.1:{http.server_address[1]}/api/"
     slack.ws_url = f"ws://127.0.0.1:{sockets.socket.getsockname()[1]}"
-    threads = [threading.Thread(target=http.serve_forever, args=[0.02]), threading.Thread(target=sockets.serve_forever)]
+    threads = [
+        threading.Thread(target=http.serve_forever, args=[0.005]),
+        threading.Thread(target=sockets.serve_forever),
+    ]
     for thread in threads:
         thread.start()
     try:
