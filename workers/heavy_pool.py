@@ -15,8 +15,11 @@ another child.
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from celery.concurrency.asynpool import AsynPool, Worker
@@ -72,6 +75,24 @@ class TaskPool(PreforkPool):  # type: ignore[misc]
     """What Celery takes for `worker_pool`."""
 
     Pool = Pool
+
+
+def let_go_of_sockets() -> None:
+    """In a child: leave the parent its connections.
+
+    The kernel closes a connection when its last owner does. One that the parent gives up, while a child has it too,
+    stays open, and stays among those of which the parent's loop is told that they can be read: the loop then waits for
+    ever for an answer on whatever has that number next. The numbers stay taken here, since objects that came with them
+    close them once more when they are collected.
+    """
+    nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    listed = Path("/proc/self/fd") if Path("/proc/self/fd").is_dir() else Path("/dev/fd")
+    for path in list(listed.iterdir()):
+        number = int(path.name)
+        with suppress(OSError):  # that of the listing itself is closed by now
+            if number > 2 and stat.S_ISSOCK(os.fstat(number).st_mode):
+                os.dup2(nothing, number, inheritable=False)
+    os.close(nothing)
 
 
 def wait_for_exit(pid: int, within_s: float) -> bool:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -243,3 +243,33 @@ def test_a_job_that_runs_at_the_stop_is_given_back(engine: Heavy) -> None:
     engine.until(nap, State.RUNNING)
     assert engine.stop(worker) == 0
     assert (engine.job(nap).state, engine.job(nap).reason) == (State.QUEUED, Reason.RELEASED)
+
+
+def sockets_of(pid: int) -> set[str]:
+    found = set()
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.add(str(path.readlink()))
+    return {one for one in found if one.startswith("socket:")}
+
+
+def test_a_child_leaves_its_parent_the_connections_that_came_with_it(engine: Heavy) -> None:
+    """Or one that the parent gives up stays open, and the parent waits for an answer on another that has its number."""
+    worker = engine.worker()
+    engine.until(engine.nap(), State.SUCCEEDED)
+    [child] = children(worker)
+    assert sockets_of(worker.pid) and sockets_of(child)
+    assert sockets_of(worker.pid) & sockets_of(child) == set()
+
+
+def test_a_worker_whose_connections_break_goes_on_with_the_child_that_it_has(engine: Heavy) -> None:
+    worker = engine.worker()
+    engine.until(engine.nap(), State.SUCCEEDED)
+    [child] = children(worker)
+    for _ in range(3):
+        with closing(engine.redis.client()) as client:
+            for kind in ("pubsub", "normal"):
+                client.client_kill_filter(_type=kind, skipme=True)
+        assert engine.until(engine.nap(), State.SUCCEEDED).attempt == 1
+    assert children(worker) == [child]
+    assert engine.stop(worker) == 0
