@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from types import FrameType
 from typing import Any
@@ -37,6 +38,11 @@ HARD_LIMIT_SLACK_S = 30.0  # the watch ends a heavy job; Celery's own limit is b
 
 
 log = get_logger(__name__)
+
+
+# Celery sends it from a signal's handler. Told to stop twice at once, the second handler waited for ever for the lock
+# of the first, which stood still beneath it.
+signals.worker_shutting_down.lock = threading.RLock()
 
 
 class Process:

@@ -273,3 +273,16 @@ def test_a_worker_whose_connections_break_goes_on_with_the_child_that_it_has(eng
         assert engine.until(engine.nap(), State.SUCCEEDED).attempt == 1
     assert children(worker) == [child]
     assert engine.stop(worker) == 0
+
+
+def test_a_worker_may_be_told_to_stop_while_it_is_being_told() -> None:
+    """Celery's signal of that is sent in a handler, which comes amid itself; the second one waited for the first."""
+    program = (
+        "from celery import signals\n"
+        "import workers.app\n"
+        "lock = signals.worker_shutting_down.lock\n"
+        "with lock:\n"
+        "    assert lock.acquire(blocking=False)\n"
+    )
+    env = {**os.environ, "REDIS_URL": "redis://127.0.0.1:1/0"}
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=env, check=True, timeout=120)
