@@ -210,9 +210,6 @@ def _stop_taking(**_: Any) -> None:
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]
 def _begin_child(**_: Any) -> None:
-    from workers.heavy_pool import let_go_of_sockets  # which loads what no other worker has
-
-    let_go_of_sockets()
     Process.runtime, Process.stops = None, False
     signal.signal(FINISH_OR_GIVE_BACK, _finish_or_give_back)
 

@@ -34,11 +34,12 @@ LOOK_S = 0.002
 
 
 class PoolWorker(Worker):  # type: ignore[misc]
-    """What a child does: it ends itself after a while without a job."""
+    """What a child does: it leaves its parent the connections, and ends itself after a while without a job."""
 
     wait_for_job: Callable[[], Any]
 
     def _make_child_methods(self, *arguments: Any, **options: Any) -> None:
+        let_go_of_sockets()
         super()._make_child_methods(*arguments, **options)
         receive: Callable[[], Any] = self.wait_for_job
 
