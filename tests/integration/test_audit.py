@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -376,7 +377,9 @@ def test_what_people_do_over_http_is_written_down_and_no_secret_with_it(served: 
     assert json.loads(rows[1].detail) == {"from": "127.0.0.1"}
     everywhere = str([tuple(row) for row in rows])
     secrets = [first["refresh_token"], second["access_token"], second["refresh_token"], alice.password_hash, "canary"]
-    assert [secret for secret in [*secrets, "4711", "471,"] if secret in everywhere.replace(rows[0].hash, "")] == []
+    assert [secret for secret in secrets if secret in everywhere] == []
+    # of themselves only: the digits stand in some hash or some microsecond now and then
+    assert re.findall(r"\b4711?\b", everywhere) == []
     assert verdict(db).fault is None
 
 
