@@ -10,7 +10,6 @@ import contextlib
 import idlelib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -26,6 +25,7 @@ import psutil
 import pytest
 
 from tests.integration.waiting import eventually
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "correct horse battery staple"
@@ -96,12 +96,6 @@ class Engine:
 
     def log(self) -> str:
         return "".join(path.read_text(errors="replace") for path in sorted((self.data_dir / "logs").glob("*.log*")))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

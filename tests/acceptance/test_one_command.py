@@ -15,8 +15,9 @@ import pytest
 import websockets
 from httpx_sse import connect_sse
 
-from tests.acceptance.conftest import ROOT, Engine, free_port
+from tests.acceptance.conftest import ROOT, Engine
 from tests.integration.waiting import eventually
+from tests.ports import free_port
 
 ENDED = {"succeeded", "failed", "cancelled", "uncertain"}
 

@@ -27,6 +27,7 @@ import sqlalchemy as sa
 from cli.up import redis as embedded_redis
 from models.db.database import Database
 from tests.crash.stores import Store, wait_for_server
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -313,14 +314,6 @@ def is_live(url: str) -> bool:
         return httpx.get(f"{url}/health/live", timeout=2).status_code == 200
     except httpx.TransportError:
         return False
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def remove(folder: Path) -> None:

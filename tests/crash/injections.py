@@ -18,9 +18,10 @@ import redis
 import sqlalchemy as sa
 
 from engine.broker import EPOCH_KEY, PREFIX, QUEUES
-from tests.crash.cluster import LEASE_S, Cluster, free_port
+from tests.crash.cluster import LEASE_S, Cluster
 from tests.crash.servers import all_connections, allow_writes, forbid_writes
 from tests.crash.surroundings import Clock, SmallDisk, WriteSwitch, frozen, frozen_writer, hold_write_lock
+from tests.ports import free_port
 
 HOUR_S = 3_600
 RESTORED_WITHIN_S = 30.0

@@ -14,11 +14,12 @@ from models.db.database import Database
 from tests.crash.automation import set_up, stop_the_clock
 from tests.crash.checker import Findings, Run, check, read_rows, wait_until_all_ended
 from tests.crash.client import Caller, Load, Wanted, Watcher, log_in, plan
-from tests.crash.cluster import Cluster, CrashError, free_port, remove
+from tests.crash.cluster import Cluster, CrashError, remove
 from tests.crash.faults import Fault
 from tests.crash.injections import Scene
 from tests.crash.stores import PostgresStore, SqliteStore, Store
 from tests.crash.surroundings import Clock, WriteSwitch, small_disk
+from tests.ports import free_port
 
 QUIET_WITHIN_S = 120.0
 

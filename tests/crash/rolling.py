@@ -28,8 +28,9 @@ from pathlib import Path
 from tests.crash.automation import set_up, stop_the_clock
 from tests.crash.checker import Findings, Run, check, read_rows, wait_until_all_ended
 from tests.crash.client import START_MACRO, Caller, Load, Promised, Wanted, Watcher, log_in, plan
-from tests.crash.cluster import HERE, ROOT, Cluster, free_port, remove
+from tests.crash.cluster import HERE, ROOT, Cluster, remove
 from tests.crash.stores import PostgresStore
+from tests.ports import free_port
 
 OLDEST = "d6e9047"
 JOBS, JOBS_PER_S = 1_200, 20.0

@@ -35,6 +35,7 @@ from models.jobs import counters
 from models.jobs.tables import workers
 from tests.integration.own_redis import own_redis
 from tests.integration.waiting import eventually
+from tests.ports import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -279,11 +280,6 @@ def process(db: Database, redis_url: str, folder: Path, port: int) -> Iterator[s
     finally:
         started.kill()
         started.communicate()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def test_a_port_in_use_is_one_clear_line(db: Database, redis_url: str, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 
 import httpx
 import pytest
+from engine_kit import eventually
 from net_kit import Serve, answer, raw_servers, saying, until_closed
 
 from llmcoder.errors import Cancelled
@@ -361,6 +362,7 @@ def test_all_connections_together_have_so_many_bytes(proxy: Proxy, serve: Serve,
                 client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
                 read += len(all_of(client))
     assert 1_900_000 < read < 3_100_000
+    eventually(lambda: proxy.refusals, what="the refusal is written down, which its client may learn of before")
     assert "MiB went over the browser's connections" in proxy.refusals[0].detail
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -36,6 +35,7 @@ from llmcoder.states import State
 from models.accounts.tables import revisions, users
 from models.db.database import Database
 from tests.conftest import missing
+from tests.ports import free_port
 
 # Debian's command on PATH is a wrapper that becomes another user and drops the environment.
 PROGRAMS = ("/usr/lib/rabbitmq/bin/rabbitmq-server", shutil.which("rabbitmq-server") or "")
@@ -121,13 +121,6 @@ class OwnRabbit:
             "RABBITMQ_ALLOW_INPUT": "1",  # the script becomes the server instead of waiting for it: signals reach it
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +S 1:1",
         }
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ import hmac
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tarfile
@@ -34,6 +33,7 @@ from models.db.database import Database
 from models.db.migrate import is_current
 from tests.conftest import STORES, administer
 from tests.integration.waiting import eventually
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 OLD = Path(__file__).parent / "d6e9047"
@@ -89,12 +89,6 @@ def move_on(url: str, by: timedelta) -> None:
                 later = "{0} + interval '{1} seconds'"
             new = ", ".join(f'"{name}" = {later.format(name, by.total_seconds())}' for name in names)
             conn.exec_driver_sql(f'UPDATE "{table}" SET {new}')
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

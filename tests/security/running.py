@@ -25,17 +25,12 @@ from canaries import Record
 from cli.up import redis as embedded_redis
 from models.db.database import Database
 from tests.integration.waiting import eventually
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = (ROOT / "tests" / "plugin", Path(__file__).parent / "plugin")
 STARTS_WITHIN_S = 120.0
 DEADLINE_S = 60.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 # --- a Redis behind passwords, all of whose traffic is kept

@@ -1,0 +1,22 @@
+"""Ports for servers that are told which to take and take it seconds later."""
+
+from __future__ import annotations
+
+import random
+import socket
+
+#: Below what kernels give to whoever asks for any port (Linux: 32768 and up), and so to no other test meanwhile.
+FIRST, LAST = 20_000, 32_000
+_own = random.Random()  # not the global one, which tests seed
+
+
+def free_port() -> int:
+    """One of this machine's that nobody has."""
+    while True:
+        port = _own.randrange(FIRST, LAST)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
