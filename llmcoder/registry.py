@@ -98,7 +98,11 @@ class Registry(Mapping[str, AnyAction]):
         return self._loaded.get(name)
 
     def _load(self, source: str) -> None:
-        for one in _actions_of(source):
+        try:
+            actions = list(_actions_of(source))
+        except SystemExit as error:  # a package's own code; whoever asks serves others, too, and goes on
+            raise ImportError(f"what is imported for it ends the process ({error})") from error
+        for one in actions:
             if one.name in self.facts:
                 self._loaded.setdefault(one.name, one)
 

@@ -13,15 +13,19 @@ from pathlib import Path
 
 import httpx
 import pytest
-from engine_kit import PLUGIN, ROOT, Engine, engine_on
+from engine_kit import PLUGIN, ROOT, Engine, accept_one, engine_on, now_of, take
 from served import serving
 
+from engine.doorbells import connect_bell
+from engine.outbox import Outbox
 from llmcoder import manifest
 from llmcoder.context import User
 from llmcoder.manifest import ActionFacts, Manifest
 from llmcoder.registry import Registry, discover, registry
+from llmcoder.settings import EngineSettings
 from llmcoder.states import State
 from models.db.database import Database
+from schedules.dispatcher import Dispatcher
 
 GROUP = "llmcoder.actions"
 
@@ -190,3 +194,25 @@ def test_a_job_whose_package_cannot_be_imported_fails_with_the_reason_and_the_wo
     error = json.loads(engine.until(broken, State.FAILED).error or "{}")
     assert "What declares 'test.handle_with_care' cannot be loaded" in error["detail"]
     assert "libfragile.so.1" in error["detail"]
+
+
+@pytest.mark.parametrize("statement", ["raise SystemExit(3)", "import sys; sys.exit('no')", "raise ImportError('no')"])
+def test_a_package_that_ends_the_process_which_loads_it_ends_none(plugin: Path, statement: str) -> None:
+    fact = ActionFacts.of(next(iter(discover())), "somebodys_actions")
+    plugin.write_text(f"{statement}\n")
+    with pytest.raises(ImportError):
+        Registry([], Manifest((fact,))).find(fact.name)
+
+
+def test_a_lost_job_whose_package_cannot_be_imported_here_is_rescued(
+    db: Database, user: User, redis_url: str, plugin: Path
+) -> None:
+    plugin.write_text("raise ImportError('no')\n")
+    fact = ActionFacts.of(Registry(discover())["test.do_nothing"], "somebodys_actions")
+    job = accept_one(db, user)
+    take(db, job.id, lease_s=-1.0)
+    outbox = Outbox(redis_url, redis_url, window=100)
+    settings = EngineSettings(broker_url=redis_url, redis_url=redis_url)
+    known = Registry([], Manifest((fact,)))
+    assert Dispatcher(db, connect_bell(redis_url), outbox, settings, known).rescue() == 1
+    assert now_of(db, user, job.id).state == State.QUEUED
