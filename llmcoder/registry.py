@@ -32,8 +32,11 @@ from llmcoder.declare.schedule import DefaultSchedule
 from llmcoder.declare.service import Provider
 from llmcoder.declare.trigger import Trigger
 from llmcoder.errors import DeclarationError, NotConfigured, NotFound
+from llmcoder.logger import get_logger
 from llmcoder.manifest import ActionFacts, Manifest
 from llmcoder.settings import Settings
+
+log = get_logger(__name__)
 
 ENTRY_POINTS = "llmcoder.actions"
 #: Before an entry point, where the source of an action is named.
@@ -96,6 +99,17 @@ class Registry(Mapping[str, AnyAction]):
     def loaded(self, name: str) -> AnyAction | None:
         """The action of that name, where it takes no time to have it."""
         return self._loaded.get(name)
+
+    def if_loadable(self, name: str) -> AnyAction | None:
+        """The action of that name; None where there is none, and where its package cannot be imported here.
+
+        For those who go through rows of many: that of one package keeps no other from being looked at.
+        """
+        try:
+            return self.get(name)
+        except Exception:  # another package's code, which runs while it is imported
+            log.exception("an action cannot be loaded", action=name)
+            return None
 
     def _load(self, source: str) -> None:
         try:

@@ -25,7 +25,7 @@ from llmcoder.config import config
 from llmcoder.errors import Transient
 from llmcoder.ids import new_id
 from llmcoder.logger import get_logger
-from llmcoder.registry import AnyAction, Registry, registry
+from llmcoder.registry import Registry, registry
 from llmcoder.settings import EngineSettings
 from llmcoder.timing import TIMING
 from models.connections import store as connections
@@ -128,7 +128,7 @@ class Dispatcher:
         """All at once; where that breaks each alone, so that one of them keeps no other from being rescued."""
         try:
             with conn.begin_nested():
-                moves = [lost_to_nobody(one, self._action_of(one), now) for one in found]
+                moves = [lost_to_nobody(one, self._registry.if_loadable(one.action), now) for one in found]
                 return [one for one in apply(conn, moves, now) if one is not None]
         except TRANSIENT_ERRORS:
             raise
@@ -137,14 +137,6 @@ class Dispatcher:
                 log.exception("a lost job could not be rescued", job=str(found[0].id))
                 return []
         return [done for one in found for done in self._take_from_workers(conn, [one], now)]
-
-    def _action_of(self, one: Lost) -> AnyAction | None:
-        """None where it is not known here, and where its package cannot be imported: a worker may be able to."""
-        try:
-            return self._registry.get(one.action)
-        except Exception:  # another package's code, which runs while it is imported
-            log.exception("an action cannot be loaded", action=one.action)
-            return None
 
     def set_unknown_aside(self) -> int:
         """Have jobs wait whose action no running worker knows; returns how many."""

@@ -128,7 +128,7 @@ def _look(conn: sa.Connection, services: Services, user_id: UUID, job_id: UUID) 
         provider=row.provider,
         account=row.account,
         approvers=_approvers(conn, user_id) if waits else [],
-        asks=reasons_of(conn, services.registry.get(job.action), job) if waits else [],
+        asks=reasons_of(conn, services.registry.if_loadable(job.action), job) if waits else [],
         steps=_steps_under_way(conn, job) if job.reason in _OF_RUNS else "",
         doubtful=_doubtful(conn, job) if job.reason == Reason.UNCERTAIN_STEP else [],
         account_fault=_account_fault(conn, user_id, row) if job.reason == Reason.RECONNECT else "",

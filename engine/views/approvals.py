@@ -57,7 +57,7 @@ class Approval(BaseModel):
 def approval(conn: sa.Connection, registry: Registry, one: Pending) -> dict[str, Any]:
     """An `Approval`, as every door shows it."""
     links = taint.chain(conn, one.job.user_id, taint.ids_of(one.job.sources), registry.outside)
-    reasons = reasons_of(conn, registry.get(one.job.action), one.job)
+    reasons = reasons_of(conn, registry.if_loadable(one.job.action), one.job)
     return {
         "job": strict_json.Fragment(one.job.as_json()),
         "sha256": approvals.sha256(one.job.input),
