@@ -12,13 +12,11 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-import sqlalchemy as sa
 from celery import Celery
 from engine_kit import Engine, engine_on, eventually, job_of, load_testkit
 from kombu import Connection
@@ -27,13 +25,10 @@ from kombu.exceptions import OperationalError
 from engine.doorbells import Bell, Ring, connect_bell, window_of
 from engine.outbox import Outbox
 from engine.submitter import Submitter
-from llmcoder.context import User
 from llmcoder.declare.action import Action
 from llmcoder.errors import Transient
 from llmcoder.ids import new_id
 from llmcoder.states import State
-from models.accounts.tables import revisions, users
-from models.db.database import Database
 from tests.conftest import missing
 from tests.ports import free_port
 
@@ -157,10 +152,15 @@ class OnRabbit(Engine):
             assert time.monotonic() - started < AT_ONCE_S
         return ids
 
+    def heavy_workers(self) -> list[subprocess.Popen[bytes]]:
+        """Those that still run."""
+        started_ones = [one for one in self.processes if one.args[-1] == "heavy"]  # type: ignore[index]
+        return [one for one in started_ones if one.poll() is None]
+
 
 @pytest.fixture(scope="module")
 def engine(rabbit: OwnRabbit, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnRabbit]:
-    """A scheduler and an io worker; a heavy one comes with the first test that wants it."""
+    """A scheduler and an io worker; see `heavy` for another."""
     folder = tmp_path_factory.mktemp("engine")
     shutil.copyfile(sqlite_template, folder / "llmcoder.db")
     url = f"sqlite:///{folder / 'llmcoder.db'}"
@@ -170,13 +170,18 @@ def engine(rabbit: OwnRabbit, sqlite_template: Path, tmp_path_factory: pytest.Te
         yield made
 
 
-def add_user(db: Database) -> User:
-    user = User(id=new_id(), email="alice@example.org")
-    row = {"id": user.id, "email": user.email, "password_hash": "!", "created_at": datetime.now(UTC)}
-    with db.write() as conn:
-        conn.execute(sa.insert(users).values(**row))
-        conn.execute(sa.insert(revisions).values(user_id=user.id, rev=0))
-    return user
+@pytest.fixture
+def heavy(engine: OnRabbit) -> subprocess.Popen[bytes]:
+    """The one heavy worker, of an earlier test or new: any test may be the first of its process."""
+    return next(iter(engine.heavy_workers()), None) or engine.start_worker("heavy")
+
+
+@pytest.fixture
+def nobody_heavy(engine: OnRabbit) -> None:
+    """No heavy worker, whichever test ran before."""
+    for worker in engine.heavy_workers():
+        worker.terminate()
+        assert worker.wait(120) == 0
 
 
 @pytest.fixture
@@ -188,6 +193,7 @@ def bell(rabbit: OwnRabbit) -> Iterator[Bell]:
 NAP = '{"seconds": 0}'
 
 
+@pytest.mark.usefixtures("nobody_heavy")
 def test_doorbells_stay_within_the_window_until_somebody_takes_them(engine: OnRabbit, bell: Bell) -> None:
     ids = engine.submit_many(kit.take_heavy_nap, 3 * WINDOW, seconds=0)
     eventually(lambda: bell.out("heavy") == window_of("heavy", WINDOW))
@@ -199,9 +205,9 @@ def test_doorbells_stay_within_the_window_until_somebody_takes_them(engine: OnRa
     assert {job.state for job in jobs} == {State.SUCCEEDED}
 
 
+@pytest.mark.usefixtures("heavy")
 def test_a_worker_drops_the_doorbells_of_what_only_another_knows(engine: OnRabbit) -> None:
     old = engine.start_worker("heavy", PYTHONPATH="")
-    engine.start_worker("heavy")
     jobs = engine.until_all_ended(engine.submit_many(kit.take_heavy_nap, 8, seconds=0))
     old.kill()
     old.wait(120)
@@ -209,6 +215,7 @@ def test_a_worker_drops_the_doorbells_of_what_only_another_knows(engine: OnRabbi
     assert "unregistered task" not in engine.logs()
 
 
+@pytest.mark.usefixtures("heavy")
 def test_workers_and_bells_declare_the_queues_equally_and_keep_none_for_delays(engine: OnRabbit, bell: Bell) -> None:
     bell.ring([Ring(new_id(), 0, "test.do_nothing", queue) for queue in ("io", "heavy")])  # of jobs that are not there
     eventually(lambda: bell.out("io") == bell.out("heavy") == 0)
@@ -230,6 +237,7 @@ def test_a_second_worker_of_a_queue_may_run_on_the_same_host(engine: OnRabbit) -
         eventually(lambda: channel.queue_declare("io", passive=True).consumer_count == 1)
 
 
+@pytest.mark.usefixtures("heavy")
 def test_celerys_events_show_every_job_by_its_action(engine: OnRabbit) -> None:
     seen: dict[str, str] = {}
     ended: set[str] = set()
@@ -278,6 +286,7 @@ def test_a_bell_keeps_its_one_connection(bell: Bell, rabbit: OwnRabbit) -> None:
         assert connections() == before + 1
 
 
+@pytest.mark.usefixtures("heavy")
 def test_a_hung_broker_slows_no_submit_holds_nobody_for_ever_and_costs_no_job(
     engine: OnRabbit, bell: Bell, rabbit: OwnRabbit
 ) -> None:
@@ -297,10 +306,9 @@ def test_a_hung_broker_slows_no_submit_holds_nobody_for_ever_and_costs_no_job(
 
 
 def test_what_a_killed_and_emptied_broker_knew_and_what_came_meanwhile_all_runs(
-    engine: OnRabbit, bell: Bell, rabbit: OwnRabbit
+    engine: OnRabbit, heavy: subprocess.Popen[bytes], bell: Bell, rabbit: OwnRabbit
 ) -> None:
     """The dispatcher hears it from `out`, and rings again; whoever just rings gets through on a new connection."""
-    heavy = next(one for one in engine.processes if one.args[-1] == "heavy")  # type: ignore[index]
     with engine.submitter() as submitter, closing(connect_bell(rabbit.url)) as ringing:
         ringing.out("io")
         heavy.send_signal(signal.SIGSTOP)
