@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from llmcoder.ids import new_id
 from llmcoder.settings import EngineSettings
 from llmcoder.states import State
 from models.db import batch
-from models.db.base import Id
+from models.db.base import Id, Instant
 from models.db.literals import literal
 from models.jobs.machine import ENDED
 from models.jobs.store import COLUMNS as JOB_COLUMNS
@@ -318,7 +318,7 @@ def depth(conn: sa.Connection, job_id: UUID) -> int:
 _IS_OPEN = macro_runs.c.open.is_(True)
 
 
-def _is_due(now: datetime) -> sa.ColumnElement[bool]:
+def _is_due(now: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
     rested = sa.or_(macro_runs.c.rest_until.is_(None), macro_runs.c.rest_until <= now)
     return sa.and_(_IS_OPEN, macro_runs.c.look_at <= now, rested)
 
@@ -358,10 +358,16 @@ def users_due(conn: sa.Connection, now: datetime) -> list[UUID]:
 
     A walk over the index from user to user, so that it costs the same however many runs one of them has.
     """
+    return list(conn.execute(_users_due(), {"now": now}).scalars())
+
+
+@cache
+def _users_due() -> sa.Select[UUID]:
+    """Made once: it is asked before every look, and to put it together takes longer than its answer."""
     users = sa.select(_next_user(None).label("id")).cte("users", recursive=True)
     users = users.union_all(sa.select(_next_user(users.c.id)).where(users.c.id.is_not(None)))
-    has_due = sa.exists().where(macro_runs.c.user_id == users.c.id, _is_due(now))
-    return list(conn.execute(sa.select(users.c.id).where(users.c.id.is_not(None), has_due)).scalars())
+    has_due = sa.exists().where(macro_runs.c.user_id == users.c.id, _is_due(sa.bindparam("now", type_=Instant())))
+    return sa.select(users.c.id).where(users.c.id.is_not(None), has_due)
 
 
 def _next_user(after: sa.ColumnElement[UUID] | None) -> sa.ScalarSelect[UUID]:
@@ -460,12 +466,15 @@ class _Results:
     """Of one step: the one of all, or those of its items, which are read together or not at all."""
 
     def __init__(self, conn: sa.Connection, run_id: UUID, step: str) -> None:
-        own = macro_steps.c
-        self._conn = conn
-        self._query = sa.select(own.item, own.result).where(own.run_id == run_id, own.step == step)
+        self._conn, self._run_id, self._step = conn, run_id, step
 
     def of(self, item: int) -> StoredValue:
         return StoredValue(lambda: self._whole if item == WHOLE else self._items[item])
+
+    @property
+    def _query(self) -> sa.Select[int, str | None]:
+        own = macro_steps.c
+        return sa.select(own.item, own.result).where(own.run_id == self._run_id, own.step == self._step)
 
     @cached_property
     def _whole(self) -> str | None:
