@@ -10,7 +10,8 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol
+from ssl import SSLSocket
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import urlsplit
 
 from llmcoder.declare.connection import Caller
@@ -102,6 +103,12 @@ def _client_class() -> Any:
             self.proxy = None
             self.socket_mode_request_listeners.append(self._heard)
 
+        def connect(self) -> None:
+            super().connect()
+            session = self.current_session
+            if session is not None and session.sock is not None:
+                session.sock = cast(SSLSocket, _EndIsAnError(session.sock))
+
         def issue_new_wss_url(self) -> str:
             return self.new_url()
 
@@ -115,6 +122,25 @@ def _client_class() -> Any:
             self.on(request.type, request.payload, request.envelope_id, ack)
 
     return Listening
+
+
+class _EndIsAnError:
+    """A socket that raises where the other side has hung up.
+
+    The SDK takes the end for nothing new: it asks again and again without a pause, and dials anew only when five of its
+    pings could not be sent. What raises has it dial at its next look.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def recv(self, size: int) -> bytes:
+        if not (received := self._sock.recv(size)):
+            raise ConnectionResetError("Slack has hung up")
+        return received
 
 
 def _close(client: Any) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -54,7 +56,7 @@ def talk(exchange: Any) -> None:
 
 
 def test_a_command_becomes_a_job_and_its_outcome_a_message_and_each_only_once(desk: Desk) -> None:
-    desk.listen()
+    listener = desk.listen()
     said = command('test.echo text="Hello *you* <!channel>"')
     envelopes = [desk.slack.push("slash_commands", said, retry_attempt=attempt) for attempt in range(3)]
     answers = {desk.answer(one)["text"] for one in envelopes}
@@ -78,14 +80,23 @@ def test_a_command_becomes_a_job_and_its_outcome_a_message_and_each_only_once(de
     eventually(lambda: desk.slack.opened == 2 and len(desk.slack.sockets) == 1, what="it dials anew")
     assert "Taken" in desk.type("test.echo text=again")
     dropped = desk.slack.sockets[-1]
-    dropped.socket.close()
+    worked_s = cpu_s(listener.pid)
+    dropped.socket.shutdown(socket.SHUT_RDWR)
     eventually(
         lambda: desk.slack.opened == 3 and desk.slack.sockets and dropped not in desk.slack.sockets,
         within_s=60,
         what="it dials once more",
     )
+    assert cpu_s(listener.pid) - worked_s < 3, "it has read the end over and over"
     assert "Taken" in desk.type("test.echo text=and-again")
     desk.told(lambda one: "and-again" in one["text"])
+
+
+def cpu_s(pid: int) -> float:
+    """Seconds that a process has worked."""
+    _, _, after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+    user, system = after_name.split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def test_what_cannot_be_done_is_said_to_whoever_asked_and_to_nobody_else(desk: Desk) -> None:
