@@ -36,7 +36,9 @@ def run(folder: Path, *words: str, tests: str = TESTS) -> str:
     (folder / "conftest.py").write_text(CONFTEST)
     (folder / "test_some.py").write_text(tests)
     command = [sys.executable, "-m", "pytest", "-q", "--rootdir", str(folder), *words, str(folder)]
-    environ = os.environ | {"PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""}
+    # each plugin that happens to be installed is loaded otherwise: two seconds of a process
+    alone = {"PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environ = os.environ | {"PYTHONPATH": str(ROOT), **alone}
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=120)
     return done.stdout + done.stderr
 
@@ -45,19 +47,19 @@ def run(folder: Path, *words: str, tests: str = TESTS) -> str:
 def test_what_takes_long_without_a_word_is_named_and_what_was_left_out_is_counted(
     tmp_path: Path, processes: str
 ) -> None:
-    shown = run(tmp_path, "-n", processes, "-m", "not slow")
+    shown = run(tmp_path, "-p", "xdist.plugin", "-n", processes, "-m", "not slow")
     assert "do not say why" in shown and "test_some.py::test_that_does_not" in shown
     assert "test_that_is_short" not in shown
     assert "slow tests that were left out: 1; `make test-slow` runs them" in shown
 
 
 def test_nothing_is_said_of_what_says_why_and_runs(tmp_path: Path) -> None:
-    shown = run(tmp_path, "-p", "no:xdist", "-m", "slow")
+    shown = run(tmp_path, "-m", "slow")
     assert "1 passed" in shown
     assert "do not say why" not in shown and "left out" not in shown
 
 
 @pytest.mark.parametrize("mark", ["slow", "slow()", 'slow(" ")', "slow(10)"])
 def test_a_mark_without_its_reason_is_refused(tmp_path: Path, mark: str) -> None:
-    shown = run(tmp_path, "-p", "no:xdist", tests=f"import pytest\n@pytest.mark.{mark}\ndef test_it(): pass\n")
+    shown = run(tmp_path, tests=f"import pytest\n@pytest.mark.{mark}\ndef test_it(): pass\n")
     assert "why it takes more than" in shown

@@ -109,8 +109,11 @@ ANY = st.recursive(
     max_leaves=10,
 )
 
+#: Of each property in one run; the next run draws others.
+EXAMPLES = 500
 
-@settings(max_examples=3_000, deadline=None)
+
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(ANY)
 def test_whatever_is_written_every_reader_takes(value: Any) -> None:
     text = strict_json.write(value)
@@ -122,14 +125,14 @@ def test_whatever_is_written_every_reader_takes(value: Any) -> None:
     assert json.loads(strict_json.canonical(value)) == json.loads(strict_json.one_line(value))
 
 
-@settings(max_examples=2_000, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.text(st.characters(), max_size=20))
 def test_whatever_is_storable_both_stores_take(text: str) -> None:
     kept = strict_json.storable(text)
     assert "\0" not in kept and kept.encode().decode() == kept
 
 
-@settings(max_examples=3_000, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.binary(max_size=30) | st.text('[]{}",:0123456789eE+-.nulltruefasINy \\ud8', max_size=30).map(str.encode))
 def test_whatever_comes_in_is_read_or_refused(text: bytes) -> None:
     try:
