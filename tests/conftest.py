@@ -54,6 +54,9 @@ faults.strict = True
 PLUGIN = Path(__file__).parent / "plugin"
 sys.path.append(str(PLUGIN))
 
+#: Linux's file system in memory; a container may have very little of it.
+MEMORY, ROOM_BYTES = Path("/dev/shm"), 1 << 30
+
 #: What asks for one of these meets a database.
 OF_A_STORE = {"db_url", "empty_url", "module_db_url", "postgres_url", "postgres_template"}
 
@@ -197,9 +200,10 @@ def module_db_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 def new_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
     """A copy of the template of the store that the fixture was asked for."""
     if request.param == "sqlite":
-        path = folder / "llmcoder.db"
-        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
-        yield f"sqlite:///{path}"
+        with without_a_disk(folder) as quick:
+            path = quick / "llmcoder.db"
+            shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+            yield f"sqlite:///{path}"
         return
     server: sa.URL = request.getfixturevalue("postgres_url")
     template = request.getfixturevalue("postgres_template")
@@ -207,6 +211,19 @@ def new_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
     administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
     yield plain(server.set(database=name))
     administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def without_a_disk(folder: Path) -> Iterator[Path]:
+    """A folder in memory, where a commit waits for no disk, or that one where there is none with room.
+
+    A database there outlives killed processes all the same; only a power cut would lose something.
+    """
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ROOM_BYTES:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="llmcoder-db-", dir=MEMORY, ignore_cleanup_errors=True) as made:
+        yield Path(made)
 
 
 @pytest.fixture
