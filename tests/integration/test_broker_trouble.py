@@ -38,12 +38,19 @@ class Carried(Engine):
 
 
 @pytest.fixture(scope="module")
-def engine(module_db_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Carried]:
-    folder = tmp_path_factory.mktemp("engine")
-    with engine_on(Carried, module_db_url, folder) as made:
-        for queue in ("io", "heavy"):
-            made.start_worker(queue)
+def shared_engine(module_db_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Carried]:
+    with engine_on(Carried, module_db_url, tmp_path_factory.mktemp("engine"), scheduler=False) as made:
         yield made
+
+
+@pytest.fixture
+def engine(shared_engine: Carried) -> Carried:
+    """A scheduler and a worker of each queue, of an earlier test or new: any may come after the one that ends them."""
+    if not shared_engine.processes:
+        shared_engine.start("schedules")
+        for queue in ("io", "heavy"):
+            shared_engine.start_worker(queue)
+    return shared_engine
 
 
 @pytest.fixture
@@ -229,6 +236,7 @@ def test_everything_that_is_started_ends_well(engine: Carried) -> None:
     for process in engine.processes:
         process.terminate()
     codes = [_wait(process) for process in engine.processes]
+    engine.processes.clear()  # the next test starts others
     assert codes == [0] * len(codes)
 
 
