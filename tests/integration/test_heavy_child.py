@@ -23,59 +23,12 @@ from llmcoder.states import Reason, State
 kit = load_testkit()
 NEVER_S, SOON_S = 3600.0, 0.5
 
-#: A heavy worker whose child is idle for that long before it ends. Where the file WAITS names a moment, the child waits
-#: there until a file GO appears: `starts`, before it takes jobs, and `ends`, when it has decided to; at `begins`, with
-#: its first doorbell, until it is told that its worker stops. MET says that it waits.
-HEAVY = """
-import sys, time
-from pathlib import Path
-from celery import signals
-from workers import heavy_pool
-from workers.__main__ import main
-from workers.runtime import Runtime
-
-folder, heavy_pool.IDLE_S = Path(sys.argv[1]), float(sys.argv[2])
-
-def wait(moment, is_over=lambda: (folder / "go").exists()):
-    waits = folder / "waits"
-    if not waits.exists() or waits.read_text() != moment:
-        return
-    (folder / "met").touch()
-    deadline = time.monotonic() + 25
-    while not is_over() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    waits.unlink()
-
-@signals.worker_process_init.connect(weak=False)
-def starts(**_):
-    wait("starts")
-
-@signals.worker_process_shutdown.connect(weak=False)
-def ends(**_):
-    wait("ends")
-
-make = Runtime.__init__
-
-def begins(runtime, *arguments, beats):
-    make(runtime, *arguments, beats=beats)
-    if not beats:
-        from workers.app import Process
-
-        wait("begins", lambda: Process.stops)
-
-Runtime.__init__ = begins
-main(["heavy"])
-"""
-
 
 class Heavy(Engine):
     """A scheduler and one heavy worker."""
 
     def worker(self, idle_s: float = NEVER_S) -> psutil.Process:
-        with (self.folder / f"heavy-{len(self.processes)}.log").open("wb") as log:
-            command = [sys.executable, "-c", HEAVY, str(self.folder), str(idle_s)]
-            process = subprocess.Popen(command, cwd=ROOT, env=self.environ, stdout=log, stderr=log)
-        self.processes.append(process)
+        process = self.start("tests.integration.held_heavy_worker", str(self.folder), str(idle_s), "heavy")
         eventually(lambda: process.pid in self.worker_pids(), what="the heavy worker starts")
         return psutil.Process(process.pid)
 
