@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
+from weakref import WeakSet
 
 from pydantic import JsonValue
 
@@ -64,6 +65,19 @@ class _Loaded:
     made: dict[type[Settings], Settings] = field(repr=False)
 
 
+#: Those of this process that somebody still has.
+_opened: WeakSet[Config] = WeakSet()
+
+
+def _renew_locks() -> None:
+    """A forked pool must not inherit a lock some thread holds."""
+    for one in _opened:
+        one._new_lock()
+
+
+os.register_at_fork(after_in_child=_renew_locks)  # keeps for ever what it is given, so no method of one of them
+
+
 class Config:
     """The values in force, and the way to change them. Safe to share between threads.
 
@@ -82,7 +96,7 @@ class Config:
         self._unknown_seen: set[str] | None = None  # until domains are registered; before, their names look unknown
         self._look_at = time.monotonic() + LOOK_EVERY_S
         self._new_lock()
-        os.register_at_fork(after_in_child=self._new_lock)  # a forked pool must not inherit a lock some thread holds
+        _opened.add(self)
         if not looks_only:
             self._make_ready()
         self._stamp = Stamp.of(self.path)

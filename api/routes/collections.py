@@ -8,6 +8,7 @@ admission as the action that stands for it: what nothing holds back is done at o
 # them again by name.
 
 import time
+from functools import cache
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -77,10 +78,15 @@ def router_for(registry: Registry) -> APIRouter:
     return router
 
 
+@cache
+def _asked(filter_of: type[BaseModel]) -> Any:
+    """Made once: FastAPI and pydantic keep every model that they have met."""
+    return create_model(f"{filter_of.__name__}Query", __base__=(PageQuery, filter_of))
+
+
 def _add_list(router: APIRouter, collection: AnyCollection) -> None:
     page: Any = Page[collection.item]  # type: ignore[name-defined]  # pydantic makes the class at runtime
-    asked: Any = create_model(f"{collection.filter.__name__}Query", __base__=(PageQuery, collection.filter))
-    query_of: Any = Annotated[asked, Query()]
+    query_of: Any = Annotated[_asked(collection.filter), Query()]
 
     @router.get("", response_model=page, **_named(collection, "list"))
     def list_records(who: Caller, query: query_of) -> Any:

@@ -19,6 +19,7 @@ import redis
 import sqlalchemy as sa
 import uvicorn
 from fastapi import FastAPI
+from fastapi.dependencies import models as dependencies
 
 from api.__main__ import Server, server_of
 from api.app import create_app
@@ -36,6 +37,11 @@ from models.jobs.machine import Move, Moved, apply
 from models.jobs.tables import jobs
 
 DEADLINE_S = 20.0
+#: By which it keeps the handlers of thousands of routes, each with all that its application had at hand.
+FASTAPI_KEEPS = (
+    dependencies._is_gen_callable_cached, dependencies._is_async_gen_callable_cached,
+    dependencies._is_coroutine_callable_cached,
+)  # fmt: skip
 
 
 @dataclass
@@ -161,6 +167,8 @@ def application(environ: dict[str, str], folder: Path, known: Registry) -> Itera
         server.stop()
         thread.join(DEADLINE_S)
         assert not thread.is_alive(), "the API did not stop"
+        for cached in FASTAPI_KEEPS:
+            cached.cache_clear()
 
 
 class Prompt(Server):
