@@ -18,8 +18,10 @@ install: $(INSTALLED) ## Make .venv with all that is needed (the others do it wh
 up: $(INSTALLED) ## Start the engine; Ctrl-C stops it
 	@exec $(BIN)/llmcoder up
 
-# Two processes, of which one that has nothing left takes over half of what the other still has.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
+# One process more than there are cores, since a third of the time tests wait; more than eight gain little and each takes
+# its memory. One that has nothing left takes over half of what another still has.
+PROCESSES ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2> /dev/null || echo 2); echo $$((n < 8 ? n + 1 : 8)))
+PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal
 
 test: $(INSTALLED) ## Run the tests but for the slow ones; ARGS="-k name" to choose
 	@$(PYTEST) $(ARGS)
@@ -41,7 +43,7 @@ bench: $(INSTALLED) ## Measure speed and memory, and compare (see benchmarks/REA
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 openapi: $(INSTALLED) ## Send every operation of the API all that its schemas make worth sending (minutes)
-	@$(BIN)/python -m pytest -n 2 -m slow tests/security/test_openapi_contract.py $(ARGS)
+	@$(PYTEST) -m slow tests/security/test_openapi_contract.py $(ARGS)
 
 crash: $(INSTALLED) ## Kill everything under load, count what was lost or doubled, write docs/crash-matrix.md
 	@$(BIN)/python -m tests.crash $(ARGS)
