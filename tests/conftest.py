@@ -7,6 +7,7 @@ had skips its tests at a desk and fails them in CI.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -17,25 +18,30 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+import httpx._transports.default
 import psycopg
 import pytest
 import redis
 import sqlalchemy as sa
 import structlog
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 
 from cli.up import redis as embedded_redis
 from llmcoder import faults
 from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.ids import new_id
+from llmcoder.process import GC_AFTER
 from llmcoder.startup import UpError
 from models.accounts.tables import revisions, users
 from models.db.database import Database, database
 from models.db.migrate import upgrade
 from tests.integration.own_redis import own_redis
+from tests.integration.waiting import TIRELESS_S
 from tests.slow import SlowTests
 
 if TYPE_CHECKING:
@@ -49,6 +55,14 @@ STORES = {"1": ("sqlite", "postgresql"), "only": ("postgresql",)}.get(os.environ
 # A point for faults that is not in the list fails wherever a test reaches it, here and in every process of a test.
 os.environ.setdefault("LLMCODER_FAULTS", "")
 faults.strict = True
+
+# Each client of httpx reads all the world's authorities, also the many that speak without TLS to a server of a test: a
+# seventh of the CPU of tests that ask the API. The product reads them once, see llmcoder/net/trust.py.
+httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)
+
+# A busy machine may take longer for an answer than the five seconds that httpx waits unless it is told otherwise. The
+# product always tells it; tests that ask a server once do not.
+DEFAULT_TIMEOUT_CONFIG.connect = DEFAULT_TIMEOUT_CONFIG.read = TIRELESS_S
 
 #: With the test actions, from the first test of a process on, and not from whichever happens to load them.
 PLUGIN = Path(__file__).parent / "plugin"
@@ -104,6 +118,16 @@ def pytest_configure(config: pytest.Config) -> None:
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, _do_nothing)
     os.umask(0o022)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: the garbage collector need not look at it again and again.
+
+    Nor does it look at what tests leave as often as it would.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_AFTER, 10, 50)
 
 
 def _do_nothing(_number: int, _frame: object) -> None:
