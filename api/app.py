@@ -152,7 +152,7 @@ def _later(known: Registry) -> list[DeferredRoutes]:
     def collections() -> Iterable[APIRouter]:
         from api.routes import collections
 
-        return (collections.router_for(known),)
+        return collections.routers_for(known)
 
     def hooks() -> Iterable[APIRouter]:
         from api.routes import hooks

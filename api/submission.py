@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from api.http.problems import HttpError
+from api.http.problems import HttpError, errors_at
 from engine import references
 from engine.administrators import refuse_others
 from engine.admission import PLAIN, JobSubmission, look, new_job, refuse_unconfigured
@@ -36,8 +36,6 @@ AWAITED = PRIORITY - 2
 
 #: Jobs that a caller may name as those of whose results an input was made.
 MOST_SOURCES = 100
-#: Described one by one; a body of two megabytes can have 180,000, which held the process up for seconds.
-MOST_ERRORS = 1_000
 #: What Python's JSON readers take for numbers and JSON does not know.
 _NOT_JSON = (b"NaN", b"Infinity")
 
@@ -241,8 +239,4 @@ def _dumped(given: BaseModel) -> str:
 
 
 def _at(error: ValidationError, *where: str) -> RequestValidationError:
-    if error.error_count() > MOST_ERRORS:
-        many = f"{error.error_count()} places cannot be used."
-        return RequestValidationError([{"type": "too_many_errors", "loc": where, "msg": many}])
-    found = error.errors(include_url=False, include_input=False)
-    return RequestValidationError([{**one, "loc": (*where, *one["loc"])} for one in found])
+    return RequestValidationError(errors_at(error, *where))

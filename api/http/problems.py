@@ -27,6 +27,8 @@ from llmcoder.logger import get_logger
 from models.db.database import TRANSIENT_ERRORS, is_full
 
 RETRY_AFTER_S = 2
+#: Described one by one; a body of two megabytes can have 180,000, which held the process up for seconds.
+MOST_ERRORS = 1_000
 #: Of an input's errors: two megabytes can have 180,000 wrong places, and named 12 megabytes of them in the answer.
 MOST_SHOWN = 50
 #: Somebody has to make room first.
@@ -92,6 +94,15 @@ def _headers(error: ActionError) -> Mapping[str, str]:
 def whole_seconds(seconds: float) -> int:
     """As Retry-After wants it: rounded up, at least 1."""
     return max(1, math.ceil(seconds))
+
+
+def errors_at(error: ValidationError, *where: int | str) -> list[dict[str, Any]]:
+    """What is wrong with a value that stands at `where`, for `invalid`; too much to be described is one error."""
+    if error.error_count() > MOST_ERRORS:
+        many = f"{error.error_count()} places cannot be used."
+        return [{"type": "too_many_errors", "loc": where, "msg": many}]
+    found = error.errors(include_url=False, include_input=False)
+    return [{**one, "loc": (*where, *one["loc"])} for one in found]
 
 
 def invalid(errors: Sequence[Mapping[str, Any]]) -> Response:

@@ -8,6 +8,7 @@ admission as the action that stands for it: what nothing holds back is done at o
 # them again by name.
 
 import time
+from collections.abc import Iterator
 from functools import cache
 from typing import Annotated, Any
 from uuid import UUID
@@ -65,17 +66,18 @@ class PageQuery(Model):
     )
 
 
-def router_for(registry: Registry) -> APIRouter:
-    """The handlers are plain functions, so that FastAPI runs their SQL in threads."""
-    router = Router()
+def routers_for(registry: Registry) -> Iterator[APIRouter]:
+    """One for each collection. The handlers are plain functions, so that FastAPI runs their SQL in threads.
+
+    None is included in another: of such a route FastAPI makes a second one, without what `StrictRoute` has set.
+    """
     for collection in registry.collections():
         own = Router(prefix=f"/{collection.path}", tags=[collection.domain])
         for add_reading in (_add_list, _add_show):
             add_reading(own, collection)
         for add_changing in (_add_addition, _add_change, _add_removal):
             add_changing(own, collection, registry)
-        router.include_router(own)
-    return router
+        yield own
 
 
 @cache

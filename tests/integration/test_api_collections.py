@@ -51,7 +51,8 @@ def address(services: Services) -> Iterator[str]:
     """Where the collections are served."""
     app = FastAPI()
     app.state.services = services
-    app.include_router(collections.router_for(registry()))
+    for router in collections.routers_for(registry()):
+        app.include_router(router)
     problems.install(app)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off", ws="none"))
     thread = threading.Thread(target=server.run)
