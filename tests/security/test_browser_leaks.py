@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,33 @@ def private() -> Iterator[Private]:
 def net() -> Iterator[Network]:
     with closing(Network(allow=[PUBLIC], resolve=names())) as made:
         yield made
+
+
+@dataclass(frozen=True)
+class Job:
+    """A browser behind a job's proxy, under a watch. Each test gets a context, which keeps nothing of another one."""
+
+    browser: Browser
+    proxy: Proxy
+    watch: Watch
+
+
+@pytest.fixture(scope="module")
+def shared_job(playwright: Playwright, watch_library: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
+    """To start a Chromium costs more than most tests."""
+    watch = Watch(watch_library, tmp_path_factory.mktemp("watch") / "outgoing.log")
+    with (
+        closing(Network(allow=[PUBLIC], resolve=names())) as net,
+        net.proxy() as proxy,
+        browsing(playwright, proxy, watch) as browser,
+    ):
+        yield Job(browser, proxy, watch)
+
+
+@pytest.fixture
+def page(shared_job: Job) -> Iterator[Page]:
+    with closing(shared_job.browser.new_context()) as context:
+        yield context.new_page()
 
 
 @contextmanager
@@ -184,21 +212,20 @@ def test_no_element_script_socket_or_peer_connection_passes_by(
     ],
 )
 def test_no_page_and_no_redirect_leads_to_a_private_address(
-    playwright: Playwright, net: Network, site: Sites, watch: Watch, private: Private, url: str
+    shared_job: Job, page: Page, site: Sites, private: Private, url: str
 ) -> None:
-    with net.proxy() as proxy, browsing(playwright, proxy, watch) as browser:
-        page = browser.new_page()
-        address = url.format(port=private.port, http=site.http, https=site.https)
-        try:
-            answer = page.goto(address, timeout=SOON_MS)
-        except Error as error:
-            assert "ERR_TUNNEL_CONNECTION_FAILED" in error.message
-        else:
-            assert answer is not None
-            assert answer.status == 403
-            assert "not public" in answer.text()
-        assert_nothing_passed_by(watch, proxy, private)
-        assert "not public" in proxy.refusals[0].detail
+    before = shared_job.proxy.refusal_count
+    address = url.format(port=private.port, http=site.http, https=site.https)
+    try:
+        answer = page.goto(address, timeout=SOON_MS)
+    except Error as error:
+        assert "ERR_TUNNEL_CONNECTION_FAILED" in error.message
+    else:
+        assert answer is not None
+        assert answer.status == 403
+        assert "not public" in answer.text()
+    assert_nothing_passed_by(shared_job.watch, shared_job.proxy, private)
+    assert "not public" in shared_job.proxy.refusals[before].detail
 
 
 FROM_WORKER = """url => new Promise(done => {
@@ -218,20 +245,19 @@ FROM_SERVICE_WORKER = """async url => {
 
 @pytest.mark.parametrize("script", [FROM_WORKER, FROM_SERVICE_WORKER], ids=["worker", "service worker"])
 def test_workers_fetch_from_the_site_and_not_from_a_private_address(
-    playwright: Playwright, net: Network, site: Sites, watch: Watch, private: Private, script: str
+    shared_job: Job, page: Page, site: Sites, private: Private, script: str
 ) -> None:
-    with net.proxy() as proxy, browsing(playwright, proxy, watch) as browser:
-        page = browser.new_page()
-        page.goto(f"https://site.example:{site.https}/", timeout=SOON_MS)
-        assert page.evaluate(script, "/of-the-site") == "got echo /of-the-site"
-        for url in (
-            f"https://127.0.0.1:{private.port}/",
-            f"https://site.example:{site.https}/to?url=https://private.example:{private.port}/",
-        ):
-            before = proxy.refusal_count
-            assert page.evaluate(script, url) == "failed"
-            assert proxy.refusal_count > before
-        assert_nothing_passed_by(watch, proxy, private)
+    proxy = shared_job.proxy
+    page.goto(f"https://site.example:{site.https}/", timeout=SOON_MS)
+    assert page.evaluate(script, "/of-the-site") == "got echo /of-the-site"
+    for url in (
+        f"https://127.0.0.1:{private.port}/",
+        f"https://site.example:{site.https}/to?url=https://private.example:{private.port}/",
+    ):
+        before = proxy.refusal_count
+        assert page.evaluate(script, url) == "failed"
+        assert proxy.refusal_count > before
+    assert_nothing_passed_by(shared_job.watch, proxy, private)
 
 
 ECHOED = """url => new Promise(done => {
@@ -243,38 +269,37 @@ ECHOED = """url => new Promise(done => {
 
 
 def test_websockets_speak_to_the_site_and_not_to_a_private_address(
-    playwright: Playwright, net: Network, site: Sites, watch: Watch, private: Private
+    shared_job: Job, page: Page, site: Sites, private: Private
 ) -> None:
-    with net.proxy() as proxy, browsing(playwright, proxy, watch) as browser:
-        page = browser.new_page()
-        page.goto(f"http://site.example:{site.http}/", timeout=SOON_MS)
-        for scheme in ("ws", "wss"):
-            assert page.evaluate(ECHOED, f"{scheme}://site.example:{getattr(site, scheme)}/") == "hello"
-            before = proxy.refusal_count
-            assert page.evaluate(ECHOED, f"{scheme}://127.0.0.1:{private.port}/") == "failed"
-            assert proxy.refusal_count > before
-        assert_nothing_passed_by(watch, proxy, private)
+    proxy = shared_job.proxy
+    page.goto(f"http://site.example:{site.http}/", timeout=SOON_MS)
+    for scheme in ("ws", "wss"):
+        assert page.evaluate(ECHOED, f"{scheme}://site.example:{getattr(site, scheme)}/") == "hello"
+        before = proxy.refusal_count
+        assert page.evaluate(ECHOED, f"{scheme}://127.0.0.1:{private.port}/") == "failed"
+        assert proxy.refusal_count > before
+    assert_nothing_passed_by(shared_job.watch, proxy, private)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_pages_post_and_downloads_work_in_every_context_of_the_browser(
-    playwright: Playwright, net: Network, site: Sites, watch: Watch, private: Private, scheme: str
+    shared_job: Job, site: Sites, private: Private, scheme: str
 ) -> None:
     origin = f"{scheme}://site.example:{getattr(site, scheme)}"
-    with net.proxy() as proxy, browsing(playwright, proxy, watch) as browser:
-        for _ in range(2):
-            context = browser.new_context()
-            page = context.new_page()
-            page.goto(f"{origin}/to?url={origin}/", timeout=SOON_MS)
-            assert page.url == f"{origin}/"
-            posted = "fetch('/post', {method: 'POST', body: 'x'.repeat(3_000_000)}).then(got => got.text())"
-            assert page.evaluate(posted) == "got 3000000"
-            with page.expect_download(timeout=SOON_MS) as download:
-                page.evaluate("location.href = '/file'")
-            assert Path(download.value.path()).stat().st_size == 600_000
-            context.close()
-        assert proxy.refusals == ()
-        assert_nothing_passed_by(watch, proxy, private)
+    before = shared_job.proxy.refusal_count
+    for _ in range(2):
+        context = shared_job.browser.new_context()
+        page = context.new_page()
+        page.goto(f"{origin}/to?url={origin}/", timeout=SOON_MS)
+        assert page.url == f"{origin}/"
+        posted = "fetch('/post', {method: 'POST', body: 'x'.repeat(3_000_000)}).then(got => got.text())"
+        assert page.evaluate(posted) == "got 3000000"
+        with page.expect_download(timeout=SOON_MS) as download:
+            page.evaluate("location.href = '/file'")
+        assert Path(download.value.path()).stat().st_size == 600_000
+        context.close()
+    assert shared_job.proxy.refusal_count == before
+    assert_nothing_passed_by(shared_job.watch, shared_job.proxy, private)
     told = [name.lower() for _, headers in Pages.seen for name in headers]
     assert not {name for name in told if name.startswith("proxy")}, "the password stays between browser and proxy"
 
@@ -295,15 +320,13 @@ def test_after_the_job_nothing_is_reached_at_all(
 
 
 def test_the_proxy_and_the_engine_s_own_ports_are_private_addresses_too(
-    playwright: Playwright, net: Network, watch: Watch, private: Private
+    shared_job: Job, page: Page, private: Private
 ) -> None:
-    with net.proxy() as proxy, browsing(playwright, proxy, watch) as browser:
-        page = browser.new_page()
-        for port in (proxy.port, 5000, 5555):
-            answer = page.goto(f"http://127.0.0.1:{port}/", timeout=SOON_MS)
-            assert answer is not None
-            assert answer.status == 403
-        assert_nothing_passed_by(watch, proxy, private)
+    for port in (shared_job.proxy.port, 5000, 5555):
+        answer = page.goto(f"http://127.0.0.1:{port}/", timeout=SOON_MS)
+        assert answer is not None
+        assert answer.status == 403
+    assert_nothing_passed_by(shared_job.watch, shared_job.proxy, private)
 
 
 @pytest.mark.parametrize(
