@@ -6,7 +6,8 @@ import ast
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PROCESSES = ["workers.__main__", "workers.app", "api.__main__", "schedules.__main__"]
 
 
-def lazily_imported() -> set[str]:
+@cache
+def lazily_imported() -> Set[str]:
     """Top-level packages that a domain imports inside a function: its vendors' SDKs and other heavy libraries."""
     found = {name for path in (ROOT / "tasks").rglob("*.py") for name in _imported_in_functions(path)}
     return found - sys.stdlib_module_names - {"llmcoder", "models", "tasks"}

@@ -139,24 +139,32 @@ def test_half_a_key_is_refused(tmp_path: Path) -> None:
         tokens.signing_key(tmp_path)
 
 
+#: Four processes that have what they need, and are let go at once.
+TOGETHER = """
+import os, sys
+from pathlib import Path
+from api.auth.tokens import signing_key
+
+shut, gate = os.pipe()
+children = []
+for _ in range(4):
+    if not (child := os.fork()):
+        os.close(gate)
+        os.read(shut, 1)
+        os.write(1, f"{signing_key(Path(sys.argv[1])).hex()}\\n".encode())
+        os._exit(0)
+    children.append(child)
+os.close(gate)
+sys.exit(any([os.waitpid(child, 0)[1] for child in children]))
+"""
+
+
 def test_processes_that_start_together_agree_on_one_key(tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from api.auth.tokens import signing_key; print('ready', flush=True);"
-        "sys.stdin.readline(); print(signing_key(Path(sys.argv[1])).hex())"
-    )
-    pipe = subprocess.PIPE
-    started = [
-        subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdin=pipe, stdout=pipe, text=True)
-        for _ in range(4)
-    ]
-    for process in started:
-        assert process.stdout is not None
-        process.stdout.readline()
-    for process in started:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    assert len({process.communicate(timeout=120)[0] for process in started}) == 1
+    command = [sys.executable, "-c", TOGETHER, str(tmp_path)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=120, check=True)
+    keys = done.stdout.splitlines()
+    assert (len(keys), len({*keys})) == (4, 1)
+    assert bytes.fromhex(keys[0]) == tokens.signing_key(tmp_path)
 
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
