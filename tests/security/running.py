@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from canaries import Record
 
 from cli.up import redis as embedded_redis
 from models.db.database import Database
+from tests.integration.forks import ForkServer
 from tests.integration.waiting import eventually
 from tests.ports import free_port
 
@@ -130,10 +132,15 @@ class Running:
 
     def command(self, *words: str, stdin: str = "") -> int:
         """Run `llmcoder`; what it prints is kept."""
-        command = [sys.executable, "-m", "cli", *words]
-        done = subprocess.run(command, cwd=ROOT, env=self.env, input=stdin.encode(), capture_output=True, timeout=60)
-        self.printed.append(Record(f"llmcoder {' '.join(words)}", done.stdout + done.stderr))
-        return done.returncode
+        with tempfile.TemporaryDirectory(prefix="llmcoder-command-") as place:
+            streams = [Path(place, name) for name in ("in", "out", "err")]
+            for stream, text in zip(streams, (stdin, "", ""), strict=True):
+                stream.write_text(text)
+            code = _commands().start("cli", words, self.env, folder=ROOT, streams=streams, ends_within_s=60).wait()
+            self.printed.append(
+                Record(f"llmcoder {' '.join(words)}", b"".join(one.read_bytes() for one in streams[1:]))
+            )
+        return code
 
     def kill(self, *words: str) -> None:
         """SIGKILL whatever has these words in its command line."""
@@ -203,6 +210,20 @@ class Running:
         return found
 
 
+@cache
+def _commands() -> ForkServer:
+    """Has the modules of the command line; to start Python for each command takes a second of work."""
+    return ForkServer(
+        "commands", **{name: value for name, value in _environment().items() if name not in ("PATH", "HOME")}
+    )
+
+
+def _environment() -> dict[str, str]:
+    """What the engine has of this process's environment, and where its plug-ins lie."""
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "XDG_RUNTIME_DIR")}
+    return kept | {"PYTHONPATH": os.pathsep.join(map(str, PLUGINS))}
+
+
 def _below(folder: Path) -> Iterator[Path]:
     yield from (path for path in sorted(folder.rglob("*")) if path.is_file())
 
@@ -217,12 +238,7 @@ def running(folder: Path, db: Database, dotenv: dict[str, str]) -> Iterator[Runn
     """
     ports = {"API_PORT": str(free_port()), "FLOWER_PORT": str(free_port())}
     (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in (dotenv | ports).items()))
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "XDG_RUNTIME_DIR")}
-    env = kept | {
-        "DATA_DIR": str(folder / "data"),
-        "ENV_FILE": str(folder / ".env"),
-        "PYTHONPATH": os.pathsep.join(map(str, PLUGINS)),
-    }
+    env = _environment() | {"DATA_DIR": str(folder / "data"), "ENV_FILE": str(folder / ".env")}
     with (folder / "terminal").open("wb") as terminal:
         supervisor = subprocess.Popen(
             [sys.executable, "-m", "cli", "up"], cwd=ROOT, env=env, stdout=terminal, stderr=terminal
