@@ -28,9 +28,10 @@ BOTH = (
 )  # fmt: skip
 LOADED = {
     "commands": (
-        "alembic.autogenerate", "cli.accounts", "cli.doctor", "cli.engine", "cli.errors", "cli.follow",
-        "cli.integrations", "cli.main", "cli.results", "cli.screen", "cli.submitting", "engine.commands",
-        "engine.new_account", "engine.submitter", "rich._emoji_codes", "rich.progress", "rich.table",
+        "alembic.autogenerate", "alembic.config", "cli.accounts", "cli.doctor", "cli.engine", "cli.errors",
+        "cli.examination", "cli.follow", "cli.integrations", "cli.main", "cli.results", "cli.screen", "cli.submitting",
+        "cli.up.preflight", "engine.commands", "engine.new_account", "engine.submitter", "rich._emoji_codes",
+        "rich.markdown", "rich.progress", "rich.table", "typer._adapters", "typer.rich_utils",
     ),
     "engine": (
         "apscheduler.executors.pool", "apscheduler.schedulers.background", "celery.app.amqp", "celery.app.control",
