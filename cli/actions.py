@@ -24,10 +24,9 @@ def actions(
     if name is not None:
         action = registry().find(name)
         return show_json(_as_json(action)) if output is Output.JSON else _explain(action)
-    found = registry().values()
     if output is Output.JSON:
-        return show_json([_as_json(action) for action in found])
-    rows = ((action.name, action.effect.value, action.queue.value, action.summary) for action in found)
+        return show_json([_as_json(action) for action in registry().values()])
+    rows = ((one.name, one.effect.value, one.queue.value, one.summary) for one in registry().facts.values())
     show_table(("ACTION", "EFFECT", "QUEUE", "WHAT IT DOES"), rows, long="WHAT IT DOES")
 
 

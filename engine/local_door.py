@@ -58,7 +58,8 @@ class EngineDoor(Door):
             return _user(users.by_email(conn, email.strip().lower()))
 
     def may_run(self, user: User, action: str) -> bool:
-        if not self.registry.find(action).administrators_only:
+        facts = self.registry.facts.get(action)
+        if not (facts or self.registry.find(action)).administrators_only:  # that says what is near
             return True
         with self._reading() as conn:
             return users.is_administrator(conn, user.id)

@@ -25,7 +25,7 @@ from llmcoder.declare.rate import Rate
 from llmcoder.version import VERSION
 
 #: Grows when what stands in a manifest does.
-FORMAT = 1
+FORMAT = 2
 #: Several sets of packages may share one checkout; of those used least lately the manifests go.
 KEPT = 16
 #: What declarations are made of, beside the packages that entry points name.
@@ -34,7 +34,7 @@ _PACKAGES = ("llmcoder", "models", "engine", "tasks")
 
 @dataclass(frozen=True, slots=True)
 class ActionFacts:
-    """What routes, admission and doorbells need to know of an action.
+    """What routes, admission, doorbells and lists of actions need to know of one.
 
     Attributes:
         source: What loads it: a module of the application's, or an entry point's value.
@@ -43,6 +43,7 @@ class ActionFacts:
     """
 
     name: str
+    summary: str
     source: str
     effect: Effect
     queue: Queue
@@ -66,6 +67,7 @@ class ActionFacts:
         declared = [(kind.provider, kind.rate) for kind in action.connects] + [(action.provider, action.rate)]
         return cls(
             name=action.name,
+            summary=action.summary,
             source=source,
             effect=action.effect,
             queue=action.queue,

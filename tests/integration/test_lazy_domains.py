@@ -137,6 +137,33 @@ def test_a_process_loads_no_action_before_somebody_asks_for_one(module: str, tmp
     assert json.loads(done.stdout.splitlines()[-1]) == [[], ["tasks.general.actions"]]
 
 
+LISTS = {
+    "the command": "import sys; sys.argv = ['llmcoder', 'actions']\n"
+    "from cli.main import app; app(standalone_mode=False)\n",
+    "a command in Slack": "from types import SimpleNamespace\n"
+    "from engine.local_door import EngineDoor\n"
+    "from llmcoder.registry import registry\n"
+    "from tasks.slack.commands import _actions\n"
+    "door = EngineDoor(None, None, registry(), None)\n"
+    "print(_actions('general', SimpleNamespace(id=None), door))\n",
+}
+
+
+@pytest.mark.parametrize("program", LISTS.values(), ids=LISTS)
+def test_who_lists_actions_loads_none(program: str, tmp_path: Path) -> None:
+    """To load all took a second and more on a busy machine, and Slack waits for three."""
+    seen = "import sys; print([n for n in sys.modules if n.startswith('tasks.') and n.endswith('.actions')])\n"
+    env = {"DATA_DIR": str(tmp_path / "data"), "ENV_FILE": str(tmp_path / "none"), "COLUMNS": "200"}
+    registry()  # so that there is a manifest
+    done = subprocess.run(
+        [sys.executable, "-c", program + seen], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    *listed, loaded = done.stdout.splitlines()
+    assert "general.add_note" in "".join(listed)
+    assert loaded == "[]"
+
+
 def test_a_domains_doors_are_there_before_it_is_loaded(db: Database, redis_url: str, tmp_path: Path) -> None:
     with serving(db, redis_url, tmp_path, known=Registry([], kept())) as served:
         loaded = served.app.state.services.registry.loaded
