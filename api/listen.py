@@ -24,6 +24,7 @@ from llmcoder.private import keep_private
 from llmcoder.registry import Registry, listeners, registry
 from llmcoder.settings import EngineSettings, Settings
 from llmcoder.vital import vital
+from llmcoder.wakeup import Wakeup
 from models.accounts import vault
 from models.db.database import Database
 
@@ -154,7 +155,7 @@ def main() -> None:
 
 
 def _until_told(kept: Sequence[ListenerThread]) -> None:
-    told = threading.Event()
+    told = Wakeup()
 
     def end(_number: int, _frame: FrameType | None) -> None:
         told.set()

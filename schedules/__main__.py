@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from llmcoder.private import keep_private
 from llmcoder.registry import registry, triggers
 from llmcoder.settings import EngineSettings
 from llmcoder.timing import TIMING
+from llmcoder.wakeup import Wakeup
 from models.accounts import vault
 from models.db.database import CLOCK_STEP_S, TRANSIENT_ERRORS, Database
 from schedules.deadlines import MOST_ABANDONED, WatchedTrigger
@@ -169,7 +169,7 @@ def steady(
 
 
 def _wait_for_the_end(clock: BaseScheduler) -> None:
-    ended = threading.Event()
+    ended = Wakeup()
 
     def end(_number: int, _frame: FrameType | None) -> None:
         ended.set()

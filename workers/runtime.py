@@ -27,6 +27,7 @@ from llmcoder.settings import EngineSettings
 from llmcoder.states import Reason, State
 from llmcoder.timing import TIMING
 from llmcoder.vital import vital
+from llmcoder.wakeup import Wakeup
 from models.db.database import TRANSIENT_ERRORS, Database
 from models.db.group_commit import Closed
 from models.jobs import rates
@@ -101,7 +102,7 @@ class Runtime:
         self._written_at = float("-inf")
         self._leaving = False
         self._in_pool = not beats
-        self._told_to_end = threading.Event()
+        self._told_to_end = Wakeup()
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -128,7 +129,7 @@ class Runtime:
     def finish_or_give_back(self) -> None:
         """In a pool's child whose worker stops: let the job end within a few seconds, or give it back and end.
 
-        For a signal handler, which may come amid anything: it starts no thread and takes no lock of others.
+        For a signal handler, which may come amid anything, itself included: it starts no thread and takes no lock.
         """
         self._told_to_end.set()
 

@@ -17,6 +17,7 @@ from engine.duties import Duties
 from llmcoder.logger import get_logger
 from llmcoder.timing import TIMING
 from llmcoder.vital import vital
+from llmcoder.wakeup import Wakeup
 from models.db.database import TRANSIENT_ERRORS
 from models.jobs.claims import Claimed
 from workers.attempt import Attempt
@@ -59,7 +60,7 @@ class Slots:
         self._ready: SimpleQueue[Attempt | None] = SimpleQueue()
         self._open = 0  # claimed and not ended, written-off ones not counted
         self._changed = threading.Condition()
-        self._poked = threading.Event()
+        self._poked = Wakeup()
         self._saturated = False
         self._stopping = False
         self._run_s = SHORT_RUN_S
@@ -90,7 +91,7 @@ class Slots:
         return True
 
     def stop_taking(self) -> None:
-        """Claim nothing more; doorbells that wait for a slot return."""
+        """Claim nothing more; doorbells that wait for a slot return. For a signal's handler, too."""
         self._stopping = True
         self._poked.set()
         with self._changed:
@@ -165,7 +166,6 @@ class Slots:
     def _pull_loop(self) -> None:
         while not self._stopping:
             self._poked.wait(TIMING.idle_look_s)
-            self._poked.clear()
             try:
                 while not self._stopping and self._pull():
                     pass
