@@ -1,4 +1,4 @@
-"""What takes long says why, is left out of `make test`, and both are said at the end of a run.
+"""What takes long says why, by a mark: `slow` where `make test` leaves it out, `long` where it is worth its time there.
 
 A plugin of the suite, see tests/conftest.py. How long a test took is told and never a failure: a busy machine is none.
 """
@@ -26,9 +26,10 @@ class SlowTests:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Refuse a mark without its reason."""
         for item in items:
-            for mark in item.iter_markers("slow"):
+            for mark in (*item.iter_markers("slow"), *item.iter_markers("long")):
                 if len(mark.args) != 1 or not isinstance(mark.args[0], str) or not mark.args[0].strip():
-                    raise pytest.UsageError(f'{item.nodeid}: @pytest.mark.slow("why it takes more than {LONG_S:g} s")')
+                    wanted = f'@pytest.mark.{mark.name}("why it takes more than {LONG_S:g} s")'
+                    raise pytest.UsageError(f"{item.nodeid}: {wanted}")
 
     def pytest_deselected(self, items: Iterable[pytest.Item]) -> None:
         self._left_out |= {item.nodeid for item in items if item.get_closest_marker("slow") is not None}
@@ -43,12 +44,12 @@ class SlowTests:
         self._left_out |= set(getattr(node, "workeroutput", {}).get(KEY, ()))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when == "call" and report.duration > LONG_S and "slow" not in report.keywords:
+        if report.when == "call" and report.duration > LONG_S and not {"slow", "long"} & report.keywords.keys():
             self._unsaid[report.nodeid] = report.duration
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if self._unsaid:
-            terminalreporter.section(f"took more than {LONG_S:g} s and do not say why, by a mark `slow`")
+            terminalreporter.section(f"took more than {LONG_S:g} s and do not say why, by a mark `slow` or `long`")
             for name, took_s in sorted(self._unsaid.items(), key=lambda one: -one[1]):
                 terminalreporter.line(f"{took_s:6.1f} s {name}")
         if self._left_out:

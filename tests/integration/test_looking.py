@@ -64,6 +64,7 @@ def desk(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.long("every command runs once")
 def test_every_command_that_only_shows_leaves_an_empty_folder_and_its_env_as_they_are(tmp_path: Path) -> None:
     commands = every_command()
     assert commands.keys() >= BEGINNING

@@ -205,6 +205,7 @@ def test_doorbells_stay_within_the_window_until_somebody_takes_them(engine: OnRa
     assert {job.state for job in jobs} == {State.SUCCEEDED}
 
 
+@pytest.mark.long("a worker without the package of the others starts in a Python of its own")
 @pytest.mark.usefixtures("heavy")
 def test_a_worker_drops_the_doorbells_of_what_only_another_knows(engine: OnRabbit) -> None:
     old = engine.start_worker("heavy", PYTHONPATH="")

@@ -476,6 +476,7 @@ def engine(db: Database, db_url: str, tmp_path: Path) -> Iterator[Engine]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.mark.long("three processes without the package of the others start in a Python of their own")
 def test_old_and_new_workers_side_by_side_each_run_what_they_know(engine: Engine) -> None:
     """Old: without the package of the test actions. On both queues; no doorbell is enough to keep a job waiting."""
     kit = load_testkit()

@@ -118,6 +118,7 @@ def assert_nothing_passed_by(watch: Watch, proxy: Proxy, private: Private) -> No
     assert {(one.what, one.kind, one.host, one.port) for one in seen} == {("connect", "tcp", "127.0.0.1", proxy.port)}
 
 
+@pytest.mark.long("every way out of a page is tried, some of which end only when their time is over")
 def test_the_watch_sees_a_chromium_without_the_proxy(playwright: Playwright, watch: Watch, private: Private) -> None:
     """The other tests would prove nothing if it did not."""
     browser = playwright.chromium.launch(executable_path=chromium(), env=watch.environ)  # type: ignore[arg-type]

@@ -75,6 +75,7 @@ RULES_BEYOND_THE_SCHEMA = {
 CALLERS = pytest.mark.parametrize("caller", ["root", "alice"])
 
 
+@pytest.mark.long("it sends each operation a request of each kind")
 @CALLERS
 def test_every_operation_answers_as_the_document_says(served: Served, caller: str) -> None:
     document = document_of(served, caller, SHORT_PHASES[caller])

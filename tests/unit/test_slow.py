@@ -16,7 +16,8 @@ import tests.slow
 tests.slow.LONG_S = 0.05
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "slow(reason): long")
+    config.addinivalue_line("markers", "slow(reason): left out")
+    config.addinivalue_line("markers", "long(reason): not left out")
     config.pluginmanager.register(tests.slow.SlowTests(config))
 """
 TESTS = """
@@ -25,6 +26,9 @@ import pytest
 
 @pytest.mark.slow("naps")
 def test_that_says_so(): time.sleep(0.1)
+
+@pytest.mark.long("is worth it")
+def test_that_says_that_it_is_worth_it(): time.sleep(0.1)
 
 def test_that_does_not(): time.sleep(0.1)
 
@@ -49,7 +53,7 @@ def test_what_takes_long_without_a_word_is_named_and_what_was_left_out_is_counte
 ) -> None:
     shown = run(tmp_path, "-p", "xdist.plugin", "-n", processes, "-m", "not slow")
     assert "do not say why" in shown and "test_some.py::test_that_does_not" in shown
-    assert "test_that_is_short" not in shown
+    assert "test_that_is_short" not in shown and "worth_it" not in shown and "3 passed" in shown
     assert "slow tests that were left out: 1; `make test-slow` runs them" in shown
 
 
@@ -59,7 +63,7 @@ def test_nothing_is_said_of_what_says_why_and_runs(tmp_path: Path) -> None:
     assert "do not say why" not in shown and "left out" not in shown
 
 
-@pytest.mark.parametrize("mark", ["slow", "slow()", 'slow(" ")', "slow(10)"])
+@pytest.mark.parametrize("mark", ["slow", "slow()", 'slow(" ")', "slow(10)", "long", "long()"])
 def test_a_mark_without_its_reason_is_refused(tmp_path: Path, mark: str) -> None:
     shown = run(tmp_path, tests=f"import pytest\n@pytest.mark.{mark}\ndef test_it(): pass\n")
     assert "why it takes more than" in shown

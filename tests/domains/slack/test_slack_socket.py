@@ -55,6 +55,7 @@ def talk(exchange: Any) -> None:
     exchange.finish_pieces()
 
 
+@pytest.mark.long("it goes once through all that happens to one listener")
 def test_a_command_becomes_a_job_and_its_outcome_a_message_and_each_only_once(desk: Desk) -> None:
     listener = desk.listen()
     said = command('test.echo text="Hello *you* <!channel>"')
@@ -194,6 +195,7 @@ def test_a_mention_is_answered_in_its_thread(desk: Desk) -> None:
     assert len(desk.jobs()) == 1
 
 
+@pytest.mark.long("a post whose answer was lost is looked for after ten seconds")
 def test_a_listener_that_is_killed_while_it_posts_posts_nothing_twice_and_loses_nothing(desk: Desk) -> None:
     listener = desk.listen()
     desk.slack.stay_silent("chat.postMessage", does=True)
