@@ -47,8 +47,6 @@ ANSWERED_WITHIN_S = 30.0
 ENDED_WITHIN_S = 600.0
 #: What the other user may notice at most, in 95 of 100 cases; without a bound on turns and values it was minutes.
 USUAL_WITHIN_S = 5.0
-#: Or this many times what it took before, where other work makes the whole machine slower.
-USUAL_TIMES = 4.0
 #: Of any process; without a bound on values they took up to 21 GB.
 MOST_MB = 700
 WIRE_ANSWERS_WITHIN_S = 0.3
@@ -278,7 +276,7 @@ class _Fuzz:
         for what, took in report.during.items():
             if not took.number:
                 report.problems.append(f"{what}: never happened meanwhile")
-            elif took.most_s > max(USUAL_WITHIN_S, USUAL_TIMES * report.before[what].most_s):
+            elif took.most_s > USUAL_WITHIN_S:
                 report.problems.append(f"{what}: {took.most_s:.1f} s in 95 of 100 cases")
 
 
