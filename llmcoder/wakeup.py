@@ -16,7 +16,8 @@ class Wakeup:
         self._calls: SimpleQueue[None] = SimpleQueue()
 
     def set(self) -> None:
-        self._calls.put(None)
+        if self._calls.empty():  # else whoever waits is about to look; however often it is said, it takes no room
+            self._calls.put(None)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Whether it was said since the last wait, or is within that time; for one thread."""

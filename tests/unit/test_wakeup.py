@@ -67,3 +67,12 @@ def test_whoever_waits_is_woken() -> None:
     wakeup.set()
     waiting.join(STUCK_AFTER_S)
     assert heard == [True]
+
+
+def test_what_is_said_again_and_again_before_anybody_looks_takes_no_room() -> None:
+    wakeup = Wakeup()
+    for _ in range(1_000):
+        wakeup.set()
+    assert wakeup._calls.qsize() == 1
+    assert wakeup.wait(0)
+    assert not wakeup.wait(0)
