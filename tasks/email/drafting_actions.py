@@ -9,9 +9,10 @@ from pydantic import Field, StringConstraints
 
 from llmcoder import Context, Effect, Model, NotFound, Retry, action
 from tasks.email.accounts import KINDS, mailbox
+from tasks.email.addresses import Address
 from tasks.email.drafting import ActionItem, ReplyStyle, gist, replies
 from tasks.email.mailbox import Mailbox, StoredMail
-from tasks.email.reading import Address, Mail, read
+from tasks.email.reading import Mail, read
 from tasks.email.views import ACCOUNT, Instructions, MessageId, ModelUse, Person, person
 from tasks.email.writing import Letter, build, message_id, references_of, reply_subject, reply_to
 
@@ -134,7 +135,7 @@ def summarize_thread(which: ThreadChoice, ctx: Context) -> ThreadSummary:
 
 
 def _thread(box: Mailbox, mail_id: str) -> list[tuple[StoredMail, Mail]]:
-    found = [(one, read(one.raw)) for one in box.thread(mail_id)]
+    found = [(one, read(one.raw, whole=one.whole)) for one in box.thread(mail_id)]
     if not found:
         raise NotFound(f"There is no mail {mail_id!r} in the mailbox.")
     return found

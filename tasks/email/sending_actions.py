@@ -9,8 +9,9 @@ from pydantic import Field, StringConstraints, model_validator
 
 from llmcoder import BadInput, Context, Effect, Marker, Model, Retry, Uncertain, action
 from tasks.email.accounts import KINDS, mailbox
+from tasks.email.addresses import Address
 from tasks.email.mailbox import Mailbox, Sent
-from tasks.email.reading import Address, Mail, read
+from tasks.email.reading import Mail, read
 from tasks.email.views import ACCOUNT, MessageId
 from tasks.email.writing import File, Letter, build, file_of, message_id, parsed, references_of, reply_subject, reply_to
 

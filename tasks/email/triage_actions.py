@@ -148,7 +148,7 @@ def sort(mails: Sequence[StoredMail | UnreadableMail], desk: Desk, ctx: Context)
         if isinstance(stored, UnreadableMail):
             items.append(SortedMail(id=stored.id, subject="", sender=None, verdict=None, error=stored.why))
             continue
-        mail = read(stored.raw)
+        mail = read(stored.raw, whole=stored.whole)
         try:
             found, written = verdict(mail, desk.reader, desk.labels, desk.instructions, ctx)
             made.append(written)
