@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -179,6 +180,8 @@ def _parsed(body: bytes) -> Any:
     try:
         return strict_json.read(body, strict_json.MOST_CONTAINERS)
     except strict_json.NotJson as error:
+        if isinstance(error, strict_json.NotTaken) and not isinstance(error, strict_json.TooMany):
+            raise BadInput(f"The body cannot be kept: {error}.") from None
         raise BodyNotJson(f"The body cannot be read as JSON: {error}.") from error
 
 
@@ -237,12 +240,8 @@ def _refuse_half_a_character(error: ValidationError, body: bytes) -> None:
     """To pydantic that is no JSON at all; here it is a value that cannot be kept, as at every other door."""
     if error.error_count() > 1 or error.errors(include_url=False, include_input=False)[0]["type"] != "json_invalid":
         return
-    try:
-        strict_json.read(body)
-    except strict_json.NotTaken as why:
-        raise BadInput(f"The body cannot be kept: {why}.") from None
-    except strict_json.NotJson:
-        return
+    with suppress(BodyNotJson):
+        _parsed(body)
 
 
 def _refuse_what_is_not_json(body: bytes) -> None:

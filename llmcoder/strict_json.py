@@ -20,6 +20,7 @@ from uuid import UUID
 import orjson
 from pydantic_core import from_json
 
+from llmcoder.charsets import decode
 from llmcoder.text import whole
 
 #: JSON text that is there already, as a part of a value to be written.
@@ -54,6 +55,10 @@ class NotTaken(NotJson):
     """It is JSON, but says what not every reader of ours takes."""
 
 
+class TooMany(NotTaken):
+    """It has more lists and objects than may be read, so nobody has looked whether it is JSON at all."""
+
+
 class Unwritable(ValueError):
     """The value is not one that JSON can say; the message says why."""
 
@@ -73,7 +78,7 @@ def read(text: str | bytes | bytearray, most_containers: int | None = None) -> A
     except UnicodeEncodeError:
         raise NotTaken(f"a text in it has {_HALF}") from None
     if most_containers is not None and has_more_containers(encoded, most_containers):
-        raise NotTaken(f"it has more than {most_containers:,} lists and objects")
+        raise TooMany(f"it has more than {most_containers:,} lists and objects")
     try:
         value = from_json(encoded, allow_inf_nan=False)
     except ValueError as error:
@@ -97,6 +102,18 @@ def utf8(text: bytes) -> bytes:
         return text.decode(json.detect_encoding(text)).encode()
     except UnicodeError:
         return text
+
+
+def decoded(content: bytes, *labels: str | None) -> str:
+    """JSON text of bytes that others wrote: UTF-8 whatever they say of it (RFC 8259, 8.1), else what they say.
+
+    Args:
+        labels: As `charsets.decode` takes them.
+    """
+    try:
+        return utf8(content).decode()
+    except UnicodeDecodeError:
+        return decode(content, *labels)
 
 
 def _refusal(text: bytes, why: str) -> NotJson:
