@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any
@@ -159,15 +160,23 @@ def _of_form(parts: Iterable[_Part], labels: Labels) -> Any:
     own = _own_charsets(given)
     fields: dict[str, list[Any]] = {}
     for part in given:
-        name = decode(part.name, *labels)
+        name = _field_text(part.name, labels)
         fields.setdefault(name, []).append(_value(part, own.get(name), labels))
     found = {name: values[0] if len(values) == 1 else values for name, values in fields.items()}
-    texts = {decode(part.name, *labels) for part in given if part.file_name is None} - {CHARSET}
+    texts = {_field_text(part.name, labels) for part in given if part.file_name is None} - {CHARSET}
     if texts != {PAYLOAD}:
         return found
     payload = _payload(found[PAYLOAD])
     files = {name: value for name, value in found.items() if name != PAYLOAD}
     return {**files, **payload} if isinstance(payload, dict) else found if payload is None or files else payload
+
+
+def _field_text(content: bytes, labels: Labels) -> str:
+    """A form is UTF-8 where nobody says otherwise (URL standard): a short value with a zero byte is no UTF-16."""
+    if not any(map(codec_of, labels)):
+        with suppress(UnicodeDecodeError):
+            return content.decode("utf-8-sig")
+    return decode(content, *labels)
 
 
 def _payload(value: Any) -> Any:
@@ -203,7 +212,7 @@ def _value(part: _Part, own: str | None, labels: Labels) -> Any:
     content, kind = bytes(part.content), _kind(part.content_type)
     labels = (*header_labels(part.content_type), *filter(None, [own]), *labels)
     if part.file_name is not None:
-        about = {"filename": decode(part.file_name, *labels), **_about_file(content, kind)}
+        about = {"filename": _field_text(part.file_name, labels), **_about_file(content, kind)}
         text = (
             _text(content, kind, header_labels(part.content_type))
             if kind.startswith("text/") or _is_json(kind)
@@ -215,7 +224,7 @@ def _value(part: _Part, own: str | None, labels: Labels) -> Any:
             return _read(content, labels)
         except strict_json.NotJson:
             pass  # it is shown as the text that it is
-    return decode(content, *labels)
+    return _field_text(content, labels)
 
 
 def _pairs(body: bytes) -> Iterator[_Part]:
