@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+from pydantic import JsonValue
+
+from llmcoder import strict_json
+from llmcoder.charsets import codec_of, cut, decode, header_labels, inner_labels
 from llmcoder.context import Context
 from llmcoder.errors import RateLimited
 from llmcoder.net import Limits
 from llmcoder.net import Response as Answer
 from llmcoder.retry_after import retry_at
 
-__all__ = ["CONTENT_TYPE", "IDEMPOTENCY_KEY", "Answer", "find", "is_json", "send", "text_of"]
+__all__ = ["CONTENT_TYPE", "IDEMPOTENCY_KEY", "Answer", "find", "is_json", "json_of", "send", "text_of"]
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 CONTENT_TYPE = "Content-Type"
 
-_CHARSET = re.compile(r"charset=\"?([\w.:-]+)", re.ASCII | re.IGNORECASE)
+_JSON = ("application/json", "text/json", "application/x-json", "text/x-json")
+_BINARY = ("image/", "audio/", "video/", "font/")
 
 
 def send(
@@ -54,15 +58,35 @@ def find(headers: Mapping[str, str], name: str) -> str | None:
 
 def is_json(headers: Mapping[str, str]) -> bool:
     """Whether the media type is JSON or built on it, such as application/problem+json."""
-    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    return media_type in ("application/json", "text/json") or media_type.endswith("+json")
+    media_type = _media_type(headers)
+    return media_type in _JSON or media_type.endswith("+json")
 
 
-def text_of(body: bytes, headers: Mapping[str, str]) -> str | None:
-    """The body in the character set its answer claims, or in UTF-8; None when it is binary. Never fails."""
-    found = _CHARSET.search(headers.get("content-type", ""))
-    try:
-        text = body.decode(found[1] if found else "utf-8", errors="replace")
-    except (LookupError, UnicodeError):  # unknown, not a text encoding (base64 is a codec), or one that cannot replace
-        text = body.decode("utf-8", errors="replace")
+def json_of(body: bytes, headers: Mapping[str, str], most_containers: int) -> JsonValue:
+    """What a body in JSON says.
+
+    Raises:
+        NotJson: It is none that every reader takes.
+    """
+    text = strict_json.decoded(body, *header_labels(headers.get("content-type", "")))
+    value: JsonValue = strict_json.read(text, most_containers)
+    return value
+
+
+def text_of(body: bytes, headers: Mapping[str, str], most_bytes: int) -> str | None:
+    """The body in the character set that its answer, or it itself, claims; None when it is binary. Never fails.
+
+    Args:
+        most_bytes: Where a longer one is cut, between two characters.
+    """
+    media_type = _media_type(headers)
+    if media_type.startswith(_BINARY) and not media_type.endswith("xml"):
+        return None
+    labels = *header_labels(headers.get("content-type", "")), *inner_labels(body, media_type)
+    codec = next(filter(None, map(codec_of, labels)), "utf-8")
+    text = decode(cut(body, most_bytes, codec), *labels)
     return None if "\0" in text else text
+
+
+def _media_type(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -162,6 +162,24 @@ def test_json_of_any_json_media_type_is_parsed(server):
 
 
 @pytest.mark.parametrize(
+    ("body", "media_type"),
+    [
+        (b'\xef\xbb\xbf{"x": "\xc3\xbc"}', "application/json"),
+        ('{"x": "ü"}'.encode("utf-16"), "application/json"),
+        ('{"x": "ü"}'.encode("utf-16-be"), "application/json; charset=utf-16"),
+        ('{"x": "ü"}'.encode("latin-1"), "application/json; charset=ISO-8859-1"),
+        ('{"x": "ü"}'.encode(), "application/json; charset=ISO-8859-1"),
+        (b'{"x": "\\u00fc"}', "text/json"),
+        (b'{"x": "\\u00fc"}', "application/x-json"),
+    ],
+)
+def test_json_is_read_in_whatever_encoding_it_comes(server, body, media_type):
+    answer(server, 200, body, media_type)
+    result = post(server).result
+    assert (result.json_body, result.text) == ({"x": "ü"}, None)
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"{not json",
@@ -188,8 +206,20 @@ def test_json_that_cannot_be_read_is_kept_as_text(server, body):
         ("Grüße".encode(), "text/plain; charset=no-such-thing", "Grüße"),
         ("Grüße".encode(), "text/plain; charset=base64", "Grüße"),
         ("Grüße".encode(), "text/plain; charset=idna", "Grüße"),
-        (b"\xff\xfe", "text/plain", "\ufffd\ufffd"),
+        ("Grüße".encode(), "text/plain; charset = 'UTF-8'", "Grüße"),
+        ("朱镕基".encode("gbk"), "text/plain; charset=gb2312", "朱镕基"),
+        ("漢字①".encode("cp932"), "text/plain; charset=Shift_JIS", "漢字①"),
+        ("똠".encode("cp949"), "text/plain; charset=euc-kr", "똠"),
+        ("€ “x”".encode("cp1252"), "text/plain; charset=iso-8859-1", "€ “x”"),
+        ("\ufeffx".encode(), "text/plain", "x"),
+        ("Grüße".encode("utf-16"), "text/plain", "Grüße"),
+        ("Grüße".encode("utf-16-le"), "text/csv; charset=utf-16le", "Grüße"),
+        ("<a>ü</a>".encode("utf-8-sig"), "text/xml; charset=iso-8859-1", "<a>ü</a>"),
+        (b"\xff\xfe", "text/plain", ""),
         (b"\x89PNG\0\0", "image/png", None),
+        (b"\xff\xd8\xff", "image/jpeg", None),
+        (b"<svg/>", "image/svg+xml", "<svg/>"),
+        (b"PK\3\4\0\0", "application/zip", None),
     ],
 )
 def test_the_body_is_read_in_the_character_set_it_claims_and_never_fails(server, body, media_type, text):
@@ -202,6 +232,13 @@ def test_a_large_answer_is_kept_in_part_and_says_so(server):
     result = post(server).result
     assert (result.truncated, len(result.text), result.json_body) == (True, KEPT_BYTES, None)
     assert result.body_bytes > KEPT_BYTES
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "gbk", "cp932", "utf-16-le"])
+def test_a_large_answer_is_cut_between_two_characters(server, codec):
+    answer(server, 200, ("x" + "漢" * KEPT_BYTES).encode(codec), f"text/plain; charset={codec}")
+    text = post(server).result.text
+    assert set(text) == {"x", "漢"} and KEPT_BYTES - 3 <= len(text.encode(codec)) <= KEPT_BYTES
 
 
 def test_a_compressed_bomb_is_cut_and_the_effect_still_known(server):
