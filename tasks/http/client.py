@@ -6,23 +6,23 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from pydantic import JsonValue
-
-from llmcoder import strict_json
-from llmcoder.charsets import codec_of, cut, decode, header_labels, inner_labels
+from llmcoder.charsets import cut, decode, encoding_of, header_labels, inner_labels
 from llmcoder.context import Context
 from llmcoder.errors import RateLimited
+from llmcoder.media_types import HTML, MOST_BROKEN, PLAIN, is_text, named, sniffed
 from llmcoder.net import Limits
 from llmcoder.net import Response as Answer
+from llmcoder.net.body import unpacked
 from llmcoder.retry_after import retry_at
+from llmcoder.text import REPLACEMENT
 
-__all__ = ["CONTENT_TYPE", "IDEMPOTENCY_KEY", "Answer", "find", "is_json", "json_of", "send", "text_of"]
+__all__ = ["CONTENT_TYPE", "IDEMPOTENCY_KEY", "Answer", "body_of", "find", "is_json", "send", "text_of"]
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 CONTENT_TYPE = "Content-Type"
 
 _JSON = ("application/json", "text/json", "application/x-json", "text/x-json")
-_BINARY = ("image/", "audio/", "video/", "font/")
+_READ_AS_TEXT = ("json", "xml", "javascript")
 
 
 def send(
@@ -58,35 +58,29 @@ def find(headers: Mapping[str, str], name: str) -> str | None:
 
 def is_json(headers: Mapping[str, str]) -> bool:
     """Whether the media type is JSON or built on it, such as application/problem+json."""
-    media_type = _media_type(headers)
+    media_type = named(headers.get("content-type", ""))
     return media_type in _JSON or media_type.endswith("+json")
 
 
-def json_of(body: bytes, headers: Mapping[str, str], most_containers: int) -> JsonValue:
-    """What a body in JSON says.
-
-    Raises:
-        NotJson: It is none that every reader takes.
-    """
-    text = strict_json.decoded(body, *header_labels(headers.get("content-type", "")))
-    value: JsonValue = strict_json.read(text, most_containers)
-    return value
+def body_of(answer: Answer) -> bytes:
+    """The body; unpacked where it is gzip that no header announces, and the type is none that would be."""
+    media_type = named(answer.headers.get("content-type", ""))
+    if answer.truncated or not (media_type.startswith("text/") or media_type.endswith(_READ_AS_TEXT)):
+        return answer.body
+    inside = unpacked(answer.body, Limits.decoded_bytes)
+    return answer.body if inside.fault is not None else b"".join(inside.pieces)
 
 
 def text_of(body: bytes, headers: Mapping[str, str], most_bytes: int) -> str | None:
-    """The body in the character set that its answer, or it itself, claims; None when it is binary. Never fails.
-
-    Args:
-        most_bytes: Where a longer one is cut, between two characters.
-    """
-    media_type = _media_type(headers)
-    if media_type.startswith(_BINARY) and not media_type.endswith("xml"):
+    """The beginning of the body, in the encoding of its mark, its header, or what it says of itself; None when it is
+    binary. Never fails."""
+    content_type = headers.get("content-type", "")
+    seen = sniffed(body)
+    if seen not in (HTML, PLAIN) and (seen or not is_text(body, content_type)):
         return None
-    labels = *header_labels(headers.get("content-type", "")), *inner_labels(body, media_type)
-    codec = next(filter(None, map(codec_of, labels)), "utf-8")
-    text = decode(cut(body, most_bytes, codec), *labels)
-    return None if "\0" in text else text
-
-
-def _media_type(headers: Mapping[str, str]) -> str:
-    return headers.get("content-type", "").partition(";")[0].strip().lower()
+    labels = (*header_labels(content_type), *inner_labels(body, named(content_type)))
+    codec = encoding_of(body, *labels)
+    text = decode(cut(body, most_bytes, codec), codec, *labels)
+    if text.count("\0") * MOST_BROKEN > len(text):
+        return None
+    return text.replace("\0", REPLACEMENT)  # which no database takes

@@ -215,7 +215,22 @@ def test_json_that_cannot_be_read_is_kept_as_text(server, body):
         ("Grüße".encode("utf-16"), "text/plain", "Grüße"),
         ("Grüße".encode("utf-16-le"), "text/csv; charset=utf-16le", "Grüße"),
         ("<a>ü</a>".encode("utf-8-sig"), "text/xml; charset=iso-8859-1", "<a>ü</a>"),
-        (b"\xff\xfe", "text/plain", ""),
+        (b"\xff\xfe", "text/plain", ""),  # a byte-order mark, and nothing behind it
+        (b"\xff\xfe" + "Grüße".encode("utf-16-le"), "text/plain; charset=utf-8", "Grüße"),
+        ("总理朱镕基".encode("gbk"), "text/html; charset=gb2312", "总理朱镕基"),
+        ("똠방각하".encode("cp949"), "text/plain; charset=ks_c_5601-1987", "똠방각하"),
+        ("“Zitat”".encode("cp1252"), "text/plain; charset=iso-8859-1", "“Zitat”"),
+        (b"<meta charset=windows-1251>" + "Привет".encode("cp1251"), "text/html", "<meta charset=windows-1251>Привет"),
+        ("Привет, мир".encode("koi8-r"), "text/plain", "Привет, мир"),
+        (
+            b'<?xml version="1.0" encoding="euc-jp"?><a>' + "橋".encode("euc-jp"),
+            "text/xml",
+            '<?xml version="1.0" encoding="euc-jp"?><a>橋',
+        ),
+        (b"a" * 100 + b"\0" + b"b" * 100, "text/plain", "a" * 100 + "\ufffd" + "b" * 100),
+        (gzip.compress("Grüße".encode()), "text/plain; charset=utf-8", "Grüße"),
+        (gzip.compress(b"archive"), "application/gzip", None),
+        (b"%PDF-1.5\n%\xe2\xe3\xcf\xd3\n1 0 obj", "application/pdf", None),
         (b"\x89PNG\0\0", "image/png", None),
         (b"\xff\xd8\xff", "image/jpeg", None),
         (b"<svg/>", "image/svg+xml", "<svg/>"),
@@ -225,6 +240,25 @@ def test_json_that_cannot_be_read_is_kept_as_text(server, body):
 def test_the_body_is_read_in_the_character_set_it_claims_and_never_fails(server, body, media_type, text):
     answer(server, 200, body, media_type)
     assert post(server).result.text == text
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "gb2312", "shift_jis", "euc-kr", "utf-16le"])
+def test_a_large_text_is_cut_between_characters(server, charset):
+    letters = {"gb2312": "中", "shift_jis": "日", "euc-kr": "시"}.get(charset, "漢")
+    answer(server, 200, ("a" + letters * KEPT_BYTES).encode(charset), f"text/plain; charset={charset}")
+    result = post(server).result
+    assert (result.truncated, set(result.text)) == (True, {"a", letters})
+
+
+def test_json_in_another_encoding_is_json_all_the_same(server):
+    answer(server, 200, '{"name": "Grüße"}'.encode("cp1252"), "application/json; charset=iso-8859-1")
+    assert post(server).result.json_body == {"name": "Grüße"}
+
+
+@pytest.mark.parametrize("encoding", ["none", "utf-8", "binary", "identity, none", '"identity"', "8bit", "text/html"])
+def test_a_content_encoding_that_is_none_packs_nothing(server, encoding):
+    answer(server, 200, b"plain", "text/plain", content_encoding=encoding)
+    assert post(server).result.text == "plain"
 
 
 def test_a_large_answer_is_kept_in_part_and_says_so(server):
