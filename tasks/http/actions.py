@@ -6,12 +6,13 @@ what a 404 or a 500 means there. Errors are left for the cases where no usable a
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 from llmcoder import BadInput, Context, Effect, Model, Retry, Transient, Uncertain, action, strict_json
-from tasks.http.client import CONTENT_TYPE, IDEMPOTENCY_KEY, Answer, find, is_json, send, text_of
+from tasks.http.client import CONTENT_TYPE, IDEMPOTENCY_KEY, Answer, cut, find, is_json, send, text_of
 
 MAX_TIMEOUT_S = 300
 MAX_BODY_CHARS = 2_000_000
@@ -119,7 +120,10 @@ def request(given: HttpRequest, ctx: Context) -> HttpAnswer:
     ctx.armed({"idempotency_key": find(headers, IDEMPOTENCY_KEY) or ""})
     # From here on no `check`: to end the wait for an answer because of a cancellation would make a riddle of a request
     # whose outcome is about to be known. `timeout_s` bounds it.
-    return _kept(send(given.method, given.url, headers, given.content(), ctx, given.timeout_s))
+    answer = send(given.method, given.url, headers, given.content(), ctx, given.timeout_s)
+    if answer.status < 500:  # the server has had its say; what a failing one did not do by then is for the caller
+        ctx.confirmed()
+    return _kept(answer)
 
 
 def _look(given: HttpRequest, headers: dict[str, str], ctx: Context) -> HttpAnswer:
@@ -142,7 +146,7 @@ def _headers(given: HttpRequest, ctx: Context) -> dict[str, str]:
 
 def _kept(answer: Answer) -> HttpAnswer:
     """The answer as a result. Nothing here may fail: the effect has happened, and an error would hide it."""
-    body = answer.body[:KEPT_BYTES]
+    body = cut(answer.body, answer.headers, KEPT_BYTES)
     truncated = answer.truncated or len(answer.body) > KEPT_BYTES
     parsed = None if truncated else _json(answer)
     return HttpAnswer(
@@ -161,7 +165,17 @@ def _json(answer: Answer) -> JsonValue:
     if not is_json(answer.headers):
         return None
     try:
-        value: JsonValue = strict_json.read(answer.body, MOST_CONTAINERS)
+        value: JsonValue = strict_json.read(_json_text(answer), MOST_CONTAINERS)
     except strict_json.NotJson:  # or none that every reader takes; the text is shown instead
         return None
     return None if strict_json.is_deeper(value, MOST_DEEP) else value
+
+
+def _json_text(answer: Answer) -> str | bytes:
+    """JSON is UTF-8 (RFC 8259, 8.1). Some write a byte-order mark before it, or another encoding and its name."""
+    try:
+        if not answer.body.startswith(BOM_UTF8):
+            return answer.body.decode()
+    except UnicodeDecodeError:
+        pass
+    return text_of(answer.body, answer.headers) or ""

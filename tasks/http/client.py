@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+from llmcoder import charsets
 from llmcoder.context import Context
 from llmcoder.errors import RateLimited
 from llmcoder.net import Limits
 from llmcoder.net import Response as Answer
 from llmcoder.retry_after import retry_at
 
-__all__ = ["CONTENT_TYPE", "IDEMPOTENCY_KEY", "Answer", "find", "is_json", "send", "text_of"]
+__all__ = ["CONTENT_TYPE", "IDEMPOTENCY_KEY", "Answer", "cut", "find", "is_json", "send", "text_of"]
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 CONTENT_TYPE = "Content-Type"
-
-_CHARSET = re.compile(r"charset=\"?([\w.:-]+)", re.ASCII | re.IGNORECASE)
 
 
 def send(
@@ -37,11 +35,12 @@ def send(
         RateLimited: The server said when to come back. A 429 that does not say it is an answer like any other: such a
             server could keep a job waiting for ever.
         Transient: Nothing was sent.
-        Uncertain: It was sent, and no whole answer came.
+        Uncertain: It was sent, and no answer came; of one that only looks, no whole one.
     """
     limits = Limits(read_s=timeout_s, total_s=timeout_s)
     answer = ctx.http.request(method, url, headers=headers, content=content, check=check, limits=limits)
-    if answer.status == 429 and "retry-after" in answer.headers:
+    # of the request itself: where it was done, and the page that its redirect leads to is asked too often, it is done
+    if answer.status == 429 and "retry-after" in answer.headers and answer.method == method.upper():
         host = urlsplit(answer.url).hostname or ""
         raise RateLimited(f"{host} asks to wait.", retry_at(answer.headers, datetime.now(UTC)), host)
     return answer
@@ -59,10 +58,13 @@ def is_json(headers: Mapping[str, str]) -> bool:
 
 
 def text_of(body: bytes, headers: Mapping[str, str]) -> str | None:
-    """The body in the character set its answer claims, or in UTF-8; None when it is binary. Never fails."""
-    found = _CHARSET.search(headers.get("content-type", ""))
-    try:
-        text = body.decode(found[1] if found else "utf-8", errors="replace")
-    except (LookupError, UnicodeError):  # unknown, not a text encoding (base64 is a codec), or one that cannot replace
-        text = body.decode("utf-8", errors="replace")
+    """The body in the character set its answer claims, as browsers mean it; None when it is binary. Never fails."""
+    text = charsets.decode(body, *charsets.header_labels(headers.get("content-type", "")))
     return None if "\0" in text else text
+
+
+def cut(body: bytes, headers: Mapping[str, str], size: int) -> bytes:
+    """The beginning of a body, not cut in the middle of a character."""
+    labels = charsets.header_labels(headers.get("content-type", ""))
+    codec = next((codec for label in labels if (codec := charsets.codec_of(label))), "utf-8")
+    return charsets.cut(body, size, codec)
