@@ -7,6 +7,7 @@ nor a property; an anchor is shown to nobody and survives edits. An update carri
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -245,7 +246,8 @@ class CloudWiki(Site):
             if (ours := self.find_updated(page_id, base_version + 1, marker)) is not None:
                 return ours
             raise changed_meanwhile(base_version, self.edits(page_id, base_version)) from error
-        self._learn_keys([made])
+        with suppress(ActionError):  # it is done, and where its space is called what can be asked later
+            self._learn_keys([made])
         return self._head(made)
 
     def find_updated(self, page_id: str, version: int, marker: str) -> PageHead | None:
@@ -262,7 +264,7 @@ class CloudWiki(Site):
         return self._head(page.model_copy(update={"version": made}))
 
     def trash(self, page_id: str) -> None:
-        self._rest.send(AtlassianPayload, "DELETE", f"{API}/pages/{_id(page_id)}")
+        self._rest.send(None, "DELETE", f"{API}/pages/{_id(page_id)}")
 
     # --- parts of these
 
@@ -300,7 +302,7 @@ class CloudWiki(Site):
         if not account_ids:
             return {}
         try:
-            found = self._rest.send(CloudUsersPayload, "POST", f"{API}/users-bulk", {"accountIds": sorted(account_ids)})
+            found = self._rest.ask(CloudUsersPayload, f"{API}/users-bulk", {"accountIds": sorted(account_ids)})
         except ActionError:  # a name is a nicety; nothing hangs on it
             return {}
         return {user.account_id: user.display_name for user in found.results if user.display_name}

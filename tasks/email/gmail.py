@@ -14,7 +14,7 @@ from typing import Any
 
 from llmcoder.connection import Connection
 from llmcoder.context import Context
-from llmcoder.errors import ActionError, BadInput, NotFound, Uncertain
+from llmcoder.errors import ActionError, BadInput, NotFound, Refused, Uncertain
 from tasks.email import gmail_format as fmt
 from tasks.email.gmail_client import LARGEST_INLINE_BYTES, GmailClient, chunks, uploaded
 from tasks.email.gmail_connection import GmailAccount
@@ -229,9 +229,11 @@ class GmailMailbox(Mailbox):
         message_id = str(own or "").strip()
         try:
             return _sent(self._client.ask(self._get(answer["id"], "metadata", fmt.IDS)), message_id)
-        except ActionError as error:
-            note = f"It was sent. Which Message-ID Gmail gave it is not known: {error.detail}"
-            return Sent(str(answer["id"]), message_id, answer.get("threadId"), note)
+        except (ActionError, LookupError, TypeError, ValueError, AttributeError) as error:
+            why = error.detail if isinstance(error, ActionError) else "its answer could not be read"
+            thread = answer.get("threadId")
+            note = f"It was sent. Which Message-ID Gmail gave it is not known: {why}"
+            return Sent(str(answer["id"]), message_id, thread if isinstance(thread, str) else None, note)
 
     # --- sorting
 
@@ -248,10 +250,10 @@ class GmailMailbox(Mailbox):
 
     def _modify(self, ids: Sequence[str], change: Mapping[str, Sequence[str]]) -> None:
         if len(ids) == 1:  # a tenth of the price, and it says when there is no such message
-            self._client.ask(self._messages.modify(userId=ME, id=ids[0], body=dict(change)))
+            self._client.change(self._messages.modify(userId=ME, id=ids[0], body=dict(change)))
             return
         for some in chunks(ids, MOST_AT_ONCE):
-            self._client.ask(self._messages.batchModify(userId=ME, body={"ids": list(some), **change}))
+            self._client.change(self._messages.batchModify(userId=ME, body={"ids": list(some), **change}))
 
     def _place(self, query: Query) -> str | None:
         """The label id that a list is confined to; the inbox, unless the query looks elsewhere."""
@@ -276,13 +278,18 @@ class GmailMailbox(Mailbox):
 
     def _made(self, name: str) -> str:
         try:
-            made = self._client.ask(self._users.labels().create(userId=ME, body={"name": name}))
+            made = self._client.change(self._users.labels().create(userId=ME, body={"name": name}))
         except GmailConflict:  # somebody else made it a moment ago
             self._label_ids = None
             if label := self._label_id(name):
                 return label
             raise
-        self._names()[str(made["id"])] = name
+        if not isinstance(made.get("id"), str) or not made["id"]:  # it is made, and the list says its id
+            self._label_ids = None
+            if label := self._label_id(name):
+                return label
+            raise Refused(f"Gmail has made the label {name!r}, and does not list it.")
+        self._names()[made["id"]] = name
         return str(made["id"])
 
     def _names(self) -> dict[str, str]:

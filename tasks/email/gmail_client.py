@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from llmcoder.context import Context
 from llmcoder.declare.connection import Caller
-from llmcoder.errors import BadInput, Transient, Uncertain
+from llmcoder.errors import BadInput, Transient, Uncertain, Unreadable
 from llmcoder.net import Limits, Response
 from tasks.email.gmail_errors import PROVIDER, error_of
 from tasks.email.settings import GmailSettings
@@ -86,16 +86,35 @@ class GmailClient:
             raise Transient("Something that is not Gmail answered in its place.")
         return answer
 
+    def change(self, request: Any) -> dict[str, Any]:
+        """Send what changes something, though doing it twice is doing it once.
+
+        Returns:
+            What Gmail says of it; nothing where that cannot be read.
+
+        Raises:
+            Transient: No answer came.
+            ActionError: What `gmail_errors.error_of` makes of a refusal.
+        """
+        try:
+            answer = self._executed(request, self._http.patient(), sends=False)
+        except Uncertain as error:
+            raise Transient(f"{error.detail} Doing it again does no harm.") from error
+        return answer if isinstance(answer, dict) else {}
+
     def send(self, request: Any) -> dict[str, Any]:
         """Send what must not happen twice. Not interrupted by a cancellation: the outcome is worth the wait.
 
         Raises:
-            Uncertain: It may have happened: no answer came, or none that can be read, or the server failed.
+            Uncertain: It may have happened: no answer came, or the server failed.
+            Unreadable: It happened, and the answer is not Gmail's.
             ActionError: What `gmail_errors.error_of` makes of a refusal.
         """
         answer = self._executed(request, self._http.patient(), sends=True)
-        if not isinstance(answer, dict) or "id" not in answer:
-            raise Uncertain("Gmail took the message, and its answer could not be read.")
+        if self._ctx is not None:
+            self._ctx.confirmed()
+        if not isinstance(answer, dict) or not isinstance(answer.get("id"), str) or not answer["id"]:
+            raise Unreadable("Gmail has sent the message, but its answer could not be read; look in Sent.")
         return answer
 
     def ask_all(self, requests: Iterable[Any]) -> list[dict[str, Any]]:
@@ -111,6 +130,8 @@ class GmailClient:
         except HttpError as error:
             body, headers, now = error.content, error.resp, datetime.now(UTC)
             raise error_of(error.status_code, headers, body, account=self._account, now=now, sends=sends) from error
+        except (ValueError, RecursionError):  # its body is no text, or no JSON that the library can read
+            return None
         # 204 and an empty body are how Gmail says that it has changed labels
         return {} if answer in (b"", "") else answer
 

@@ -40,7 +40,7 @@ FIRST_UIDS = 1_000
 
 def open_imap(connection: Connection[ImapAccount], ctx: Context) -> ImapMailbox:
     """The mailbox of a connected account; it is signed in to at the first use."""
-    return ImapMailbox(connection.credentials, ctx, ctx.check)
+    return ImapMailbox(connection.credentials, ctx, ctx.check, ctx.confirmed)
 
 
 class ImapMailbox(Mailbox):
@@ -48,13 +48,20 @@ class ImapMailbox(Mailbox):
 
     Args:
         check: Called several times a second while waiting; what it raises comes out.
+        confirmed: Called when a mail has been taken for good.
     """
 
-    def __init__(self, account: ImapAccount, caller: Caller, check: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        account: ImapAccount,
+        caller: Caller,
+        check: Callable[[], None] | None = None,
+        confirmed: Callable[[], None] | None = None,
+    ) -> None:
         self.address = account.address
         self.name = account.name or ""
         self._folders = Folders(account, caller, check)
-        self._sending = SmtpSending(account, caller, check, self._folders)
+        self._sending = SmtpSending(account, caller, check, self._folders, confirmed)
 
     def close(self) -> None:
         self._folders.close()
@@ -211,7 +218,10 @@ class ImapMailbox(Mailbox):
         """Returns where each is now; None where the server does not say, or it is gone."""
         session = self._folders.open_at(places[0], writable=True)
         uids = session.move([one.uid for one in places], folder)
-        validity = session.open(folder).validity
+        try:
+            validity = session.open(folder).validity
+        except ActionError:  # they are there, and which numbers they have is all that is not known
+            return dict.fromkeys(places)
         return {one: fmt.MessagePlace(folder, validity, uids[one.uid]) if one.uid in uids else None for one in places}
 
     # --- what comes in

@@ -119,7 +119,10 @@ def request(given: HttpRequest, ctx: Context) -> HttpAnswer:
     ctx.armed({"idempotency_key": find(headers, IDEMPOTENCY_KEY) or ""})
     # From here on no `check`: to end the wait for an answer because of a cancellation would make a riddle of a request
     # whose outcome is about to be known. `timeout_s` bounds it.
-    return _kept(send(given.method, given.url, headers, given.content(), ctx, given.timeout_s))
+    answer = send(given.method, given.url, headers, given.content(), ctx, given.timeout_s)
+    if answer.status < 500:  # the server has had its say; what a failing one did not do by then is for the caller
+        ctx.confirmed()
+    return _kept(answer)
 
 
 def _look(given: HttpRequest, headers: dict[str, str], ctx: Context) -> HttpAnswer:

@@ -41,11 +41,12 @@ def send(
         RateLimited: The server said when to come back. A 429 that does not say it is an answer like any other: such a
             server could keep a job waiting for ever.
         Transient: Nothing was sent.
-        Uncertain: It was sent, and no whole answer came.
+        Uncertain: It was sent, and no answer came; of one that only looks, no whole one.
     """
     limits = Limits(read_s=timeout_s, total_s=timeout_s)
     answer = ctx.http.request(method, url, headers=headers, content=content, check=check, limits=limits)
-    if answer.status == 429 and "retry-after" in answer.headers:
+    # of the request itself: where it was done, and the page that its redirect leads to is asked too often, it is done
+    if answer.status == 429 and "retry-after" in answer.headers and answer.method == method.upper():
         host = urlsplit(answer.url).hostname or ""
         raise RateLimited(f"{host} asks to wait.", retry_at(answer.headers, datetime.now(UTC)), host)
     return answer

@@ -231,6 +231,9 @@ def test_json_that_cannot_be_read_is_kept_as_text(server, body):
         (gzip.compress("Grüße".encode()), "text/plain; charset=utf-8", "Grüße"),
         (gzip.compress(b"archive"), "application/gzip", None),
         (b"%PDF-1.5\n%\xe2\xe3\xcf\xd3\n1 0 obj", "application/pdf", None),
+        ("Grü".encode("utf-16"), "text/plain", "Grü"),
+        ("Größe €".encode("cp1252"), "text/plain; charset=iso-8859-1", "Größe €"),
+        ("안녕".encode("cp949"), "text/plain; charset=ks_c_5601-1987", "안녕"),
         (b"\x89PNG\0\0", "image/png", None),
         (b"\xff\xd8\xff", "image/jpeg", None),
         (b"<svg/>", "image/svg+xml", "<svg/>"),
@@ -285,3 +288,30 @@ def test_the_input_survives_being_stored():
     given = HttpRequest.model_validate({"method": "post", "url": "http://example.org/", "json": {"a": [None, 1.5]}})
     assert given.method == "POST"
     assert HttpRequest.model_validate_json(given.model_dump_json()) == given
+
+
+# --- what was done and what its answer looks like are two things
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type", "parsed"),
+    [
+        (b'\xef\xbb\xbf{"x": 1}', "application/json", {"x": 1}),
+        ('{"x": "Grüße"}'.encode("cp1252"), "application/json; charset=iso-8859-1", {"x": "Grüße"}),
+        ('{"x": 1}'.encode("utf-16"), "application/json", {"x": 1}),
+        (b'{"score": NaN}', "application/json", None),
+        (b'{"half": ', "application/json", None),
+    ],
+)
+def test_json_is_read_behind_a_mark_and_in_other_encodings(server, body, media_type, parsed):
+    answer(server, 200, body, media_type)
+    result = post(server).result
+    assert result.json_body == parsed
+    assert (result.text is None) == (parsed is not None)
+
+
+def test_a_limit_of_the_page_that_a_redirect_leads_to_does_not_send_the_request_again(server):
+    server.routes["/x"] = lambda exchange: exchange.send(303, b"", location=f"{server.url}/there")
+    server.routes["/there"] = lambda exchange: exchange.send(429, b"", retry_after="7")
+    result = post(server).result
+    assert (result.status, [seen.method for seen in server.seen]) == (429, ["POST", "GET"])
