@@ -6,10 +6,11 @@ nor a property; an anchor is shown to nobody and survives edits. An update carri
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from pydantic import Field
 
@@ -32,6 +33,7 @@ NEWEST = 50
 #: A listing that never ends is cut off here; 100,000 spaces or files.
 MOST_PAGES = 400
 EVERYWHERE = ("current", "archived", "trashed")
+_SPACE = re.compile(r"/spaces/([^/?#]+)/")
 
 
 class CloudLinksPayload(AtlassianPayload):
@@ -308,7 +310,10 @@ class CloudWiki(Site):
         return {user.account_id: user.display_name for user in found.results if user.display_name}
 
     def _learn_keys(self, pages: Sequence[CloudPagePayload]) -> None:
-        """Pages name their spaces by id only."""
+        """Pages name their spaces by id; where people read them, the address has the key."""
+        for page in pages:
+            if found := _SPACE.match(page.links.webui or ""):
+                self._keys.setdefault(page.space_id, unquote(found[1]))
         unknown = sorted({page.space_id for page in pages} - self._keys.keys())
         for at in range(0, len(unknown), AT_ONCE):
             self._remember(self._spaces({"ids": [_id(one) for one in unknown[at : at + AT_ONCE]]}))

@@ -101,9 +101,9 @@ def draft_reply(wish: ReplyWish, ctx: Context) -> ReplyDrafts:
             box.name or box.address, f"in a {wish.tone} tone", LENGTHS[wish.length], wish.language, wish.instructions
         )
         texts, written = replies([mail for _, mail in thread], asked, wish.variants, ctx)
-        ids = (
-            [_kept(box, wish, answered, text, number, ctx) for number, text in enumerate(texts, 1)] if wish.save else []
-        )
+        letters = [_letter(box, wish, answered, text) for text in texts] if wish.save else []
+        thread_id = thread[-1][0].thread_id
+        ids = [_kept(box, letter, number, thread_id, ctx) for number, letter in enumerate(letters, 1)]
     return ReplyDrafts(
         subject=reply_subject(answered.subject),
         to=[person(one) for one in to],
@@ -146,13 +146,19 @@ def _answered(thread: list[tuple[StoredMail, Mail]], mail_id: str) -> Mail:
     return next((mail for stored, mail in thread if stored.id == mail_id), thread[-1][1])
 
 
-def _kept(box: Mailbox, wish: ReplyWish, answered: Mail, text: str, number: int, ctx: Context) -> str | None:
-    """The id of the draft; the same one, however often the job is tried."""
+def _letter(box: Mailbox, wish: ReplyWish, answered: Mail, text: str) -> Letter:
     to, cc = reply_to(answered, box.address, to_all=wish.reply_all)
-    references = references_of(answered)
-    letter = Letter(
-        Address(box.address, box.name), to, reply_subject(answered.subject), text, cc=cc, references=references
+    return Letter(
+        Address(box.address, box.name),
+        to,
+        reply_subject(answered.subject),
+        text,
+        cc=cc,
+        references=references_of(answered),
     )
+
+
+def _kept(box: Mailbox, letter: Letter, number: int, thread_id: str | None, ctx: Context) -> str | None:
+    """The id of the draft; the same one, however often the job is tried."""
     own_id = message_id(ctx.job_id, box.address, number)
-    thread_id = box.message(wish.id).thread_id
     return box.save_draft(build(letter, own_id, datetime.now(UTC)), thread_id).id

@@ -98,12 +98,11 @@ def emails(wanted: MailQuery, ctx: Context) -> MailPage:
     Nothing is marked as read. To find mails without reading them use email.search; for one mail, email.message.
     """
     with mailbox(ctx) as box:
-        found = box.page(wanted.asked(wanted.query), wanted.cursor, wanted.limit)
+        found = box.whole_page(wanted.asked(wanted.query), wanted.cursor, wanted.limit)
         items = []
-        for number, listed in enumerate(found.messages):
-            ctx.progress(number / len(found.messages), f"Reading mail {number + 1} of {len(found.messages)}")
-            stored = listed if listed.whole else box.message(listed.id)
-            items.append(fitted(whole(stored, LISTED_CHARS), _room_bytes(ctx) // len(found.messages)))
+        for number, stored in enumerate(found.messages):
+            ctx.progress(number / found.count, f"Reading mail {number + 1} of {found.count}")
+            items.append(fitted(whole(stored, LISTED_CHARS), _room_bytes(ctx) // found.count))
     return MailPage(items=items, next=found.next, about=found.about)
 
 

@@ -167,9 +167,9 @@ def send(mail: NewMail, ctx: Context) -> SentMail:
 def send_reply(reply: Reply, ctx: Context) -> SentMail:
     """Answer a mail, in its conversation: with a text, or with a draft that is in the mailbox."""
     with mailbox(ctx) as box:
-        stored = box.message(reply.id)
-        if reply.draft_id is not None:
+        if reply.draft_id is not None:  # it holds all that is sent
             return _send_draft(box, reply.draft_id, ctx)
+        stored = box.message(reply.id)
         original = read(stored.raw)
         return _send(box, _answer(reply, original, box), stored.thread_id, ctx)
 

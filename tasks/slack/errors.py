@@ -76,6 +76,18 @@ BAD = {
 }
 
 
+class MissingScope(Forbidden):
+    """The token may not do this; another request, which needs less, may still do.
+
+    Attributes:
+        provided: The scopes that it has, as Slack lists them.
+    """
+
+    def __init__(self, detail: str, provided: str = "not said") -> None:
+        super().__init__(detail)
+        self.provided = provided
+
+
 def error_of(
     status: int,
     headers: Mapping[str, str],
@@ -118,9 +130,10 @@ def _refusal(name: str, answer: Mapping[str, Any]) -> ActionError:
         return NeedsReconnect(f"Slack does not accept this account's token any more ({name}). Connect it again.")
     if name == "missing_scope":
         needed, provided = _listed(answer.get("needed")), _listed(answer.get("provided"))
-        return Forbidden(
+        return MissingScope(
             f"The token lacks a scope. Needed: {needed}; it has: {provided}. Add it under OAuth & Permissions in the "
-            "app's settings, install the app again, and connect again."
+            "app's settings, install the app again, and connect again.",
+            provided,
         )
     for known, kind in ((GONE, NotFound), (FORBIDDEN, Forbidden), (REFUSED, Refused), (BAD, BadInput)):
         if name in known:

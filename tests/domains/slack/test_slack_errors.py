@@ -134,10 +134,12 @@ def test_a_limit_says_when_to_ask_again_and_all_workers_hear_of_it(slack: Slack)
 
 
 def test_a_missing_scope_names_what_is_needed_and_what_is_there(slack: Slack) -> None:
-    slack.fail("conversations.list", error="missing_scope", more={"needed": "groups:read", "provided": "chat:write"})
+    said = {"needed": "channels:read,groups:read,mpim:read,im:read", "provided": "chat:write"}
+    slack.fail("conversations.list", error="missing_scope", more=said, times=3)
     error = reading(slack)
     assert isinstance(error, Forbidden)
-    assert "groups:read" in error.detail and "chat:write" in error.detail
+    assert "channels:read" in error.detail and "chat:write" in error.detail
+    assert "mpim:read" not in error.detail, "it is not needed for that"
 
 
 def test_slacks_own_words_about_wrong_arguments_are_passed_on(slack: Slack) -> None:
