@@ -22,7 +22,9 @@ WIDEST = 100
 
 def signed(text: str, sign: str) -> str:
     """A text between signs; blanks at its edges stand outside, or the signs are none. Each line has its own."""
-    return "\n".join(_between(line, sign, sign) for line in text.split("\n")) if sign else text
+    if "\n" not in text:
+        return _between(text, sign, sign)
+    return "\n".join(_between(line, sign, sign) for line in text.split("\n"))
 
 
 def _between(text: str, first: str, last: str) -> str:
@@ -34,6 +36,8 @@ def _parts(text: str) -> tuple[str, str, str]:
     core = text.strip()
     if not core:
         return text, "", ""
+    if len(core) == len(text):
+        return "", text, ""
     at = text.index(core)
     return text[:at], core, text[at + len(core) :]
 

@@ -105,7 +105,9 @@ class _Reader:
         framed = False
         if self._skipping or name in _SKIPPED:
             self._skipping += 1
-        elif (close := self._framing(name, attributes)) is not None and len(self._frames) <= MAX_DEPTH:
+        elif (close := _FRAMED.get(name) or self._within_line(name, attributes)) is not None and len(
+            self._frames
+        ) <= MAX_DEPTH:
             given = {_named(key): value for key, value in attributes.items()}
             self._frames.append(_Frame(name, close, given))
             framed = True
@@ -139,13 +141,11 @@ class _Reader:
             frame.close(self, frame)
         return self.text.finish()
 
-    def _framing(self, name: str, attributes: Mapping[str, str]) -> Callable[[_Reader, _Frame], None] | None:
-        """What makes something of an element's content; in code, marks mean nothing."""
-        if name in _INLINE:
-            return None if self._plain else _INLINE[name]
+    def _within_line(self, name: str, attributes: Mapping[str, str]) -> Callable[[_Reader, _Frame], None] | None:
+        """What marks a part of a line; in code, marks mean nothing."""
         if name == "span" and "line-through" in attributes.get("style", ""):  # as the older editor strikes out
             return _struck
-        return _FRAMED.get(name)
+        return None if self._plain else _INLINE.get(name)
 
     # --- where we are
 

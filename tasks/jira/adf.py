@@ -262,7 +262,12 @@ _LISTS: dict[str, Callable[..., str]] = {"bulletList": _bullets, "orderedList": 
 
 def _inline(nodes: Sequence[Node], depth: int) -> str:
     """Inline nodes one after the other; a mark that several of them have is one pair of signs."""
-    return _spans([(_said(one), _marks(one)) for one in nodes], frozenset()) if depth <= DEEPEST else ""
+    if depth > DEEPEST:
+        return ""
+    pieces = [(_said(one), _marks(one) if one.get("marks") else []) for one in nodes]
+    if any(marks for _, marks in pieces):
+        return _spans(pieces, frozenset())
+    return "".join(text for text, _ in pieces)
 
 
 Piece = tuple[str, list[Node]]
@@ -272,6 +277,12 @@ def _spans(pieces: Sequence[Piece], outer: frozenset[str]) -> str:
     made, at = "", 0
     while at < len(pieces):
         text, marks = pieces[at]
+        if not marks:
+            made, at = made + text, at + 1
+            continue
+        if len(marks) == 1 and not outer and (at + 1 == len(pieces) or marks[0] not in pieces[at + 1][1]):
+            made, at = made + (text if text == "\n" else _marked(text, marks[0])), at + 1
+            continue
         runs = [(_run(pieces, at, one), one) for one in marks if str(one.get("type")) not in outer]
         if not runs or text == "\n":
             made, at = made + text, at + 1

@@ -23,7 +23,6 @@ _FRAME = re.compile(
 _PRIVATE = str.maketrans("", "", "\ue000\ue001")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|[a-z]{2,8});")
 _ESCAPED = re.compile(r"\\([^\w\s])")
-_NEWLINE = re.compile(r"\\\\")
 _QUOTE = re.compile(r"\n?\{quote\}\n?")
 _HEADING = re.compile(r"h([1-6])\.\s+(.*)")
 _QUOTED = re.compile(r"bq\.\s+(.*)")
@@ -45,8 +44,8 @@ _INLINE = re.compile(
     r"|!(?P<picture>[^\s!|][^!|\n]{0,300}\.\w{2,5})(?:\|[^!\n]{0,200})?!"
     r"|\{(?P<brace>[*_^~-])\}(?P<braced>[^{}\n]{1,1000})\{(?P=brace)\}"
     # within a word only where no blank is in it: 2^10 and 2^20 are two powers
-    r"|(?:(?<=\w)\^(?P<sup_in>[^\s^]{1,200})|(?<![\w\\])\^(?=\S)(?P<sup>[^^\n]{1,200})(?<=\S))\^(?!\w)"
-    r"|(?:(?<=\w)~(?P<sub_in>[^\s~]{1,200})|(?<![\w\\])~(?=\S)(?P<sub>[^~\n]{1,200})(?<=\S))~(?!\w)"
+    r"|\^(?:(?<=\w\^)(?P<sup_in>[^\s^]{1,200})|(?<![\w\\]\^)(?=\S)(?P<sup>[^^\n]{1,200})(?<=\S))\^(?!\w)"
+    r"|~(?:(?<=\w~)(?P<sub_in>[^\s~]{1,200})|(?<![\w\\]~)(?=\S)(?P<sub>[^~\n]{1,200})(?<=\S))~(?!\w)"
     r"|(?<![\w*\\])\*(?=\S)(?P<strong>[^*\n]{1,1000})(?<=\S)\*(?![\w*])"
     r"|(?<![\w\\])_(?=\S)(?P<em>(?:[^_\n]|(?<=[^\W_])_(?=[^\W_])){1,1000})(?<=\S)_(?!\w)"
     r"|(?<![\w-])-(?=[^\s-])(?P<gone>[^-\n]{1,1000})(?<=\S)-(?![\w-])"
@@ -112,17 +111,19 @@ class _Reader:
 
     def _lines(self, wiki: str) -> Iterator[str]:
         told = _FRAME.sub(_titled, _QUOTE.sub("\n{quote}\n", wiki)).strip("\n")
-        for line in _whole_rows(told.split("\n") if told else []):
-            if line.strip() == "{quote}":
-                self.quoted, self.in_table, self.counts = not self.quoted, False, []
+        lines = told.split("\n") if told else []
+        for line in _whole_rows(lines) if "|" in told else lines:
+            line = line.strip()
+            if line.startswith("|"):
+                yield from (f"{self._sign}{one}".rstrip() for one in self._row(line))
                 continue
-            yield from (f"{self._sign}{one}".rstrip() for one in self._read(line.strip()))
-
-    def _read(self, line: str) -> Iterator[str]:
-        if not line.startswith("|"):
             self.in_table = False
-            yield self._line(line)
-            return
+            if line == "{quote}":
+                self.quoted, self.counts = not self.quoted, []
+            else:
+                yield f"> {self._line(line)}".rstrip() if self.quoted else self._line(line).rstrip()
+
+    def _row(self, line: str) -> Iterator[str]:
         cells = _cells(line)
         yield "|" + "".join(f" {self._cell(cell)} |" for cell in cells)
         if not self.in_table:
@@ -130,7 +131,9 @@ class _Reader:
         self.in_table = True
 
     def _cell(self, cell: str) -> str:
-        lines = [self._line(line) for line in _NEWLINE.split(cell)] if _NEWLINE.search(cell) else [self._inline(cell)]
+        if "\\\\" not in cell and "\ue000" not in cell:
+            return " ".join(self._inline(cell).split()).replace("|", "\\|")
+        lines = [self._line(line) for line in cell.split("\\\\")] if "\\\\" in cell else [self._inline(cell)]
         self.counts = []
         return cell_of("\n".join(lines)).replace("|", "\\|")
 
@@ -139,6 +142,7 @@ class _Reader:
             return self._item(found[1], found[2])
         if not line:
             self.counts = []
+            return ""
         if found := _HEADING.fullmatch(line):
             return f"{'#' * int(found[1])} {self._inline(found[2])}"
         if found := _QUOTED.fullmatch(line):
@@ -225,14 +229,16 @@ def _whole_rows(lines: Sequence[str]) -> Iterator[str]:
     """Lines; those that go on with a cell of a table are one with the row."""
     row: list[str] = []
     for line in lines:
-        told = line.strip()
-        if row and told and not told.startswith("|") and not row[-1].endswith("|") and told != "{quote}":
+        if line.lstrip().startswith("|"):
+            if row:
+                yield r"\\".join(row)
+            row = [line.strip()]
+        elif row and (told := line.strip()) and not row[-1].endswith("|") and told != "{quote}":
             row.append(told)
-            continue
-        if row:
-            yield r"\\".join(row)
-        row = [told] if told.startswith("|") else []
-        if not row:
+        else:
+            if row:
+                yield r"\\".join(row)
+                row = []
             yield line
     if row:
         yield r"\\".join(row)
