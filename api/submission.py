@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,6 +22,7 @@ from engine.idempotency import fingerprint
 from engine.local_door import KeyReused
 from engine.submitter import refuse_too_large
 from llmcoder import strict_json
+from llmcoder.errors import BadInput
 from llmcoder.registry import AnyAction
 from models.jobs import taint
 from models.jobs.store import PRIORITY, Accepted
@@ -141,9 +143,10 @@ async def input_of_body(services: Services, who: Identity, action: AnyAction, bo
         AdministratorsOnly: The caller may not have the action run.
     """
     await prepare(services, who, action)
+    body = strict_json.utf8(body)
     if references.SIGN in body:
         return await _with_results(services, who, action, _parsed(body), (), "body")
-    return Given(_text(action, body or b"{}", "body"))
+    return Given(_text(action, b"{}" if not body or body.isspace() else body, "body"))
 
 
 async def input_of_object(
@@ -177,6 +180,8 @@ def _parsed(body: bytes) -> Any:
     try:
         return strict_json.read(body, strict_json.MOST_CONTAINERS)
     except strict_json.NotJson as error:
+        if isinstance(error, strict_json.NotTaken) and not isinstance(error, strict_json.TooMany):
+            raise BadInput(f"The body cannot be kept: {error}.") from None
         raise BodyNotJson(f"The body cannot be read as JSON: {error}.") from error
 
 
@@ -220,13 +225,23 @@ def _text(action: AnyAction, body: bytes, *where: str) -> str:
 
 
 def _validated(kind: type[M], body: bytes, *where: str) -> M:
+    body = strict_json.utf8(body)
     too_many = strict_json.has_more_containers(body, strict_json.MOST_CONTAINERS)
     if too_many or any(word in body for word in _NOT_JSON) or strict_json.is_large(body):
         _refuse_what_is_not_json(body)
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
+        _refuse_half_a_character(error, body)
         raise _at(error, *where) from None
+
+
+def _refuse_half_a_character(error: ValidationError, body: bytes) -> None:
+    """To pydantic that is no JSON at all; here it is a value that cannot be kept, as at every other door."""
+    if error.error_count() > 1 or error.errors(include_url=False, include_input=False)[0]["type"] != "json_invalid":
+        return
+    with suppress(BodyNotJson):
+        _parsed(body)
 
 
 def _refuse_what_is_not_json(body: bytes) -> None:

@@ -103,7 +103,7 @@ def _value(view: SettingView) -> str:
 
 def _asked(name: str, secrets: set[str]) -> str:
     if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\r\n")
+        return sys.stdin.readline().removeprefix("\ufeff").rstrip("\r\n")  # PowerShell pipes a mark before it
     answer: str = typer.prompt(name, hide_input=name in secrets)
     return answer
 

@@ -45,7 +45,10 @@ def add(
     cron: Annotated[str | None, typer.Option(help="Cron expression, such as '0 9 * * mon-fri'.")] = None,
     every_s: Annotated[int | None, typer.Option("--every", metavar="SECONDS", help="At intervals.")] = None,
     at: Annotated[str | None, typer.Option(metavar="ISO", help="Once, such as 2030-01-31T09:00:00Z.")] = None,
-    timezone: Annotated[str, typer.Option(help="IANA time zone of the cron expression.")] = "UTC",
+    when: Annotated[str | None, typer.Option(metavar="WORDS", help="In words: 'every other tuesday at 9:00'.")] = None,
+    timezone: Annotated[
+        str | None, typer.Option(help="IANA time zone of --cron (UTC) or --when (that of the user's preferences).")
+    ] = None,
     catch_up: Annotated[str, typer.Option(help="Missed times: skip, once or all.")] = "once",
     overlap: Annotated[str, typer.Option(help="skip, queue_one, queue, cancel_running or allow.")] = "skip",
     user: UserOption = None,
@@ -58,11 +61,13 @@ def add(
     from llmcoder.arguments import assembled, reasons
     from llmcoder.errors import BadInput
     from llmcoder.registry import registry
+    from models.accounts import preferences
 
     found = registry().find(action)
     given = {
         "name": name or action, "action": action, "input": assembled(found.input_schema, words or [], {}),
-        "cron": cron, "every_s": every_s, "at": at, "timezone": timezone, "catch_up": catch_up, "overlap": overlap,
+        "cron": cron, "every_s": every_s, "at": at, "when": when, "catch_up": catch_up, "overlap": overlap,
+        **({} if timezone is None else {"timezone": timezone}),
     }  # fmt: skip
     try:
         new = NewSchedule.model_validate(given)
@@ -70,7 +75,8 @@ def add(
         raise BadInput(reasons(error)) from None
 
     def do(conn: sa.Connection, user_id: UUID, now: datetime) -> Schedule:
-        wanted = scheduling.check(registry(), schedule_of(user_id, new, now), now)
+        own_zone = preferences.load(conn, user_id).timezone
+        wanted = scheduling.check(registry(), schedule_of(user_id, new, own_zone, now), now)
         return scheduling.add(conn, registry(), wanted, now)
 
     made = writing(user, do)

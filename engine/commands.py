@@ -96,9 +96,11 @@ def retry(
         NotFound: The user has no such job.
         UnknownAction: This process does not know its action.
         AdministratorsOnly: The action is for administrators, and the user is none now.
-        WrongState: It is in another state.
+        WrongState: It is in another state, or its effect took place.
     """
     job = find(conn, user_id, job_id)
+    if job.reason == Reason.AFTER_EFFECT:
+        raise WrongState("Its effect took place, so a retry would have it twice. Submit it anew if that is meant.")
     action = stored_action(registry, job.action)
     whose = origin if origin.delegated else Origin(job.origin)
     refuse_others(conn, action, user_id, whose)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from engine.administrators import refuse_others
 from engine.admission import JobSubmission, admit
+from engine.inbound_call import InboundCall, payload_of
 from engine.scheduling import TooMany
 from engine.unknown_actions import UnknownToCalled, words
 from llmcoder import strict_json
@@ -43,18 +43,6 @@ LONGEST_KEY = 255
 LARGEST_TEMPLATE_BYTES = 64 * 1024
 #: A call is a small thing, and strangers send it.
 MOST_WORK = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class InboundCall:
-    """What came in.
-
-    Attributes:
-        headers: By name in lower case; of one that came twice the first.
-    """
-
-    headers: Mapping[str, str]
-    body: bytes
 
 
 def find(conn: sa.Connection, user_id: UUID, hook_id: UUID, *, locked: bool = False) -> InboundHook:
@@ -197,20 +185,6 @@ def remember_error(conn: sa.Connection, hook: InboundHook, error: ActionError | 
     """So that the webhook's owner sees why calls become no jobs; None when one did again."""
     said = None if error is None else strict_json.storable(error.detail[:LONGEST_ERROR_CHARS])
     inbound.change(conn, hook.id, {"error": said, "error_at": None if said is None else now})
-
-
-def payload_of(call: InboundCall) -> Any:
-    """The body as its content type says: JSON, the fields of a form, or a text."""
-    kind = call.headers.get("content-type", "").partition(";")[0].strip().lower()
-    try:
-        text = call.body.decode()
-        if kind == "application/x-www-form-urlencoded":
-            return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=1_000))
-        if kind.endswith("json") or (not kind and text[:1] in "{["):
-            return strict_json.read(text, strict_json.MOST_CONTAINERS)
-    except ValueError as error:
-        raise BadInput(f"The body is not what its content type {kind!r} says: {error}.") from None
-    return text
 
 
 def _check(registry: Registry, hook: InboundHook) -> None:

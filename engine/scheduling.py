@@ -20,6 +20,7 @@ from engine.unknown_actions import stored_action
 from llmcoder import strict_json
 from llmcoder.arguments import checked
 from llmcoder.errors import ActionError, BadInput, NotFound
+from llmcoder.instants import LATEST
 from llmcoder.registry import Registry
 from llmcoder.zones import zone_of
 from models.audit import log as audit
@@ -96,15 +97,33 @@ def check(registry: Registry, wanted: Schedule, now: datetime) -> Schedule:
     """
     action = registry.find(wanted.action)
     text = checked(action.input, strict_json.read_lenient(wanted.input))
-    try:
-        zone_of(wanted.timezone)
-    except ValueError:
-        raise BadInput(f"There is no time zone {wanted.timezone!r}; one is called such as Europe/Berlin.") from None
+    _zone(wanted.timezone)
     next_fire_at = wanted.next_after(now) if wanted.enabled else None
     if wanted.enabled and next_fire_at is None:
         raise BadInput("It would never fire: there is no fire time from now on, within its start and end.")
     _refuse_floods(wanted, now)
     return replace(wanted, input=text, next_fire_at=next_fire_at)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return zone_of(name)
+    except ValueError:
+        raise BadInput(f"There is no time zone {name!r}; one is called such as Europe/Berlin.") from None
+
+
+def timing_of(words: str, timezone: str, now: datetime) -> dict[str, Any]:
+    """The columns of a timing that is said in words.
+
+    Raises:
+        BadInput: The words are not understood whole, or there is no such zone.
+    """
+    from llmcoder.time_phrases.understanding import understand
+
+    meant = understand(words, _zone(timezone), now)
+    if meant.at is not None and meant.at > LATEST:
+        raise BadInput(f"{words!r} lies after the year {LATEST.year}.")
+    return {"cron": meant.cron, "every_s": None, "at": meant.at}
 
 
 def _refuse_floods(wanted: Schedule, now: datetime) -> None:
@@ -139,6 +158,7 @@ def change(
     """Set columns of a schedule; the next fire time is computed anew.
 
     Args:
+        values: Columns; `when` beside them says a timing in words.
         seen: The version that the values were made for; None for any.
 
     Raises:
@@ -146,6 +166,9 @@ def change(
         BadInput, NotFound, AdministratorsOnly: As `check`, `find` and `refuse_to_others`.
     """
     found = find(conn, user_id, schedule_id, locked=True)
+    if "when" in values:
+        columns = {name: value for name, value in values.items() if name != "when"}
+        values = columns | timing_of(values["when"], values.get("timezone", found.timezone), now)
     refuse_to_others(conn, registry, replace(found, **values))
     if seen is not None and seen != found.version:
         raise ChangedMeanwhile(f"It has version {found.version}, and you saw {seen}. Read it again.")

@@ -22,6 +22,7 @@ from llmcoder.errors import (
     TimedOut,
     Transient,
     Uncertain,
+    Unreadable,
     problem_type,
 )
 from llmcoder.registry import AnyAction
@@ -42,6 +43,7 @@ class Facts:
     Attributes:
         armed: The effect may have happened, in this attempt or an earlier one.
         in_doubt: An earlier attempt may have had the effect, and it was repeated all the same since that does no harm.
+        confirmed: The effect has happened, in this attempt: the provider said so.
         attempt: The attempt that ended, from 1.
     """
 
@@ -53,6 +55,7 @@ class Facts:
     max_attempts: int
     retry: Retry
     in_doubt: bool = False
+    confirmed: bool = False
 
     @property
     def failures(self) -> int:
@@ -90,7 +93,20 @@ def after_error(error: BaseException, facts: Facts, now: datetime, chance: float
         error: What the action raised; anything that is no `ActionError` is a bug in the action.
         chance: A random number from 0 to 1, for the jitter of retries.
     """
+    if facts.confirmed and not isinstance(error, Suspended):
+        return after_effect(error)
     return _keep_doubt(_after_error(error, facts, now, chance), facts)
+
+
+def after_effect(error: BaseException) -> Verdict:
+    """The verdict on an attempt that went wrong after its effect: never again, and nothing about it is unknown."""
+    problem = as_problem(error)
+    if not isinstance(error, Unreadable):
+        known = "It happened: the provider has confirmed it. What came after it went wrong, so its result is not known."
+        problem = {"type": problem_type("after-effect"), "title": "It happened, and then something went wrong"} | {
+            "detail": f"{known} {problem['detail']}"[:LONGEST_DETAIL_CHARS]
+        }
+    return Verdict(State.FAILED, Reason.AFTER_EFFECT, error=problem, stays_armed=True)
 
 
 def _after_error(error: BaseException, facts: Facts, now: datetime, chance: float) -> Verdict:
@@ -137,6 +153,8 @@ def after_loss(facts: Facts, losses: int, cancel_requested: bool, now: datetime)
     Args:
         losses: Workers that died under the job, this one included.
     """
+    if facts.confirmed:
+        return after_effect(Cancelled("The worker was stopped."))
     verdict = _after_loss(losses, cancel_requested, now)
     opened = _open_effect(facts, Reason.WORKER_LOST, _LOST_IN_EFFECT, now, again=verdict)
     return _keep_doubt(opened or verdict, facts)
@@ -235,10 +253,17 @@ def lost_to_nobody(lost: Lost, action: AnyAction | None, now: datetime) -> Move:
     return transition(lost.id, lost.attempt, lost.max_attempts, verdict, {"losses": losses})
 
 
-def facts_of(action: AnyAction | None, armed: bool, attempt: int, max_attempts: int, in_doubt: bool = False) -> Facts:
+def facts_of(
+    action: AnyAction | None,
+    armed: bool,
+    attempt: int,
+    max_attempts: int,
+    in_doubt: bool = False,
+    confirmed: bool = False,
+) -> Facts:
     """The facts of an attempt, as far as its action says them."""
     if action is None:  # of an unknown action only the worst may be assumed
-        return Facts(True, False, False, armed, attempt, max_attempts, Retry())
+        return Facts(True, False, False, armed, attempt, max_attempts, Retry(), confirmed=confirmed)
     return Facts(
         writes=action.effect.writes,
         repeatable=action.repeatable,
@@ -248,6 +273,7 @@ def facts_of(action: AnyAction | None, armed: bool, attempt: int, max_attempts: 
         max_attempts=max_attempts,
         retry=action.retry,
         in_doubt=in_doubt,
+        confirmed=confirmed,
     )
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         TimedOut,
         Transient,
         Uncertain,
+        Unreadable,
     )
     from llmcoder.file import FileRef, StoredFile
     from llmcoder.model import Model
@@ -41,7 +42,7 @@ _HOMES = {
     "llmcoder.declare.connection": "Caller ConnectionKind GetSettings Grant OAuth OAuthClient",
     "llmcoder.declare.rate": "Rate",
     "llmcoder.errors": "ActionError BadInput Cancelled DeclarationError Forbidden NeedsReconnect NotConfigured "
-    "NotFound RateLimited Refused TimedOut Transient Uncertain",
+    "NotFound RateLimited Refused TimedOut Transient Uncertain Unreadable",
     "llmcoder.file": "FileRef StoredFile",
     "llmcoder.model": "Model",
     "llmcoder.settings": "Settings",
@@ -65,5 +66,5 @@ __all__ = [
     "Action", "ActionError", "BadInput", "Caller", "Cancelled", "Connection", "ConnectionKind", "Context",
     "DeclarationError", "Effect", "FileRef", "Forbidden", "GetSettings", "Grant", "Marker", "Model", "NeedsReconnect",
     "NotConfigured", "NotFound", "OAuth", "OAuthClient", "Queue", "Rate", "RateLimited", "Refused", "Retry", "Role",
-    "Settings", "StoredFile", "TimedOut", "Transient", "Uncertain", "Undo", "User", "action",
+    "Settings", "StoredFile", "TimedOut", "Transient", "Uncertain", "Undo", "Unreadable", "User", "action",
 ]  # fmt: skip

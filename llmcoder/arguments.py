@@ -117,7 +117,7 @@ def _read(text: str, wanted: Schema, root: Schema) -> Any:
 
 def _file(key: str, path: Path) -> str:
     try:
-        return path.expanduser().read_text(encoding="utf-8")
+        return path.expanduser().read_text(encoding="utf-8-sig")
     except OSError as error:
         raise BadInput(
             f"{key}: {path} cannot be read: {error.strerror}. Write @@ for a text that begins with @."

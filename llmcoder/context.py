@@ -97,6 +97,14 @@ class Context(ABC):
             Cancelled: The job was cancelled or the lease was lost; nothing may be sent any more.
         """
 
+    @abstractmethod
+    def confirmed(self) -> None:
+        """Say that the armed effect has happened: the provider's answer was read, and says so.
+
+        A write calls it as soon as it knows. Whatever goes wrong from then on, the job is neither run again nor called
+        uncertain: `reconcile` is asked once for the result, and where it has none, the job has failed after its effect.
+        """
+
     def check_fence(self) -> None:
         """Raise where this attempt may not send any more, because it lost its job or its time is over.
 

@@ -10,14 +10,15 @@
     ├── Transient         it surely did NOT happen: try again by the policy
     ├── RateLimited       it did not happen: wait until `retry_at`; not counted as an attempt
     ├── Uncertain         it MAY have happened: ask the provider, repeat only if repeatable, else ask a person
+    ├── Unreadable        it DID happen, and what the provider said of it is lost: it is never run again
     ├── TimedOut          the attempt ran past the action's deadline
     ├── Cancelled         somebody asked for the end of this job
     └── Suspended         no error: the job's steps are jobs of their own, and whoever ends them ends it
         └── Awaiting      no error: somebody's call from outside ends it
 
 A vendor's errors are mapped to these once, in that domain's `client.py`. A refused connection is `Transient`;
-silence after the request was sent is `Uncertain`. Messages speak to a user (what happened, about which object,
-what to do) and never hold a secret.
+silence after the request was sent is `Uncertain`, and an answer that says yes and cannot be read is not: `Unreadable`.
+Messages speak to a user (what happened, about which object, what to do) and never hold a secret.
 """
 
 from __future__ import annotations
@@ -133,6 +134,12 @@ class Uncertain(ActionError):
     """The request was sent and no answer came: the effect may have happened."""
 
     slug, title, status = "uncertain", "The outcome is unknown", 504
+
+
+class Unreadable(ActionError):
+    """The provider has done it: its answer says so, and is not what it should be, so its receipt is lost."""
+
+    slug, title, status = "answer-unreadable", "It happened, and its answer could not be read", 502
 
 
 class TimedOut(ActionError):

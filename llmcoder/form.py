@@ -10,6 +10,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from llmcoder.text import whole
+
 T = TypeVar("T", bound=BaseModel)
 
 #: Nobody asks for a form of this size; a model that repeats itself for ever writes more.
@@ -36,6 +38,7 @@ def read(text: str, form: type[T]) -> T:
     """
     if len(text) > LONGEST_ANSWER_CHARS:
         raise Misfit(f"it has {len(text)} characters")
+    text = whole(text)  # a stream may end amid a character, which pydantic takes for no text at all
     wrong: dict[str, str] = {}
     for one in reversed(deque(_values(text), VALUES_TRIED)):
         try:

@@ -7,6 +7,9 @@ that of Debian's cron, see cron(8), "Daylight Saving Time":
   skips fires at the moment of the jump; one that comes twice fires the first time.
 - An expression with `*` in hours or minutes (`*/10 * * * *`, `0 * * * *`) means a rhythm: it follows what the clock
   shows, so nothing fires in a skipped hour, and a repeated one has its times twice.
+
+Days that fields of lists, spans and steps cannot name have the notations that other programs have for them (Quartz for
+`L`, `W` and `#`, fugit for `%`): `day_rules.py` beside.
 """
 
 from __future__ import annotations
@@ -15,9 +18,10 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
+from llmcoder.day_rules import DayRule, day_rule, weekday_rule
 from llmcoder.errors import BadInput
 
 if TYPE_CHECKING:
@@ -78,11 +82,21 @@ class Every(Recurrence):
         return (self.anchor + steps * step).astimezone(UTC)
 
 
+@dataclass(frozen=True)
+class _Clock:
+    """A trigger whose zone has no jumps, and what its days have to obey besides."""
+
+    trigger: CronTrigger
+    rules: tuple[DayRule, ...] = ()
+
+
 class Cron(Recurrence):
     """A cron expression of five fields, or six with seconds first, on the clock of a zone. For one thread at a time.
 
     Names of months and weekdays are understood, 0 and 7 are Sunday, and where both the day of the month and the
-    weekday are restricted either suffices, as in crontab(5).
+    weekday are restricted either suffices, as in crontab(5). `L` is the last day of the month, `LW` its last working
+    day, `15W` the working day nearest to the 15th, `fri#1` the first Friday of a month and `fri#L` its last one,
+    `tue%2` every other Tuesday and `*%3` every third day.
 
     Raises:
         BadInput: It is no such expression, or never comes true.
@@ -104,21 +118,17 @@ class Cron(Recurrence):
         if self._rhythm:
             return self._next_of_rhythm(after, local, wall)
         while wall is not None:
-            found = self._instant_of_named(wall)
+            found = instant_of(wall, self._zone)
             if found > after:
                 return found
             wall = self._wall_after(wall)
         return None
 
-    def _instant_of_named(self, wall: datetime) -> datetime:
-        first, second = self._readings(wall)
-        return self._jump(second, first) if first > second else first
-
     def _next_of_rhythm(self, after: datetime, local: datetime, wall: datetime | None) -> datetime | None:
         if (found := self._in_second_pass(local, wall)) is not None:
             return found
         while wall is not None:
-            first, second = self._readings(wall)
+            first, second = _readings(wall, self._zone)
             if first <= second:  # else the clock never shows it
                 return first if first > after else second
             wall = self._wall_after(wall)
@@ -126,39 +136,19 @@ class Cron(Recurrence):
 
     def _in_second_pass(self, local: datetime, wall: datetime | None) -> datetime | None:
         """The clock shows an hour for the first time: what comes in its second pass, unless something comes before."""
-        first, second = self._readings(local.replace(tzinfo=None, fold=0))
+        first, second = _readings(local.replace(tzinfo=None, fold=0), self._zone)
         if first >= second or local.fold == 1:
             return None
-        back_at = self._jump(first, second)
-        if wall is not None and self._readings(wall)[0] < back_at:
+        back_at = _jump(first, second, self._zone)
+        if wall is not None and _readings(wall, self._zone)[0] < back_at:
             return None
         begins = back_at.astimezone(self._zone).replace(tzinfo=None, fold=0)
         again = self._wall_after(begins - timedelta(microseconds=1))
-        return self._readings(again)[1] if again is not None and self._is_twice(again) else None
+        return _readings(again, self._zone)[1] if again is not None and self._is_twice(again) else None
 
     def _is_twice(self, wall: datetime) -> bool:
-        first, second = self._readings(wall)
+        first, second = _readings(wall, self._zone)
         return first < second
-
-    def _readings(self, wall: datetime) -> tuple[datetime, datetime]:
-        """The instants at which the clock shows that, by the offset before a jump and by the one after it.
-
-        The same one twice, mostly; the earlier first where it comes twice; the later first where it never comes.
-        """
-        before, behind = (wall.replace(tzinfo=self._zone, fold=fold).astimezone(UTC) for fold in (0, 1))
-        return before, behind
-
-    def _jump(self, low: datetime, high: datetime) -> datetime:
-        """The instant between the two at which the clock is put forward or back, to the second."""
-        offset = low.astimezone(self._zone).utcoffset()
-        while high - low > timedelta(seconds=1):
-            middle = (low + (high - low) / 2).replace(microsecond=0)
-            middle = max(middle, low + timedelta(seconds=1))
-            if middle.astimezone(self._zone).utcoffset() == offset:
-                low = middle
-            else:
-                high = middle
-        return high
 
     def _wall_after(self, wall: datetime) -> datetime | None:
         """The next reading of the clock that the expression means, were it never put forward or back."""
@@ -167,23 +157,90 @@ class Cron(Recurrence):
         return min((one.replace(tzinfo=None) for one in found if one is not None), default=None)
 
 
-def _next_of_clock(clock: CronTrigger, after: datetime) -> datetime | None:
+def instant_of(wall: datetime, zone: tzinfo) -> datetime:
+    """When a clock shows that, in UTC: the first time of two; the moment of the jump where it is skipped."""
+    first, second = _readings(wall, zone)
+    return _jump(second, first, zone) if first > second else first
+
+
+def _readings(wall: datetime, zone: tzinfo) -> tuple[datetime, datetime]:
+    """The instants at which the clock shows that, by the offset before a jump and by the one after it.
+
+    The same one twice, mostly; the earlier first where it comes twice; the later first where it never comes.
+    """
+    before, behind = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    return before, behind
+
+
+def _jump(low: datetime, high: datetime, zone: tzinfo) -> datetime:
+    """The instant between the two at which the clock is put forward or back, to the second."""
+    offset = low.astimezone(zone).utcoffset()
+    while high - low > timedelta(seconds=1):
+        middle = (low + (high - low) / 2).replace(microsecond=0)
+        middle = max(middle, low + timedelta(seconds=1))
+        if middle.astimezone(zone).utcoffset() == offset:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _next_of_clock(clock: _Clock, after: datetime) -> datetime | None:
     start = after.replace(microsecond=0) + timedelta(seconds=1)
     # a copy would cost more than the search: the far end of what is looked at moves along
-    clock.end_date = start + NEVER_AFTER
-    found: datetime | None = clock.get_next_fire_time(None, start)
-    return found
+    clock.trigger.end_date = end = start + NEVER_AFTER
+    while True:
+        found: datetime | None = clock.trigger.get_next_fire_time(None, start)
+        if found is None or all(rule(found.date()) for rule in clock.rules):
+            return found
+        day = found.date()
+        while not all(rule(day) for rule in clock.rules):
+            day += timedelta(days=1)
+            if day > end.date():
+                return None
+        start = datetime.combine(day, time(), tzinfo=UTC)
 
 
-def _clocks(words: Mapping[str, str], expression: str) -> tuple[CronTrigger, ...]:
-    """One trigger, or two where either the day of the month or the weekday suffices. Their zone has no jumps."""
+def _clocks(words: Mapping[str, str], expression: str) -> tuple[_Clock, ...]:
+    """One trigger for each part that has a rule of its own, and one for all others.
+
+    Where the day of the month and the weekday are both restricted, either suffices.
+    """
+    fields = {name: _field(name, words[name], expression) for name in FIELDS if name not in ("day", "day_of_week")}
+    days, weekdays = _days(words["day"], expression), _weekdays(words["day_of_week"], expression)
+    if words["day"][0] in "*?" or words["day_of_week"][0] in "*?":
+        return tuple(_clock(fields, day, weekday, (*rules, *more)) for day, rules in days for weekday, more in weekdays)
+    by_day = [_clock(fields, day, "*", rules) for day, rules in days]
+    return (*by_day, *(_clock(fields, "*", weekday, rules) for weekday, rules in weekdays))
+
+
+def _clock(fields: Mapping[str, str], day: str, weekday: str, rules: tuple[DayRule, ...]) -> _Clock:
     from apscheduler.triggers.cron import CronTrigger
 
-    fields = {name: _field(name, word, expression) for name, word in words.items()}
-    if words["day"][0] in "*?" or words["day_of_week"][0] in "*?":
-        return (CronTrigger(**fields, timezone=UTC),)
-    by_day, by_weekday = {**fields, "day_of_week": "*"}, {**fields, "day": "*"}
-    return CronTrigger(**by_day, timezone=UTC), CronTrigger(**by_weekday, timezone=UTC)
+    return _Clock(CronTrigger(**fields, day=day, day_of_week=weekday, timezone=UTC), rules)
+
+
+_Alternatives = list[tuple[str, tuple[DayRule, ...]]]
+
+
+def _days(word: str, expression: str) -> _Alternatives:
+    """What the field of the day means: in APScheduler's notation, with the rules that it has no notation for."""
+    rules = {part: rule for part in word.split(",") if (rule := day_rule(part, expression)) is not None}
+    plain = ",".join(part for part in word.split(",") if part not in rules)
+    special: _Alternatives = [("*", (rule,)) for rule in rules.values()]
+    return [*([(_field("day", plain, expression), ())] if plain or not rules else []), *special]
+
+
+def _weekdays(word: str, expression: str) -> _Alternatives:
+    special: _Alternatives = []
+    plain: list[str] = []
+    for part in word.split(","):
+        name, rule = weekday_rule(part, expression)
+        if rule is None:
+            plain.append(part)
+        else:
+            special.append((_field("day_of_week", name, expression), (rule,)))
+    return [*([(_field("day_of_week", ",".join(plain), expression), ())] if plain else []), *special]
 
 
 def _words(expression: str) -> dict[str, str]:

@@ -80,26 +80,32 @@ class _Match:
 
 
 def _github(secret: str, headers: Mapping[str, str], body: bytes) -> _Match | None:
-    signed = headers.get("x-hub-signature-256", "")
-    # The id of the delivery is not signed, so whoever overheard one could send it again under another.
-    return _Match(_digest(body)) if _same(f"sha256={_hex(secret, body)}", signed) else None
+    if not _same_hex(f"sha256={_hex(secret, body)}", headers.get("x-hub-signature-256", "")):
+        return None
+    # GitHub's own way to know a redelivery ("Best practices for using webhooks"), and Gitea's and Forgejo's. It is not
+    # signed: whoever overhears calls could send one again under another id. The body alone would make one of two
+    # events that say the same.
+    return _Match(headers.get("x-github-delivery") or _digest(body))
 
 
 def _slack(secret: str, headers: Mapping[str, str], body: bytes) -> _Match | None:
     sent_at = headers.get("x-slack-request-timestamp", "")
     signed = headers.get("x-slack-signature", "")
-    if not _same(f"v0={_hex(secret, b'v0:' + sent_at.encode() + b':' + body)}", signed):
+    expected = f"v0={_hex(secret, b'v0:' + sent_at.encode() + b':' + body)}"
+    if not _same_hex(expected, signed):
         return None
-    return _Match(signed, _seconds(sent_at))
+    # Slack sends an event again under a new time; what has no id is not sent again.
+    return _Match(_member(body, "event_id") or expected, _seconds(sent_at))
 
 
 def _stripe(secret: str, headers: Mapping[str, str], body: bytes) -> _Match | None:
     parts = [part.strip().partition("=") for part in headers.get("stripe-signature", "").split(",")]
     sent_at = next((value for name, _, value in parts if name == "t"), "")
     expected = _hex(secret, sent_at.encode() + b"." + body)
-    if not any(_same(expected, value) for name, _, value in parts if name == "v1"):
+    if not any(_same_hex(expected, value) for name, _, value in parts if name == "v1"):
         return None
-    return _Match(_event_id(body), _seconds(sent_at))
+    # Stripe sends an event again under a new time, too
+    return _Match(_member(body, "id") or _digest(body), _seconds(sent_at))
 
 
 def _standard(secret: str, headers: Mapping[str, str], body: bytes) -> _Match | None:
@@ -111,8 +117,9 @@ def _standard(secret: str, headers: Mapping[str, str], body: bytes) -> _Match | 
 
 
 def _hmac(secret: str, headers: Mapping[str, str], body: bytes) -> _Match | None:
-    signed = headers.get("x-signature-256", "").removeprefix("sha256=")
-    return _Match(_digest(body)) if _same(_hex(secret, body), signed) else None
+    signed = headers.get("x-signature-256", "").strip()
+    digest = signed[len("sha256=") :] if signed.lower().startswith("sha256=") else signed
+    return _Match(_digest(body)) if _same_hex(_hex(secret, body), digest) else None
 
 
 def _token(secret: str, headers: Mapping[str, str], _body: bytes) -> _Match | None:
@@ -176,16 +183,21 @@ def _same(expected: str, given: str) -> bool:
     return hmac.compare_digest(expected.encode(), given.encode())
 
 
+def _same_hex(expected: str, given: str) -> bool:
+    """.NET, Delphi and databases write hexadecimal digits in capitals."""
+    return _same(expected, given.strip().lower())
+
+
 def _seconds(text: str) -> float:
     """When it was sent; never, where that is no number."""
     return float(text) if text.isascii() and text.isdigit() and len(text) < 15 else float("-inf")
 
 
-def _event_id(body: bytes) -> str:
-    """Stripe sends an event again under a new time, and so with another signature."""
+def _member(body: bytes, name: str) -> str | None:
+    """A text of the object that the body is, which is proven by now; None where there is none."""
     try:
         found = strict_json.read_lenient(body)
     except ValueError:
-        return _digest(body)
-    event = found.get("id") if isinstance(found, dict) else None
-    return event if isinstance(event, str) and event else _digest(body)
+        return None
+    value = found.get(name) if isinstance(found, dict) else None
+    return value if isinstance(value, str) and value else None

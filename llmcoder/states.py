@@ -42,6 +42,7 @@ class Reason(StrEnum):
     NO_ANSWER = "no_answer"  # uncertain: the provider did not answer
     RESTORED = "restored"  # uncertain: it had not ended in a backup that was restored, and may have run since
     BROKE = "broke"  # uncertain: the action broke after the effect was armed
+    AFTER_EFFECT = "after_effect"  # failed: the effect took place, as the provider said; what came after it went wrong
     REJECTED = "rejected"  # cancelled: a person said no
     EXPIRED = "expired"  # cancelled: nobody approved it in time
     RESOLVED = "resolved"  # succeeded, failed: a person said how it ended

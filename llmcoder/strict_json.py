@@ -20,6 +20,7 @@ from uuid import UUID
 import orjson
 from pydantic_core import from_json
 
+from llmcoder.charsets import decode
 from llmcoder.text import whole
 
 #: JSON text that is there already, as a part of a value to be written.
@@ -42,6 +43,8 @@ _LARGE = (b"e000", b"0" * 309)
 #: A text, or the rest of one that never ends: a pattern that wanted the end would look for it from each of its quotes.
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 _HALF = "half of a character (a lone surrogate)"
+_MARK = b"\xef\xbb\xbf"
+_WIDE_MARKS = b"\xff\xfe", b"\xfe\xff"
 
 
 class NotJson(ValueError):
@@ -50,6 +53,10 @@ class NotJson(ValueError):
 
 class NotTaken(NotJson):
     """It is JSON, but says what not every reader of ours takes."""
+
+
+class TooMany(NotTaken):
+    """It has more lists and objects than may be read, so nobody has looked whether it is JSON at all."""
 
 
 class Unwritable(ValueError):
@@ -67,11 +74,11 @@ def read(text: str | bytes | bytearray, most_containers: int | None = None) -> A
             character, or more than 200 levels, or too many lists and objects.
     """
     try:
-        encoded = text.encode() if isinstance(text, str) else bytes(text)
+        encoded = utf8(text.encode() if isinstance(text, str) else bytes(text))
     except UnicodeEncodeError:
         raise NotTaken(f"a text in it has {_HALF}") from None
     if most_containers is not None and has_more_containers(encoded, most_containers):
-        raise NotTaken(f"it has more than {most_containers:,} lists and objects")
+        raise TooMany(f"it has more than {most_containers:,} lists and objects")
     try:
         value = from_json(encoded, allow_inf_nan=False)
     except ValueError as error:
@@ -79,6 +86,34 @@ def read(text: str | bytes | bytearray, most_containers: int | None = None) -> A
     if is_large(encoded) and _has_infinite(value):
         raise NotTaken("a number in it is larger than any reader takes")
     return value
+
+
+def utf8(text: bytes) -> bytes:
+    """JSON as its readers take it: in UTF-8, without a byte-order mark, which RFC 8259 lets a reader pass over.
+
+    Windows and older .NET send the mark, and now and then UTF-16: JSON has no zero byte, so the first four say which
+    (RFC 4627, section 3). What is neither stays as it is.
+    """
+    if text.startswith(_MARK):
+        return text[len(_MARK) :]
+    if not text.startswith(_WIDE_MARKS) and b"\0" not in text[:4]:
+        return text
+    try:
+        return text.decode(json.detect_encoding(text)).encode()
+    except UnicodeError:
+        return text
+
+
+def decoded(content: bytes, *labels: str | None) -> str:
+    """JSON text of bytes that others wrote: UTF-8 whatever they say of it (RFC 8259, 8.1), else what they say.
+
+    Args:
+        labels: As `charsets.decode` takes them.
+    """
+    try:
+        return utf8(content).decode()
+    except UnicodeDecodeError:
+        return decode(content, *labels)
 
 
 def _refusal(text: bytes, why: str) -> NotJson:
@@ -110,7 +145,8 @@ def read_lenient(text: str | bytes) -> Any:
         return read(text)
     except NotJson:
         try:
-            return plain(json.loads(text, parse_int=_integer))
+            unmarked = text.removeprefix("\ufeff") if isinstance(text, str) else utf8(text)
+            return plain(json.loads(unmarked, parse_int=_integer))
         except (ValueError, RecursionError) as error:
             raise NotJson(str(error)) from None
 
@@ -132,7 +168,7 @@ def is_large(text: bytes) -> bool:
 
 def write(value: Any) -> str:
     """The value as JSON text, whatever it is: NaN and infinity become null, as in JavaScript; half of a character
-    becomes a question mark; what is nested more than 200 levels deep is left out; what is no JSON value at
+    becomes U+FFFD; what is nested more than 200 levels deep is left out; what is no JSON value at
     all becomes its text.
     """
     return write_bytes(value).decode()
@@ -174,8 +210,16 @@ def canonical(value: Any, *, spaced: bool = False, escaped: bool = False) -> str
         escaped: In ASCII, in which half of a character can be kept.
     """
     separators = (", ", ": ") if spaced else (",", ":")
-    given = value if escaped else plain(value)
-    return json.dumps(given, sort_keys=True, separators=separators, ensure_ascii=escaped)
+
+    def dumped(given: Any) -> str:
+        return json.dumps(given, sort_keys=True, separators=separators, ensure_ascii=escaped, allow_nan=False)
+
+    if not escaped:
+        return dumped(plain(value))
+    try:
+        return dumped(value)
+    except (ValueError, RecursionError):  # NaN, infinity, thousands of digits or of levels
+        return dumped(_KeepsHalves().plain(value, 0))
 
 
 def one_line(value: Any) -> str:
@@ -263,6 +307,13 @@ class _Lenient:
         return value if fit == value else self.instead(fit, f"a text in it has {_HALF}")
 
     def instead(self, value: Any, why: str) -> Any:
+        return value
+
+
+class _KeepsHalves(_Lenient):
+    """Leaves texts as they are: in ASCII a half of a character is an escape like any other."""
+
+    def text(self, value: str) -> str:
         return value
 
 

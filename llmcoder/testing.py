@@ -138,6 +138,7 @@ class FakeContext(Context):
         self.log_seen: list[str] = []
         self.tokens: list[str] = []
         self.markers: list[Mapping[str, str]] = []
+        self.confirmations = 0
         self.pauses: list[datetime] = []
         self.usage = FakeLedger()
         self.attached: dict[str, bytes] = {}
@@ -180,6 +181,9 @@ class FakeContext(Context):
         if self.cancelled():
             raise Cancelled("The job was cancelled before its effect.")
         self.markers.append(dict(marker or {}))
+
+    def confirmed(self) -> None:
+        self.confirmations += 1
 
     def give_file(self, name: str, content: bytes, media_type: str = "application/octet-stream") -> FileRef:
         """A file that the user has uploaded."""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from workers.job_files import JobFiles
 
 MESSAGE_LIMIT = 2_000
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Provider, account, until.
 Pause = Callable[[str, str, datetime], None]
 
@@ -62,6 +63,7 @@ class JobContext(Context):
         self._http: GuardedClient | None = None
         self._net: Network | None = None
         self._has_armed = False
+        self.marker = "{}"  # of what this attempt has armed
         self._may_have_sent = False  # since then
         self._db = db or database()
         self._connections: dict[str, Connection[Any]] = {}
@@ -125,6 +127,14 @@ class JobContext(Context):
             self._attempt.armed = before
             raise
 
+    def confirmed(self) -> None:
+        self._attempt.confirmed = self._attempt.confirmed or self._has_armed
+
+    def _heard(self, method: str, status: int) -> None:
+        """Each answer, as soon as its head is there: an action that breaks over it has had its effect all the same."""
+        if self._may_have_sent and method not in SAFE_METHODS and 200 <= status < 300:
+            self._attempt.answered = self._has_armed
+
     def _arm(self, marker: str) -> None:
         try:
             ours = self._ledger.arm(self.job_id, self.attempt, marker)
@@ -133,6 +143,8 @@ class JobContext(Context):
         if not ours:
             raise Cancelled("The job was cancelled, or is another attempt's by now; nothing was sent.")
         self._has_armed, self._may_have_sent = True, False
+        self._attempt.confirmed = self._attempt.answered = False  # those were of an effect before this one
+        self.marker = marker
         self.check()  # while the database kept us waiting, this attempt may have been ended
 
     def attach(self, name: str, source: Source, media_type: str | None = None) -> FileRef:
@@ -204,7 +216,9 @@ class JobContext(Context):
             from llmcoder.net import GuardedClient
 
             allow = self.settings(EngineSettings).fetch_allow
-            self._http = GuardedClient(allow=allow, before_send=self.check_fence, may_send=self._may_send)
+            self._http = GuardedClient(
+                allow=allow, before_send=self.check_fence, may_send=self._may_send, heard=self._heard
+            )
         return self._http
 
     @property

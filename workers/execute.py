@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from engine.verdict import Verdict, after_error, after_failed_reconcile, after_loss, facts_of, transition
+from engine.verdict import Facts, Verdict, after_error, after_failed_reconcile, after_loss, facts_of, transition
 from llmcoder import faults, provenance, strict_json
 from llmcoder.errors import (
     ActionError,
@@ -17,8 +17,10 @@ from llmcoder.errors import (
     NotConfigured,
     RateLimited,
     Refused,
+    Suspended,
     Transient,
     Uncertain,
+    Unreadable,
     problem_type,
 )
 from llmcoder.logger import get_logger
@@ -75,7 +77,41 @@ def execute(attempt: Attempt, ctx: JobContext, clock: Clock, max_result_bytes: i
                 return settled
             return _run(attempt, action, _input(action, claimed), ctx, max_result_bytes)
     except BaseException as error:  # noqa: BLE001  whatever it raises becomes a verdict, asyncio's CancelledError too
-        return _after(error, attempt, action, clock.now())
+        _confirm(error, attempt)
+        return _found_after(error, attempt, action, ctx, max_result_bytes) or _after(
+            error, attempt, action, clock.now()
+        )
+
+
+def _confirm(error: BaseException, attempt: Attempt) -> None:
+    """An effect that was answered with a success has happened, if what went wrong says nothing else."""
+    broke = not isinstance(error, ActionError)
+    if attempt.armed and (isinstance(error, Unreadable) or (broke and attempt.answered)):
+        attempt.confirmed = True
+
+
+def _found_after(
+    error: BaseException, attempt: Attempt, action: AnyAction, ctx: JobContext, max_result_bytes: int
+) -> Ending | None:
+    """The result of a confirmed effect, asked for where the action could not give it: once, and perhaps in vain."""
+    if not attempt.confirmed or action.reconcile is None or attempt.should_end() or isinstance(error, Suspended):
+        return None
+    try:
+        with provenance.following(attempt.trail):
+            given = _input(action, attempt.claimed)
+            found = action.reconcile(given, strict_json.read_lenient(ctx.marker), ctx)
+    except BaseException as other:  # noqa: BLE001  the effect is known without it
+        _log_defect(other, attempt)
+        return None
+    if found is None:
+        return None
+    _log_defect(error, attempt)
+    return Ending(_move(attempt, Verdict(State.SUCCEEDED), result=kept(found, max_result_bytes, writes=True)))
+
+
+def _facts(attempt: Attempt, action: AnyAction | None) -> Facts:
+    claimed = attempt.claimed
+    return facts_of(action, attempt.armed, claimed.attempt, claimed.max_attempts, attempt.in_doubt, attempt.confirmed)
 
 
 def past_deadline(attempt: Attempt, now: datetime) -> Move:
@@ -88,8 +124,7 @@ def past_deadline(attempt: Attempt, now: datetime) -> Move:
 def given_back(attempt: Attempt, now: datetime) -> Move:
     """The transition of an attempt whose worker stops before it ended; it is no loss and counts for nothing."""
     claimed = attempt.claimed
-    facts = facts_of(attempt.action, attempt.armed, claimed.attempt, claimed.max_attempts, attempt.in_doubt)
-    verdict = after_loss(facts, 0, False, now)
+    verdict = after_loss(_facts(attempt, attempt.action), 0, False, now)
     if verdict.to is State.QUEUED:
         verdict = replace(verdict, reason=Reason.RELEASED)
     return transition(claimed.id, claimed.attempt, claimed.max_attempts, verdict, {})
@@ -183,6 +218,7 @@ def _run(attempt: Attempt, action: AnyAction, given: Any, ctx: JobContext, max_r
     ctx.check()
     attempt.trail.called_out |= bool(action.requires)  # a vendor's SDK asks the context for nothing
     result = action(given, ctx)
+    attempt.confirmed = attempt.armed
     faults.reach("worker.after_effect")
     text = kept(result, max_result_bytes, writes=action.effect.writes)
     return Ending(_move(attempt, Verdict(State.SUCCEEDED), result=text))
@@ -192,9 +228,7 @@ def _after(error: BaseException, attempt: Attempt, action: AnyAction | None, now
     if isinstance(error, TRANSIENT_ERRORS):
         error = _of_database(error, attempt.armed or (action is not None and action.effect.writes))
     _log_defect(error, attempt)
-    claimed = attempt.claimed
-    facts = facts_of(action, attempt.armed, claimed.attempt, claimed.max_attempts, attempt.in_doubt)
-    ending = _ending(error, attempt, action, after_error(error, facts, now, random.random()))
+    ending = _ending(error, attempt, action, after_error(error, _facts(attempt, action), now, random.random()))
     return ending if attempt.armed or attempt.in_doubt else _armed_now(ending, now)
 
 

@@ -19,7 +19,7 @@ from engine.outbox import Outbox
 from engine.verdict import MAX_LOSSES
 from llmcoder import faults
 from llmcoder.declare.rate import Rate
-from llmcoder.states import State
+from llmcoder.states import Reason, State
 from models.audit import log as audit
 from models.audit.log import Entry, Event
 from models.db.database import Database
@@ -177,7 +177,9 @@ def _note_effects(
         if done
     ]
     for move, done in zip(endings, ended, strict=True):
-        if done is not None and move.of_effect and (event := _OUTCOMES.get(done.state)):
+        known = move.reason is Reason.AFTER_EFFECT and done is not None and done.state is State.FAILED
+        event = Event.EFFECT_CONFIRMED if known else _OUTCOMES.get(done.state) if done is not None else None
+        if done is not None and move.of_effect and event is not None:
             entries.append(Entry(event, str(move.job_id), detail={"attempt": done.attempt}))
     audit.append(conn, entries, now)
 

@@ -16,7 +16,7 @@ from api.http.job_view import problems
 from api.routes.hooks import first_headers, read_body
 from api.services import services_of
 from engine import inbound_webhooks as calls
-from engine.inbound_webhooks import InboundCall
+from engine.inbound_call import LARGEST_CALL_BYTES, InboundCall, payload_of
 from engine.submitter import refuse_too_large
 from llmcoder import strict_json
 from llmcoder.errors import ActionError
@@ -25,7 +25,6 @@ from llmcoder.signatures import Scheme
 from models.webhooks import inbound
 from models.webhooks.inbound import InboundHook
 
-LARGEST_CALL_BYTES = 1024 * 1024
 DAY_S = 86_400
 
 router = Router(prefix="/hooks", tags=["inbound webhooks"], responses=problems(401, 422, 503))
@@ -216,7 +215,7 @@ def _may_be_challenge(hook: InboundHook, call: InboundCall) -> bool:
 
 def _challenge(call: InboundCall) -> str | None:
     """Slack asks once whether the address is ours, by a signed call that starts nothing."""
-    payload = calls.payload_of(call)
+    payload = payload_of(call)
     if not isinstance(payload, dict) or payload.get("type") != "url_verification":
         return None
     return str(payload.get("challenge", ""))[:1_000]

@@ -17,11 +17,10 @@ from api.auth.identity import Identity, current, person
 from api.http.bodies import YAML, Router, YamlRoute
 from api.http.job_view import problems
 from api.routes.hooks import first_headers, read_body
-from api.routes.inbound_webhooks import LARGEST_CALL_BYTES
 from api.services import services_of
 from engine import macro_library
 from engine.commands import find
-from engine.inbound_webhooks import InboundCall, payload_of
+from engine.inbound_call import LARGEST_CALL_BYTES, InboundCall, payload_of
 from engine.submitter import refuse_too_large
 from engine.views.macros import MacroView, macro_of, macro_view
 from llmcoder import strict_json

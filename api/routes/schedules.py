@@ -15,7 +15,7 @@ from api.http.bodies import Router
 from api.http.job_view import problems
 from api.services import Services, services_of
 from engine import scheduling
-from engine.views.schedules import DAY_S, YEAR_S, NewSchedule, ScheduleView, schedule_of, schedule_view
+from engine.views.schedules import DAY_S, WORDS, YEAR_S, NewSchedule, ScheduleView, schedule_of, schedule_view
 from llmcoder import strict_json
 from llmcoder.errors import BadInput
 from llmcoder.instants import Instant
@@ -43,7 +43,8 @@ class ScheduleChange(Model):
     cron: str | None = Field(None, max_length=200, description="Cron expression.")
     every_s: int | None = Field(None, ge=1, le=YEAR_S, description="Every so many seconds.")
     at: Instant | None = Field(None, description="Once, at this instant.")
-    timezone: str | None = Field(None, max_length=64, description="IANA time zone of the cron expression.")
+    when: str | None = Field(None, max_length=200, description=WORDS)
+    timezone: str | None = Field(None, max_length=64, description="IANA time zone of the cron expression or the words.")
     starts_at: Instant | None = Field(None, description="Does not fire before; null takes it away.")
     ends_at: Instant | None = Field(None, description="Does not fire later; null takes it away.")
     jitter_s: int | None = Field(None, ge=0, le=3_600, description="Due up to so many seconds later.")
@@ -150,7 +151,8 @@ async def add_schedule(request: Request, response: Response, who: Person, new: N
     """Have the clock submit an action."""
     services = services_of(request)
     now = services.db.now()
-    wanted = schedule_of(who.user_id, new, now)
+    own_zone = (await services.sql.read(preferences.load, who.user_id)).timezone
+    wanted = schedule_of(who.user_id, new, own_zone, now)
     await services.sql.read(scheduling.refuse_to_others, services.registry, wanted)
     made = scheduling.check(services.registry, wanted, now)
     added = await services.sql.write(scheduling.add, services.registry, made, now)
@@ -266,10 +268,10 @@ def _columns(change: ScheduleChange) -> dict[str, Any]:
     given = change.model_dump(exclude_unset=True, exclude={"version"})
     may_be_null = {"starts_at", "ends_at"}
     values = {name: value for name, value in given.items() if value is not None or name in may_be_null}
-    if timing := set(scheduling.TIMING) & set(values):
+    if timing := {*scheduling.TIMING, "when"} & set(values):
         values = dict.fromkeys(scheduling.TIMING) | values
         if len(timing) > 1:
-            raise BadInput("Give exactly one of cron, every_s and at.")
+            raise BadInput("Give exactly one of cron, every_s and at, or `when` in words.")
     if "input" in values:
         values["input"] = strict_json.write(values["input"])
     return values

@@ -231,4 +231,4 @@ async def _text(socket: WebSocket) -> str:
     if text is None:
         raise Goodbye(UNSUPPORTED, "Messages are text: JSON objects.")
     assert isinstance(text, str)
-    return text
+    return text.removeprefix("\ufeff")

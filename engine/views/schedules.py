@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, JsonValue, model_validator
 
+from engine.scheduling import timing_of
 from llmcoder import strict_json
 from llmcoder.ids import new_id
 from llmcoder.instants import Instant
@@ -17,23 +18,32 @@ from models.schedules.store import CatchUp, Overlap, Schedule
 
 YEAR_S = 366 * 86_400
 DAY_S = 86_400
+WORDS = (
+    "Instead, in words of English, German, French or Spanish: `every weekday at 18:00`, `first monday of every month`."
+)
 
 
 class Timing(Model):
-    """When it fires; give exactly one of `cron`, `every_s` and `at`."""
+    """When it fires; give exactly one of `cron`, `every_s`, `at` and `when`."""
 
     cron: str | None = Field(
         None,
         max_length=200,
-        description="Cron expression: minute, hour, day of month, month, weekday; or six fields with seconds first.",
+        description="Cron expression: minute, hour, day of month, month, weekday; or six fields with seconds first. "
+        "`L` is the last day of the month, `mon#1` its first Monday, `tue%2` every other Tuesday.",
         examples=["0 9 * * mon-fri"],
     )
     every_s: int | None = Field(
         None, ge=1, le=YEAR_S, description="Every so many seconds, counted from `starts_at`, or else from now."
     )
     at: Instant | None = Field(None, description="Once, at this instant.")
+    when: str | None = Field(None, max_length=200, description=WORDS, examples=["every other tuesday at 9:00"])
     timezone: str = Field(
-        "UTC", max_length=64, description="IANA time zone of the cron expression.", examples=["Europe/Berlin"]
+        "UTC",
+        max_length=64,
+        description="IANA time zone of the cron expression or the words; for words, that of your preferences when "
+        "left out.",
+        examples=["Europe/Berlin"],
     )
     starts_at: Instant | None = Field(None, description="Does not fire before.")
     ends_at: Instant | None = Field(None, description="Does not fire later.")
@@ -65,8 +75,8 @@ class NewSchedule(Timing):
 
     @model_validator(mode="after")
     def _one_timing(self) -> Self:
-        if sum(one is not None for one in (self.cron, self.every_s, self.at)) != 1:
-            raise ValueError("give exactly one of cron, every_s and at")
+        if sum(one is not None for one in (self.cron, self.every_s, self.at, self.when)) != 1:
+            raise ValueError("give exactly one of cron, every_s and at, or when in words")
         if self.starts_at is not None and self.ends_at is not None and self.starts_at > self.ends_at:
             raise ValueError("ends_at lies before starts_at")
         return self
@@ -106,10 +116,21 @@ def schedule_view(one: Schedule) -> ScheduleView:
     return ScheduleView(**{**shown, "input": strict_json.read_lenient(one.input)})
 
 
-def schedule_of(user_id: UUID, new: NewSchedule, now: datetime) -> Schedule:
-    """The schedule that somebody wants, not yet checked."""
+def schedule_of(user_id: UUID, new: NewSchedule, own_zone: str, now: datetime) -> Schedule:
+    """The schedule that somebody wants, not yet checked.
+
+    Args:
+        own_zone: Of the user's preferences; words are on its clock where they name no zone.
+
+    Raises:
+        BadInput: The words are not understood, or there is no such zone.
+    """
+    values = new.model_dump(exclude={"input", "when"})
+    if new.when is not None:
+        zone = new.timezone if "timezone" in new.model_fields_set else own_zone
+        values |= {"timezone": zone, **timing_of(new.when, zone, now)}
     return Schedule(
-        **new.model_dump(exclude={"input"}),
+        **values,
         id=new_id(),
         user_id=user_id,
         input=strict_json.write(new.input),

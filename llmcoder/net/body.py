@@ -13,6 +13,11 @@ from itertools import chain
 _STEP_BYTES = 256 * 1024
 _MIB = 1024 * 1024
 _GZIP_WBITS = zlib.MAX_WBITS | 16
+_GZIP_MARK = b"\x1f\x8b\x08"
+_INFLATED = ("gzip", "x-gzip", "deflate")
+#: What a body may really be packed with, but for what is read here (IANA, HTTP Content Coding Registry). Another name
+#: (none, utf-8, binary) is nobody's coding: such a body stands as it is, and browsers show it so.
+_CODINGS = frozenset({"br", "zstd", "compress", "x-compress", "dcb", "dcz", "exi", "aes128gcm", "pack200-gzip"})
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,13 @@ def read_body(chunks: Iterable[bytes], encoding: str, *, wire_bytes: int, decode
     return Body(tuple(pieces), None)
 
 
+def unpacked(body: bytes, decoded_bytes: int) -> Body:
+    """What is in a body that is gzip although nobody said so; the body itself where it is none."""
+    if not body.startswith(_GZIP_MARK):
+        return Body((body,), None)
+    return read_body([body], "gzip", wire_bytes=len(body), decoded_bytes=decoded_bytes)
+
+
 def _capped(chunks: Iterable[bytes], cap_bytes: int, verb: str) -> Iterator[bytes]:
     left = cap_bytes
     for chunk in chunks:
@@ -60,10 +72,11 @@ def _capped(chunks: Iterable[bytes], cap_bytes: int, verb: str) -> Iterator[byte
 
 
 def _decoded(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
-    layers = [name for name in (part.strip().lower() for part in encoding.split(",")) if name not in {"", "identity"}]
+    names = [part.strip().strip("\"'").lower() for part in encoding.split(",")]
+    layers = [name for name in names if name in _CODINGS or name in _INFLATED]
     if not layers:
         return chunks
-    if layers in (["gzip"], ["x-gzip"], ["deflate"]):
+    if len(layers) == 1 and layers[0] in _INFLATED:
         return _inflated(chunks, layers[0])
     return _refused(chunks, encoding)
 
@@ -83,7 +96,8 @@ def _inflated(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
             break
     if not head:
         return
-    inflater = zlib.decompressobj(_GZIP_WBITS if encoding != "deflate" else _deflate_wbits(head))
+    gzip = encoding != "deflate" or head.startswith(_GZIP_MARK[:2])
+    inflater = zlib.decompressobj(_GZIP_WBITS if gzip else _deflate_wbits(head))
     try:
         for data in chain([head], chunks):
             yield from _steps(inflater, data)

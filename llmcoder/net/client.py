@@ -60,8 +60,9 @@ class Response:
         headers: Case-insensitive; `get_list` for those that came several times.
         body: Decompressed.
         url: Where it came from after redirects, without the fragment.
-        truncated: The body is not whole. Only for methods that write: there the answer counts, and an error would hide
-            that the effect has happened.
+        truncated: The body is not whole: it is too long, or broke off. Only for methods that write: there the answer
+            counts, and an error would hide that the effect has happened.
+        method: Of the request that it answers, which a redirect may have changed.
     """
 
     status: int
@@ -69,6 +70,7 @@ class Response:
     body: bytes
     url: str
     truncated: bool = False
+    method: str = ""
 
 
 class GuardedClient:
@@ -84,6 +86,7 @@ class GuardedClient:
             nothing was sent.
         may_send: Asked right before each piece of a request goes out, so it is cheap; once it says no, nothing more
             of the request does.
+        heard: Told of the method and the status of each answer, before its body is read.
 
     Raises:
         ValueError: An entry of `allow` cannot be read.
@@ -99,8 +102,10 @@ class GuardedClient:
         ssl_context: ssl.SSLContext | None = None,
         before_send: Callable[[], None] | None = None,
         may_send: Callable[[], bool] | None = None,
+        heard: Callable[[str, int], None] | None = None,
     ) -> None:
         self._may_send = may_send
+        self._heard = heard
         self._allow = AllowList.parse(allow)
         self._before_send = before_send
         self._limits = limits
@@ -133,7 +138,7 @@ class GuardedClient:
         Raises:
             BadInput: The URL or an address may not be fetched, or a GET was answered with too much or with garbage.
             Transient: The request was surely not sent.
-            Uncertain: It was sent, at least in part, and no complete answer came.
+            Uncertain: It was sent, at least in part, and no answer came; of one that only reads, no complete one.
         """
         first = prepare(method, url, headers, content, user_agent=self._user_agent)
         used = limits or self._limits
@@ -170,6 +175,8 @@ class GuardedClient:
     def _exchange(self, request: Request, limits: Limits, budget: Budget) -> Response:
         with _errors_mapped(request.target.host), self._connection(request, budget) as connection:
             answer = connection.handle_request(_as_httpcore(request, limits))
+            if self._heard is not None:
+                self._heard(request.method, answer.status)
             return _response(request, answer, limits)
 
     @contextmanager
@@ -225,16 +232,43 @@ def _response(request: Request, answer: httpcore.Response, limits: Limits) -> Re
 
     headers = httpx.Headers(answer.headers)
     if answer.status in REDIRECT_STATUSES and "location" in headers:
-        return Response(answer.status, headers, b"", request.target.url)  # its body is never shown, and may never end
+        # its body is never shown, and may never end
+        return Response(answer.status, headers, b"", request.target.url, method=request.method)
+    chunks = _Chunks(answer.iter_stream(), bearing=not request.safe)
     body = read_body(
-        answer.iter_stream(),
+        chunks,
         headers.get("content-encoding", ""),
         wire_bytes=limits.wire_bytes,
         decoded_bytes=limits.decoded_bytes,
     )
     if body.fault and request.safe:
         raise BadInput(f"{request.target.host} {body.fault}.")
-    return Response(answer.status, headers, b"".join(body.pieces), request.target.url, truncated=body.fault is not None)
+    truncated = body.fault is not None or chunks.broken
+    return Response(answer.status, headers, b"".join(body.pieces), request.target.url, truncated, request.method)
+
+
+class _Chunks:
+    """A body as it comes.
+
+    Args:
+        bearing: Whether one that breaks off just ends: what the answer's head says is known already.
+
+    Attributes:
+        broken: Whether it did.
+    """
+
+    def __init__(self, chunks: Iterator[bytes], *, bearing: bool) -> None:
+        self._chunks, self._bearing, self.broken = chunks, bearing, False
+
+    def __iter__(self) -> Iterator[bytes]:
+        import httpcore
+
+        try:
+            yield from self._chunks
+        except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.RemoteProtocolError):
+            if not self._bearing:
+                raise
+            self.broken = True
 
 
 def _location(response: Response) -> str | None:

@@ -6,6 +6,7 @@ written out. JMESPath reads and reshapes data and can do nothing else: no calls,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
@@ -32,6 +33,10 @@ MOST_KNOWN = 10_000
 #: Of what a library says about an expression, which may quote all that it was given.
 LONGEST_REASON = 300
 OPEN, CLOSE = "${{", "}}"
+#: A brace, or one of JMESPath's texts, in which braces do not count; one without an end takes all that follows.
+_BRACE_OR_TEXT = re.compile(
+    "[{}]|" + "|".join(rf"{quote}(?:[^{quote}\\]|\\.)*+(?:{quote}|\\?\Z)" for quote in "'\"`"), re.DOTALL
+)
 #: What an expression of a macro may begin with.
 ROOTS = ("input", "steps", "item", "index", "run")
 
@@ -196,11 +201,27 @@ def _pieces(text: str) -> Iterator[tuple[str, bool]]:
     By hand: a pattern looks for the closing braces anew from every opening one, which takes minutes of a text of them.
     """
     at = 0
-    while (start := text.find(OPEN, at)) >= 0 and (end := text.find(CLOSE, start + len(OPEN))) >= 0:
+    while (start := text.find(OPEN, at)) >= 0 and (end := _end(text, start + len(OPEN))) >= 0:
         yield text[at:start], False
         yield text[start + len(OPEN) : end], True
         at = end + len(CLOSE)
     yield text[at:], False
+
+
+def _end(text: str, start: int) -> int:
+    """Where the braces stand that close an expression, which may have some of its own: `{a: {b: x}}`.
+
+    Where its own do not match, the first that may; what is wrong is then said of the expression. -1 where none close.
+    """
+    first = text.find(CLOSE, start)
+    if first < 0 or _BRACE_OR_TEXT.search(text, start, first) is None:
+        return first
+    opened = 0
+    for found in _BRACE_OR_TEXT.finditer(text, start, start + LONGEST + len(CLOSE)):
+        if found[0] == "}" and not opened:
+            return found.start() if text.startswith(CLOSE, found.start()) else first
+        opened += {"{": 1, "}": -1}.get(found[0], 0)
+    return first
 
 
 def _is_deeper(value: JsonValue, levels: int) -> bool:

@@ -7,6 +7,7 @@ gigabyte of ten lines.
 
 from __future__ import annotations
 
+import codecs
 import math
 import re
 from collections.abc import Iterator
@@ -84,6 +85,7 @@ def from_yaml(text: bytes) -> Any:
 
     if len(text) > LARGEST_BYTES:
         raise BadInput(f"The document has {len(text):,} bytes; at most {LARGEST_BYTES:,} are taken.")
+    text = text.removeprefix(codecs.BOM_UTF8)
     if text.lstrip()[:1] == b"{" and (value := _as_json(text)) is not None:
         return value
     try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import ClassVar, TypeVar
+from typing import ClassVar, TypeVar, overload
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from pydantic import BaseModel
@@ -15,11 +15,12 @@ from pydantic import BaseModel
 from llmcoder import strict_json
 from llmcoder.context import Context
 from llmcoder.declare.connection import Caller
-from llmcoder.errors import BadInput, Refused, Transient, Uncertain
+from llmcoder.errors import BadInput, Refused, Transient, Uncertain, Unreadable
 from llmcoder.net import GuardedClient, Limits, Response
 from tasks.atlassian.account import AtlassianAccount, Authorization
 from tasks.atlassian.errors import Refusals
 from tasks.atlassian.installation import Installation
+from tasks.atlassian.payload import receipt_of
 
 #: Members of a query: texts, numbers, None for those left out. A list is one member for each of its items.
 Query = Mapping[str, object]
@@ -93,20 +94,46 @@ class AtlassianClient:
         self._judge(answer, writes=False)
         return _parsed(kind, answer, Transient(f"{self.site} answered with something else than {kind.__name__}."))
 
-    def send(self, kind: type[W], method: str, path: str, body: object = None) -> W:
+    def ask(self, kind: type[W], path: str, body: object) -> W:
+        """Ask for something that no query holds, by POST. Raises as `get`."""
+        limits = self.timeouts.limits(self._caller, writes=True)
+        try:
+            answer = self._proven("POST", f"{self.base_url}{path}", strict_json.write_bytes(body), limits)
+        except Uncertain as error:
+            raise Transient(f"{error.detail} Asking again does no harm.") from error
+        self._judge(answer, writes=False)
+        return _parsed(kind, answer, Transient(f"{self.site} answered with something else than {kind.__name__}."))
+
+    @overload
+    def send(self, kind: type[W], method: str, path: str, body: object = None) -> W: ...
+
+    @overload
+    def send(self, kind: None, method: str, path: str, body: object = None) -> None: ...
+
+    def send(self, kind: type[W] | None, method: str, path: str, body: object = None) -> W | None:
         """Change something. Not interrupted by a cancellation: the outcome is worth the wait.
+
+        Args:
+            kind: Of the answer; None where nothing of it is needed.
 
         Raises:
             Transient: It was never sent.
-            Uncertain: It may have happened: no answer came, or none that can be read, or the site failed.
+            Uncertain: It may have happened: no answer came, or the site failed.
+            Unreadable: It happened, and the answer is not what was expected.
             ActionError: What `Refusals.error_of` makes of a refusal.
         """
         content = None if body is None else strict_json.write_bytes(body)
         limits = self.timeouts.limits(self._caller, writes=True)
         answer = self._proven(method, f"{self.base_url}{path}", content, limits)
         self._judge(answer, writes=True)
-        lost = Uncertain(f"{self.site} has probably done it, but its answer could not be read.")
-        return _parsed(kind, answer, lost)
+        if self._ctx is not None:
+            self._ctx.confirmed()
+        if kind is None:
+            return None
+        try:
+            return receipt_of(kind, answer.body)
+        except ValueError as error:
+            raise unreadable(self.site) from error
 
     def load(self, path: str, media_type: str, max_bytes: int) -> bytes:
         """The content of a file, from an address of the site; media servers that it redirects to see no token.
@@ -167,7 +194,12 @@ def _query(query: Query | None) -> str:
     return f"?{urlencode(given, doseq=True, quote_via=quote)}" if given else ""
 
 
-def _parsed(kind: type[W], answer: Response, otherwise: Transient | Uncertain) -> W:
+def unreadable(site: str) -> Unreadable:
+    """The error of a change that a site has made, and said so in an answer that is not what was expected."""
+    return Unreadable(f"{site} has done it, but its answer could not be read; look there for what it made.")
+
+
+def _parsed(kind: type[W], answer: Response, otherwise: Transient) -> W:
     try:
         return kind.model_validate(strict_json.read_lenient(answer.body or b"{}"))
     except (ValueError, RecursionError) as error:

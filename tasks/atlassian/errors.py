@@ -22,6 +22,7 @@ from llmcoder.errors import (
     Refused,
     Transient,
     Uncertain,
+    Unreadable,
 )
 from llmcoder.retry_after import retry_at
 from llmcoder.text import one_line
@@ -30,6 +31,9 @@ from llmcoder.text import one_line
 LOGIN_REASON = "x-seraph-loginreason"
 DENIED_REASON = "x-authentication-denied-reason"
 
+#: Of a page, to know it for one that wants a login.
+_LOOKED_AT_BYTES = 256 * 1024
+_LOGIN_PAGE = re.compile(rb"log[-_ ]?in|sign[-_ ]?in|password|sso|saml|<form", re.IGNORECASE)
 _LOGIN = re.compile(r"log-?in|sign-?in|sso|saml", re.I)
 
 
@@ -81,14 +85,14 @@ class Refusals:
         if (refused := _not_let_in(site, headers)) is not None:
             return refused
         if status < 300:
-            return _unless_data(headers, site)
+            return _unless_data(status, headers, body, site, writes)
         said = self.reason(body) or f"status {status}"
         if status in (400, 409, 422):
             return self.of_input(status, said, site)
         if status >= 500:
             return _of_failure(status, headers, said, site, writes)
         if status < 400:
-            return _of_redirect(headers.get("location", ""), site)
+            return _of_redirect(status, headers.get("location", ""), site, writes)
         return _of_refusal(status, headers, said, site, now)
 
 
@@ -121,18 +125,25 @@ def _not_let_in(site: str, headers: Mapping[str, str]) -> ActionError | None:
     return None
 
 
-def _unless_data(headers: Mapping[str, str], site: str) -> ActionError | None:
-    """A web page in place of data is a login page, wherever a redirect or a proxy had it from."""
+def _unless_data(status: int, headers: Mapping[str, str], body: bytes, site: str, writes: bool) -> ActionError | None:
+    """A web page in place of data is a login page, wherever a redirect or a proxy had it from.
+
+    Of what writes that must be seen: another page, or one under another status than a page's, says that it was done.
+    """
     if "html" not in headers.get("content-type", ""):
+        return None
+    if writes and (status != 200 or not _LOGIN_PAGE.search(body[:_LOOKED_AT_BYTES])):
         return None
     return NeedsReconnect(
         f"{site} shows its login page to this account's token. Connect it again, or correct the site."
     )
 
 
-def _of_redirect(location: str, site: str) -> ActionError:
+def _of_redirect(status: int, location: str, site: str, writes: bool) -> ActionError:
     if _LOGIN.search(location):
         return NeedsReconnect(f"{site} sends this account's token to its login page. Connect it again.")
+    if status == 303 and writes:  # "it is done, see there" (RFC 9110, 15.4.4)
+        return Unreadable(f"{site} has done it, and shows elsewhere what it made; look there.")
     return Refused(f"{site} sends us elsewhere, so nothing was done; correct the site's address.")
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from llmcoder import strict_json
 from llmcoder.text import whole
+
+W = TypeVar("W", bound=BaseModel)
 
 
 class AtlassianPayload(BaseModel):
@@ -27,3 +30,30 @@ def _whole(value: Any) -> Any:
     if isinstance(value, str):
         return whole(value)
     return [whole(one) if isinstance(one, str) else one for one in value] if isinstance(value, list) else value
+
+
+def receipt_of(kind: type[W], body: bytes) -> W:
+    """What a site says of a change that it has made: what must be there is, and the rest as far as it can be read.
+
+    Raises:
+        ValueError: What must be there is not.
+    """
+    sent = _object(body)
+    try:
+        receipt = kind.model_validate(sent)
+    except ValidationError as error:
+        wrong = {one["loc"][0] for one in error.errors(include_url=False) if one["loc"]}
+        receipt = kind.model_validate({name: value for name, value in sent.items() if name not in wrong})
+    if getattr(receipt, "id", "?") == "":
+        raise ValueError("it has no id")
+    return receipt
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        sent = strict_json.read_lenient(body or b"{}")
+    except strict_json.NotJson:  # perhaps for one byte in another encoding
+        sent = strict_json.read_lenient(body.decode("utf-8-sig", "replace"))
+    if not isinstance(sent, dict):
+        raise ValueError("it is no object")
+    return sent

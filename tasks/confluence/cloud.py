@@ -6,9 +6,11 @@ nor a property; an anchor is shown to nobody and survives edits. An update carri
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from pydantic import Field
 
@@ -31,6 +33,7 @@ NEWEST = 50
 #: A listing that never ends is cut off here; 100,000 spaces or files.
 MOST_PAGES = 400
 EVERYWHERE = ("current", "archived", "trashed")
+_SPACE = re.compile(r"/spaces/([^/?#]+)/")
 
 
 class CloudLinksPayload(AtlassianPayload):
@@ -245,7 +248,8 @@ class CloudWiki(Site):
             if (ours := self.find_updated(page_id, base_version + 1, marker)) is not None:
                 return ours
             raise changed_meanwhile(base_version, self.edits(page_id, base_version)) from error
-        self._learn_keys([made])
+        with suppress(ActionError):  # it is done, and where its space is called what can be asked later
+            self._learn_keys([made])
         return self._head(made)
 
     def find_updated(self, page_id: str, version: int, marker: str) -> PageHead | None:
@@ -262,7 +266,7 @@ class CloudWiki(Site):
         return self._head(page.model_copy(update={"version": made}))
 
     def trash(self, page_id: str) -> None:
-        self._rest.send(AtlassianPayload, "DELETE", f"{API}/pages/{_id(page_id)}")
+        self._rest.send(None, "DELETE", f"{API}/pages/{_id(page_id)}")
 
     # --- parts of these
 
@@ -300,13 +304,16 @@ class CloudWiki(Site):
         if not account_ids:
             return {}
         try:
-            found = self._rest.send(CloudUsersPayload, "POST", f"{API}/users-bulk", {"accountIds": sorted(account_ids)})
+            found = self._rest.ask(CloudUsersPayload, f"{API}/users-bulk", {"accountIds": sorted(account_ids)})
         except ActionError:  # a name is a nicety; nothing hangs on it
             return {}
         return {user.account_id: user.display_name for user in found.results if user.display_name}
 
     def _learn_keys(self, pages: Sequence[CloudPagePayload]) -> None:
-        """Pages name their spaces by id only."""
+        """Pages name their spaces by id; where people read them, the address has the key."""
+        for page in pages:
+            if found := _SPACE.match(page.links.webui or ""):
+                self._keys.setdefault(page.space_id, unquote(found[1]))
         unknown = sorted({page.space_id for page in pages} - self._keys.keys())
         for at in range(0, len(unknown), AT_ONCE):
             self._remember(self._spaces({"ids": [_id(one) for one in unknown[at : at + AT_ONCE]]}))

@@ -256,7 +256,7 @@ class DataCenterWiki(Site):
         return self._page(page).head if page.version.message == marker else None
 
     def trash(self, page_id: str) -> None:
-        self._rest.send(AtlassianPayload, "DELETE", f"{API}/content/{_id(page_id)}")
+        self._rest.send(None, "DELETE", f"{API}/content/{_id(page_id)}")
 
     # --- parts of these
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import PurePosixPath
 
+from llmcoder.charsets import decode, header_labels, inner_labels
 from llmcoder.errors import BadInput
+from llmcoder.media_types import HTML, PDF, PLAIN, UNSAID, XHTML, is_text, named, sniffed
 from tasks.confluence.wiki import WikiAttachment
 
 MAX_FILES_PER_PAGE = 50
@@ -14,8 +17,11 @@ MAX_FILE_BYTES = 20_000_000
 MAX_PDF_PAGES = 300
 MAX_CHARS = 1_000_000
 
-_HTML = ("text/html", "application/xhtml+xml")
-_PDF = "application/pdf"
+_HTML = (HTML, XHTML)
+_BY_NAME = {
+    ".pdf": PDF, ".txt": PLAIN, ".md": PLAIN, ".csv": PLAIN, ".log": PLAIN, ".html": HTML, ".htm": HTML, ".json": PLAIN,
+    ".xml": PLAIN, ".yaml": PLAIN, ".yml": PLAIN,
+}  # fmt: skip
 _PLAIN = ("application/json", "application/xml", "application/x-yaml", "application/yaml")
 
 # pypdf raises whatever the structure of a broken file trips over, and only sometimes its own error.
@@ -31,9 +37,9 @@ _BROKEN += (NotImplementedError, RecursionError, zlib.error)
 
 
 def has_text(file: WikiAttachment) -> bool:
-    """Whether it is of a kind that is read."""
+    """Whether it is of a kind that is read: by its media type, or by its name where nobody knew one."""
     kind = _kind(file)
-    return kind.startswith("text/") or kind in (*_HTML, *_PLAIN, _PDF)
+    return kind.startswith("text/") or kind in (*_HTML, *_PLAIN, PDF)
 
 
 def text_of_file(file: WikiAttachment, content: bytes, tick: Callable[[], None]) -> str:
@@ -45,15 +51,19 @@ def text_of_file(file: WikiAttachment, content: bytes, tick: Callable[[], None])
     Raises:
         BadInput: It is broken, or protected by a password.
     """
-    kind = _kind(file)
-    if kind == _PDF:
+    kind = PDF if sniffed(content) == PDF else _kind(file)
+    if kind == PDF:
         return _pdf(content, tick)[:MAX_CHARS]
-    text = content.decode("utf-8", "replace")
-    return (_html(text) if kind in _HTML else text)[:MAX_CHARS]
+    if not is_text(content, file.media_type):
+        raise BadInput("It is called a text and is none.")
+    is_page = kind in _HTML or (kind == PLAIN and sniffed(content) == HTML)
+    text = decode(content, *header_labels(file.media_type), *inner_labels(content, kind))
+    return (_html(text) if is_page else text)[:MAX_CHARS]
 
 
 def _kind(file: WikiAttachment) -> str:
-    return file.media_type.partition(";")[0].strip().lower()
+    kind = named(file.media_type)
+    return _BY_NAME.get(PurePosixPath(file.title).suffix.lower(), kind) if kind in UNSAID else kind
 
 
 def _html(text: str) -> str:

@@ -1,7 +1,7 @@
 """Markdown as the storage format: well-formed XHTML in which nothing that a text says becomes markup of its own.
 
-CommonMark with tables, strikethrough and task lists. HTML in it is text; links lead to http, https and mailto, or to a
-place on the same page.
+CommonMark with tables, strikethrough, task lists and what `atlassian.markdown_parsing` adds. Other HTML is text; links
+lead to http, https and mailto, or to a place on the same page.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape, quoteattr
+
+from tasks.atlassian.markdown_parsing import parser
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -31,21 +33,19 @@ _LANGUAGES = {
 
 def storage_of(markdown: str) -> str:
     """The storage format of a text in markdown."""
-    parser = _parser()
+    own = _parser()
     environment: dict[str, Any] = {}
-    tokens = parser.parse(_NOT_XML.sub("", markdown), environment)
+    tokens = own.parse(_NOT_XML.sub("", markdown), environment)
     _mark_tasks(tokens)
-    return str(parser.renderer.render(tokens, parser.options, environment)).strip()
+    return str(own.renderer.render(tokens, own.options, environment)).strip()
 
 
 @cache
 def _parser() -> MarkdownIt:
-    from markdown_it import MarkdownIt  # loads its grammar
-
-    parser = MarkdownIt("commonmark", {"html": False, "xhtmlOut": True}).enable(["table", "strikethrough"])
+    made = parser(xhtmlOut=True)
     for name, rule in _RULES.items():
-        parser.add_render_rule(name, rule)
-    return parser
+        made.add_render_rule(name, rule)
+    return made
 
 
 # --- task lists

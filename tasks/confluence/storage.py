@@ -9,34 +9,23 @@ ever expanded by the parser, since none reaches it; depth and size are bounded, 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping
-from html.entities import html5
-from xml.sax.saxutils import escape
 
+from tasks.atlassian.markdown_signs import cell_of, code_span, fenced, lowered, raised, signed
+from tasks.confluence.storage_repair import repaired
 from tasks.confluence.storage_text import TextWriter
 
 #: Confluence itself takes no more than 5 MB.
 MAX_CHARS = 5_000_000
-#: libxml2 compares each attribute of a tag with all others; no element of Confluence has this many.
-MAX_TAG_CHARS = 20_000
 #: Lists, tables and macros inside each other; what is deeper is text without a form.
 MAX_DEPTH = 40
 PARAMETER_LIMIT = 200
 LINK_LIMIT = 500
+#: Where links of pages lead: the web, people, and places that companies of their own have. Never to what runs.
+_SCHEMES = ("http:", "https:", "mailto:", "ftp:", "tel:", "file:", "sip:", "ssh:", "git:", "slack:", "msteams:")
 
 _NAMESPACES = {"http://atlassian.com/content": "ac:", "http://atlassian.com/resource/identifier": "ri:"}
 _OPENING = "<storage " + " ".join(f'xmlns:{prefix[:-1]}="{name}"' for name, prefix in _NAMESPACES.items()) + ">"
-
-_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_PIECE = re.compile(
-    r"(?P<cdata><!\[CDATA\[(?P<plain>.*?)(?:\]\]>|\Z))|(?P<dropped><!--.*?(?:-->|\Z)|<[!?][^>]*>?)"
-    r"|(?P<tag></?[A-Za-z][^<>]*>)|&(?P<entity>#?\w{1,40});|(?P<amp>&)|(?P<less><)",
-    re.DOTALL,
-)
-_ENTITY = re.compile(r"&(?:(?P<entity>#?\w{1,40});)?")
-_NAME = re.compile(r"[A-Za-z][^\s/>]*")
-_OF_XML = {"lt", "gt", "amp", "quot", "apos"}
 
 _SKIPPED = {
     "script", "style", "ac:placeholder", "ac:adf-attribute", "ac:adf-fallback", "ac:adf-mark", "ac:task-id",
@@ -66,80 +55,12 @@ def text_of(storage: str) -> str:
     parser = etree.XMLParser(target=reader, recover=True, resolve_entities="internal", no_network=True, huge_tree=True)
     try:
         parser.feed(_OPENING)
-        parser.feed(_repaired(storage[:MAX_CHARS]))
+        parser.feed(repaired(storage[:MAX_CHARS]))
         parser.feed("</storage>")
         parser.close()
     except etree.XMLSyntaxError:
         pass  # beyond repair from here on; what was read before counts
     return reader.finish()
-
-
-def _repaired(storage: str) -> str:
-    """Without what XML does not know: entities of HTML, control characters, declarations, tags that end nothing."""
-    repair = _Repair()
-    return _PIECE.sub(repair.piece, _NOT_XML.sub("", storage)) + repair.rest()
-
-
-class _Repair:
-    """Makes each piece of the storage something that XML allows there; knows which elements are open."""
-
-    def __init__(self) -> None:
-        self._open: list[str] = []
-        self._times: Counter[str] = Counter()
-
-    def piece(self, found: re.Match[str]) -> str:
-        if found["cdata"]:
-            return f"<![CDATA[{found['plain']}]]>"
-        if found["dropped"]:
-            return ""
-        if found["tag"]:
-            return self._tag(found["tag"])
-        return "&lt;" if found["less"] else _character(found["entity"])
-
-    def rest(self) -> str:
-        """The ends of what was never closed."""
-        return "".join(f"</{name}>" for name in reversed(self._open))
-
-    def _tag(self, tag: str) -> str:
-        name = _NAME.match(tag, 2 if tag.startswith("</") else 1)[0]  # type: ignore[index]  # a tag begins with a letter
-        if tag.startswith("</"):
-            return self._end(name)
-        if len(tag) > MAX_TAG_CHARS:
-            return ""
-        if not tag.endswith("/>"):
-            self._open.append(name)
-            self._times[name] += 1
-        return _ENTITY.sub(lambda found: _character(found["entity"]), tag)
-
-    def _end(self, name: str) -> str:
-        """Ends what is open in it too; nothing, where it is not open."""
-        if not self._times[name]:
-            return ""
-        ends: list[str] = []
-        while not ends or ends[-1] != name:
-            ends.append(self._open.pop())
-            self._times[ends[-1]] -= 1
-        return "".join(f"</{one}>" for one in ends)
-
-
-def _character(name: str | None) -> str:
-    """What an entity stands for, so that the parser has none to look up."""
-    if not name:
-        return "&amp;"
-    if name in _OF_XML:
-        return f"&{name};"
-    character = _numbered(name) if name.startswith("#") else html5.get(f"{name};")
-    if character is None:
-        return f"&amp;{name};"
-    return escape(_NOT_XML.sub("", character), {'"': "&quot;"})
-
-
-def _numbered(name: str) -> str | None:
-    digits, base = (name[2:], 16) if name[1:2] in ("x", "X") else (name[1:], 10)
-    try:
-        return chr(int(digits, base))
-    except (ValueError, OverflowError):
-        return None
 
 
 class _Frame:
@@ -156,10 +77,15 @@ class _Frame:
         self.tag = tag
         self.close = close
         self.attributes = attributes
-        self.text = TextWriter()
+        self.text = TextWriter(within_line=tag in _WITHIN_LINES)
         self.told: dict[str, str] = {}
         self.cells: list[str] = []
-        self.items = 0
+        self.items = _whole_number(attributes.get("start"), 1) - 1 if tag == "ol" else 0
+
+
+def _whole_number(told: str | None, otherwise: int) -> int:
+    """What a list says of its numbers."""
+    return int(told) if told and re.fullmatch("-?[0-9]{1,9}", told) else otherwise
 
 
 class _Reader:
@@ -179,9 +105,11 @@ class _Reader:
         framed = False
         if self._skipping or name in _SKIPPED:
             self._skipping += 1
-        elif name in _FRAMED and len(self._frames) <= MAX_DEPTH:
+        elif (close := _FRAMED.get(name) or self._within_line(name, attributes)) is not None and len(
+            self._frames
+        ) <= MAX_DEPTH:
             given = {_named(key): value for key, value in attributes.items()}
-            self._frames.append(_Frame(name, _FRAMED[name], given))
+            self._frames.append(_Frame(name, close, given))
             framed = True
         else:
             self._begin(name, {_named(key): value for key, value in attributes.items()})
@@ -212,6 +140,12 @@ class _Reader:
             frame = self._frames.pop()
             frame.close(self, frame)
         return self.text.finish()
+
+    def _within_line(self, name: str, attributes: Mapping[str, str]) -> Callable[[_Reader, _Frame], None] | None:
+        """What marks a part of a line; in code, marks mean nothing."""
+        if name == "span" and "line-through" in attributes.get("style", ""):  # as the older editor strikes out
+            return _struck
+        return None if self._plain else _INLINE.get(name)
 
     # --- where we are
 
@@ -260,6 +194,8 @@ class _Reader:
         for key in ("ri:content-title", "ri:filename", "ri:value", "ri:space-key"):
             if attributes.get(key):
                 self.tell("target", attributes[key])
+        if name == "ri:url" and attributes.get("ri:value"):
+            self.tell("address", attributes["ri:value"])
 
 
 def _named(tag: str) -> str:
@@ -281,7 +217,7 @@ def _list(reader: _Reader, frame: _Frame) -> None:
 
 def _item(reader: _Reader, frame: _Frame) -> None:
     outer = reader.around
-    outer.items += 1
+    outer.items = _whole_number(frame.attributes.get("value"), outer.items + 1)
     sign = f"{outer.items}. " if outer.tag == "ol" else "- "
     _write_item(reader, sign, frame.text.finish())
 
@@ -309,7 +245,7 @@ def _row(reader: _Reader, frame: _Frame) -> None:
 
 
 def _cell(reader: _Reader, frame: _Frame) -> None:
-    content = " ".join(frame.text.finish().split())
+    content = cell_of(frame.text.finish(), " ")
     if reader.around.tag == "tr":
         reader.around.cells.append(content)
     else:
@@ -322,25 +258,65 @@ def _quote(reader: _Reader, frame: _Frame) -> None:
 
 
 def _preformatted(reader: _Reader, frame: _Frame) -> None:
-    reader.text.block(_fenced(frame.text.finish(), ""))
+    reader.text.block(fenced(frame.text.finish(), ""))
 
 
 def _anchor(reader: _Reader, frame: _Frame) -> None:
-    text, address = frame.text.finish(), frame.attributes.get("href", "")[:LINK_LIMIT]
-    shown = address.removeprefix("mailto:")
-    if address.startswith(("http://", "https://", "mailto:")) and shown != text:
-        text = f"{text} ({shown})" if text else shown
-    reader.text.write(text)
+    _write_link(reader, frame.text.inline(), frame.attributes.get("href", ""))
 
 
 def _link(reader: _Reader, frame: _Frame) -> None:
-    text, target = frame.text.finish(), frame.told.get("target", "")
-    reader.text.write(text or target or frame.attributes.get("ac:anchor", ""))
+    text, target = frame.text.inline(), frame.told.get("target", "")
+    if address := frame.told.get("address"):
+        _write_link(reader, text, address)
+    else:
+        reader.text.write(text if text.strip() else target or frame.attributes.get("ac:anchor", ""))
+
+
+def _write_link(reader: _Reader, text: str, address: str) -> None:
+    """A text with where it leads, unless it says so itself or leads to what a browser would run."""
+    shown = address.strip()[:LINK_LIMIT].removeprefix("mailto:")
+    core = text.strip()
+    if not shown or not _leads_somewhere(address.strip()) or shown == core:
+        reader.text.write(text)
+    elif core:
+        reader.text.write(text.replace(core, f"{core} ({shown})", 1))
+    else:
+        reader.text.write(shown)
+
+
+def _leads_somewhere(address: str) -> bool:
+    """Whether it is an address; one without a scheme leads to the same site, one that begins with # to the page."""
+    scheme = re.match(r"[^/?#]*:", address)
+    return address.lower().startswith(_SCHEMES) if scheme else address.startswith(("/", "?", "../", "./"))
 
 
 def _image(reader: _Reader, frame: _Frame) -> None:
+    address = frame.told.get("address", "")[:LINK_LIMIT]
     what = frame.attributes.get("ac:alt") or frame.told.get("target") or frame.text.finish()
-    reader.text.write(f"[image: {what[:PARAMETER_LIMIT]}]" if what else "")
+    shown = f"[image: {what[:PARAMETER_LIMIT]}]" if what else ""
+    elsewhere = address and address != what and _leads_somewhere(address)
+    reader.text.write(f"{shown} ({address})" if elsewhere else shown)
+
+
+def _struck(reader: _Reader, frame: _Frame) -> None:
+    _write_inline(reader, signed(frame.text.inline(), "~~"))
+
+
+def _raised(reader: _Reader, frame: _Frame) -> None:
+    _write_inline(reader, raised(frame.text.inline()))
+
+
+def _lowered(reader: _Reader, frame: _Frame) -> None:
+    _write_inline(reader, lowered(frame.text.inline()))
+
+
+def _code(reader: _Reader, frame: _Frame) -> None:
+    _write_inline(reader, "\n".join(code_span(line) for line in frame.text.inline().split("\n")))
+
+
+def _write_inline(reader: _Reader, text: str) -> None:
+    reader.text.write(text, plain="\n" in text)
 
 
 def _parameter(reader: _Reader, frame: _Frame) -> None:
@@ -356,21 +332,13 @@ def _macro(reader: _Reader, frame: _Frame) -> None:
     if name == "status":
         reader.text.write(f"[{title}]" if title else "")
     elif frame.told.get("plain"):
-        said = f"{title}:\n" if title else ""
-        reader.text.block(said + _fenced(content, frame.told.get("parameter language", "")))
+        reader.text.block(fenced(content, frame.told.get("parameter language", ""), title))
     elif content:
         reader.text.block(f"{title}\n{content}" if title else content)
     else:
         told = (frame.told.get(f"parameter {key}") for key in _TELLING)
         about = next((value for value in told if value), "")
         reader.text.write(f"[{name}: {about}]" if about else f"[{name}]" if name else "")
-
-
-def _fenced(code: str, language: str) -> str:
-    fence = "```"
-    while fence in code:
-        fence += "`"
-    return f"{fence}{language}\n{code}\n{fence}"
 
 
 _PLAIN = {"ac:plain-text-body", "pre"}
@@ -380,3 +348,7 @@ _FRAMED: dict[str, Callable[[_Reader, _Frame], None]] = {
     "ac:link": _link, "ac:image": _image, "ac:parameter": _parameter, "ac:structured-macro": _macro,
     "ac:macro": _macro,
 }  # fmt: skip
+_INLINE: dict[str, Callable[[_Reader, _Frame], None]] = {
+    "s": _struck, "del": _struck, "strike": _struck, "sup": _raised, "sub": _lowered, "code": _code, "tt": _code,
+}  # fmt: skip
+_WITHIN_LINES = {*_INLINE, "span", "a", "ac:link"}

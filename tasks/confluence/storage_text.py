@@ -9,12 +9,16 @@ _TRAILING = re.compile(r"[ \t]+(?=\n|\Z)")
 
 
 class TextWriter:
-    """Pieces of text with gaps between them."""
+    """Pieces of text with gaps between them.
 
-    def __init__(self) -> None:
+    Args:
+        within_line: Whether other text stands before it, from which a blank at its begin parts it.
+    """
+
+    def __init__(self, *, within_line: bool = False) -> None:
         self._pieces: list[str] = []
         self._gap = 0
-        self._at_space = True
+        self._at_space = not within_line
 
     def write(self, text: str, *, plain: bool = False) -> None:
         """Add text.
@@ -43,6 +47,10 @@ class TextWriter:
         self.gap(2)
         self.write(text, plain=True)
         self.gap(2)
+
+    def inline(self) -> str:
+        """All of it as a part of a line: a blank at either edge stays, since it parts words."""
+        return "".join(self._pieces).strip("\n")
 
     def finish(self) -> str:
         """All of it, without what is around it."""

@@ -15,22 +15,35 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.document.page import Block, BlockKind, ParsedDocument, UnreadableDocument
+import regex
+
+from tasks.document.page import (
+    Block,
+    BlockKind,
+    ParsedDocument,
+    UnreadableDocument,
+    is_sentence,
+    is_unspaced,
+    word_count,
+)
+from tasks.document.sentences import language_of, opens_small, sentences_of
 
 Vector = dict[str, float]
 
 MIN_WORDS, MAX_WORDS = 6, 60
+#: Characters of a short sentence in a script without spaces.
+MIN_UNSPACED = 10
 MAX_SENTENCES_READ = 5_000
 OPENING_SENTENCES = 6
 REDUNDANCY_COST = 0.6
 #: A word in a larger share of the sentences says nothing about any of them; serves languages without a list below.
 COMMON_SHARE = 0.35
 
-_WORD = re.compile(r"[^\W\d_]{2,}")
-_END = re.compile(r"(?:(?<=[.!?…])|(?<=[.!?…][\"'”’)\]]))\s+(?=[\"'“‘(\[]?[A-ZÀ-ÖØ-ÞА-Я0-9])|(?<=[。！？])\s*")
-_ABBREVIATION = re.compile(
-    r"\b(?:e\.g|i\.e|etc|cf|vs|approx|Mr|Mrs|Ms|Dr|Prof|St|No|Fig|Sec|Vol|al|z\.B|bzw|ca|u\.a|d\.h|[A-Z])\.$"
-)
+# Vowel signs are marks and no letters; without them, the words of India fall into pieces.
+_WORD = regex.compile(r"(?:[\p{L}][\p{L}\p{M}]+)")
+_ASCII_WORD = re.compile(r"[a-z]{2,}")
+_UNSPACED_RUN = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]{2,}")
+_LETTERS = regex.compile(r"[\p{L}\p{M}\s]+")
 _DANGLING = re.compile(
     r"(?:this|these|those|that|it|its|they|their|he|she|however|but|and|or|also|thus|hence|then|otherwise|therefore"
     r"|in addition|for example|for instance|such|here|see|note that|as (?:above|before)|(?:the )?(?:former|latter))\b",
@@ -72,7 +85,7 @@ def summary(page: ParsedDocument, count: int) -> str:
     Raises:
         Unreadable: There is no sentence in it at all.
     """
-    sentences = candidates(page.blocks)
+    sentences = candidates(page.blocks, page.language)
     if not sentences:
         raise UnreadableDocument(
             "The document has no sentences to choose from; only a language model could summarise it."
@@ -86,32 +99,35 @@ def summary(page: ParsedDocument, count: int) -> str:
     return " ".join(sentences[index].text for index in sorted(_chosen(scores, vectors, count)))
 
 
-def candidates(blocks: Sequence[Block]) -> list[Sentence]:
-    """What can be quoted: whole sentences of prose; crumbs of navigation, code and tables are not."""
+def candidates(blocks: Sequence[Block], language: str | None = None) -> list[Sentence]:
+    """What can be quoted: whole sentences of prose; crumbs of navigation, code and tables are not.
+
+    Args:
+        language: Of the document, by its own word; told by its text when left out.
+    """
+    prose = [block for block in blocks if block.kind in (BlockKind.PARAGRAPH, BlockKind.ITEM)]
+    spoken = language_of(" ".join(block.text[:1000] for block in prose[:20]), language)
     found: list[Sentence] = []
     for number, block in enumerate(blocks):
         if block.kind not in (BlockKind.PARAGRAPH, BlockKind.ITEM):
             continue
-        for place, text in enumerate(sentences_of(block.text)):
+        for place, text in enumerate(sentences_of(block.text, spoken)):
             if _quotable(text):
-                words = tuple(stem(word) for word in _WORD.findall(text.lower()) if word not in _STOP_WORDS)
                 opens = place == 0 and block.kind is BlockKind.PARAGRAPH
-                found.append(Sentence(text, words, opens, number / len(blocks)))
+                found.append(Sentence(text, _words(text), opens, number / len(blocks)))
         if len(found) >= MAX_SENTENCES_READ:
             break
-    return _without_repeats(found) or _any_prose(blocks)
+    return _without_repeats(found) or _any_prose(prose, spoken) or _rows(blocks)
 
 
-def sentences_of(text: str) -> list[str]:
-    """Split a paragraph where sentences end, not at abbreviations and initials."""
-    sentences: list[str] = []
-    held = ""
-    for part in (part for part in _END.split(text) if part):
-        held = f"{held} {part}" if held else part
-        if not _ABBREVIATION.search(held):
-            sentences.append(held.strip())
-            held = ""
-    return [*sentences, held.strip()] if held else sentences
+def _words(text: str) -> tuple[str, ...]:
+    """What a sentence is about; of scripts without spaces each two characters, as search engines take them."""
+    lower = text.lower()
+    if lower.isascii():
+        return tuple(stem(word) for word in _ASCII_WORD.findall(lower) if word not in _STOP_WORDS)
+    spaced = [stem(word) for word in _WORD.findall(_UNSPACED_RUN.sub(" ", lower)) if word not in _STOP_WORDS]
+    runs = _UNSPACED_RUN.findall(lower)
+    return tuple(spaced + [run[at : at + 2] for run in runs for at in range(len(run) - 1)])
 
 
 def stem(word: str) -> str:
@@ -123,16 +139,11 @@ def stem(word: str) -> str:
 
 
 def _quotable(text: str) -> bool:
-    words = text.split()
-    letters = sum(char.isalpha() or char.isspace() for char in text)
-    whole = text[-1] in '.!?…。！？"”’)' and not text[0].islower()
-    wordy = MIN_WORDS <= len(words) <= MAX_WORDS or (len(words) < MIN_WORDS and _is_unspaced(text))
+    words = word_count(text)
+    letters = sum(map(len, _LETTERS.findall(text)))
+    whole = is_sentence(text) and not opens_small(text)
+    wordy = MIN_WORDS <= words <= MAX_WORDS or (words < MIN_WORDS and is_unspaced(text) and len(text) > MIN_UNSPACED)
     return whole and wordy and letters >= 0.8 * len(text) and len(_CODE_LIKE.findall(text)) < 2
-
-
-def _is_unspaced(text: str) -> bool:
-    """Chinese and Japanese write no spaces, so words cannot be counted by them."""
-    return sum("\u3040" <= char <= "\u9fff" for char in text) > 10
 
 
 def _without_repeats(sentences: Iterable[Sentence]) -> list[Sentence]:
@@ -142,22 +153,25 @@ def _without_repeats(sentences: Iterable[Sentence]) -> list[Sentence]:
     return list(first.values())
 
 
-def _any_prose(blocks: Sequence[Block]) -> list[Sentence]:
-    """For texts without a single whole sentence: lists, notes, poems."""
-    prose = [
-        block.text
-        for block in blocks
-        if block.kind in (BlockKind.PARAGRAPH, BlockKind.ITEM) and len(block.text.split()) > 2
-    ]
+def _any_prose(prose: Sequence[Block], language: str) -> list[Sentence]:
+    """For texts without a single sentence worth quoting: lists, notes, poems, a few short sentences."""
+    blocks = [block.text for block in prose if word_count(block.text) > 2 or is_unspaced(block.text)]
+    texts = [text for block in blocks[:MAX_SENTENCES_READ] for text in sentences_of(block, language)]
     return [
-        Sentence(text, tuple(_WORD.findall(text.lower())), False, number / len(prose))
-        for number, text in enumerate(prose[:MAX_SENTENCES_READ])
+        Sentence(text, _words(text), False, number / len(texts))
+        for number, text in enumerate(dict.fromkeys(texts[:MAX_SENTENCES_READ]))
     ]
+
+
+def _rows(blocks: Sequence[Block]) -> list[Sentence]:
+    """For pages that are a table and nothing else."""
+    rows = [block.text for block in blocks if block.kind is BlockKind.TABLE][:MAX_SENTENCES_READ]
+    return [Sentence(text, _words(text), False, number / len(rows)) for number, text in enumerate(dict.fromkeys(rows))]
 
 
 def _heading_words(page: ParsedDocument) -> frozenset[str]:
     headings = [page.title or ""] + [block.text for block in page.blocks if block.kind is BlockKind.HEADING]
-    return frozenset(stem(word) for word in _WORD.findall(" ".join(headings).lower()) if word not in _STOP_WORDS)
+    return frozenset(_words(" ".join(headings)))
 
 
 def _vectors(sentences: Sequence[Sentence], headings: frozenset[str]) -> list[Vector]:

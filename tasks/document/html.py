@@ -1,49 +1,71 @@
-"""The main text of a web page: by trafilatura, and by BeautifulSoup where trafilatura finds too little."""
+"""The main text of a web page: by trafilatura, and by where its elements end where trafilatura finds too little."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from tasks.document.page import Block, BlockKind, ParsedDocument, UnreadableDocument, collapsed
+from tasks.document.blocks import blocks_of
+from tasks.document.page import Block, BlockKind, ParsedDocument, UnreadableDocument, collapsed, words_of
+from tasks.document.stubs import FEW_WORDS, nothing_said
 
 MAX_CHARS = 5_000_000
 #: No page has so many of either; libxml2 takes minutes for a tag of 100,000 attributes, in which nothing can stop it.
 MAX_ATTRIBUTES, MAX_DEPTH = 1_000, 500
-#: Less than this from trafilatura is taken for a miss, if BeautifulSoup finds much more.
-FEW_WORDS = 60
+#: Less than `FEW_WORDS` from trafilatura is taken for a miss, if there is so many times more on the page.
 MUCH_MORE = 4
 
-_NOT_TEXT = ["script", "style", "noscript", "template", "svg", "iframe"]
-_NOT_TEXT += ["nav", "header", "footer", "aside", "form", "button", "select"]
-_KINDS = {
-    "p": BlockKind.PARAGRAPH,
-    "blockquote": BlockKind.PARAGRAPH,
-    "dd": BlockKind.PARAGRAPH,
-    "li": BlockKind.ITEM,
-    "pre": BlockKind.CODE,
-}
-_KINDS |= {"td": BlockKind.TABLE, "th": BlockKind.TABLE} | {f"h{level}": BlockKind.HEADING for level in range(1, 7)}
+_SILENT = ("script", "style", "noscript", "template", "svg", "iframe", "object", "math")
+#: What stands around the text of a page. No `form`: whole pages are made of one.
+_AROUND = ("nav", "header", "footer", "aside", "button", "select", "datalist", "dialog")
+# lxml refuses a text that says which bytes it once was.
+_XML_DECLARATION = re.compile(r"\s*<\?xml\s[^<>]{0,300}\?>", re.IGNORECASE)
+# Each costs trafilatura the more the more there are beside it.
+_MANY_BREAKS = re.compile(r"(?:<br\s{0,9}/?>\s*){3,}", re.IGNORECASE)
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,3}")
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A page's title, language and text, and what a browser without scripts would show beside it."""
+
+    title: str | None
+    language: str | None
+    blocks: list[Block]
+    unscripted: list[Block]
 
 
 def read_html(html: str, media_type: str, where: str) -> ParsedDocument:
     """Find title and main text.
 
     Raises:
-        Unreadable: Too large, made to exhaust its readers, or without text.
+        Unreadable: Too large, made to exhaust its readers, or without text: also where scripts would draw it, or where
+            it asks for consent or for a proof that a person looks.
     """
     if len(html) > MAX_CHARS:
         raise UnreadableDocument(f"{where} has {len(html)} characters of HTML; at most {MAX_CHARS} are read.")
+    html = _XML_DECLARATION.sub("", html[:1000], count=1) + html[1000:]
+    html = _MANY_BREAKS.sub("<br><br>", html)
     _refuse_traps(html, where)
-    title, blocks = _by_trafilatura(html)
-    if _words(blocks) < FEW_WORDS:
-        other_title, others = _by_soup(html)
-        title = title or other_title
-        if _words(others) > MUCH_MORE * _words(blocks):
+    page = parsed(html)
+    blocks = page.blocks
+    if words_of(blocks) < FEW_WORDS <= words_of(page.unscripted):
+        blocks = page.unscripted
+    if why := nothing_said(page.title, blocks, html):
+        raise UnreadableDocument(f"{where} has no readable text: {why}")
+    return ParsedDocument(page.title, tuple(blocks), media_type, language=page.language)
+
+
+def parsed(html: str) -> Parsed:
+    """What there is to read in a page that no trap is in."""
+    title, language, blocks, unscripted = _by_trafilatura(html)
+    if words_of(blocks) < FEW_WORDS:
+        others = _by_boundaries(html)
+        if words_of(others) > MUCH_MORE * words_of(blocks):
             blocks = others
-    if not blocks:
-        raise UnreadableDocument(f"{where} has no readable text; a page that scripts draw in the browser has none.")
-    return ParsedDocument(title, tuple(blocks), media_type)
+    return Parsed(title, language, blocks, unscripted)
 
 
 def _refuse_traps(html: str, where: str) -> None:
@@ -76,20 +98,38 @@ class _Tags:
         """Nothing was kept."""
 
 
-def _words(blocks: list[Block]) -> int:
-    return sum(len(block.text.split()) for block in blocks)
-
-
-def _by_trafilatura(html: str) -> tuple[str | None, list[Block]]:
+def _by_trafilatura(html: str) -> tuple[str | None, str | None, list[Block], list[Block]]:
     import trafilatura
+    from lxml import etree
 
     tree = trafilatura.load_html(html)
     if tree is None:
-        return None, []
-    title = collapsed(tree.findtext(".//title") or "") or None
+        tree = _tree(html)
+    if tree is None:
+        return None, None, [], []
+    title, language = collapsed(tree.findtext(".//title") or "") or None, _language(tree)
+    unscripted = [block for one in tree.iter("noscript") for block in blocks_of(one)]
+    # What is there for those without scripts says that they need them, or shows again what scripts would show.
+    etree.strip_elements(tree, "noscript", with_tail=False)
     found = trafilatura.bare_extraction(tree, include_comments=False, include_tables=True, include_formatting=True)
     body = getattr(found, "body", None)
-    return title, [] if body is None else list(_blocks(body))
+    return title, language, [] if body is None else list(_blocks(body)), unscripted
+
+
+def _tree(html: str) -> Any:
+    from lxml import etree
+    from lxml.html import HTMLParser, document_fromstring  # type: ignore[import-untyped]
+
+    parser = HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
+    try:
+        return document_fromstring(html.encode("utf-8", "replace"), parser=parser, ensure_head_body=True)
+    except etree.ParserError:  # there is no element in it
+        return None
+
+
+def _language(tree: Any) -> str | None:
+    said = next((one for one in (tree.get("lang"), tree.get("xml:lang")) if one), "").strip()
+    return said if _LANGUAGE.fullmatch(said) else None
 
 
 def _blocks(body: Any) -> Iterator[Block]:
@@ -99,10 +139,7 @@ def _blocks(body: Any) -> Iterator[Block]:
             for item in element.iter("item"):
                 yield from _block(BlockKind.ITEM, item)
         elif element.tag == "table":
-            for row in element.iter("row"):
-                cells = [collapsed("".join(cell.itertext())) for cell in row.iter("cell")]
-                if any(cells):
-                    yield Block(BlockKind.TABLE, " | ".join(cells))
+            yield from blocks_of(element)
         else:
             yield from _block(_kind(element), element)
 
@@ -127,24 +164,15 @@ def _block(kind: BlockKind, element: Any) -> Iterator[Block]:
         yield Block(kind, text)
 
 
-def _by_soup(html: str) -> tuple[str | None, list[Block]]:
-    from bs4 import BeautifulSoup
+def _by_boundaries(html: str) -> list[Block]:
+    """All text of the page, without what stands around it; with that, where there is nothing else."""
+    from lxml import etree
 
-    soup = BeautifulSoup(html, "lxml")
-    title = collapsed(soup.title.get_text()) if soup.title else ""
-    for unwanted in soup.find_all(_NOT_TEXT):
-        unwanted.decompose()
-    blocks = []
-    for element in soup.find_all(list(_KINDS)):
-        if element.find_parent(list(_KINDS)) is None:  # the outermost holds the text of those inside
-            blocks += list(_soup_block(_KINDS[element.name], element.get_text(" ")))
-    if not blocks:
-        lines = soup.get_text("\n").splitlines()
-        blocks = [Block(BlockKind.PARAGRAPH, collapsed(line)) for line in lines if collapsed(line)]
-    return title or None, blocks
-
-
-def _soup_block(kind: BlockKind, raw: str) -> Iterator[Block]:
-    text = raw.strip("\n").rstrip() if kind is BlockKind.CODE else collapsed(raw)
-    if text:
-        yield Block(kind, text)
+    tree = _tree(html)
+    if tree is None:
+        return []
+    body = tree.find("body")
+    etree.strip_elements(body, *_SILENT, with_tail=False)
+    whole = blocks_of(body)
+    etree.strip_elements(body, *_AROUND, with_tail=False)
+    return blocks_of(body) or whole

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -38,12 +40,14 @@ class ParsedDocument:
         title: What it calls itself; None when it does not.
         media_type: What it was, such as text/html.
         url: Where it was found; None when it was given.
+        language: As it says itself, such as de or pt-BR; None when it does not.
     """
 
     title: str | None
     blocks: tuple[Block, ...]
     media_type: str
     url: str | None = None
+    language: str | None = None
 
     @property
     def text(self) -> str:
@@ -52,7 +56,52 @@ class ParsedDocument:
 
     @property
     def words(self) -> int:
-        return sum(len(block.text.split()) for block in self.blocks)
+        return words_of(self.blocks)
+
+
+# Chinese, Japanese, Thai, Lao, Burmese and Khmer.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+CHARS_PER_UNSPACED_WORD = 2
+
+
+def word_count(text: str) -> int:
+    """Words, also of scripts that write no spaces: there two characters are about one."""
+    if text.isascii():
+        return len(text.split())
+    unspaced = len(_UNSPACED.findall(text))
+    return max(len(text.split()), unspaced // CHARS_PER_UNSPACED_WORD)
+
+
+#: Marks that end a sentence, of all scripts (Unicode's Sentence_Terminal, as far as living languages write them).
+SENTENCE_ENDS = ".!?…‼⁇⁈⁉。．！？｡।॥؟۔։።፧፨៕។၊။༎།᠃᠉᱾᱿꓿꘎꘏꛳꛷꩝꩞꩟꫰꫱꯫᭚᭛᭞᭟\u061f\u06d4\u0700\u0701\u0702\u07f9\u0837\u037e"
+#: What may follow such a mark, and belong to its sentence.
+CLOSING = "\"'”’»›)]}」』）】》〉＂＇\u200e\u200f"
+_ENDING = re.compile(rf"[{re.escape(SENTENCE_ENDS)}][{re.escape(CLOSING)}]*(?=\s|$|[^\x00-\u2000])")
+PROSE_WORDS = 12
+
+
+def is_sentence(text: str) -> bool:
+    """Whether it ends as sentences do."""
+    return text.rstrip(CLOSING + " ")[-1:] in SENTENCE_ENDS and bool(text.rstrip(CLOSING + " "))
+
+
+def is_prose(text: str) -> bool:
+    """Whether somebody wrote this in sentences, rather than put a name or a figure into a table."""
+    words = word_count(text)
+    return words >= PROSE_WORDS // 2 and (
+        (words >= PROSE_WORDS and is_sentence(text)) or len(_ENDING.findall(text[:10_000])) >= 2
+    )
+
+
+def is_unspaced(text: str) -> bool:
+    """Whether it is written in a script without spaces, for the most part."""
+    return not text.isascii() and 2 * len(_UNSPACED.findall(text)) > len(text)
+
+
+def words_of(blocks: Iterable[Block]) -> int:
+    return sum(word_count(block.text) for block in blocks)
 
 
 def collapsed(text: str) -> str:

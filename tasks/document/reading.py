@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
+from llmcoder.charsets import decode, header_labels, inner_labels
+from llmcoder.media_types import GZIP, HTML, PDF, PLAIN, UNSAID, XHTML, is_text, named, sniffed
+from llmcoder.net.body import unpacked
 from tasks.document.page import ParsedDocument, UnreadableDocument
 
 #: Called between pages of long documents: how many are read, of how many. Whatever it raises ends the reading.
 Tick = Callable[[int, int], None]
 
-_HTML = ("text/html", "application/xhtml+xml")
-_TEXT = ("text/plain", "text/markdown", "text/x-markdown")
-_UNSAID = ("", "application/octet-stream", "binary/octet-stream", "application/unknown")
+#: What a document may unpack to that came as gzip without a word; as much as one that says so.
+MAX_UNPACKED_BYTES = 20 * 1024 * 1024
 
-_CHARSET = re.compile(r"charset=\s*[\"']?([\w.:-]+)", re.ASCII | re.IGNORECASE)
-_META = re.compile(rb"<meta[^>]{0,200}?charset=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
-_META_WITHIN_BYTES = 4096
-_BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-# The encoding standard of the web: who says Latin-1 or ASCII means Windows-1252.
-_MEANT = {"iso-8859-1": "cp1252", "latin-1": "cp1252", "latin1": "cp1252", "us-ascii": "cp1252", "ascii": "cp1252"}
+_PAGES = (HTML, XHTML)
+_XML = ("text/xml", "application/xml")
+#: Texts that are read by machines and not by people.
+_NO_PROSE = frozenset({"text/css", "text/javascript", "text/ecmascript", "text/rtf", "text/calendar", "text/vcard"})
 
 
 def read(body: bytes, content_type: str, where: str, tick: Tick = lambda done, of: None) -> ParsedDocument:
@@ -33,59 +32,60 @@ def read(body: bytes, content_type: str, where: str, tick: Tick = lambda done, o
     Raises:
         Unreadable: No text in it, too large, broken, or of a kind that is not known.
     """
-    media_type = content_type.partition(";")[0].strip().lower()
-    if media_type in _UNSAID:
-        media_type = sniffed(body)
-    if media_type in _HTML:
+    body = _unpacked(body, where)
+    media_type = kind_of(body, content_type)
+    if media_type in _PAGES:
         from tasks.document.html import read_html  # loads trafilatura
 
         return read_html(decoded(body, content_type), media_type, where)
-    if media_type in _TEXT:
-        from tasks.document.text import read_text
-
-        return read_text(decoded(body, content_type), media_type, where)
-    if media_type == "application/pdf":
+    if media_type == PDF:
         from tasks.document.pdf import read_pdf  # loads pypdf
 
         return read_pdf(body, where, tick)
+    if media_type.startswith("text/") and media_type not in _NO_PROSE and media_type not in _XML:
+        from tasks.document.text import read_text
+
+        return read_text(decoded(body, content_type), media_type, where)
     known = "HTML, plain text, Markdown and PDF"
     raise UnreadableDocument(f"{where} is {media_type or 'of an unknown kind'}; what can be read is {known}.")
 
 
-def sniffed(body: bytes) -> str:
-    """The media type by the first bytes; empty when they say nothing."""
-    head = body[:1024].lstrip().lower()
-    if head.startswith(b"%pdf-"):
-        return "application/pdf"
-    if head.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
-        return "text/html"
-    return "" if b"\0" in body[:4096] or not _is_utf8(body) else "text/plain"
+def html_of(body: bytes, content_type: str) -> str | None:
+    """The source of a web page; None where it is another kind of document, or cannot be unpacked."""
+    try:
+        body = _unpacked(body, "It")
+    except UnreadableDocument:
+        return None
+    return decoded(body, content_type) if kind_of(body, content_type) in _PAGES else None
+
+
+def kind_of(body: bytes, content_type: str) -> str:
+    """The media type of a document: what its server says, unless its bytes show that it is something else.
+
+    A page is a page also where it is sent as text or as a PDF (an error page behind the name of a file), and a PDF is
+    one whatever it is sent as. What is sent as text and cannot be one is called by what it is, or by nothing.
+    """
+    said, seen = named(content_type), sniffed(body)
+    if seen == PDF or said == GZIP or said in UNSAID:
+        return seen
+    if seen == HTML and (said in (PLAIN, PDF, *_XML)):
+        return HTML if said in (PLAIN, PDF) else XHTML
+    if said.startswith("text/") or said == XHTML:
+        is_so = seen in (HTML, PLAIN) or (not seen and is_text(body, content_type))
+        return said if is_so else seen
+    return said
 
 
 def decoded(body: bytes, content_type: str) -> str:
-    """The text, in the character set of its byte order mark, its header, or its own `<meta>`, in this order.
-
-    Without any of them it is UTF-8, or Windows-1252 where it cannot be that. What does not fit becomes U+FFFD.
-    """
-    header = _CHARSET.search(content_type)
-    meta = _META.search(body[:_META_WITHIN_BYTES])
-    bom = next((name for mark, name in _BOMS if body.startswith(mark)), None)
-    for name in (bom, header and header[1], meta and meta[1].decode("ascii", "replace")):
-        if name and (text := _decoded_as(body, name)) is not None:
-            return text
-    return body.decode("utf-8" if _is_utf8(body) else "cp1252", errors="replace")
+    """The text, in the encoding of its byte-order mark, its header, or what it says of itself, in this order."""
+    return decode(body, *header_labels(content_type), *inner_labels(body, named(content_type)))
 
 
-def _decoded_as(body: bytes, name: str) -> str | None:
-    try:
-        return body.decode(_MEANT.get(name.lower(), name), errors="replace")
-    except (LookupError, UnicodeError):  # unknown, not a text encoding, or one that cannot replace
-        return None
-
-
-def _is_utf8(body: bytes) -> bool:
-    try:
-        body.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+def _unpacked(body: bytes, where: str) -> bytes:
+    """What is in it where it is gzip, which nobody need have said."""
+    if sniffed(body) != GZIP:
+        return body
+    inside = unpacked(body, MAX_UNPACKED_BYTES)
+    if inside.fault is not None:
+        raise UnreadableDocument(f"{where} {inside.fault}.")
+    return b"".join(inside.pieces)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,7 +15,8 @@ from llmcoder.context import Context
 from llmcoder.errors import Transient
 from llmcoder.language import Completion, LanguageModel, PromptUse
 from llmcoder.prompts import Prompts
-from tasks.email.reading import Mail, own_words
+from tasks.email.quotes import own_words
+from tasks.email.reading import Mail
 
 PROMPTS = Prompts(Path(__file__).parent / "prompts")
 #: Of a conversation the newest mails are shown; the beginning of a long one matters less.
@@ -124,8 +125,9 @@ def transcript(thread: Sequence[Mail]) -> str:
     """A conversation as a model reads it: each mail with what it says itself, the oldest first, the newest for sure."""
     shown: list[str] = []
     left = THREAD_CHARS
+    known = {mail.message_id for mail in thread if mail.message_id}
     for mail in reversed(thread):
-        text = _shown(mail, min(MAIL_CHARS, left))
+        text = _shown(mail, min(MAIL_CHARS, left), known)
         left -= len(text)
         shown.append(text)
         if left < 500:
@@ -134,14 +136,22 @@ def transcript(thread: Sequence[Mail]) -> str:
     return "\n\n".join(reversed(shown))
 
 
-def _shown(mail: Mail, longest: int) -> str:
+def _shown(mail: Mail, longest: int, known: Collection[str] = ()) -> str:
     sent = f"{mail.sent_at:%Y-%m-%d %H:%M} UTC" if mail.sent_at else "unknown"
     files = ", ".join(one.name for one in mail.attachments)
     lines = [
         f"From: {mail.sender or 'unknown'}", f"To: {', '.join(map(str, mail.to[:20]))}", f"Date: {sent}",
-        f"Subject: {mail.subject}", *([f"Files: {files[:500]}"] if files else []), "", own_words(mail.text)[:longest],
+        f"Subject: {mail.subject}", *([f"Files: {files[:500]}"] if files else []), "", _words(mail, known)[:longest],
     ]  # fmt: skip
     return _UNSEEN.sub("", "\n".join(lines))
+
+
+def _words(mail: Mail, known: Collection[str]) -> str:
+    """What a mail says, and the mails that it passes on. Quotes are left out where they are surely marked as such, or
+    what they quote is read anyway."""
+    is_known = any(one in known for one in mail.references)
+    text = mail.text if mail.is_forward else own_words(mail.text, cuts_unmarked=is_known)
+    return "\n\n".join(filter(None, (text.strip(), mail.enclosed)))
 
 
 def _also(who: str, wish: str | None) -> str:

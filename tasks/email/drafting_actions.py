@@ -9,9 +9,10 @@ from pydantic import Field, StringConstraints
 
 from llmcoder import Context, Effect, Model, NotFound, Retry, action
 from tasks.email.accounts import KINDS, mailbox
+from tasks.email.addresses import Address
 from tasks.email.drafting import ActionItem, ReplyStyle, gist, replies
 from tasks.email.mailbox import Mailbox, StoredMail
-from tasks.email.reading import Address, Mail, read
+from tasks.email.reading import Mail, read
 from tasks.email.views import ACCOUNT, Instructions, MessageId, ModelUse, Person, person
 from tasks.email.writing import Letter, build, message_id, references_of, reply_subject, reply_to
 
@@ -100,9 +101,9 @@ def draft_reply(wish: ReplyWish, ctx: Context) -> ReplyDrafts:
             box.name or box.address, f"in a {wish.tone} tone", LENGTHS[wish.length], wish.language, wish.instructions
         )
         texts, written = replies([mail for _, mail in thread], asked, wish.variants, ctx)
-        ids = (
-            [_kept(box, wish, answered, text, number, ctx) for number, text in enumerate(texts, 1)] if wish.save else []
-        )
+        letters = [_letter(box, wish, answered, text) for text in texts] if wish.save else []
+        thread_id = thread[-1][0].thread_id
+        ids = [_kept(box, letter, number, thread_id, ctx) for number, letter in enumerate(letters, 1)]
     return ReplyDrafts(
         subject=reply_subject(answered.subject),
         to=[person(one) for one in to],
@@ -134,7 +135,7 @@ def summarize_thread(which: ThreadChoice, ctx: Context) -> ThreadSummary:
 
 
 def _thread(box: Mailbox, mail_id: str) -> list[tuple[StoredMail, Mail]]:
-    found = [(one, read(one.raw)) for one in box.thread(mail_id)]
+    found = [(one, read(one.raw, whole=one.whole)) for one in box.thread(mail_id)]
     if not found:
         raise NotFound(f"There is no mail {mail_id!r} in the mailbox.")
     return found
@@ -145,13 +146,19 @@ def _answered(thread: list[tuple[StoredMail, Mail]], mail_id: str) -> Mail:
     return next((mail for stored, mail in thread if stored.id == mail_id), thread[-1][1])
 
 
-def _kept(box: Mailbox, wish: ReplyWish, answered: Mail, text: str, number: int, ctx: Context) -> str | None:
-    """The id of the draft; the same one, however often the job is tried."""
+def _letter(box: Mailbox, wish: ReplyWish, answered: Mail, text: str) -> Letter:
     to, cc = reply_to(answered, box.address, to_all=wish.reply_all)
-    references = references_of(answered)
-    letter = Letter(
-        Address(box.address, box.name), to, reply_subject(answered.subject), text, cc=cc, references=references
+    return Letter(
+        Address(box.address, box.name),
+        to,
+        reply_subject(answered.subject),
+        text,
+        cc=cc,
+        references=references_of(answered),
     )
+
+
+def _kept(box: Mailbox, letter: Letter, number: int, thread_id: str | None, ctx: Context) -> str | None:
+    """The id of the draft; the same one, however often the job is tried."""
     own_id = message_id(ctx.job_id, box.address, number)
-    thread_id = box.message(wish.id).thread_id
     return box.save_draft(build(letter, own_id, datetime.now(UTC)), thread_id).id

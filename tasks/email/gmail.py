@@ -6,20 +6,21 @@ they are done twice. What goes out carries a header of ours besides its Message-
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from datetime import timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from email.message import EmailMessage
+from itertools import chain
 from typing import Any
 
 from llmcoder.connection import Connection
 from llmcoder.context import Context
-from llmcoder.errors import ActionError, BadInput, NotFound, Uncertain
+from llmcoder.errors import ActionError, BadInput, NotFound, Refused, Uncertain
 from tasks.email import gmail_format as fmt
 from tasks.email.gmail_client import LARGEST_INLINE_BYTES, GmailClient, chunks, uploaded
 from tasks.email.gmail_connection import GmailAccount
 from tasks.email.gmail_errors import GmailConflict
-from tasks.email.mailbox import INBOX, Arrivals, Mailbox, MailListing, Query, Sent, StoredMail
+from tasks.email.gmail_labels import LABEL_NAMES
+from tasks.email.mailbox import INBOX, Arrivals, Mailbox, MailListing, Query, Sent, StoredMail, WholePage
 
 ME = "me"
 #: A label that is none: everything but spam and trash.
@@ -73,51 +74,80 @@ class GmailMailbox(Mailbox):
     # --- looking
 
     def page(self, query: Query, cursor: str | None, limit: int) -> MailListing:
+        found = self._listed(query, cursor, limit)
+        heads = list(self._metadata(_ids(found), fmt.LISTED))
+        names = self._shown_names(heads)
+        messages = [fmt.stored(one, names) for one in heads]
+        return MailListing(
+            tuple(one for one in messages if _is_since(one, query)),
+            found.get("nextPageToken"),
+            found.get("resultSizeEstimate"),
+        )
+
+    def whole_page(self, query: Query, cursor: str | None, limit: int) -> WholePage:
+        """One request for the list and one for each message."""
+        found = self._listed(query, cursor, limit)
+        ids = _ids(found)
+        messages = (one for one in _present(self.messages(ids)) if _is_since(one, query))
+        return WholePage(len(ids), messages, found.get("nextPageToken"), found.get("resultSizeEstimate"))
+
+    def _listed(self, query: Query, cursor: str | None, limit: int) -> dict[str, Any]:
         wanted: dict[str, Any] = {"userId": ME, "maxResults": min(max(limit, 1), LONGEST_PAGE)}
         if words := fmt.search(query):
             wanted["q"] = words
         if label := self._place(query):
             wanted |= {"labelIds": [label], "includeSpamTrash": label in HIDDEN}
-        found = self._client.ask(self._messages.list(**wanted, **({"pageToken": cursor} if cursor else {})))
-        heads = self._metadata([str(one["id"]) for one in found.get("messages", ())], fmt.LISTED)
-        messages = [fmt.stored(one, self._names()) for one in heads]
-        if query.since is not None:
-            messages = [one for one in messages if one.received_at >= query.since]
-        return MailListing(tuple(messages), found.get("nextPageToken"), found.get("resultSizeEstimate"))
+        return self._client.ask(self._messages.list(**wanted, **({"pageToken": cursor} if cursor else {})))
 
     def message(self, message_id: str) -> StoredMail:
         """One message; only its header where it is larger than Gmail itself would send."""
+        found = self._whole(message_id)
+        return fmt.stored(found, self._shown_names([found]))
+
+    def _whole(self, message_id: str) -> dict[str, Any]:
         try:
-            found = self._client.ask(self._get(message_id, "raw"))
+            return self._client.ask(self._get(message_id, "raw"))
         except BadInput:  # the guarded client cuts off what is too large
-            found = self._client.ask(self._get(message_id, "metadata"))
-        return fmt.stored(found, self._names())
+            return self._client.ask(self._get(message_id, "metadata"))
+
+    def messages(self, message_ids: Sequence[str]) -> Iterator[StoredMail | NotFound | Refused]:
+        """Some at a time, as they are taken: not all of a page need fit into memory."""
+        requests = (self._get(one, "raw") for one in message_ids)
+        for one, answer in zip(message_ids, self._client.ask_all(requests), strict=True):
+            try:
+                if isinstance(answer, BadInput):  # too large, or no id at all; asked for alone it says which
+                    yield self.message(one)
+                else:
+                    yield answer if isinstance(answer, NotFound) else fmt.stored(answer, self._shown_names([answer]))
+            except (NotFound, Refused) as error:
+                yield error
 
     def thread(self, message_id: str, limit: int = 50) -> list[StoredMail]:
         """The conversation without its drafts and what was thrown away, unless that is the message meant."""
-        asked = self._client.ask(self._get(message_id, "minimal"))
+        asked = self._whole(message_id)
         thread = self._client.ask(self._threads.get(userId=ME, id=asked["threadId"], format="minimal"))
         shown = [one for one in thread.get("messages", ()) if one["id"] == asked["id"] or not _is_aside(one)]
         newest = sorted(shown, key=fmt.received_at)[-max(limit, 1) :]
-        found = self._found([self._get(one["id"], form) for one, form in _forms(newest)])
-        return [fmt.stored(one, self._names()) for one in found]
+        rest = _forms([one for one in newest if one["id"] != asked["id"]], int(asked.get("sizeEstimate") or 0))
+        found = {str(one["id"]): one for one in self._found([self._get(one["id"], form) for one, form in rest])}
+        found[str(asked["id"])] = asked
+        there = [found[one["id"]] for one in newest if one["id"] in found]
+        names = self._shown_names(there)
+        return [fmt.stored(one, names) for one in there]
 
     def labels(self) -> list[str]:
         return list(self._names().values())
 
-    def _metadata(self, ids: Sequence[str], headers: Sequence[str]) -> list[dict[str, Any]]:
+    def _metadata(self, ids: Sequence[str], headers: Sequence[str]) -> Iterator[dict[str, Any]]:
         return self._found([self._get(one, "metadata", headers) for one in ids])
 
-    def _found(self, requests: Sequence[Any]) -> list[dict[str, Any]]:
+    def _found(self, requests: Sequence[Any]) -> Iterator[dict[str, Any]]:
         """The messages that several requests ask for; one that was deleted meanwhile is left out."""
-        try:
-            return self._client.ask_all(requests)
-        except NotFound:
-            return [message for request in requests for message in self._if_there(request)]
-
-    def _if_there(self, request: Any) -> Iterator[dict[str, Any]]:
-        with suppress(NotFound):
-            yield self._client.ask(request)
+        for answer in self._client.ask_all(requests):
+            if isinstance(answer, BadInput):
+                raise answer
+            if not isinstance(answer, NotFound):
+                yield answer
 
     def _get(self, message_id: str, form: str, headers: Sequence[str] = ()) -> Any:
         more = {"metadataHeaders": list(headers)} if headers else {}
@@ -147,7 +177,7 @@ class GmailMailbox(Mailbox):
 
     def draft(self, draft_id: str) -> StoredMail:
         found = self._client.ask(self._drafts.get(userId=ME, id=draft_id, format="raw"))
-        return fmt.stored(found["message"], self._names())
+        return fmt.stored(found["message"], self._shown_names([found["message"]]))
 
     def has_draft(self, draft_id: str) -> bool:
         """Whether Gmail still keeps the draft; one that was sent is a draft no more."""
@@ -203,8 +233,7 @@ class GmailMailbox(Mailbox):
         found = self._client.ask(
             self._messages.list(userId=ME, q=f"{fmt.by_message_id(message_id_header)} in:sent", maxResults=1)
         )
-        listed = [str(one["id"]) for one in found.get("messages", ())]
-        for message in (*self._metadata(listed, fmt.IDS), *self._sent_since(message_id_header)):
+        for message in chain(self._metadata(_ids(found), fmt.IDS), self._sent_since(message_id_header)):
             if _carries(message, message_id_header):
                 return _sent(message, message_id_header)
         return None
@@ -216,9 +245,11 @@ class GmailMailbox(Mailbox):
         for _ in range(0, SENT_LOOKED_AT, LONGEST_PAGE):
             wanted = {"labelIds": ["SENT"], "maxResults": LONGEST_PAGE, **cursor}
             page = self._client.ask(self._messages.list(userId=ME, **wanted))
-            messages = self._metadata([str(one["id"]) for one in page.get("messages", ())], fmt.IDS)
-            yield from messages
-            oldest = min((fmt.received_at(one) for one in messages), default=None)
+            oldest: datetime | None = None
+            for message in self._metadata(_ids(page), fmt.IDS):
+                at = fmt.received_at(message)
+                oldest = at if oldest is None else min(oldest, at)
+                yield message
             if "nextPageToken" not in page or (made and oldest and oldest < made - EARLIER):
                 return
             cursor = {"pageToken": page["nextPageToken"]}
@@ -229,9 +260,11 @@ class GmailMailbox(Mailbox):
         message_id = str(own or "").strip()
         try:
             return _sent(self._client.ask(self._get(answer["id"], "metadata", fmt.IDS)), message_id)
-        except ActionError as error:
-            note = f"It was sent. Which Message-ID Gmail gave it is not known: {error.detail}"
-            return Sent(str(answer["id"]), message_id, answer.get("threadId"), note)
+        except (ActionError, LookupError, TypeError, ValueError, AttributeError) as error:
+            why = error.detail if isinstance(error, ActionError) else "its answer could not be read"
+            thread = answer.get("threadId")
+            note = f"It was sent. Which Message-ID Gmail gave it is not known: {why}"
+            return Sent(str(answer["id"]), message_id, thread if isinstance(thread, str) else None, note)
 
     # --- sorting
 
@@ -248,10 +281,10 @@ class GmailMailbox(Mailbox):
 
     def _modify(self, ids: Sequence[str], change: Mapping[str, Sequence[str]]) -> None:
         if len(ids) == 1:  # a tenth of the price, and it says when there is no such message
-            self._client.ask(self._messages.modify(userId=ME, id=ids[0], body=dict(change)))
+            self._client.change(self._messages.modify(userId=ME, id=ids[0], body=dict(change)))
             return
         for some in chunks(ids, MOST_AT_ONCE):
-            self._client.ask(self._messages.batchModify(userId=ME, body={"ids": list(some), **change}))
+            self._client.change(self._messages.batchModify(userId=ME, body={"ids": list(some), **change}))
 
     def _place(self, query: Query) -> str | None:
         """The label id that a list is confined to; the inbox, unless the query looks elsewhere."""
@@ -276,13 +309,18 @@ class GmailMailbox(Mailbox):
 
     def _made(self, name: str) -> str:
         try:
-            made = self._client.ask(self._users.labels().create(userId=ME, body={"name": name}))
+            made = self._client.change(self._users.labels().create(userId=ME, body={"name": name}))
         except GmailConflict:  # somebody else made it a moment ago
             self._label_ids = None
             if label := self._label_id(name):
                 return label
             raise
-        self._names()[str(made["id"])] = name
+        if not isinstance(made.get("id"), str) or not made["id"]:  # it is made, and the list says its id
+            self._label_ids = None
+            if label := self._label_id(name):
+                return label
+            raise Refused(f"Gmail has made the label {name!r}, and does not list it.")
+        self._names()[made["id"]] = name
         return str(made["id"])
 
     def _names(self) -> dict[str, str]:
@@ -290,7 +328,16 @@ class GmailMailbox(Mailbox):
         if self._label_ids is None:
             listed = self._client.ask(self._users.labels().list(userId=ME)).get("labels", ())
             self._label_ids = {str(one["id"]): str(one["name"]) for one in listed}
+            LABEL_NAMES.remember((self._client.url, self.address), self._label_ids)
         return self._label_ids
+
+    def _shown_names(self, messages: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+        """Names of the labels of messages; Gmail's own are called as their ids, and are not asked for."""
+        wanted = {str(label) for one in messages for label in one.get("labelIds", ())} - fmt.SYSTEM
+        if not wanted:
+            return {}
+        names = self._label_ids or LABEL_NAMES.of((self._client.url, self.address)) or {}
+        return names if wanted <= names.keys() else self._names()
 
     # --- what comes in
 
@@ -335,6 +382,27 @@ class GmailMailbox(Mailbox):
         return records, None if more else end
 
 
+def _ids(listing: Mapping[str, Any]) -> list[str]:
+    return [str(one["id"]) for one in listing.get("messages", ())]
+
+
+def _is_since(message: StoredMail, query: Query) -> bool:
+    return query.since is None or message.received_at >= query.since
+
+
+def _present(found: Iterable[StoredMail | NotFound | Refused]) -> Iterator[StoredMail]:
+    """The messages that are still there.
+
+    Raises:
+        Refused: One is there and cannot be read.
+    """
+    for one in found:
+        if isinstance(one, Refused):
+            raise one
+        if isinstance(one, StoredMail):
+            yield one
+
+
 def _is_aside(message: Mapping[str, Any]) -> bool:
     return bool({"DRAFT", "TRASH"} & set(message.get("labelIds", ())))
 
@@ -345,9 +413,9 @@ def _is_ours(message: Mapping[str, Any]) -> bool:
     return bool({"DRAFT", "SPAM", "TRASH"} & labels) or ("SENT" in labels and INBOX not in labels)
 
 
-def _forms(newest_last: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], str]]:
+def _forms(newest_last: Sequence[Mapping[str, Any]], taken_bytes: int) -> list[tuple[Mapping[str, Any], str]]:
     """Which of a conversation are read whole: the newest, as far as there is room."""
-    left, forms = WHOLE_THREAD_BYTES, []
+    left, forms = WHOLE_THREAD_BYTES - taken_bytes, []
     for message in reversed(newest_last):
         left -= int(message.get("sizeEstimate") or 0)
         forms.append((message, "raw" if left >= 0 else "metadata"))

@@ -8,8 +8,9 @@ batches (which go to Google whatever address is set) are not used.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -17,7 +18,7 @@ from uuid import uuid4
 
 from llmcoder.context import Context
 from llmcoder.declare.connection import Caller
-from llmcoder.errors import BadInput, Transient, Uncertain
+from llmcoder.errors import BadInput, NotFound, Transient, Uncertain, Unreadable
 from llmcoder.net import Limits, Response
 from tasks.email.gmail_errors import PROVIDER, error_of
 from tasks.email.settings import GmailSettings
@@ -25,6 +26,8 @@ from tasks.email.settings import GmailSettings
 if TYPE_CHECKING:
     import httplib2  # type: ignore[import-untyped]
 
+#: Of one question among several.
+Answer = dict[str, Any] | NotFound | BadInput
 #: The access token, or another one than the one that was refused.
 Token = Callable[[str | None], str]
 
@@ -36,7 +39,8 @@ LONGEST_S = 300.0
 MARGIN_S = 2.0
 #: A raw message of 35 MB, the largest that Gmail sends, is this long in base64 and JSON.
 LARGEST_ANSWER_BYTES = 50 * 1024 * 1024
-#: Gmail refuses more concurrent requests of one user ("Too many concurrent requests for user").
+#: Gmail refuses more concurrent requests of one user ("Too many concurrent requests for user"). A message costs 5 units
+#: of the 15,000 that a user has in a minute: https://developers.google.com/workspace/gmail/api/reference/quota
 AT_ONCE = 4
 #: What a JSON request may hold is not documented beyond "5 MB or less" for simple uploads; larger ones are uploaded.
 LARGEST_INLINE_BYTES = 3 * 1024 * 1024
@@ -58,15 +62,15 @@ class GmailClient:
         self._caller = caller
         self._account = account
         self._ctx = ctx
+        self.url = caller.settings(GmailSettings).gmail_api_url
         self._http = GuardedHttp(caller, token, self._seen, None if ctx is None else ctx.check)
-        url = caller.settings(GmailSettings).gmail_api_url
         self.users = build(
             "gmail",
             "v1",
             http=self._http,
             static_discovery=True,
             cache_discovery=False,
-            client_options={"api_endpoint": url},
+            client_options={"api_endpoint": self.url},
         ).users()
 
     def ask(self, request: Any) -> dict[str, Any]:
@@ -86,22 +90,61 @@ class GmailClient:
             raise Transient("Something that is not Gmail answered in its place.")
         return answer
 
+    def change(self, request: Any) -> dict[str, Any]:
+        """Send what changes something, though doing it twice is doing it once.
+
+        Returns:
+            What Gmail says of it; nothing where that cannot be read.
+
+        Raises:
+            Transient: No answer came.
+            ActionError: What `gmail_errors.error_of` makes of a refusal.
+        """
+        try:
+            answer = self._executed(request, self._http.patient(), sends=False)
+        except Uncertain as error:
+            raise Transient(f"{error.detail} Doing it again does no harm.") from error
+        return answer if isinstance(answer, dict) else {}
+
     def send(self, request: Any) -> dict[str, Any]:
         """Send what must not happen twice. Not interrupted by a cancellation: the outcome is worth the wait.
 
         Raises:
-            Uncertain: It may have happened: no answer came, or none that can be read, or the server failed.
+            Uncertain: It may have happened: no answer came, or the server failed.
+            Unreadable: It happened, and the answer is not Gmail's.
             ActionError: What `gmail_errors.error_of` makes of a refusal.
         """
         answer = self._executed(request, self._http.patient(), sends=True)
-        if not isinstance(answer, dict) or "id" not in answer:
-            raise Uncertain("Gmail took the message, and its answer could not be read.")
+        if self._ctx is not None:
+            self._ctx.confirmed()
+        if not isinstance(answer, dict) or not isinstance(answer.get("id"), str) or not answer["id"]:
+            raise Unreadable("Gmail has sent the message, but its answer could not be read; look in Sent.")
         return answer
 
-    def ask_all(self, requests: Iterable[Any]) -> list[dict[str, Any]]:
-        """Several questions side by side, answered in their order."""
+    def ask_all(self, requests: Iterable[Any]) -> Iterator[Answer]:
+        """Several questions side by side, answered in their order and as they are taken: no more are on the way.
+
+        An answer is what Gmail says, or the error of what is not there or too large to be taken. Any other error ends
+        it: what is on the way is waited for, and nothing else is asked.
+        """
+        waiting: deque[Future[Answer]] = deque()
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="gmail") as pool:
-            return list(pool.map(self.ask, list(requests)))
+            try:
+                for request in requests:
+                    if len(waiting) == AT_ONCE:
+                        yield waiting.popleft().result()
+                    waiting.append(pool.submit(self._answer, request))
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for one in waiting:
+                    one.cancel()
+
+    def _answer(self, request: Any) -> Answer:
+        try:
+            return self.ask(request)
+        except (NotFound, BadInput) as error:
+            return error
 
     def _executed(self, request: Any, http: GuardedHttp, *, sends: bool) -> Any:
         from googleapiclient.errors import HttpError  # type: ignore[import-untyped]
@@ -111,6 +154,8 @@ class GmailClient:
         except HttpError as error:
             body, headers, now = error.content, error.resp, datetime.now(UTC)
             raise error_of(error.status_code, headers, body, account=self._account, now=now, sends=sends) from error
+        except (ValueError, RecursionError):  # its body is no text, or no JSON that the library can read
+            return None
         # 204 and an empty body are how Gmail says that it has changed labels
         return {} if answer in (b"", "") else answer
 

@@ -23,6 +23,7 @@ from llmcoder.errors import (
     Refused,
     Transient,
     Uncertain,
+    Unreadable,
 )
 from llmcoder.retry_after import MAX_WAIT_S, retry_at
 from llmcoder.text import one_line
@@ -119,6 +120,8 @@ def error_of(
             return Uncertain(f"Gmail failed with {status} while it was sending: {said}")
         case _ if status >= 500:
             return Transient(f"Gmail failed with {status}: {said}")
+        case 303 if sends:  # "it is done, see there" (RFC 9110, 15.4.4)
+            return Unreadable("Gmail has sent the message, and shows elsewhere what it made; look in Sent.")
         case _ if status < 400:
             return NotConfigured(f"Gmail sends us elsewhere ({status}); correct GMAIL_API_URL.")
     return Refused(f"Gmail refused with {status}: {said}")

@@ -13,11 +13,12 @@ from datetime import UTC, datetime, timedelta
 from email import policy
 from email.header import Header
 from email.message import EmailMessage
-from email.utils import formataddr, getaddresses, parseaddr
+from email.utils import formataddr, parseaddr
 from typing import Any
 from uuid import UUID
 
 from llmcoder.errors import BadInput, Refused
+from tasks.email.addresses import listed
 from tasks.email.mailbox import Query, StoredMail
 
 #: Gmail gives what it sends through its API a Message-ID of its own and keeps no trace of ours
@@ -162,15 +163,8 @@ def _encoded(text: str, addresses: bool) -> str:
 
 def _addresses(text: str) -> Iterator[str]:
     """Each address of a decoded list, whose names may hold commas that quotes no longer protect."""
-    for part in re.findall(r"[^<>]*<[^<>]*>|[^<>]+$", text):
-        name, _, address = part.rstrip(">").partition("<")
-        words = name.split(",")
-        while words and (not words[0].strip() or ("@" in words[0] and '"' not in words[0])):
-            if bare_address := words.pop(0).strip():
-                yield bare_address
-        if address:
-            name = ",".join(words).strip().removeprefix('"').removesuffix('"').replace('\\"', '"')
-            yield formataddr((name, address.strip()), "utf-8")
+    for one in listed(text):
+        yield formataddr((one.name, one.email), "utf-8")
 
 
 # --- what goes
@@ -219,7 +213,7 @@ def _addressed(message: EmailMessage, recipients: Sequence[str]) -> EmailMessage
 
 def addressees(values: Sequence[str]) -> set[str]:
     """Addresses in header values, in lower case."""
-    return {address.lower() for _, address in getaddresses(values) if address}
+    return {one.email.lower() for value in values for one in listed(value)}
 
 
 def packed(raw: bytes) -> str:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from email import policy
 from email.message import EmailMessage
 from email.utils import format_datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from llmcoder.connection import Connection
@@ -21,7 +22,7 @@ from tasks.email import imap_format as fmt
 from tasks.email.imap_account import ImapAccount
 from tasks.email.imap_folders import Folders
 from tasks.email.imap_sending import Outgoing, SmtpSending, outgoing
-from tasks.email.mailbox import INBOX, Arrivals, Mailbox, MailListing, Query, Sent, StoredMail
+from tasks.email.mailbox import INBOX, Arrivals, Mailbox, MailListing, Query, Sent, StoredMail, WholePage
 from tasks.email.rfc822 import with_header, without_headers
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ FIRST_UIDS = 1_000
 
 def open_imap(connection: Connection[ImapAccount], ctx: Context) -> ImapMailbox:
     """The mailbox of a connected account; it is signed in to at the first use."""
-    return ImapMailbox(connection.credentials, ctx, ctx.check)
+    return ImapMailbox(connection.credentials, ctx, ctx.check, ctx.confirmed)
 
 
 class ImapMailbox(Mailbox):
@@ -48,13 +49,20 @@ class ImapMailbox(Mailbox):
 
     Args:
         check: Called several times a second while waiting; what it raises comes out.
+        confirmed: Called when a mail has been taken for good.
     """
 
-    def __init__(self, account: ImapAccount, caller: Caller, check: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        account: ImapAccount,
+        caller: Caller,
+        check: Callable[[], None] | None = None,
+        confirmed: Callable[[], None] | None = None,
+    ) -> None:
         self.address = account.address
         self.name = account.name or ""
         self._folders = Folders(account, caller, check)
-        self._sending = SmtpSending(account, caller, check, self._folders)
+        self._sending = SmtpSending(account, caller, check, self._folders, confirmed)
 
     def close(self) -> None:
         self._folders.close()
@@ -102,10 +110,23 @@ class ImapMailbox(Mailbox):
     def message(self, message_id: str) -> StoredMail:
         return self._message(fmt.MessagePlace.parse(message_id))
 
-    def _message(self, place: fmt.MessagePlace, items: Sequence[str] = fmt.WHOLE) -> StoredMail:
+    def whole_page(self, query: Query, cursor: str | None, limit: int) -> WholePage:
+        """The list tells the sizes, so that each message is one question more."""
+        listed = self.page(query, cursor, limit)
+        found = chain.from_iterable(map(self._whole, listed.messages))
+        return WholePage(len(listed.messages), found, listed.next, listed.about)
+
+    def _whole(self, listed: StoredMail) -> list[StoredMail]:
+        place = fmt.MessagePlace.parse(listed.id)
+        return [listed] if listed.whole else self._if_there(place, fmt.WHOLE, listed.size_bytes)
+
+    def _message(
+        self, place: fmt.MessagePlace, items: Sequence[str] = fmt.WHOLE, size_bytes: int | None = None
+    ) -> StoredMail:
         self._folders.open_at(place)
-        size_bytes = self._one(place, ("RFC822.SIZE",)).get(b"RFC822.SIZE", 0)
-        if items is fmt.WHOLE and size_bytes > LARGEST_MESSAGE_BYTES:
+        if items is fmt.WHOLE and size_bytes is None:
+            size_bytes = int(self._one(place, ("RFC822.SIZE",)).get(b"RFC822.SIZE", 0))
+        if items is fmt.WHOLE and size_bytes is not None and size_bytes > LARGEST_MESSAGE_BYTES:
             raise Refused(f"The message has {size_bytes:,} bytes, which is too large to be read here.")
         return fmt.stored(place, self._one(place, items))
 
@@ -129,13 +150,13 @@ class ImapMailbox(Mailbox):
         found = [asked]
         for link in reversed(newest):
             left_bytes -= link.size_bytes
-            found += self._if_there(link.place, fmt.WHOLE if left_bytes >= 0 else fmt.SHOWN)
+            found += self._if_there(link.place, fmt.WHOLE if left_bytes >= 0 else fmt.SHOWN, link.size_bytes)
         own = asked.raw
         return sorted(_once(found, own), key=lambda one: one.received_at)
 
-    def _if_there(self, place: fmt.MessagePlace, items: Sequence[str]) -> list[StoredMail]:
+    def _if_there(self, place: fmt.MessagePlace, items: Sequence[str], size_bytes: int) -> list[StoredMail]:
         try:
-            return [self._message(place, items)]
+            return [self._message(place, items, size_bytes or None)]
         except NotFound:
             return []
 
@@ -211,7 +232,10 @@ class ImapMailbox(Mailbox):
         """Returns where each is now; None where the server does not say, or it is gone."""
         session = self._folders.open_at(places[0], writable=True)
         uids = session.move([one.uid for one in places], folder)
-        validity = session.open(folder).validity
+        try:
+            validity = session.open(folder).validity
+        except ActionError:  # they are there, and which numbers they have is all that is not known
+            return dict.fromkeys(places)
         return {one: fmt.MessagePlace(folder, validity, uids[one.uid]) if one.uid in uids else None for one in places}
 
     # --- what comes in

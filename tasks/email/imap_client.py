@@ -310,7 +310,7 @@ def _lower(flags: Collection[bytes | str]) -> frozenset[str]:
 def _last_number(data: Sequence[bytes | None]) -> int | None:
     """Of `APPENDUID <validity> <uid>`."""
     words = (data[-1] or b"").split()
-    return int(words[-1]) if words and words[-1].isdigit() else None
+    return int(words[-1]) if words and words[-1].isdigit() and len(words[-1]) < 20 else None
 
 
 def _copied(data: Sequence[bytes | None]) -> dict[int, int]:
@@ -318,7 +318,10 @@ def _copied(data: Sequence[bytes | None]) -> dict[int, int]:
     words = (data[-1] or b"").split()
     if len(words) != 3:
         return {}
-    before, after = _numbers(words[1]), _numbers(words[2])
+    try:
+        before, after = _numbers(words[1]), _numbers(words[2])
+    except ValueError:  # what was copied is there, whatever the server calls it
+        return {}
     return dict(zip(before, after, strict=True)) if len(before) == len(after) else {}
 
 

@@ -76,11 +76,18 @@ class SmtpSending:
 
     Args:
         folders: Of its mailbox.
+        confirmed: Called when the server has taken a mail.
     """
 
     def __init__(
-        self, account: ImapAccount, caller: Caller, check: Callable[[], None] | None, folders: Folders
+        self,
+        account: ImapAccount,
+        caller: Caller,
+        check: Callable[[], None] | None,
+        folders: Folders,
+        confirmed: Callable[[], None] | None = None,
     ) -> None:
+        self._confirmed = confirmed
         self._account = account
         self._caller = caller
         self._check = check
@@ -131,6 +138,8 @@ class SmtpSending:
         except ActionError:
             self._forget(place)
             raise
+        if self._confirmed is not None:
+            self._confirmed()
         return self._kept(mail.message_id, place, _not_to(refused))
 
     def _keep(self, mail: Outgoing) -> fmt.MessagePlace:

@@ -7,10 +7,12 @@ MIME is the same for every provider and stands in `reading.py` and `writing.py`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
+
+from llmcoder.errors import NotFound, Refused
 
 INBOX = "INBOX"
 
@@ -68,6 +70,23 @@ class MailListing:
     """
 
     messages: tuple[StoredMail, ...]
+    next: str | None
+    about: int | None = None
+
+
+@dataclass(frozen=True)
+class WholePage:
+    """Some messages whole, newest first.
+
+    Attributes:
+        count: How many there are at most: one that goes meanwhile is left out.
+        messages: Fetched as they are taken, since each may be large; taken once.
+        next: As `MailListing` has it.
+        about: Likewise.
+    """
+
+    count: int
+    messages: Iterator[StoredMail]
     next: str | None
     about: int | None = None
 
@@ -140,6 +159,18 @@ class Mailbox(ABC):
     @abstractmethod
     def message(self, message_id: str) -> StoredMail:
         """One message, whole."""
+
+    def messages(self, message_ids: Sequence[str]) -> Iterator[StoredMail | NotFound | Refused]:
+        """Several, whole, in that order; one that is gone or cannot be read is the error that says so."""
+        for one in message_ids:
+            try:
+                yield self.message(one)
+            except (NotFound, Refused) as error:
+                yield error
+
+    @abstractmethod
+    def whole_page(self, query: Query, cursor: str | None, limit: int) -> WholePage:
+        """As `page`, for whoever reads what is listed: no message is asked for twice."""
 
     @abstractmethod
     def thread(self, message_id: str, limit: int = 50) -> list[StoredMail]:

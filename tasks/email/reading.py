@@ -1,108 +1,36 @@
 """From a message's bytes to what a person reads: decoded, bounded, and safe to show. Pure.
 
-Mails are written by everybody's programs, and some by people who mean harm: nothing in here raises for what stands in
-one. The older, lenient parser is used on purpose; the newer one raises on headers that real mails have.
+Nothing in here raises for what stands in a mail. Parts are in `mime.py`, headers in `headers.py` and `addresses.py`,
+and what is read of a body in `body.py`.
 """
 
 from __future__ import annotations
 
-import codecs
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.errors import HeaderParseError
-from email.header import decode_header
-from email.message import Message
-from email.parser import BytesHeaderParser, BytesParser
-from email.policy import Compat32, Policy
-from email.utils import getaddresses, parsedate_to_datetime
-from typing import cast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from llmcoder.text import whole
-from tasks.email.html import as_text, safe_html
+from tasks.email.addresses import LONGEST_NAME_CHARS, MOST_ADDRESSES, Address, listed, shown_name
+from tasks.email.body import Body, Limits, body_of, charset_of
+from tasks.email.headers import as_written, date_of, file_name, one_line
+from tasks.email.letters import clean, has_letters
+from tasks.email.mime import Part, header_alone, parsed
+from tasks.email.quotes import is_forward, own_words
 
 LONGEST_TEXT_CHARS = 100_000
 LONGEST_HTML_CHARS = 200_000
 LONGEST_HEADER_CHARS, LONGEST_REFERENCES_CHARS = 2_000, 20_000
-#: As they stand in the mail. Those that say what a part is are taken apart often, by the square of their length.
-LONGEST_RAW_HEADER_CHARS, LONGEST_RAW_PART_HEADER_CHARS = 50_000, 4_000
-#: Parts that are looked at; a message of more than the second is not taken apart at all: each takes a kilobyte.
-MOST_PARTS, MOST_OBJECTS = 500, 10_000
-MOST_HEADERS = 2_000
 #: The parser makes an object of each line. 50 MB of base64 have 700,000.
 MOST_LINES = 2_000_000
 LONGEST_HEAD_BYTES = 1_000_000
-MOST_ADDRESSES, LONGEST_ADDRESS_CHARS, LONGEST_NAME_CHARS = 500, 400, 200
 MOST_ATTACHMENTS = 100
 SNIPPET_CHARS = 200
+#: Enclosed mails that are read, within each other too.
+MOST_ENCLOSED, DEEPEST_ENCLOSED = 20, 3
+FORWARDED = "---------- Forwarded message ----------"
 
-#: What turns the text after it about ("exe.fdp" shown for "pdf.exe"), and what is there without being seen. Joiners are
-#: none of it: languages and emoji need them.
-_DECEIVING = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u200b\u2060-\u2064\ufeff\u00ad]")
-_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-#: They decode text, but no mail is written in them; punycode takes time by the square of the length.
-_NO_CHARSETS = {"punycode", "idna", "unicode-escape", "raw-unicode-escape", "undefined", "mbcs", "oem"}
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,990}>")
-_WROTE = re.compile(
-    r"^(on .{3,200} wrote|am .{3,200} schrieb.{0,200}|le .{3,200} a écrit|el .{3,200} escribió"
-    r"|-{2,} ?(original message|forwarded message|ursprüngliche nachricht|weitergeleitete nachricht) ?-{2,}) ?:?$",
-    re.IGNORECASE,
-)
-
-
-class _Bounded(Compat32):
-    """The lenient policy, which no header can keep busy, and which reads bare UTF-8 as what it is."""
-
-    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
-        name, value = super().header_source_parse(sourcelines)
-        of_part = name[:8].lower() == "content-"
-        return name, value[: LONGEST_RAW_PART_HEADER_CHARS if of_part else LONGEST_RAW_HEADER_CHARS]
-
-    def header_fetch_parse(self, name: str, value: str) -> str:
-        return value if value.isascii() else _as_text(value.encode("utf-8", "surrogateescape"), None)
-
-
-_POLICY = _Bounded()
-
-
-class _Part(Message):
-    """A part without endless headers."""
-
-    @property
-    def content(self) -> list[_Part] | str:
-        """As it stands in the mail; what is public decodes it, by whatever charset is named."""
-        found: list[_Part] | str | None = self._payload  # type: ignore[attr-defined]  # not in typeshed
-        return found or ""
-
-    def set_raw(self, name: str, value: str) -> None:
-        if len(self) < MOST_HEADERS:
-            super().set_raw(name, value)
-
-
-def _parsed(raw: bytes) -> _Part:
-    """Raises ValueError for more parts than anybody writes, RecursionError for deeper ones."""
-    made = 0
-
-    def part(policy: Policy = _POLICY) -> _Part:
-        nonlocal made
-        made += 1
-        if made > MOST_OBJECTS:
-            raise ValueError("too many parts")
-        return _Part(policy)
-
-    return cast("_Part", BytesParser(part, policy=_POLICY).parsebytes(raw))
-
-
-@dataclass(frozen=True)
-class Address:
-    """Somebody's address, and the name beside it."""
-
-    email: str
-    name: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.name} <{self.email}>" if self.name else self.email
 
 
 @dataclass(frozen=True)
@@ -132,6 +60,7 @@ class Mail:
         text: What it says, from its plain text or made of its HTML.
         html: Safe to show: without scripts, styles and forms, and nothing in it is fetched from elsewhere.
         truncated: Whether more stands in it than in `text` and `html`.
+        enclosed: What mails say that are sent along as files; those that are part of the mail are in `text`.
     """
 
     message_id: str
@@ -147,96 +76,114 @@ class Mail:
     html: str | None
     attachments: tuple[MailAttachment, ...]
     truncated: bool
+    enclosed: str = ""
 
     @property
     def snippet(self) -> str:
         """Its beginning, on one line."""
-        return " ".join(own_words(self.text).split())[:SNIPPET_CHARS]
+        return snippet_of(own_words(self.text, cuts_unmarked=not self.is_forward))
+
+    @property
+    def is_forward(self) -> bool:
+        return is_forward(self.subject)
 
 
-def read(raw: bytes) -> Mail:
-    """Read a message, or as much of one as there is."""
+def snippet_of(text: str) -> str:
+    """The beginning of a text, without what stands between its words and is not seen."""
+    beginning = text[: 40 * SNIPPET_CHARS]
+    return " ".join(word for word in beginning.split() if has_letters(word))[:SNIPPET_CHARS]
+
+
+def read(raw: bytes, *, whole: bool = True) -> Mail:
+    """Read a message, or as much of one as there is.
+
+    Args:
+        whole: False for the beginning of a message, which may end inside a character.
+    """
     looked_at = raw if raw.count(b"\n") <= MOST_LINES else raw[:LONGEST_HEAD_BYTES]
     try:
-        message = _parsed(looked_at)
-        parts = list(_parts(message))
+        message = parsed(looked_at)
+        mail = _read(message, whole and len(looked_at) == len(raw), depth=0)
     except (RecursionError, ValueError, LookupError, TypeError, AttributeError):  # nested beyond all reason, or worse
         looked_at = raw[:LONGEST_HEAD_BYTES].split(b"\r\n\r\n")[0]
-        message, parts = cast("_Part", BytesHeaderParser(_Part, policy=_POLICY).parsebytes(looked_at)), []
-    plain, html = _text_of(parts, "text/plain"), _text_of(parts, "text/html")
-    text = plain if plain.strip() else as_text(html)
+        mail = _mail(header_alone(looked_at), Body("", None, [], [], True), None)
+    return mail if len(looked_at) == len(raw) else replace(mail, truncated=True)
+
+
+def _read(message: Part, whole: bool, depth: int) -> Mail:
+    body = body_of(message, Limits(LONGEST_TEXT_CHARS, LONGEST_HTML_CHARS), whole=whole)
+    charset = next((label for part in message.walk() if (label := charset_of(part))), None)
+    mail = _mail(message, body, charset)
+    if depth >= DEEPEST_ENCLOSED or message.get_content_type() == "multipart/report":
+        return mail  # what a report encloses is what it is about
+    return _with_enclosed(mail, body.enclosed[:MOST_ENCLOSED], whole, depth)
+
+
+def _with_enclosed(mail: Mail, messages: Sequence[tuple[Part, bool]], whole: bool, depth: int) -> Mail:
+    """With what enclosed mails say: in its text where they are shown with it, as with digests, else beside it."""
+    text, enclosed = mail.text, mail.enclosed
+    for message, is_shown in messages:
+        if len(text) + len(enclosed) > LONGEST_TEXT_CHARS:
+            return replace(mail, text=text[:LONGEST_TEXT_CHARS], enclosed=enclosed, truncated=True)
+        found = _forwarded(_read(message, whole, depth + 1))
+        text = "\n\n".join(filter(has_letters, (text, found))) if is_shown else text
+        enclosed = enclosed if is_shown else "\n\n".join(filter(None, (enclosed, found)))
+    return replace(
+        mail, text=text[:LONGEST_TEXT_CHARS], enclosed=enclosed[:LONGEST_TEXT_CHARS],
+        truncated=mail.truncated or len(text) > LONGEST_TEXT_CHARS,
+    )  # fmt: skip
+
+
+def _forwarded(mail: Mail) -> str:
+    """An enclosed mail as mail programs write it into one that forwards it."""
+    sent = f"{mail.sent_at:%Y-%m-%d %H:%M} UTC" if mail.sent_at else ""
+    fields = {"From": str(mail.sender or ""), "Date": sent, "Subject": mail.subject}
+    lines = [FORWARDED, *(f"{name}: {value}" for name, value in fields.items() if value)]
+    return "\n".join([*lines, "", "\n\n".join(filter(None, (mail.text, mail.enclosed)))]).strip()
+
+
+def _mail(message: Part, body: Body, charset: str | None) -> Mail:
+    def people(name: str) -> tuple[Address, ...]:
+        return _addresses(message, name, charset)
+
     return Mail(
         message_id=_first_id(_header(message, "message-id")),
         references=_references(message),
-        subject=_header(message, "subject"),
-        sender=next(iter(_addresses(message, "from")), None),
-        reply_to=_addresses(message, "reply-to"),
-        to=_addresses(message, "to"),
-        cc=_addresses(message, "cc"),
-        bcc=_addresses(message, "bcc"),
-        sent_at=_date(_header(message, "date")),
-        text=text[:LONGEST_TEXT_CHARS],
-        html=safe_html(html[:LONGEST_HTML_CHARS]) if html.strip() else None,  # cut first: what is cut has loose ends
-        attachments=tuple(_attachments(parts)),
-        truncated=len(text) > LONGEST_TEXT_CHARS or len(html) > LONGEST_HTML_CHARS or len(looked_at) < len(raw),
+        subject=_header(message, "subject", charset=charset),
+        sender=next(iter(people("from")), None),
+        reply_to=people("reply-to"),
+        to=people("to"),
+        cc=people("cc"),
+        bcc=people("bcc"),
+        sent_at=date_of(_header(message, "date", charset=charset)),
+        text=body.text,
+        html=body.html,
+        attachments=tuple(_attachments(body.files, charset)),
+        truncated=body.truncated,
     )
-
-
-def own_words(text: str) -> str:
-    """A text without what it quotes at its end or between its lines, as far as that is marked in the usual ways."""
-    kept: list[str] = []
-    lines = text.splitlines()
-    for number, line in enumerate(lines):
-        if _WROTE.match(line.strip()) and _rest_is_quoted(lines[number + 1 :]):
-            break
-        if not line.lstrip().startswith(">"):
-            kept.append(line)
-    return "\n".join(kept).strip() or text.strip()
-
-
-def _rest_is_quoted(lines: list[str]) -> bool:
-    """What follows "wrote:" is a quote, whether it is marked line by line or, as Outlook does it, not at all."""
-    return any(line.strip() for line in lines[:5])
 
 
 # --- headers
 
 
-def _header(message: _Part, name: str, longest: int = LONGEST_HEADER_CHARS) -> str:
+def _header(message: Part, name: str, longest: int = LONGEST_HEADER_CHARS, charset: str | None = None) -> str:
     """One header on one line, decoded as far as it can be."""
     value = message.get(name)
-    return "" if value is None else _one_line(str(value)[: 4 * longest])[:longest]
+    return "" if value is None else one_line(str(value)[: 4 * longest], charset)[:longest]
 
 
-def _one_line(value: str) -> str:
-    return _DECEIVING.sub("", clean(" ".join(decoded(value).split())))
+def _addresses(message: Part, name: str, charset: str | None) -> tuple[Address, ...]:
+    values = [as_written(str(value), charset) for value in message.get_all(name, [])]
+    found: list[Address] = []
+    for one in (address for value in values for address in listed(value)):
+        if len(found) >= MOST_ADDRESSES:
+            break
+        name_shown = one_line(shown_name(one.name, charset))[:LONGEST_NAME_CHARS]
+        found.append(Address(one_line(one.email), name_shown))
+    return tuple(found)
 
 
-def decoded(value: str) -> str:
-    """A header's encoded words as text (RFC 2047); what cannot be decoded stays as it is."""
-    try:
-        pieces = decode_header(value)
-    except (HeaderParseError, ValueError):
-        return value
-    return "".join(one if isinstance(one, str) else _as_text(one, charset) for one, charset in pieces)
-
-
-def _addresses(message: _Part, name: str) -> tuple[Address, ...]:
-    values = [str(value) for value in message.get_all(name, [])]
-    try:
-        pairs = getaddresses(values)
-    except (ValueError, IndexError, RecursionError):  # comments within comments, without end
-        return ()
-    found = [
-        Address(
-            _DECEIVING.sub("", clean(address.strip())), _one_line(who[: 4 * LONGEST_NAME_CHARS])[:LONGEST_NAME_CHARS]
-        )
-        for who, address in pairs
-    ]
-    return tuple(one for one in found if "@" in one.email and len(one.email) <= LONGEST_ADDRESS_CHARS)[:MOST_ADDRESSES]
-
-
-def _references(message: _Part) -> tuple[str, ...]:
+def _references(message: Part) -> tuple[str, ...]:
     told = " ".join(_header(message, name, LONGEST_REFERENCES_CHARS) for name in ("references", "in-reply-to"))
     return tuple(dict.fromkeys(_MESSAGE_ID.findall(told)))
 
@@ -246,94 +193,28 @@ def _first_id(value: str) -> str:
     return found[0] if found else ""
 
 
-def _date(value: str) -> datetime | None:
-    try:
-        found = parsedate_to_datetime(value)
-        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
+# --- files
 
 
-# --- parts
-
-
-def _parts(message: _Part) -> Iterator[_Part]:
-    """All parts that are no containers; an enclosed message is one part, whatever is in it."""
-    waiting = [message]
-    for _ in range(MOST_PARTS):
-        if not waiting:
-            return
-        part = waiting.pop(0)
-        if isinstance(part.content, list) and part.get_content_maintype() == "multipart":
-            waiting[:0] = part.content
-        else:
-            yield part
-
-
-def _text_of(parts: list[_Part], media_type: str) -> str:
-    found = [part for part in parts if part.get_content_type() == media_type and not _is_file(part)]
-    return "\n\n".join(text for part in found if (text := _content(part)).strip())
-
-
-def _content(part: _Part) -> str:
-    try:
-        payload = part.get_payload(decode=True)
-    except (ValueError, LookupError, AssertionError):
-        payload = None
-    if not isinstance(payload, bytes):
-        return ""
-    return clean(_as_text(payload, part.get_content_charset()))
-
-
-def _as_text(data: bytes, charset: str | None) -> str:
-    """As declared, else as UTF-8, else as Western Europe's mail programs write it; many mails lie about it."""
-    for name in (charset, "utf-8"):
-        try:
-            if name and codecs.lookup(name).name not in _NO_CHARSETS:
-                return data.decode(name)
-        except (LookupError, ValueError, UnicodeError):
-            continue
-    return data.decode("cp1252", "replace")
-
-
-def clean(text: str) -> str:
-    """Without control characters and halves of characters, which no database and no JSON takes."""
-    return whole(_CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
-
-
-def _is_file(part: _Part) -> bool:
-    """All that is not shown as the mail's text, so that nothing is lost from sight: invitations are `text/calendar`."""
-    shown = part.get_content_type() in ("text/plain", "text/html")
-    return not shown or part.get_content_disposition() == "attachment" or bool(_file_name(part))
-
-
-def _attachments(parts: list[_Part]) -> Iterator[MailAttachment]:
-    for part in [one for one in parts if _is_file(one)][:MOST_ATTACHMENTS]:
+def _attachments(files: Sequence[Part], charset: str | None) -> Iterator[MailAttachment]:
+    for part in files[:MOST_ATTACHMENTS]:
         cid = clean(str(part.get("content-id") or "")).strip().strip("<>") or None
         yield MailAttachment(
-            _shown_name(part), part.get_content_type(), _size(part), cid and cid[:LONGEST_HEADER_CHARS]
+            _shown_name(part, charset), part.get_content_type(), _size(part), cid and cid[:LONGEST_HEADER_CHARS]
         )
 
 
-def _file_name(part: _Part) -> str:
-    try:
-        return part.get_filename() or ""
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return ""
-
-
-def _shown_name(part: _Part) -> str:
-    name = _one_line(_file_name(part))[:255]
-    if name:
+def _shown_name(part: Part, charset: str | None) -> str:
+    if name := file_name(part, charset):
         return name
     if part.get_content_type() == "message/rfc822":
         inner = part.content
-        subject = _header(inner[0], "subject") if isinstance(inner, list) and inner else ""
-        return f"{subject or 'message'}.eml"[:255]
+        subject = _header(inner[0], "subject", charset=charset) if isinstance(inner, list) and inner else ""
+        return f"{subject or 'message'}.eml"[-255:]
     return f"unnamed.{part.get_content_subtype()[:20]}"
 
 
-def _size(part: _Part) -> int:
+def _size(part: Part) -> int:
     content = part.content
     if isinstance(content, list):
         return sum(len(one.content) for one in content[:1] if isinstance(one.content, str))

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from llmcoder import Context, Effect, Model, Retry, action
+from llmcoder import Context, Effect, Model, NotFound, Retry, action
 from llmcoder.instants import WrittenInstant
 from llmcoder.settings import EngineSettings
 from tasks.email.accounts import KINDS, mailbox
-from tasks.email.mailbox import Query
+from tasks.email.mailbox import Mailbox, Query, StoredMail
 from tasks.email.views import ACCOUNT, LISTED_CHARS, Label, MailHead, MailView, MessageId, fitted, head, whole
 
 RETRY = Retry(attempts=4, first_wait_s=5)
 TIMEOUT_S = 120
 MOST_WITH_BODIES, MOST_HEADS = 25, 100
+#: Mails that are fetched whole for the first words of a list.
+MOST_READ_FOR_SNIPPETS, LARGEST_READ_FOR_SNIPPET_BYTES = 10, 2_000_000
 
 Words = Annotated[str, StringConstraints(max_length=1_000)]
 
@@ -94,12 +98,11 @@ def emails(wanted: MailQuery, ctx: Context) -> MailPage:
     Nothing is marked as read. To find mails without reading them use email.search; for one mail, email.message.
     """
     with mailbox(ctx) as box:
-        found = box.page(wanted.asked(wanted.query), wanted.cursor, wanted.limit)
+        found = box.whole_page(wanted.asked(wanted.query), wanted.cursor, wanted.limit)
         items = []
-        for number, listed in enumerate(found.messages):
-            ctx.progress(number / len(found.messages), f"Reading mail {number + 1} of {len(found.messages)}")
-            stored = listed if listed.whole else box.message(listed.id)
-            items.append(fitted(whole(stored, LISTED_CHARS), _room_bytes(ctx) // len(found.messages)))
+        for number, stored in enumerate(found.messages):
+            ctx.progress(number / found.count, f"Reading mail {number + 1} of {found.count}")
+            items.append(fitted(whole(stored, LISTED_CHARS), _room_bytes(ctx) // found.count))
     return MailPage(items=items, next=found.next, about=found.about)
 
 
@@ -108,7 +111,8 @@ def search(wanted: MailSearch, ctx: Context) -> HeadPage:
     """Find mails by words, without their bodies."""
     with mailbox(ctx) as box:
         found = box.page(wanted.asked(wanted.query), wanted.cursor, wanted.limit)
-    return HeadPage(items=[head(one) for one in found.messages], next=found.next, about=found.about)
+        items = _heads(box, found.messages)
+    return HeadPage(items=items, next=found.next, about=found.about)
 
 
 @action("email.message", effect=Effect.READ, outside=True, connects=KINDS, timeout_s=TIMEOUT_S, retry=RETRY)
@@ -126,6 +130,21 @@ def labels(_which: AccountChoice, ctx: Context) -> LabelList:
     """List the labels, or the folders, of a mailbox."""
     with mailbox(ctx) as box:
         return LabelList(labels=box.labels())
+
+
+def _heads(box: Mailbox, messages: Sequence[StoredMail]) -> list[MailHead]:
+    """Listed mails; of some that begin with styles or a file nothing to read came along, and they are read whole."""
+    heads: list[MailHead] = []
+    left = MOST_READ_FOR_SNIPPETS
+    for stored in messages:
+        listed = head(stored)
+        by_us = stored.snippet is None and not stored.whole and stored.size_bytes <= LARGEST_READ_FOR_SNIPPET_BYTES
+        if left and by_us and not listed.snippet:
+            left -= 1
+            with suppress(NotFound):  # it was deleted meanwhile
+                listed = listed.model_copy(update={"snippet": head(box.message(stored.id)).snippet})
+        heads.append(listed)
+    return heads
 
 
 def _room_bytes(ctx: Context) -> int:

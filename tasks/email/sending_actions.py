@@ -9,8 +9,9 @@ from pydantic import Field, StringConstraints, model_validator
 
 from llmcoder import BadInput, Context, Effect, Marker, Model, Retry, Uncertain, action
 from tasks.email.accounts import KINDS, mailbox
+from tasks.email.addresses import Address
 from tasks.email.mailbox import Mailbox, Sent
-from tasks.email.reading import Address, Mail, read
+from tasks.email.reading import Mail, read
 from tasks.email.views import ACCOUNT, MessageId
 from tasks.email.writing import File, Letter, build, file_of, message_id, parsed, references_of, reply_subject, reply_to
 
@@ -166,9 +167,9 @@ def send(mail: NewMail, ctx: Context) -> SentMail:
 def send_reply(reply: Reply, ctx: Context) -> SentMail:
     """Answer a mail, in its conversation: with a text, or with a draft that is in the mailbox."""
     with mailbox(ctx) as box:
-        stored = box.message(reply.id)
-        if reply.draft_id is not None:
+        if reply.draft_id is not None:  # it holds all that is sent
             return _send_draft(box, reply.draft_id, ctx)
+        stored = box.message(reply.id)
         original = read(stored.raw)
         return _send(box, _answer(reply, original, box), stored.thread_id, ctx)
 

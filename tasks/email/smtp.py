@@ -41,6 +41,8 @@ from tasks.email.server_connection import dial, start_tls
 
 #: A server may look for viruses before it takes a mail; RFC 5321 would wait ten minutes.
 TAKEN_WITHIN_S = 120.0
+#: Of a line of an answer, and lines of one.
+MOST_OF_AN_ANSWER, MOST_LINES = 8 * 1024, 100
 DAILY_PAUSE = timedelta(hours=1)
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _UNFIT = re.compile(r"[\x00-\x20\x7f<>]")
@@ -175,13 +177,26 @@ class SmtpSubmission:
         host = self._line.host
         try:
             self._line.sendall(b".\r\n")
-            answer = self._smtp.getreply()
+            answer = self._verdict()
         except (Silent, Broken, smtplib.SMTPException) as error:
             why = "did not answer" if _was_silent(error) else "broke off"
             raise Uncertain(f"{host} {why} after it had got the whole mail; it may have been sent.") from error
         if not 200 <= answer[0] < 600:
             raise Uncertain(f"{host} answered the whole mail with something that is not SMTP; it may have been sent.")
         return answer
+
+    def _verdict(self) -> tuple[int, bytes]:
+        """The server's answer to the whole mail. Its first three digits say it all: what follows may be too long for
+        smtplib, in any encoding, or break off.
+        """
+        lines = [self._line.readline(MOST_OF_AN_ANSWER)]
+        if not lines[0]:
+            raise smtplib.SMTPServerDisconnected("Connection unexpectedly closed")
+        code = int(lines[0][:3]) if re.match(rb"\d{3}(?!\d)", lines[0]) else -1
+        with suppress(Silent, Broken):
+            while lines[-1][3:4] == b"-" and lines[-1].endswith(b"\n") and len(lines) < MOST_LINES:
+                lines.append(self._line.readline(MOST_OF_AN_ANSWER))
+        return code, b"\n".join(line[4:].strip() for line in lines)
 
     def _refuse_if_too_late(self) -> None:
         """The mail was long on its way, and its end is what counts: whoever sends must own the job still."""

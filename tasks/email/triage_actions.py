@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from llmcoder import BadInput, Context, Effect, Model, NotFound, Refused, Retry, action
+from llmcoder import BadInput, Context, Effect, Model, Refused, Retry, action
 from llmcoder.errors import ActionError
 from llmcoder.language import PromptUse, WrongForm
 from tasks.email.accounts import KINDS, mailbox, name_of
@@ -108,7 +108,7 @@ def triage_new(wanted: NewMailWish, ctx: Context) -> SortedArrivals:
     """
     with mailbox(ctx) as box:
         came, gap = _arrived(box, wanted, name_of(ctx, box))
-        mails: list[StoredMail | UnreadableMail] = [one for id_ in came.ids if (one := _read(box, id_)) is not None]
+        mails = _came(box, came.ids)
         offered = _offered(box, wanted.labels) if mails else []
         desk = Desk(box.address, offered, wanted.instructions)
         cursor = f"{name_of(ctx, box)} {came.cursor}"
@@ -148,7 +148,7 @@ def sort(mails: Sequence[StoredMail | UnreadableMail], desk: Desk, ctx: Context)
         if isinstance(stored, UnreadableMail):
             items.append(SortedMail(id=stored.id, subject="", sender=None, verdict=None, error=stored.why))
             continue
-        mail = read(stored.raw)
+        mail = read(stored.raw, whole=stored.whole)
         try:
             found, written = verdict(mail, desk.reader, desk.labels, desk.instructions, ctx)
             made.append(written)
@@ -197,18 +197,23 @@ def _arrived(box: Mailbox, wanted: NewMailWish, name: str) -> tuple[Arrivals, st
     return box.arrivals(None, wanted.label, wanted.limit), gap
 
 
-def _read(box: Mailbox, mail_id: str) -> StoredMail | UnreadableMail | None:
-    """A mail that came in; None where it is gone again, so that there is nothing to sort."""
-    try:
-        return box.message(mail_id)
-    except NotFound:
-        return None
-    except Refused as error:
-        return UnreadableMail(mail_id, error.detail)
+def _came(box: Mailbox, ids: Sequence[str]) -> list[StoredMail | UnreadableMail]:
+    """The mails that came in, without those that are gone again, so that there is nothing to sort."""
+    mails: list[StoredMail | UnreadableMail] = []
+    for mail_id, mail in zip(ids, box.messages(ids), strict=True):
+        if isinstance(mail, Refused):
+            mails.append(UnreadableMail(mail_id, mail.detail))
+        elif isinstance(mail, StoredMail):
+            mails.append(mail)
+    return mails
 
 
 def _to_sort(box: Mailbox, wanted: Sorting) -> list[StoredMail]:
-    if wanted.ids is not None:
-        return [box.message(one) for one in dict.fromkeys(wanted.ids)]
-    found = box.page(Query(label=wanted.label, unread=True), None, wanted.limit)
-    return [one if one.whole else box.message(one.id) for one in found.messages]
+    if wanted.ids is None:
+        return list(box.whole_page(Query(label=wanted.label, unread=True), None, wanted.limit).messages)
+    mails: list[StoredMail] = []
+    for mail in box.messages(list(dict.fromkeys(wanted.ids))):
+        if not isinstance(mail, StoredMail):
+            raise mail
+        mails.append(mail)
+    return mails

@@ -9,6 +9,8 @@ from pydantic import Field, StringConstraints
 
 from llmcoder import Model
 from tasks.email import reading
+from tasks.email.addresses import Address
+from tasks.email.letters import clean
 from tasks.email.mailbox import StoredMail
 
 #: A list is a message, not an archive: each mail's text is cut there, `email.message` has all of it.
@@ -76,7 +78,7 @@ class MailView(MailHead):
 
 def head(stored: StoredMail) -> MailHead:
     """A listed mail."""
-    found = _head(stored, reading.read(stored.raw))
+    found = _head(stored, reading.read(stored.raw, whole=stored.whole))
     shorter = {
         "subject": found["subject"][:SUBJECT_CHARS],
         **{name: found[name][:SHOWN_PEOPLE] for name in ("to", "cc")},
@@ -90,7 +92,7 @@ def whole(stored: StoredMail, longest_chars: int | None = None) -> MailView:
     Args:
         longest_chars: Of the text; the HTML is left out where it is longer than four times that.
     """
-    mail = reading.read(stored.raw)
+    mail = reading.read(stored.raw, whole=stored.whole)
     text, html = mail.text, mail.html
     if longest_chars is not None:
         text = text[:longest_chars]
@@ -136,10 +138,10 @@ def _head(stored: StoredMail, mail: reading.Mail) -> dict[str, Any]:
         "received_at": stored.received_at,
         "unread": stored.unread,
         "labels": list(stored.labels),
-        "snippet": reading.clean(stored.snippet) if stored.snippet else mail.snippet,
+        "snippet": reading.snippet_of(clean(stored.snippet)) if stored.snippet else mail.snippet,
         "size_bytes": stored.size_bytes,
     }
 
 
-def person(one: reading.Address) -> Person:
+def person(one: Address) -> Person:
     return Person(email=one.email, name=one.name)

@@ -17,7 +17,8 @@ from email.utils import format_datetime, getaddresses
 from uuid import UUID
 
 from llmcoder.errors import BadInput
-from tasks.email.reading import Address, Mail
+from tasks.email.addresses import Address
+from tasks.email.reading import Mail
 
 #: What Gmail takes, and most others; encoding makes a file a third larger.
 LARGEST_MESSAGE_BYTES = 25 * 1024 * 1024

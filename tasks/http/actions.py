@@ -11,7 +11,7 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 from llmcoder import BadInput, Context, Effect, Model, Retry, Transient, Uncertain, action, strict_json
-from tasks.http.client import CONTENT_TYPE, IDEMPOTENCY_KEY, Answer, find, is_json, send, text_of
+from tasks.http.client import CONTENT_TYPE, IDEMPOTENCY_KEY, Answer, body_of, find, is_json, send, text_of
 
 MAX_TIMEOUT_S = 300
 MAX_BODY_CHARS = 2_000_000
@@ -119,7 +119,10 @@ def request(given: HttpRequest, ctx: Context) -> HttpAnswer:
     ctx.armed({"idempotency_key": find(headers, IDEMPOTENCY_KEY) or ""})
     # From here on no `check`: to end the wait for an answer because of a cancellation would make a riddle of a request
     # whose outcome is about to be known. `timeout_s` bounds it.
-    return _kept(send(given.method, given.url, headers, given.content(), ctx, given.timeout_s))
+    answer = send(given.method, given.url, headers, given.content(), ctx, given.timeout_s)
+    if answer.status < 500:  # the server has had its say; what a failing one did not do by then is for the caller
+        ctx.confirmed()
+    return _kept(answer)
 
 
 def _look(given: HttpRequest, headers: dict[str, str], ctx: Context) -> HttpAnswer:
@@ -142,26 +145,33 @@ def _headers(given: HttpRequest, ctx: Context) -> dict[str, str]:
 
 def _kept(answer: Answer) -> HttpAnswer:
     """The answer as a result. Nothing here may fail: the effect has happened, and an error would hide it."""
-    body = answer.body[:KEPT_BYTES]
-    truncated = answer.truncated or len(answer.body) > KEPT_BYTES
-    parsed = None if truncated else _json(answer)
+    body = body_of(answer)
+    truncated = answer.truncated or len(body) > KEPT_BYTES
+    parsed = None if truncated else _json(body, answer)
     return HttpAnswer(
         status=answer.status,
         ok=200 <= answer.status < 300,
         url=answer.url,
         headers=dict(answer.headers),
         json_body=parsed,
-        text=None if parsed is not None else text_of(body, answer.headers),
-        body_bytes=len(answer.body),
+        text=None if parsed is not None else text_of(body, answer.headers, KEPT_BYTES),
+        body_bytes=len(body),
         truncated=truncated,
     )
 
 
-def _json(answer: Answer) -> JsonValue:
+def _json(body: bytes, answer: Answer) -> JsonValue:
     if not is_json(answer.headers):
         return None
+    value = _json_value(body)
+    if value is None and (text := text_of(body, answer.headers, KEPT_BYTES)) is not None:
+        value = _json_value(text.encode("utf-8", "replace"))  # JSON is UTF-8, and some servers write it in another
+    return value
+
+
+def _json_value(content: bytes) -> JsonValue:
     try:
-        value: JsonValue = strict_json.read(answer.body, MOST_CONTAINERS)
+        value: JsonValue = strict_json.read(content, MOST_CONTAINERS)
     except strict_json.NotJson:  # or none that every reader takes; the text is shown instead
         return None
     return None if strict_json.is_deeper(value, MOST_DEEP) else value

@@ -133,6 +133,9 @@ def _inline(node: SyntaxTreeNode, marks: tuple[Node, ...]) -> Iterator[Node]:
                 yield from _text(alt_of(child) or str(child.attrs.get("src", "")), _linked(marks, child, "src"))
             case "link":
                 yield from _inline(child, _linked(marks, child, "href"))
+            case "sup" | "sub":
+                outer = tuple(one for one in marks if one["type"] != "subsup")
+                yield from _inline(child, (*outer, {"type": "subsup", "attrs": {"type": child.type}}))
             case kind:
                 mark: Node = {"type": _MARKS[kind]} if kind in _MARKS else {}
                 yield from _inline(child, marks if not mark or mark in marks else (*marks, mark))

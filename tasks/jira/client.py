@@ -21,7 +21,8 @@ from llmcoder.declare.connection import Caller
 from llmcoder.errors import BadInput, NeedsReconnect, Transient, Uncertain
 from llmcoder.net import GuardedClient, Response
 from tasks.atlassian.account import Authorization, host_of
-from tasks.atlassian.client import Timeouts, gateway_of, http_of
+from tasks.atlassian.client import Timeouts, gateway_of, http_of, unreadable
+from tasks.atlassian.payload import receipt_of
 from tasks.jira.account import JiraAccount
 from tasks.jira.errors import REFUSALS
 from tasks.jira.settings import JiraSettings
@@ -87,7 +88,8 @@ class JiraClient:
 
         Raises:
             Transient: It was never sent.
-            Uncertain: It may have happened: no answer came, or none that can be read, or the site failed.
+            Uncertain: It may have happened: no answer came, or the site failed.
+            Unreadable: It happened, and the answer is not what was expected.
             ActionError: What `REFUSALS.error_of` makes of a refusal.
         """
 
@@ -99,9 +101,9 @@ class JiraClient:
         if kind is None:
             return None
         try:
-            return kind.model_validate(strict_json.read_lenient(answer))
+            return receipt_of(kind, answer)
         except ValueError as error:
-            raise Uncertain(f"{self.site} has probably done it, but its answer could not be read.") from error
+            raise unreadable(self.site) from error
 
     def _read(self, kind: type[W], call: Callable[[JIRA], Any]) -> W:
         if self._ctx is not None:
@@ -162,6 +164,8 @@ class JiraClient:
         )
         if error is not None:
             raise error
+        if writes and self._ctx is not None:
+            self._ctx.confirmed()
         if answer.truncated and not writes:
             raise BadInput(f"{self.site} answered with more than can be taken; ask for less at once.")
 

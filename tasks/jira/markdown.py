@@ -1,4 +1,4 @@
-"""Markdown as a tree, for the two that write it anew: CommonMark with tables and strikethrough; HTML in it is text."""
+"""Markdown as a tree, for the two that write it anew; what it knows stands in `atlassian.markdown_parsing`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from tasks.atlassian.markdown_parsing import parser
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -25,9 +27,7 @@ def tree_of(markdown: str) -> list[SyntaxTreeNode]:
 
 @cache
 def _parser() -> MarkdownIt:
-    from markdown_it import MarkdownIt  # loads its grammar
-
-    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    return parser()
 
 
 def followed(node: SyntaxTreeNode, name: str) -> str | None:

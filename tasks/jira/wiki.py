@@ -11,7 +11,7 @@ from tasks.jira.markdown import alt_of, begins_item, boxed, followed, tree_of
 if TYPE_CHECKING:
     from markdown_it.tree import SyntaxTreeNode
 
-_SIGNS = {"strong": "*", "em": "_", "s": "-"}
+_SIGNS = {"strong": "*", "em": "_", "s": "-", "sup": "^", "sub": "~"}
 _URL = r"(?:https?|mailto|ftp)://[^\s<>\"{}|\\^`\[\]]+"
 #: What means something, but for underscores within words, and for marks that no other one can close as a picture.
 _ALWAYS = re.compile(r"[{}\[\]|*^~]|(?<![^\W_])_|_(?![^\W_])|!(?=[^\s!][^!\n]*!)")
@@ -47,8 +47,7 @@ def _block(node: SyntaxTreeNode, bullets: str, *, quoted: bool) -> str:
             inner = _blocks(node.children, bullets, quoted=True)
             return inner if quoted else f"{{quote}}\n{inner}\n{{quote}}"
         case "bullet_list" | "ordered_list":
-            sign = bullets + ("*" if node.type == "bullet_list" else "#")
-            return "\n".join(_item(one, sign, quoted=quoted) for one in node.children)
+            return _list(node, bullets, quoted=quoted)
         case "table":
             return "\n".join(_row(row) for part in node.children for row in part.children)
         case "hr":
@@ -56,13 +55,31 @@ def _block(node: SyntaxTreeNode, bullets: str, *, quoted: bool) -> str:
     return ""
 
 
-def _item(node: SyntaxTreeNode, sign: str, *, quoted: bool) -> str:
+def _list(node: SyntaxTreeNode, bullets: str, *, quoted: bool) -> str:
+    """A list. JIRA's numbers begin at 1; others are written out, as lines of text where nothing else stands in them."""
+    first = int(node.attrs.get("start", 1))
+    if node.type == "bullet_list" or first == 1:
+        sign = bullets + ("*" if node.type == "bullet_list" else "#")
+        return "\n".join(_item(one, sign, quoted=quoted) for one in node.children)
+    plain = not bullets and all(_is_plain(one) for one in node.children)
+    signs = [f"{'' if plain else f'{bullets}* '}{number}." for number in range(first, first + len(node.children))]
+    below = bullets + "*"
+    return "\n".join(
+        _item(one, sign, quoted=quoted, below=below) for one, sign in zip(node.children, signs, strict=True)
+    )
+
+
+def _is_plain(item: SyntaxTreeNode) -> bool:
+    return all(one.type == "paragraph" for one in item.children)
+
+
+def _item(node: SyntaxTreeNode, sign: str, *, quoted: bool, below: str | None = None) -> str:
     """An item and those in it; a line that is empty would end the list."""
     lists = [one for one in node.children if one.type.endswith("_list")]
     others = [one for one in node.children if one not in lists]
-    told = "\n".join(part for one in others if (part := _block(one, sign, quoted=True)))
-    below = [_block(one, sign, quoted=quoted) for one in lists]
-    return "\n".join([f"{sign} {told}".rstrip(), *below])
+    told = "\n".join(part for one in others if (part := _block(one, below or sign, quoted=True)))
+    inner = [_block(one, sign if below is None else below, quoted=quoted) for one in lists]
+    return "\n".join([f"{sign} {told}".rstrip(), *inner])
 
 
 def _code(node: SyntaxTreeNode) -> str:
@@ -75,7 +92,7 @@ def _code(node: SyntaxTreeNode) -> str:
 
 def _row(row: SyntaxTreeNode) -> str:
     bar = "||" if row.children and row.children[0].type == "th" else "|"
-    cells = [_inline(cell).replace("\n", " ") or " " for cell in row.children]
+    cells = [_inline(cell).replace("\n", r"\\") or " " for cell in row.children]
     return f"{bar}{bar.join(cells)}{bar}"
 
 

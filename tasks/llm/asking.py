@@ -6,6 +6,7 @@ asking again costs tokens and nothing else.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from urllib.parse import urlsplit
 from llmcoder.errors import ActionError, BadInput, Forbidden, NotConfigured, NotFound, RateLimited, Refused, Transient
 from llmcoder.language import Completion, Message
 from llmcoder.retry_after import retry_at
+from llmcoder.text import one_line
+from tasks.llm.thoughts import ThoughtFilter
 
 if TYPE_CHECKING:
     import httpx
@@ -60,8 +63,134 @@ class Hearer(ABC):
         """An answer has begun; only of a provider whose SDK shows its headers."""
 
     @abstractmethod
-    def text(self, piece: str) -> None:
-        """The next piece of the answer, which may be empty."""
+    def text(self, piece: str, thought_chars: int = 0) -> None:
+        """The next piece of the answer, which may be empty.
+
+        Args:
+            thought_chars: How much the model has thought besides, since the piece before; it is billed like the answer.
+        """
+
+
+class AnswerText:
+    """An answer as it comes, and who hears it: what the model thinks aloud is kept from both.
+
+    Args:
+        model: Its name; see `tasks.llm.thoughts`.
+    """
+
+    def __init__(self, hearer: Hearer, model: str) -> None:
+        self._hearer = hearer
+        self._filter = ThoughtFilter(model)
+        self._apart_chars = self._heard_chars = 0  # of thoughts: sent apart, and told of so far
+        self._noise = ""
+
+    def add(self, piece: str) -> None:
+        """The next piece of the text, as it came."""
+        self._hear(self._filter.feed(piece))
+
+    def add_thought(self, piece: str) -> None:
+        """The next piece of the thoughts, of a server that sends them apart."""
+        self._filter.separate()
+        self._apart_chars += len(piece)
+        self._hear("")
+
+    def interrupt(self) -> None:
+        """Something is missing and will not come: what can only be text is shown, so that nobody else is asked."""
+        if not self._filter.may_be_thought:
+            self._hear(self._filter.end())
+
+    def add_noise(self, words: str) -> None:
+        """Something that is no part of the protocol; it is told where nothing else came."""
+        self._noise = self._noise or words
+
+    def whole(self, url: str, model: str, finish: Finish) -> str:
+        """All of it has come.
+
+        Raises:
+            Refused: There is no answer, for a reason that asking again does not change.
+            Transient: It is none, or not all of it.
+        """
+        self._hear(self._filter.end())
+        if finish.is_filter:
+            raise Refused(f"The content filter of {model} stopped the answer; change the request.")
+        if finish.is_failure:
+            raise Transient(f"{url} could not finish the answer ({one_line(finish.reason, 80)}).")
+        text = self._filter.text
+        if text.strip():
+            return text
+        if finish.is_cut_off:
+            raise Refused(f"{model} had written no answer when the limit of tokens ended it; allow more tokens.")
+        raise Transient(f"{model} at {url} gave no answer{self._instead(finish)}.")
+
+    def broken_off(self, url: str) -> Unheard:
+        """The error of a stream that ended before its end."""
+        return Unheard(f"{url}: the answer broke off before its end{self._said}.")
+
+    def _instead(self, finish: Finish) -> str:
+        if finish.is_call:
+            return ", but wanted to call a tool, and was offered none"
+        if self._filter.thinks:
+            return ", only thoughts"
+        return self._said
+
+    @property
+    def _said(self) -> str:
+        return f"; it said: {self._noise}" if self._noise else ""
+
+    def _hear(self, piece: str) -> None:
+        hidden = self._apart_chars + self._filter.hidden_chars
+        heard, self._heard_chars = self._heard_chars, hidden
+        self._hearer.text(piece, max(hidden - heard, 0))
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Why a model stopped, in its provider's word, which servers choose as they please.
+
+    Args:
+        reason: Empty where it did not say.
+    """
+
+    reason: str = ""
+
+    @property
+    def is_cut_off(self) -> bool:
+        """The limit of tokens ended it."""
+        return self.reason.lower() in ("length", "max_tokens", "model_length", "max_length", "limit")
+
+    @property
+    def is_filter(self) -> bool:
+        """A content filter ended it."""
+        return self.reason.lower() in _FILTERED
+
+    @property
+    def is_failure(self) -> bool:
+        """The server ended it, for a fault or because somebody told it to."""
+        return _FAILURE.search(self.reason) is not None
+
+    @property
+    def is_call(self) -> bool:
+        """The model wants something to be done first."""
+        return "tool" in self.reason.lower() or "function" in self.reason.lower()
+
+
+#: OpenAI's word, GLM's, Anthropic's, and those of Gemini.
+_FILTERED = {
+    "content_filter",
+    "sensitive",
+    "refusal",
+    "safety",
+    "recitation",
+    "blocklist",
+    "prohibited_content",
+    "spii",
+}
+#: `error` of OpenRouter and LiteLLM, `abort` of vLLM and SGLang, `network_error` of GLM,
+#: `insufficient_system_resource` of DeepSeek, `MALFORMED_FUNCTION_CALL` of Gemini, `unload` of Ollama.
+_FAILURE = re.compile(
+    r"error|fail|abort|cancel|timeout|overload|insufficient|malformed|unavailable|interrupt|disconnect|unload|unexpected",
+    re.IGNORECASE,
+)
 
 
 class ModelProvider(ABC):

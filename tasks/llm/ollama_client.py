@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from llmcoder import strict_json
 from llmcoder.errors import NotConfigured
 from llmcoder.language import Completion
 from llmcoder.text import one_line
 from tasks.llm.asking import (
     REASON_LIMIT,
+    AnswerText,
     Ask,
+    Finish,
     Hearer,
     ModelProvider,
-    Unheard,
     by_status,
     counted,
     first_chat_model,
@@ -22,6 +24,7 @@ from tasks.llm.asking import (
     not_the_protocol,
     unanswered,
 )
+from tasks.llm.completions import part_of
 from tasks.llm.settings import LlmSettings
 
 if TYPE_CHECKING:
@@ -41,15 +44,23 @@ class OllamaProvider(ModelProvider):
         with self._errors(), self._client() as client:
             model = ask.model or self._model or self._first_model(client)
             hearer.asking(model)
-            pieces: list[str] = []
+            answer, name = AnswerText(hearer, model), model
             for part in _parts(client, self._request(ask, model)):
-                pieces.append(part.message.content or "")
-                hearer.text(pieces[-1])
-                if part.done:
-                    tokens = counted(part.prompt_eval_count), counted(part.eval_count)
-                    cut_off = part.done_reason == "length"
-                    return Completion("".join(pieces), "ollama", part.model or model, *tokens, cut_off)
-        raise Unheard(f"{self._url}: the answer broke off before its end.")
+                message = part["message"] if isinstance(part.get("message"), dict) else {}
+                said = part_of({"choices": [{"message": message}]})  # proxies write both protocols alike
+                if said.thought:
+                    answer.add_thought(said.thought)
+                answer.add(said.text)
+                name = named if isinstance(named := part.get("model"), str) and named else name
+                if part.get("done"):
+                    return self._completion(answer, name, part)
+            raise answer.broken_off(self._url)
+
+    def _completion(self, answer: AnswerText, model: str, last: Mapping[str, Any]) -> Completion:
+        reason = last.get("done_reason")
+        finish = Finish(reason if isinstance(reason, str) else "")
+        tokens = counted(last.get("prompt_eval_count")), counted(last.get("eval_count"))
+        return Completion(answer.whole(self._url, model, finish), "ollama", model, *tokens, finish.is_cut_off)
 
     def embed(self, texts: Sequence[str], model: str) -> tuple[list[list[float]], int | None]:
         with self._errors(), self._client() as client:
@@ -77,7 +88,7 @@ class OllamaProvider(ModelProvider):
             "messages": ask.turns(),
             "stream": True,
             "options": {name: value for name, value in options.items() if value is not None},
-            "format": None if ask.schema is None else dict(ask.schema),
+            **({} if ask.schema is None else {"format": dict(ask.schema)}),
         }
 
     def _first_model(self, client: ollama.Client) -> str:
@@ -106,17 +117,56 @@ class OllamaProvider(ModelProvider):
             raise not_the_protocol(self._url, "OLLAMA_HOST") from error
 
 
-def _parts(client: ollama.Client, request: dict[str, Any]) -> Iterator[ollama.ChatResponse]:
+def _parts(client: ollama.Client, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The answer as it comes, asked for without the form where this Ollama or its model cannot be held to it."""
     import ollama
 
     try:
-        yield from client.chat(**request)
+        yield from _streamed(client, request)
         return
     except ollama.ResponseError as error:
-        if not (request["format"] and error.status_code in (400, 500) and "format" in error.error):
+        if not (request.get("format") and error.status_code in (400, 500) and "format" in error.error):
             raise
-    yield from client.chat(**{**request, "format": None})
+    yield from _streamed(client, {name: value for name, value in request.items() if name != "format"})
+
+
+def _streamed(client: ollama.Client, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The objects of a stream; the SDK itself takes an empty line, with which proxies keep it alive, for an error."""
+    import httpx
+    import ollama
+
+    http: httpx.Client = client._client
+    with http.stream("POST", "/api/chat", json=request) as response:
+        try:
+            response.raise_for_status()
+        except httpx.HTTPStatusError as error:
+            response.read()
+            raise ollama.ResponseError(response.text, response.status_code) from error
+        for line in response.iter_lines():
+            if not (part := _object_of(line)):
+                continue
+            if told := part.get("error"):
+                raise ollama.ResponseError(_words(told))
+            yield part
+
+
+def _object_of(line: str) -> dict[str, Any]:
+    """What a line says; nothing where it is a blank or a comment.
+
+    Raises:
+        ValueError: It is something else than Ollama sends.
+    """
+    words = line.strip().removeprefix("data:").strip()
+    if not words or words.startswith(":") or words == "[DONE]":
+        return {}
+    found = strict_json.read_lenient(words)
+    if not isinstance(found, dict):
+        raise ValueError("it is no object")
+    return found
+
+
+def _words(error: object) -> str:
+    return error if isinstance(error, str) else strict_json.one_line(error)
 
 
 def _installed(client: ollama.Client) -> list[str]:

@@ -10,16 +10,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from llmcoder import strict_json
 from llmcoder.errors import NotConfigured, Refused, Transient
 from llmcoder.language import Completion
 from llmcoder.text import one_line
 from tasks.llm.asking import (
     REASON_LIMIT,
+    AnswerText,
     Ask,
+    Finish,
     Headers,
     Hearer,
     ModelProvider,
-    Unheard,
     by_status,
     counted,
     first_chat_model,
@@ -27,12 +29,12 @@ from tasks.llm.asking import (
     not_the_protocol,
     unanswered,
 )
+from tasks.llm.completions import Part, events, is_whole, json_of, part_of
 from tasks.llm.settings import OPENAI_URL, LlmSettings
 from tasks.llm.strict import strict
 
 if TYPE_CHECKING:
     import openai
-    from openai.types import CompletionUsage
     from openai.types.chat import ChatCompletionChunk
 
 OPENAI_DEFAULT_MODEL = "gpt-5.4-mini"
@@ -59,9 +61,10 @@ class OpenAIProvider(ModelProvider):
             with self._stream(client, self._request(ask, model)) as stream:
                 hearer.headers(with_plain_limits(stream.response.headers))
                 _refuse_web_page(stream.response, self._url)
-                if "json" in stream.response.headers.get("content-type", ""):
-                    return self._whole(stream.response, model, hearer)
-                return self._streamed(stream, model, hearer)
+                whole, chunks = is_whole(stream.response.iter_bytes())
+                if whole:
+                    return self._whole(b"".join(chunks), model, hearer)
+                return self._streamed(chunks, model, hearer)
 
     def check(self) -> str:
         with self._errors(), self._client() as client:
@@ -132,37 +135,43 @@ class OpenAIProvider(ModelProvider):
                 raise
         return self._stream(client, simpler)
 
-    def _streamed(self, stream: openai.Stream[ChatCompletionChunk], model: str, hearer: Hearer) -> Completion:
-        pieces: list[str] = []
-        usage: CompletionUsage | None = None
-        finish: str | None = None
-        for chunk in stream:
-            piece, refusal, finish_here = _first_choice(chunk)
-            pieces.append(piece)
-            hearer.text(piece)
-            if refusal:
-                raise Refused(f"{model} declined to answer: {self._told(refusal)}")
-            usage, finish, model = chunk.usage or usage, finish_here or finish, chunk.model or model
-        _refuse_cut_off(stream.response, finish, self._url)
-        _refuse_filtered(finish, model)
-        return Completion("".join(pieces), "openai", model, *_tokens(usage), cut_off=finish == "length")
+    def _streamed(self, chunks: Iterator[bytes], model: str, hearer: Hearer) -> Completion:
+        answer, name, finish, done = AnswerText(hearer, model), model, "", False
+        usage: Mapping[str, Any] | None = None
+        for event in events(chunks):
+            if done := event.data.startswith("[DONE]"):
+                break
+            sent = json_of(event.data)
+            part = part_of(event.data if sent is ... else sent, event.event)
+            if not part.known:
+                answer.add_noise(self._told(event.data))
+            self._take(part, answer, name)
+            usage, finish, name = part.usage or usage, part.finish or finish, part.model or name
+        if not finish and not done and usage is None:
+            raise answer.broken_off(self._url)
+        text = answer.whole(self._url, name, Finish(finish))
+        return Completion(text, "openai", name, *_tokens(usage), cut_off=Finish(finish).is_cut_off)
 
-    def _whole(self, response: Any, model: str, hearer: Hearer) -> Completion:
+    def _take(self, part: Part, answer: AnswerText, model: str) -> None:
+        if part.error is not None:
+            answer.interrupt()
+            raise Transient(f"{self._url} could not answer: {self._told(part.error) or 'it does not say why'}")
+        if part.thought:
+            answer.add_thought(part.thought)
+        answer.add(part.text)
+        if part.refusal and not part.text:
+            raise Refused(f"{model} declined to answer: {self._told(part.refusal)}")
+
+    def _whole(self, body: bytes, model: str, hearer: Hearer) -> Completion:
         """The answer of a server that ignores `stream` and sends everything at once."""
-        from openai.types.chat import ChatCompletion
-
-        response.read()
-        raw = response.json()
-        if isinstance(raw, dict) and raw.get("error"):
-            raise Transient(f"{self._url} could not answer: {self._told(str(raw['error']))}")
-        if not isinstance(raw, dict) or not raw.get("choices"):
+        part = part_of(strict_json.read_lenient(body))
+        if part.error is None and not part.known:
             raise not_the_protocol(self._url, "OPENAI_BASE_URL")
-        answer = ChatCompletion.construct(**raw)  # as lenient as the SDK: servers leave out what they please
-        text = answer.choices[0].message.content or ""
-        hearer.text(text)
-        finish = getattr(answer.choices[0], "finish_reason", None)
-        _refuse_filtered(finish, model)
-        return Completion(text, "openai", answer.model or model, *_tokens(answer.usage), cut_off=finish == "length")
+        answer = AnswerText(hearer, model)
+        self._take(part, answer, model)
+        name, finish = part.model or model, Finish(part.finish)
+        text = answer.whole(self._url, name, finish)
+        return Completion(text, "openai", name, *_tokens(part.usage), cut_off=finish.is_cut_off)
 
     def _told(self, reason: str) -> str:
         """What the server said, without our key: some quote it wherever they can."""
@@ -227,19 +236,10 @@ def _duration_s(text: str) -> float:
     return sum(float(number) * UNITS_S[unit] for number, unit in DURATION.findall(text))
 
 
-def _first_choice(chunk: ChatCompletionChunk) -> tuple[str, str, str | None]:
-    """Text, refusal and finish reason of a chunk; servers leave out what they please."""
-    if not chunk.choices:
-        return "", "", None
-    choice = chunk.choices[0]
-    delta = getattr(choice, "delta", None)
-    text, refusal = getattr(delta, "content", None), getattr(delta, "refusal", None)
-    return text or "", refusal or "", getattr(choice, "finish_reason", None)
-
-
 def _tokens(usage: object) -> tuple[int | None, int | None]:
     """As far as it says; servers leave out what they please."""
-    return counted(getattr(usage, "prompt_tokens", None)), counted(getattr(usage, "completion_tokens", None))
+    told = usage if isinstance(usage, Mapping) else vars(usage) if hasattr(usage, "__dict__") else {}
+    return counted(told.get("prompt_tokens")), counted(told.get("completion_tokens"))
 
 
 def _is_vector(value: object) -> TypeGuard[list[float]]:
@@ -249,15 +249,3 @@ def _is_vector(value: object) -> TypeGuard[list[float]]:
 def _refuse_web_page(response: Any, url: str) -> None:
     if "html" in response.headers.get("content-type", ""):
         raise not_the_protocol(url, "OPENAI_BASE_URL")
-
-
-def _refuse_cut_off(response: Any, finish: str | None, url: str) -> None:
-    """A body framed by the closing of the connection can end early without anybody noticing; a framed one cannot."""
-    framed = "chunked" in response.headers.get("transfer-encoding", "") or "content-length" in response.headers
-    if finish is None and not framed:
-        raise Unheard(f"{url}: the answer broke off before its end.")
-
-
-def _refuse_filtered(finish: str | None, model: str) -> None:
-    if finish == "content_filter":
-        raise Refused(f"The content filter of {model} stopped the answer; change the request.")

@@ -149,6 +149,7 @@ class Hearing(Hearer):
         self._call: tuple[UUID, str] | None = None
         self._begun = False
         self._pieces: list[str] = []
+        self._thought_chars = 0
 
     @property
     def anything(self) -> bool:
@@ -163,8 +164,9 @@ class Hearing(Hearer):
         if self._heeded:
             self._ctx.heed(headers, provider=LIMITED)
 
-    def text(self, piece: str) -> None:
+    def text(self, piece: str, thought_chars: int = 0) -> None:
         self._begun = True
+        self._thought_chars += thought_chars
         if self._ctx.remaining_s <= 0:
             raise TimedOut("The model was still writing when the time of this job ran out; ask for fewer tokens.")
         self._pieces.append(piece)
@@ -176,7 +178,7 @@ class Hearing(Hearer):
     def ended(self, done: Completion) -> None:
         """The answer is whole."""
         if self._call is not None:
-            written = estimated_tokens(done.text)
+            written = estimated_tokens(done.text) + self._thought_tokens
             self._ledger.end(self._call[0], done.model, done.tokens_in, done.tokens_out, written)
 
     def broke_off(self, error: ActionError) -> None:
@@ -185,9 +187,16 @@ class Hearing(Hearer):
             return
         call_id, model = self._call
         if self._begun:
-            self._ledger.end(call_id, model, None, None, estimated_tokens("".join(self._pieces)))
+            self._ledger.end(call_id, model, None, None, self._tokens_heard())
         elif not isinstance(error, Unheard):
             self._ledger.drop(call_id)
+
+    def _tokens_heard(self) -> int:
+        return estimated_tokens("".join(self._pieces)) + self._thought_tokens
+
+    @property
+    def _thought_tokens(self) -> int:
+        return estimated_tokens("x" * self._thought_chars)
 
 
 def most_helpful(errors: Sequence[ActionError]) -> ActionError:

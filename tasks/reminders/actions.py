@@ -41,7 +41,11 @@ class Which(StrEnum):
 class When(Model):
     """A time, in words or as an instant."""
 
-    when: Words | None = Field(None, description=f"In words, on the clock of your zone: {EXAMPLES}.", examples=["9am"])
+    when: Words | None = Field(
+        None,
+        description=f"In words, on the clock of your zone: {EXAMPLES}. Also in German, French and Spanish.",
+        examples=["9am"],
+    )
     at: WrittenInstant | None = Field(None, description="Instead: an instant, with its zone.")
     timezone: str | None = Field(
         None, max_length=64, description="IANA time zone of the words; that of your preferences when left out."

@@ -155,15 +155,21 @@ class ChannelPage(Model):
 
     channels: list[ListedChannel] = Field(description="In Slack's order.")
     next_cursor: str | None = Field(description="What to give as cursor for the next page; null at the end.")
+    unseen: str | None = Field(
+        None, description="The scope that the token lacks to see the others; null where nothing is hidden by that."
+    )
 
 
 @action("slack.list_channels", effect=Effect.READ, timeout_s=60, retry=RETRY, connects=SLACK, outside=True)
 def list_channels(query: ChannelQuery, ctx: Context) -> ChannelPage:
-    """List the channels that a Slack account can see."""
+    """List the channels that a Slack account can see.
+
+    A token that may look at public channels only lists these, and says which scope it lacks for the others.
+    """
     own = client.of_connection(ctx.connection(SLACK), ctx)
     page = channels.listed(own, cursor=query.cursor, limit=query.limit, archived=query.archived, private=query.private)
     listed = [ListedChannel.model_validate(vars(one)) for one in page.channels]
-    return ChannelPage(channels=listed, next_cursor=page.next_cursor)
+    return ChannelPage(channels=listed, next_cursor=page.next_cursor, unseen=page.unseen)
 
 
 # --- what a language model makes of conversations

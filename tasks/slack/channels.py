@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from llmcoder.errors import BadInput, NotFound
+from llmcoder.errors import ActionError, BadInput, NotFound
 from tasks.slack.client import SlackClient
+from tasks.slack.errors import MissingScope
 
 CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]{8,}")
 USER_ID = re.compile(r"[UW][A-Z0-9]{7,}")
@@ -17,7 +18,13 @@ EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 PAGE = 500
 #: Names are looked for so far; beyond, an id says which one is meant.
 MOST_PAGES = 20
-KINDS = "public_channel,private_channel"
+PUBLIC, PRIVATE = "public_channel", "private_channel"
+#: Slack's kinds of channel, with the scope that a token needs to see them. Asking for both at once needs both scopes,
+#: and Slack then names all of its scopes for lists as needed.
+SCOPES = {PUBLIC: "channels:read", PRIVATE: "groups:read"}
+HOW_TO_ADD = "Add it under OAuth & Permissions in the app's settings and install the app again"
+#: Between the kind and Slack's own cursor, where only one kind was listed.
+KIND_SIGN = "|"
 
 
 @dataclass(frozen=True)
@@ -36,19 +43,63 @@ class SlackChannel:
 
 @dataclass(frozen=True)
 class ChannelSlice:
-    """Some of the channels, and where the next ones begin."""
+    """Some of the channels, and where the next ones begin.
+
+    Attributes:
+        unseen: The scope without which others could not be looked at; None where all were.
+    """
 
     channels: tuple[SlackChannel, ...]
     next_cursor: str | None
+    unseen: str | None = None
 
 
 def listed(client: SlackClient, *, cursor: str | None = None, limit: int = PAGE, archived: bool = False,
            private: bool = True) -> ChannelSlice:  # fmt: skip
-    """One page of the channels that the account can see."""
-    kinds = KINDS if private else "public_channel"
-    answer = client.ask(
-        lambda web: web.conversations_list(cursor=cursor, limit=limit, exclude_archived=not archived, types=kinds)
-    )
+    """One page of the channels that the account can see: of the kinds that its token may look at.
+
+    Raises:
+        MissingScope: It may look at none.
+    """
+    kind, sign, place = (cursor or "").partition(KIND_SIGN)
+    if sign and kind in SCOPES:  # the page before found out what the token may see
+        return _of_one_kind(client, kind, place or None, limit, archived=archived, unseen=private)
+    if not private:
+        return _slice(client, PUBLIC, cursor, limit, archived=archived)
+    try:
+        return _slice(client, ",".join(SCOPES), cursor, limit, archived=archived)
+    except MissingScope:
+        pass
+    refusals: list[MissingScope] = []
+    for one in SCOPES:
+        try:
+            return _of_one_kind(client, one, cursor, limit, archived=archived, unseen=True)
+        except MissingScope as error:
+            refusals.append(error)
+    raise refusals[0]
+
+
+def _of_one_kind(
+    client: SlackClient, kind: str, cursor: str | None, limit: int, *, archived: bool, unseen: bool
+) -> ChannelSlice:
+    """A page of one kind, whose cursor remembers that it is of one kind."""
+    page = _slice(client, kind, cursor, limit, archived=archived)
+    other = next(scope for one, scope in SCOPES.items() if one != kind)
+    following = f"{kind}{KIND_SIGN}{page.next_cursor}" if page.next_cursor else None
+    return ChannelSlice(page.channels, following, other if unseen else None)
+
+
+def _slice(client: SlackClient, kinds: str, cursor: str | None, limit: int, *, archived: bool) -> ChannelSlice:
+    try:
+        answer = client.ask(
+            lambda web: web.conversations_list(cursor=cursor, limit=limit, exclude_archived=not archived, types=kinds)
+        )
+    except MissingScope as error:
+        scopes = " and ".join(SCOPES[one] for one in kinds.split(","))
+        raise MissingScope(
+            f"The token may not list these channels: that needs {scopes}, and it has: {error.provided}. {HOW_TO_ADD}.",
+            error.provided,
+        ) from error
     return ChannelSlice(tuple(_channel(one) for one in _dicts(answer.get("channels"))), next_cursor(answer))
 
 
@@ -110,22 +161,50 @@ def direct_messages(client: SlackClient, user_id: str) -> str:
 
 
 def _by_name(client: SlackClient, name: str) -> str:
+    """Among the public channels first: to find one of them, a token needs no more than to see them.
+
+    Raises:
+        MissingScope: The token sees no channels at all.
+        NotFound: There is none among those that it sees; the detail says which it does not see.
+    """
     names: list[str] = []
-    for page in _pages(client):
-        for channel in page.channels:
-            if channel.name == name:
-                return channel.id
-            names.append(channel.name)
+    unseen: list[str] = []
+    for kind, scope in SCOPES.items():
+        try:
+            for channel in _channels(client, kind):
+                if channel.name == name:
+                    return channel.id
+                names.append(channel.name)
+        except MissingScope:
+            unseen.append(scope)
+    raise _no_channel(name, names, unseen)
+
+
+def _no_channel(name: str, names: Sequence[str], unseen: Sequence[str]) -> ActionError:
+    if len(unseen) == len(SCOPES):
+        return MissingScope(
+            f"The token may not look for #{name}: for a public channel it needs {SCOPES[PUBLIC]}, for a private one "
+            f"{SCOPES[PRIVATE]}. {HOW_TO_ADD}, or give the channel's id, such as C0123456789."
+        )
     near = get_close_matches(name, names, n=3)
     hint = f" Did you mean {' or '.join(f'#{one}' for one in near)}?" if near else ""
-    raise NotFound(f"This account sees no channel #{name}.{hint} A private one is seen by its members only.")
+    return NotFound(f"This account sees no channel #{name}.{hint} {_not_seen(unseen)}")
 
 
-def _pages(client: SlackClient) -> Iterator[ChannelSlice]:
+def _not_seen(unseen: Sequence[str]) -> str:
+    """What else there may be."""
+    if not unseen:
+        return "A private one is seen by its members only."
+    kind = "Private" if SCOPES[PRIVATE] in unseen else "Public"
+    return f"{kind} channels were not looked at: the token lacks {unseen[0]}. Add it, or give the channel's id."
+
+
+def _channels(client: SlackClient, kind: str) -> Iterator[SlackChannel]:
+    """Archived ones are left out: nothing can be posted there."""
     cursor: str | None = None
     for _ in range(MOST_PAGES):
-        page = listed(client, cursor=cursor)
-        yield page
+        page = _slice(client, kind, cursor, PAGE, archived=False)
+        yield from page.channels
         if (cursor := page.next_cursor) is None:
             return
     raise BadInput("There are too many channels to find one by its name. Give its id, such as C0123456789.")

@@ -18,7 +18,7 @@ from llmcoder.connection import Connection
 from llmcoder.context import Context
 from llmcoder.declare.connection import Caller
 from llmcoder.errors import BadInput, Forbidden, NeedsReconnect, NotConfigured, Transient, Uncertain
-from llmcoder.net import Limits, Response
+from llmcoder.net import Limits
 from tasks.slack.errors import PROVIDER, error_of
 from tasks.slack.settings import SlackSettings
 
@@ -80,10 +80,14 @@ class SlackClient:
         """Send what must not happen twice. Not interrupted by a cancellation: the outcome is worth the wait.
 
         Raises:
-            Uncertain: It may have happened: no answer came, or none that can be read, or Slack failed.
+            Uncertain: It may have happened: no answer came, or Slack failed.
+            Unreadable: It happened, and the answer is not Slack's.
             ActionError: What `errors.error_of` makes of a refusal.
         """
-        return self._called(call, sends=True)
+        answer = self._called(call, sends=True)
+        if self._ctx is not None:
+            self._ctx.confirmed()
+        return answer
 
     def _called(self, call: Call, *, sends: bool) -> dict[str, Any]:
         """Once, and once more with a new token where the first is refused: a refused token has done nothing."""
@@ -131,11 +135,12 @@ class SlackClient:
         )
         if self._ctx is not None:
             self._ctx.heed(answer.headers, account=self._account, provider=PROVIDER)
-        if _object(answer) is None:
+        read = _object(answer.body)
+        if read.get("ok") is not True and not read.get("error"):
             now = datetime.now(UTC)
-            raise error_of(answer.status, answer.headers, None, account=self._account, now=now, sends=sends)
-        body = answer.body.decode("utf-8", errors="replace")
-        return {"status": answer.status, "headers": dict(answer.headers), "body": body}
+            raise error_of(answer.status, answer.headers, read, account=self._account, now=now, sends=sends)
+        # the SDK reads it once more, and takes less for JSON than Slack's servers and proxies may send
+        return {"status": answer.status, "headers": dict(answer.headers), "body": strict_json.write(read)}
 
 
 class _Exchange:
@@ -185,13 +190,16 @@ def limits(caller: Caller) -> Limits:
     )
 
 
-def _object(answer: Response) -> dict[str, Any] | None:
-    """The JSON object in a body; other bodies are not Slack's."""
+def _object(body: bytes) -> dict[str, Any]:
+    """The JSON object in a body; empty where it is none, and so not Slack's."""
     try:
-        found = strict_json.read_lenient(answer.body)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) and (found.get("ok") is True or found.get("error")) else None
+        found = strict_json.read_lenient(body)
+    except strict_json.NotJson:
+        try:  # perhaps for one wrong byte
+            found = strict_json.read_lenient(body.decode("utf-8-sig", "replace"))
+        except strict_json.NotJson:
+            return {}
+    return found if isinstance(found, dict) else {}
 
 
 # --- in whose name

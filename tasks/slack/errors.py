@@ -15,11 +15,13 @@ from llmcoder.errors import (
     BadInput,
     Forbidden,
     NeedsReconnect,
+    NotConfigured,
     NotFound,
     RateLimited,
     Refused,
     Transient,
     Uncertain,
+    Unreadable,
 )
 from llmcoder.retry_after import retry_at
 from llmcoder.text import one_line
@@ -74,6 +76,18 @@ BAD = {
 }
 
 
+class MissingScope(Forbidden):
+    """The token may not do this; another request, which needs less, may still do.
+
+    Attributes:
+        provided: The scopes that it has, as Slack lists them.
+    """
+
+    def __init__(self, detail: str, provided: str = "not said") -> None:
+        super().__init__(detail)
+        self.provided = provided
+
+
 def error_of(
     status: int,
     headers: Mapping[str, str],
@@ -95,6 +109,14 @@ def error_of(
     name = str((answer or {}).get("error") or "")
     if status == 429 or name in LIMITED:
         return RateLimited("Slack asks to wait.", retry_at(headers, now), provider=PROVIDER, account=account)
+    if sends and not name and 200 <= status < 300:  # Slack's own word for no is `ok: false`, with a name
+        if (answer or {}).get("ok") is False:
+            return Refused("Slack refused, and did not say why.")
+        return Unreadable("Slack has done it, but its answer could not be read; look there.")
+    if sends and 300 <= status < 400:
+        if status == 303:  # "it is done, see there" (RFC 9110, 15.4.4)
+            return Unreadable("Slack has done it, and shows elsewhere what it made; look there.")
+        return NotConfigured(f"Slack sends us elsewhere ({status}), so nothing was done; correct SLACK_API_URL.")
     if status >= 500 or name in FAILED or (not name and status < 400):
         said = _said(status, name)
         return Uncertain(f"{said} It may have happened.") if sends else Transient(f"{said} Nothing was changed.")
@@ -108,9 +130,10 @@ def _refusal(name: str, answer: Mapping[str, Any]) -> ActionError:
         return NeedsReconnect(f"Slack does not accept this account's token any more ({name}). Connect it again.")
     if name == "missing_scope":
         needed, provided = _listed(answer.get("needed")), _listed(answer.get("provided"))
-        return Forbidden(
+        return MissingScope(
             f"The token lacks a scope. Needed: {needed}; it has: {provided}. Add it under OAuth & Permissions in the "
-            "app's settings, install the app again, and connect again."
+            "app's settings, install the app again, and connect again.",
+            provided,
         )
     for known, kind in ((GONE, NotFound), (FORBIDDEN, Forbidden), (REFUSED, Refused), (BAD, BadInput)):
         if name in known:

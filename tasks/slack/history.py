@@ -9,8 +9,9 @@ from itertools import islice
 from typing import Any
 
 from llmcoder.errors import Forbidden, NotFound
-from tasks.slack.channels import next_cursor, person_name
+from tasks.slack.channels import USER_ID, next_cursor, person_name
 from tasks.slack.client import SlackClient
+from tasks.slack.errors import MissingScope
 from tasks.slack.mrkdwn import to_text
 
 PAGE = 200
@@ -46,6 +47,7 @@ class Reader:
     client: SlackClient
     cut: bool = False
     _names: dict[str, str] = field(default_factory=dict)
+    _nameless: bool = False
 
     def channel(self, channel: str, since: datetime, most: int, *, threads: bool) -> list[Said]:
         """What was said since then, oldest first, each thread behind its first message; the newest where it is cut."""
@@ -91,20 +93,26 @@ class Reader:
 
     def name(self, user_id: str) -> str:
         """What somebody is called; their id where Slack does not say."""
-        if user_id not in self._names and len(self._names) < MOST_PEOPLE:
+        known = user_id in self._names or self._nameless or not USER_ID.fullmatch(user_id)  # an app is no user
+        if not known and len(self._names) < MOST_PEOPLE:
             self._names[user_id] = self._asked(user_id)
         return self._names.get(user_id, user_id)
 
     def _asked(self, user_id: str) -> str:
         try:
             found = self.client.ask(lambda web: web.users_info(user=user_id)).get("user")
-        except (NotFound, Forbidden):  # strangers of shared channels, or a token without users:read
+        except MissingScope:  # without users:read nobody has a name, and asking for the next one is in vain
+            self._nameless = True
+            return user_id
+        except (NotFound, Forbidden):  # strangers of shared channels
             return user_id
         return person_name(found) if isinstance(found, dict) else user_id
 
     def _line(self, said: Said) -> str:
         at = instant_of(str(said.get("ts", "0")))
-        who = str(said.get("username") or "") or self.name(str(said.get("user") or said.get("bot_id") or "somebody"))
+        app = said.get("bot_profile")
+        named = said.get("username") or (app.get("name") if isinstance(app, dict) else None)
+        who = str(named or "") or self.name(str(said.get("user") or said.get("bot_id") or "somebody"))
         text = to_text(str(said.get("text") or ""), self.name)
         files = [str(one.get("name") or "a file") for one in said.get("files") or [] if isinstance(one, dict)]
         shown = f" [files: {', '.join(files)}]" if files else ""

@@ -23,6 +23,7 @@ from llmcoder.errors import (
     Refused,
     Transient,
     Uncertain,
+    Unreadable,
 )
 from llmcoder.logger import get_logger
 from llmcoder.moment import Moment
@@ -181,8 +182,8 @@ class Messenger:
             if (begun := outgoing_messages.begin(one, channel)) is None:
                 return
             self._send(begun, channel, said, since)
-        except Uncertain as error:
-            log.info("whether a message stands in Slack is looked for later", detail=error.detail)
+        except (Uncertain, Unreadable) as error:
+            log.info("where a message stands in Slack is looked for later", detail=error.detail)
         except (RateLimited, Transient) as error:
             self._put_off(begun or one, error)
         except CLOSED as error:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from llmcoder.errors import Forbidden, NotFound, Uncertain
+from llmcoder.errors import Forbidden, NotFound, Uncertain, Unreadable
 from tasks.slack.channels import next_cursor
 from tasks.slack.client import SlackClient
 from tasks.slack.history import at_ts
@@ -59,6 +59,7 @@ def post(
 
     Raises:
         Uncertain: It may stand there.
+        Unreadable: It stands there, and Slack does not say where.
         ActionError: It was not posted.
     """
     answer = client.send(
@@ -77,9 +78,10 @@ def post(
             link_names=False,
         )
     )
-    if not answer.get("ts"):
-        raise Uncertain("Slack took the message, and did not say where it stands.")
-    return Posted(str(answer.get("channel") or channel), str(answer["ts"]))
+    if not isinstance(answer.get("ts"), str) or not answer["ts"]:
+        raise Unreadable("Slack has taken the message, and does not say where it stands; look there.")
+    said = answer.get("channel")
+    return Posted(said if isinstance(said, str) and said else channel, answer["ts"])
 
 
 def find(client: SlackClient, channel: str, reference: str, *, thread_ts: str | None, about: datetime) -> Posted | None:
@@ -131,7 +133,9 @@ def _page(client: SlackClient, channel: str, thread_ts: str | None, **where: Any
 def delete(client: SlackClient, channel: str, ts: str) -> None:
     """Take a message away; one that is gone already is no error."""
     try:
-        client.ask(lambda web: web.chat_delete(channel=channel, ts=ts))
+        client.send(lambda web: web.chat_delete(channel=channel, ts=ts))
+    except Unreadable:  # nothing of the answer is needed
+        return
     except NotFound as error:
         if "message_not_found" not in error.detail:
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -71,6 +72,24 @@ def test_two_edits_at_once_are_a_conflict_and_no_loss(alice: httpx.Client) -> No
     assert alice.get(address).json()["name"] == "One"
 
 
+def test_words_say_when_on_the_clock_of_the_zone_named_or_of_the_preferences(alice: httpx.Client) -> None:
+    alice.put("/preferences", json={"timezone": "America/New_York"}).raise_for_status()
+    own = add(alice, cron=None, when="every other tuesday at 9:30")
+    assert (own["timezone"], own["cron"][:13]) == ("America/New_York", "30 9 * * tue%")
+    times = alice.get(f"/schedules/{own['id']}/next?n=30").json()["items"]
+    days = [datetime.fromisoformat(one["local"]).replace(tzinfo=None) for one in times]
+    assert {later - earlier for earlier, later in pairwise(days)} == {timedelta(days=14)}
+    assert {one["local"][-6:] for one in times} == {"-04:00", "-05:00"}
+    named = add(alice, cron=None, when="letzter Tag jedes Monats um 17 Uhr", timezone="Europe/Berlin")
+    assert (named["timezone"], named["cron"]) == ("Europe/Berlin", "0 17 L * *")
+    changed = alice.patch(f"/schedules/{named['id']}", json={"when": "first monday of every month"}).json()
+    assert (changed["timezone"], changed["cron"]) == ("Europe/Berlin", "0 9 * * mon#1")
+    once = alice.patch(f"/schedules/{named['id']}", json={"when": "31 oct 2100 2:30"}).json()
+    assert (once["cron"], once["at"]) == (None, "2100-10-31T00:30:00Z")
+    refused = alice.patch(f"/schedules/{named['id']}", json={"when": "every blorp tuesday"})
+    assert (refused.status_code, "nothing is known of 'blorp'" in refused.text) == (422, True)
+
+
 @pytest.mark.parametrize(
     ("wanted", "why"),
     [
@@ -87,6 +106,10 @@ def test_two_edits_at_once_are_a_conflict_and_no_loss(alice: httpx.Client) -> No
         ({"timezone": "Europe"}, "no time zone"),
         ({"every_s": 5}, "exactly one of cron, every_s and at"),
         ({"cron": None}, "exactly one of cron, every_s and at"),
+        ({"when": "every day"}, "exactly one of cron, every_s and at"),
+        ({"cron": None, "when": "tomorrow blorp"}, "nothing is known of 'blorp'"),
+        ({"cron": None, "when": "every day", "timezone": "Mars/Olympus"}, "no time zone 'Mars/Olympus'"),
+        ({"cron": None, "when": "1 jan 2290"}, "after the year 2200"),
         ({"cron": None, "at": "2001-01-01T00:00:00Z"}, "would never fire"),
         ({"ends_at": "2001-01-01T00:00:00Z"}, "would never fire"),
         ({"input": {"txet": 1}}, "txet: there is no such field"),

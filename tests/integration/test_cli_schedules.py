@@ -33,11 +33,19 @@ def test_a_schedule_is_added_shown_paused_resumed_and_removed(shell: Shell, user
     assert shell("schedules", "list", "--output", "json").json == []
 
 
+def test_words_say_when(shell: Shell, user: User) -> None:
+    words = ("--when", "jeden zweiten Dienstag um 9 Uhr", "--timezone", "Europe/Berlin")
+    added = shell("schedules", "add", "test.echo", "text=hello", *words)
+    assert added.code == 0, added.err
+    assert "0 9 * * tue%2" in shell("schedules", "list").out
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
         (["--cron", "61 * * * *"], "the minute is 0 to 59"),
         (["--cron", "* * * * *", "--timezone", "Mars/Base"], "no time zone 'Mars/Base'"),
+        (["--when", "every blorp"], "nothing is known of 'blorp'"),
         ([], "exactly one of cron, every_s and at"),
     ],
 )

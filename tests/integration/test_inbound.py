@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import hmac
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -190,6 +192,102 @@ def test_stripe_s_retry_of_an_event_is_the_same_call(alice: httpx.Client, strang
     hook, body = add(alice, "stripe", input={"text": "${{ payload.type }}"}), b'{"id": "evt_1", "type": "charge"}'
     first, second = call(stranger, hook, body), call(stranger, hook, body, ago_s=60)
     assert first.json()["job_id"] == second.json()["job_id"]
+
+
+def test_slack_s_retry_of_an_event_is_the_same_call_though_its_time_is_new(
+    alice: httpx.Client, stranger: httpx.Client
+) -> None:
+    hook = add(alice, "slack", input={"text": "${{ payload.event.text }}"})
+    event = b'{"type": "event_callback", "event_id": "Ev%d", "event": {"text": "hi"}}'
+    first, second = call(stranger, hook, event % 1, ago_s=60), call(stranger, hook, event % 1)
+    assert first.json()["job_id"] == second.json()["job_id"] and second.json()["repeated"]
+    assert not call(stranger, hook, event % 2).json()["repeated"]
+
+
+def test_slack_s_commands_have_no_event_and_are_each_a_call_of_their_own(
+    alice: httpx.Client, stranger: httpx.Client
+) -> None:
+    hook, body = add(alice, "slack", input={"text": "${{ payload.text }}"}), b"command=%2Frun&text=it"
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    calls = [call(stranger, hook, body, ago_s=ago_s, **form).json() for ago_s in (60, 0)]
+    assert [one["repeated"] for one in calls] == [False, False]
+
+
+@pytest.mark.parametrize("changed", [BODY, BODY + b" "], ids=["as it was", "in other bytes"])
+def test_github_s_redelivery_is_the_same_call_by_its_id_and_another_delivery_is_another(
+    alice: httpx.Client, stranger: httpx.Client, changed: bytes
+) -> None:
+    hook = add(alice, "github")
+    first = call(stranger, hook, **{"x-github-delivery": "72d3162e"}).json()
+    again = call(stranger, hook, changed, **{"x-github-delivery": "72d3162e"}).json()
+    assert again == {"job_id": first["job_id"], "repeated": True}
+    assert not call(stranger, hook, **{"x-github-delivery": "72d3162f"}).json()["repeated"]
+
+
+def test_a_github_call_without_an_id_is_known_by_its_body(alice: httpx.Client, stranger: httpx.Client) -> None:
+    hook = add(alice, "github")
+    signed = {**JSON, "x-hub-signature-256": github(hook["secret"], BODY, 0)["x-hub-signature-256"]}
+    calls = [stranger.post(hook["path"], content=BODY, headers=signed).json() for _ in range(2)]
+    assert calls[1] == {"job_id": calls[0]["job_id"], "repeated": True}
+
+
+@pytest.mark.parametrize("change", [str.upper, str.title], ids=["capitals", "some capitals"])
+@pytest.mark.parametrize(
+    ("scheme", "header"),
+    [
+        ("github", "x-hub-signature-256"),
+        ("slack", "x-slack-signature"),
+        ("stripe", "stripe-signature"),
+        ("hmac", "x-signature-256"),
+    ],
+)
+def test_a_signature_in_hexadecimal_digits_may_have_capitals(
+    alice: httpx.Client, stranger: httpx.Client, scheme: str, header: str, change: Callable[[str], str]
+) -> None:
+    hook = add(alice, scheme)
+    signed = dict(SCHEMES[scheme](hook["secret"], BODY, time.time()))
+    digest = max(re.split("[=,]", signed[header]), key=lambda piece: len(piece.strip("0")))
+    signed[header] = signed[header].replace(digest, change(digest)) if scheme == "stripe" else change(signed[header])
+    answer = stranger.post(hook["path"], content=BODY, headers={**JSON, **signed})
+    assert answer.status_code == 202, answer.text
+
+
+@pytest.mark.parametrize("prefix", ["sha256=", "SHA256=", ""])
+def test_an_hmac_may_name_its_hash(alice: httpx.Client, stranger: httpx.Client, prefix: str) -> None:
+    hook = add(alice, "hmac")
+    signed = {"x-signature-256": prefix + _hex(hook["secret"], BODY)}
+    assert stranger.post(hook["path"], content=BODY, headers={**JSON, **signed}).status_code == 202
+
+
+def test_a_packed_body_is_signed_as_it_is_sent(alice: httpx.Client, stranger: httpx.Client) -> None:
+    answer = call(stranger, add(alice, "hmac"), gzip.compress(BODY), **{"content-encoding": "gzip"})
+    assert answer.status_code == 202, answer.text
+    assert alice.get(f"/jobs/{answer.json()['job_id']}").json()["input"] == {"text": "a/b 3"}
+
+
+def test_a_call_without_body_and_type_is_taken(alice: httpx.Client, stranger: httpx.Client) -> None:
+    hook = add(alice, "token", input={"text": "pinged${{ payload.n }}"})
+    for kind in ({}, JSON, {"content-type": "application/x-www-form-urlencoded"}):
+        answer = stranger.post(hook["path"], content=b"", headers={**kind, "x-webhook-token": hook["secret"]})
+        assert answer.status_code == 202, answer.text
+        assert alice.get(f"/jobs/{answer.json()['job_id']}").json()["input"] == {"text": "pinged"}
+
+
+def test_a_form_with_a_file_becomes_its_fields(alice: httpx.Client, stranger: httpx.Client) -> None:
+    hook = add(alice, "token", input={"text": "${{ payload.a }} ${{ payload.f }}"})
+    files = {"f": ("f.jpg", b"\xff\xd8\xff", "image/jpeg")}
+    token = {"x-webhook-token": hook["secret"]}
+    answer = stranger.post(hook["path"], data={"a": ["x", "y"]}, files=files, headers=token)
+    assert answer.status_code == 202, answer.text
+    assert alice.get(f"/jobs/{answer.json()['job_id']}").json()["input"] == {
+        "text": '["x", "y"] {"filename": "f.jpg", "content_type": "image/jpeg", "bytes": 3}'
+    }
+
+
+def test_an_expression_may_end_in_braces_of_its_own(alice: httpx.Client, stranger: httpx.Client) -> None:
+    hook = add(alice, "token", input={"text": "got ${{ {a: {b: payload.n}}}}."})
+    answer = call(stranger, hook).json()
+    assert alice.get(f"/jobs/{answer['job_id']}").json()["input"] == {"text": 'got {"a": {"b": 3}}.'}
 
 
 def test_slack_asks_whether_the_address_is_ours(alice: httpx.Client, stranger: httpx.Client) -> None:

@@ -67,6 +67,8 @@ REQUESTS: dict[str, tuple[str, str, bytes, dict[str, str]]] = {
     "a body that is no JSON": ("POST", "/test/echo", b"{", JSON),
     "a body in Latin-1": ("POST", "/test/echo", b'{"text":"\xe4"}', JSON),
     "half a surrogate": ("POST", "/test/echo", b'{"text":"\\ud800"}', JSON),
+    "a mark before it": ("POST", "/test/echo", b'\xef\xbb\xbf{"text":"x"}', JSON),
+    "a blank body": ("POST", "/test/echo", b" \r\n", JSON),
     "a wrong field": ("POST", "/test/echo", b'{"nothing":1}', JSON),
     "a list": ("POST", "/test/echo", b"[1]", JSON),
     "an unknown action": ("POST", "/jobs", b'{"action":"no.such"}', JSON),

@@ -266,3 +266,43 @@ def test_an_error_on_purpose_shows_its_own_words() -> None:
 def test_a_provider_that_answers_with_a_page_is_quoted_briefly() -> None:
     problem = as_problem(Refused("x" * 1_000_000))
     assert len(problem["detail"]) == LONGEST_DETAIL_CHARS
+
+
+# --- the provider has said that it happened
+
+DONE = write(armed=True, confirmed=True)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        DONE,
+        write(armed=True, confirmed=True, reconcilable=True),
+        write(armed=True, confirmed=True, repeatable=True),
+        write(in_doubt=True, repeatable=True, armed=True, confirmed=True),
+    ],
+)
+@pytest.mark.parametrize(
+    "error",
+    [
+        Transient("x"),
+        Uncertain("x"),
+        Refused("x"),
+        TimedOut("x"),
+        Cancelled("x"),
+        NeedsReconnect("x"),
+        RateLimited("x", LATER),
+        ValueError("x"),
+        MemoryError(),
+    ],
+)
+def test_what_fails_after_a_confirmed_effect_is_a_failure_that_is_never_repeated(
+    facts: Facts, error: BaseException
+) -> None:
+    verdict = after_error(error, facts, NOW, EVEN)
+    assert outcome(verdict) == (State.FAILED, Reason.AFTER_EFFECT, None, True, True)
+    assert verdict.error is not None and "happened" in verdict.error["title"]
+
+
+def test_a_worker_that_stops_after_a_confirmed_effect_does_not_make_it_unknown() -> None:
+    assert after_loss(DONE, 1, False, NOW).reason is Reason.AFTER_EFFECT

@@ -11,7 +11,7 @@ from ipaddress import IPv6Address, ip_address
 import pytest
 
 from llmcoder.errors import BadInput
-from llmcoder.net.body import read_body
+from llmcoder.net.body import read_body, unpacked
 from llmcoder.net.guard import AllowList, canonical_host, checked_answers, parse_target, refuse_port, why_not_public
 from llmcoder.net.request import becomes_get, prepare, redirected
 
@@ -373,6 +373,17 @@ def test_an_encoding_that_was_not_asked_for_is_a_fault_only_if_there_is_a_body(e
     assert fault is not None
     assert "encoding" in fault
     assert read_body([], encoding, wire_bytes=9, decoded_bytes=9).fault is None
+
+
+@pytest.mark.parametrize("encoding", ["none", "utf-8", "UTF-8", "binary", "8bit", "text/html", "identity, none", "x"])
+def test_an_encoding_that_packs_nothing_leaves_the_body_as_it_is(encoding: str) -> None:
+    assert read_body([b"plain"], encoding, wire_bytes=9, decoded_bytes=9).pieces == (b"plain",)
+
+
+def test_gzip_that_nobody_announced_is_unpacked_within_its_cap() -> None:
+    assert b"".join(unpacked(_gzip(TEXT), len(TEXT)).pieces) == TEXT
+    assert unpacked(b"plain", 9).pieces == (b"plain",)
+    assert unpacked(_gzip(bytes(10**7)), 1000).fault
 
 
 def test_bodies_are_cut_at_the_caps_and_say_so() -> None:

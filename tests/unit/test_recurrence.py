@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from itertools import islice
+from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from llmcoder import BadInput
+from llmcoder.day_rules import week_number
 from llmcoder.recurrence import Cron, Every, Once
 
 HOUR_ZONES = ["Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Africa/Casablanca", "America/Sao_Paulo", "UTC"]
@@ -81,6 +82,65 @@ def test_it_says_what_the_clock_on_the_wall_shows(expression: str, zone: str, st
     assert list(Cron(expression, ZoneInfo(zone)).between(start, until)) == walked(
         expression, ZoneInfo(zone), start, until
     )
+
+
+#: Days that lists, spans and steps cannot name; only those that cronsim knows too.
+special_days = st.sampled_from(
+    [
+        "L * *", "LW * *", "* * 1#1", "* * 5#5", "* * 0L", "* 2,9 3#2", "15 * 2#1", "L * 1", "1,L * *", "*/2 * 1#1",
+        "L * */3",
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(special_days, st.sampled_from(HOUR_ZONES), starts)
+def test_days_that_lists_cannot_name_are_those_of_an_independent_library(days: str, zone: str, start: datetime) -> None:
+    expression = f"30 2 {days}"
+    theirs = [one.astimezone(UTC) for one in islice(CronSim(expression, start.astimezone(ZoneInfo(zone))), LOOKED_AT)]
+    assert ours(expression, zone, start, LOOKED_AT) == theirs
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 53), st.integers(0, 60), st.sampled_from(ZONES), starts)
+def test_every_so_many_weeks_is_that_where_clocks_are_moved_and_years_end(
+    weeks: int, shift: int, zone: str, start: datetime
+) -> None:
+    there = ZoneInfo(zone)
+    found = [one.astimezone(there) for one in ours(f"30 2 * * tue%{weeks}+{shift}", zone, start, 5)]
+    assert {one.weekday() for one in found} == {1}
+    apart = {later.date() - earlier.date() for earlier, later in pairwise(found)}
+    assert apart == {timedelta(weeks=weeks)}
+    assert (week_number(found[0].date()) + shift) % weeks == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 366), st.integers(0, 400), st.sampled_from(ZONES), starts)
+def test_every_so_many_days_is_that_whatever_the_month(days: int, shift: int, zone: str, start: datetime) -> None:
+    there = ZoneInfo(zone)
+    found = [one.astimezone(there).date() for one in ours(f"30 12 *%{days}+{shift} * *", zone, start, 5)]
+    assert {later - earlier for earlier, later in pairwise(found)} == {timedelta(days=days)}
+
+
+@pytest.mark.parametrize(
+    ("expression", "days"),
+    [
+        ("0 9 1W * *", ["2026-08-03", "2026-09-01", "2026-10-01"]),  # 1 August is a Saturday
+        ("0 9 15W * *", ["2026-08-14", "2026-09-15", "2026-10-15"]),  # 15 August is a Saturday
+        ("0 9 31W * *", ["2026-07-31", "2026-08-31", "2026-10-30"]),  # 31 October is one, September has none
+        ("0 9 LW * *", ["2026-07-31", "2026-08-31", "2026-09-30"]),
+        ("0 9 * * fri#L", ["2026-07-31", "2026-08-28", "2026-09-25"]),
+        ("0 9 * * friL", ["2026-07-31", "2026-08-28", "2026-09-25"]),
+        ("0 9 * * fri#-1", ["2026-07-31", "2026-08-28", "2026-09-25"]),
+        ("0 9 * * mon#1,fri#L", ["2026-07-31", "2026-08-03", "2026-08-28"]),
+        ("0 9 * * mon%2,tue%2", ["2026-08-03", "2026-08-04", "2026-08-17"]),  # those of one week
+        ("0 9 * * mon#1,wed", ["2026-07-29", "2026-08-03", "2026-08-05"]),
+        ("0 9 L,15 * *", ["2026-07-31", "2026-08-15", "2026-08-31"]),
+    ],
+)
+def test_days_that_have_a_notation_of_their_own(expression: str, days: list[str]) -> None:
+    found = ours(expression, "Europe/Berlin", datetime(2026, 7, 27, 12, tzinfo=UTC), 3)
+    assert [f"{one:%Y-%m-%d}" for one in found] == days
 
 
 def walked(expression: str, zone: ZoneInfo, start: datetime, until: datetime) -> list[datetime]:
@@ -182,6 +242,14 @@ def test_seconds_come_first_where_there_are_six_fields() -> None:
         ("1;2 * * * *", "'1;2' is no minute"),
         ("0 0 30 2 *", "never comes true"),
         ("0 0 31 4,6 *", "never comes true"),
+        ("0 0 31W 2 *", "never comes true"),
+        ("0 0 */30 2 fri#3", "never comes true"),
+        ("0 0 * 2 fri#6", "is no day of week"),
+        ("0 0 * * foo#1", "'foo' is no day of week"),
+        ("0 0 * * mon%0", "what stands behind % is 1 to 53"),
+        ("0 0 *%400 * *", "what stands behind % is 1 to 366"),
+        ("0 0 32W * *", "the day is 1 to 31"),
+        ("0 L * * *", "'l' is no hour"),
         ("1," * 200 + "1 * * * *", "at most 200 characters"),
     ],
 )

@@ -19,7 +19,8 @@ from llmcoder import strict_json
 REFUSED = [
     "", "{", "NaN", "[Infinity]", "-Infinity", "1e999", "[-1e400]", "1" * 400 + ".5", "1" * 5_000, '"\\ud83d"',
     '{"\\udc00": 1}',
-    '"\ud83d"', "[" * 250 + "]" * 250, "[" * 100_000, "{'a': 1}", "01", "1 2", '"\x01"', "\ufeff1",
+    '"\ud83d"', "[" * 250 + "]" * 250, "[" * 100_000, "{'a': 1}", "01", "1 2", '"\x01"', "\ufeff\ufeff1",
+    "\ufeff",
 ]  # fmt: skip
 
 
@@ -56,6 +57,32 @@ def test_what_every_reader_takes_is_read_digit_by_digit(text: str, value: Any) -
 )
 def test_what_nobody_could_correct_is_replaced(text: str, value: Any) -> None:
     assert strict_json.read_lenient(text) == value
+
+
+MARKED = ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"]
+
+
+@pytest.mark.parametrize("codec", MARKED)
+@pytest.mark.parametrize("value", [1, "", "ü", {"a": "朱镕基"}, ["😀"], {"\ufeff": "\ufeff"}])
+def test_a_byte_order_mark_is_no_error_and_neither_is_what_windows_writes(codec: str, value: Any) -> None:
+    text = json.dumps(value, ensure_ascii=False)
+    encoded = text.encode(codec)
+    assert strict_json.read(encoded) == strict_json.read_lenient(encoded) == value
+    assert json.loads(strict_json.utf8(encoded)) == value
+    assert strict_json.read("\ufeff" + text) == strict_json.read_lenient("\ufeff" + text) == value
+
+
+@pytest.mark.parametrize("codec", MARKED)
+def test_what_nobody_could_correct_is_replaced_behind_a_mark_too(codec: str) -> None:
+    assert strict_json.read_lenient('{"a": NaN, "b": "\\ud83d"}'.encode(codec)) == {"a": None, "b": "\ufffd"}
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf, 10**5_000], ids=["nan", "inf", "-inf", "digits"])
+def test_what_is_no_number_of_json_is_in_no_text_that_is_hashed(odd: Any) -> None:
+    for escaped in (True, False):
+        text = strict_json.canonical({"b": [odd], "a": "\ud83d"}, escaped=escaped)
+        assert strict_json.read_lenient(text) == {"b": [None], "a": "\ufffd"}
+        assert "null" in text and "NaN" not in text and "Infinity" not in text
 
 
 @pytest.mark.parametrize("text", ["", "{", b"\xff", "[" * 100_000])

@@ -20,6 +20,7 @@ from llmcoder.errors import (
     Refused,
     Transient,
     Uncertain,
+    Unreadable,
 )
 from tasks.atlassian.errors import Refusals
 
@@ -145,7 +146,7 @@ def test_a_write_that_is_redirected_has_done_nothing_and_is_not_sent_on(
 
 
 @both
-def test_an_answer_that_cannot_be_read_is_nothing_for_a_read_and_uncertain_for_a_write(
+def test_an_answer_that_cannot_be_read_is_nothing_for_a_read_and_no_riddle_for_a_write(
     every_site: LocalSite, kind: str
 ) -> None:
     write = every_site.product.first_write
@@ -154,7 +155,14 @@ def test_an_answer_that_cannot_be_read_is_nothing_for_a_read_and_uncertain_for_a
         assert type(raised(every_site, kind, "GET")) is Transient, body
     for status, wrong in ((200, {"unexpected": True}), (201, b"no JSON"), (201, b"")):
         every_site.server.next(write, "refuse", status, wrong)
-        assert type(raised(every_site, kind, write)) is Uncertain, wrong
+        assert type(raised(every_site, kind, write)) is Unreadable, wrong
+
+
+@both
+@every_write
+def test_a_write_that_is_answered_with_see_other_is_done(site: LocalSite, kind: str, way: str) -> None:
+    site.server.next(way, "refuse", 303, location="/there")
+    assert type(raised(site, kind, way)) is Unreadable
 
 
 @both

@@ -24,6 +24,7 @@ from llmcoder import (
     Refused,
     Transient,
     Uncertain,
+    Unreadable,
 )
 from llmcoder.net import GuardedClient
 from llmcoder.testing import FakeContext
@@ -115,7 +116,7 @@ def test_a_failure_is_transient_when_looking_and_uncertain_when_sending(gmail, s
         send(box)
 
 
-@pytest.mark.parametrize("does", ["silence", "drop", "garbage"])
+@pytest.mark.parametrize("does", ["silence", "drop"])
 def test_without_an_answer_of_gmails_looking_is_tried_again_and_sending_is_uncertain(gmail, quick, does):
     gmail.next(LIST, does)
     gmail.next(SEND, does)
@@ -123,6 +124,16 @@ def test_without_an_answer_of_gmails_looking_is_tried_again_and_sending_is_uncer
     with pytest.raises(Transient):
         look(box)
     with pytest.raises(Uncertain):
+        send(box)
+
+
+def test_a_success_that_cannot_be_read_is_nothing_when_looking_and_done_when_sending(gmail):
+    gmail.next(LIST, "garbage")
+    gmail.next(SEND, "garbage")
+    box = mailbox(gmail)
+    with pytest.raises(Transient):
+        look(box)
+    with pytest.raises(Unreadable):
         send(box)
 
 

@@ -142,12 +142,12 @@ def test_a_conversation_is_whole_oldest_first_without_drafts_and_trash(gmail):
     assert thrown.id in [one.id for one in box.thread(thrown.id)]
 
 
-def test_of_a_huge_conversation_the_newest_are_whole(gmail, monkeypatch):
-    monkeypatch.setattr(provider, "WHOLE_THREAD_BYTES", 5_000)
+def test_of_a_huge_conversation_the_one_that_is_meant_and_the_newest_are_whole(gmail, monkeypatch):
+    monkeypatch.setattr(provider, "WHOLE_THREAD_BYTES", 8_000)
     first = gmail.receive("Plan", text="x" * 3_000, at_ms=1)
     for at in (2, 3):
         gmail.put(first.raw, ["INBOX"], first.id, at)
-    assert [one.whole for one in mailbox(gmail).thread(first.id)] == [False, False, True]
+    assert [one.whole for one in mailbox(gmail).thread(first.id)] == [True, False, True]
 
 
 # --- drafts

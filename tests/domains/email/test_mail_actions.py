@@ -125,6 +125,25 @@ def test_mails_are_listed_searched_and_read_without_being_marked(
     assert "INBOX" in run(labels).result.labels
 
 
+@pytest.mark.parametrize("kind", ["styles", "a file"])
+def test_a_search_shows_how_a_long_mail_begins_whatever_comes_first_in_it(
+    mail_server: MailServer, act: Callable[..., Act], kind: str
+) -> None:
+    address = mail_server.user(f"actions_begins_{kind.replace(' ', '_')}")
+    long = mail("newsletter", "ignored")
+    if kind == "styles":
+        long.set_content(f"<style>{'.a {{ color: red }} ' * 3_000}</style><p>市政府批准了</p>", subtype="html")
+    else:
+        long.set_content(b"%PDF" * 20_000, "application", "pdf", filename="a.pdf")
+        long.make_mixed()
+        text = mail("part")
+        text.set_content("市政府批准了")
+        long.attach(text)
+    mail_server.deliver(address, long.as_bytes())
+    [found] = act(address)(search, query="newsletter").result.items
+    assert (found.snippet, found.unread) == ("市政府批准了", True)
+
+
 def test_large_mails_are_cut_to_what_a_result_may_hold(
     mail_server: MailServer, mail_settings: tuple[Settings, ...]
 ) -> None:

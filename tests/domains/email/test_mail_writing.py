@@ -10,7 +10,8 @@ import pytest
 
 from llmcoder import BadInput
 from llmcoder.ids import new_id
-from tasks.email.reading import Address, read
+from tasks.email.addresses import Address
+from tasks.email.reading import read
 from tasks.email.writing import (
     File,
     Letter,

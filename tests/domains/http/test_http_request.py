@@ -162,6 +162,24 @@ def test_json_of_any_json_media_type_is_parsed(server):
 
 
 @pytest.mark.parametrize(
+    ("body", "media_type"),
+    [
+        (b'\xef\xbb\xbf{"x": "\xc3\xbc"}', "application/json"),
+        ('{"x": "ü"}'.encode("utf-16"), "application/json"),
+        ('{"x": "ü"}'.encode("utf-16-be"), "application/json; charset=utf-16"),
+        ('{"x": "ü"}'.encode("latin-1"), "application/json; charset=ISO-8859-1"),
+        ('{"x": "ü"}'.encode(), "application/json; charset=ISO-8859-1"),
+        (b'{"x": "\\u00fc"}', "text/json"),
+        (b'{"x": "\\u00fc"}', "application/x-json"),
+    ],
+)
+def test_json_is_read_in_whatever_encoding_it_comes(server, body, media_type):
+    answer(server, 200, body, media_type)
+    result = post(server).result
+    assert (result.json_body, result.text) == ({"x": "ü"}, None)
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"{not json",
@@ -188,13 +206,62 @@ def test_json_that_cannot_be_read_is_kept_as_text(server, body):
         ("Grüße".encode(), "text/plain; charset=no-such-thing", "Grüße"),
         ("Grüße".encode(), "text/plain; charset=base64", "Grüße"),
         ("Grüße".encode(), "text/plain; charset=idna", "Grüße"),
-        (b"\xff\xfe", "text/plain", "\ufffd\ufffd"),
+        ("Grüße".encode(), "text/plain; charset = 'UTF-8'", "Grüße"),
+        ("朱镕基".encode("gbk"), "text/plain; charset=gb2312", "朱镕基"),
+        ("漢字①".encode("cp932"), "text/plain; charset=Shift_JIS", "漢字①"),
+        ("똠".encode("cp949"), "text/plain; charset=euc-kr", "똠"),
+        ("€ “x”".encode("cp1252"), "text/plain; charset=iso-8859-1", "€ “x”"),
+        ("\ufeffx".encode(), "text/plain", "x"),
+        ("Grüße".encode("utf-16"), "text/plain", "Grüße"),
+        ("Grüße".encode("utf-16-le"), "text/csv; charset=utf-16le", "Grüße"),
+        ("<a>ü</a>".encode("utf-8-sig"), "text/xml; charset=iso-8859-1", "<a>ü</a>"),
+        (b"\xff\xfe", "text/plain", ""),  # a byte-order mark, and nothing behind it
+        (b"\xff\xfe" + "Grüße".encode("utf-16-le"), "text/plain; charset=utf-8", "Grüße"),
+        ("总理朱镕基".encode("gbk"), "text/html; charset=gb2312", "总理朱镕基"),
+        ("똠방각하".encode("cp949"), "text/plain; charset=ks_c_5601-1987", "똠방각하"),
+        ("“Zitat”".encode("cp1252"), "text/plain; charset=iso-8859-1", "“Zitat”"),
+        (b"<meta charset=windows-1251>" + "Привет".encode("cp1251"), "text/html", "<meta charset=windows-1251>Привет"),
+        ("Привет, мир".encode("koi8-r"), "text/plain", "Привет, мир"),
+        (
+            b'<?xml version="1.0" encoding="euc-jp"?><a>' + "橋".encode("euc-jp"),
+            "text/xml",
+            '<?xml version="1.0" encoding="euc-jp"?><a>橋',
+        ),
+        (b"a" * 100 + b"\0" + b"b" * 100, "text/plain", "a" * 100 + "\ufffd" + "b" * 100),
+        (gzip.compress("Grüße".encode(), mtime=0), "text/plain; charset=utf-8", "Grüße"),
+        (gzip.compress(b"archive", mtime=0), "application/gzip", None),
+        (b"%PDF-1.5\n%\xe2\xe3\xcf\xd3\n1 0 obj", "application/pdf", None),
+        ("Grü".encode("utf-16"), "text/plain", "Grü"),
+        ("Größe €".encode("cp1252"), "text/plain; charset=iso-8859-1", "Größe €"),
+        ("안녕".encode("cp949"), "text/plain; charset=ks_c_5601-1987", "안녕"),
         (b"\x89PNG\0\0", "image/png", None),
+        (b"\xff\xd8\xff", "image/jpeg", None),
+        (b"<svg/>", "image/svg+xml", "<svg/>"),
+        (b"PK\3\4\0\0", "application/zip", None),
     ],
 )
 def test_the_body_is_read_in_the_character_set_it_claims_and_never_fails(server, body, media_type, text):
     answer(server, 200, body, media_type)
     assert post(server).result.text == text
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "gb2312", "shift_jis", "euc-kr", "utf-16le"])
+def test_a_large_text_is_cut_between_characters(server, charset):
+    letters = {"gb2312": "中", "shift_jis": "日", "euc-kr": "시"}.get(charset, "漢")
+    answer(server, 200, ("a" + letters * KEPT_BYTES).encode(charset), f"text/plain; charset={charset}")
+    result = post(server).result
+    assert (result.truncated, set(result.text)) == (True, {"a", letters})
+
+
+def test_json_in_another_encoding_is_json_all_the_same(server):
+    answer(server, 200, '{"name": "Grüße"}'.encode("cp1252"), "application/json; charset=iso-8859-1")
+    assert post(server).result.json_body == {"name": "Grüße"}
+
+
+@pytest.mark.parametrize("encoding", ["none", "utf-8", "binary", "identity, none", '"identity"', "8bit", "text/html"])
+def test_a_content_encoding_that_is_none_packs_nothing(server, encoding):
+    answer(server, 200, b"plain", "text/plain", content_encoding=encoding)
+    assert post(server).result.text == "plain"
 
 
 def test_a_large_answer_is_kept_in_part_and_says_so(server):
@@ -204,8 +271,15 @@ def test_a_large_answer_is_kept_in_part_and_says_so(server):
     assert result.body_bytes > KEPT_BYTES
 
 
+@pytest.mark.parametrize("codec", ["utf-8", "gbk", "cp932", "utf-16-le"])
+def test_a_large_answer_is_cut_between_two_characters(server, codec):
+    answer(server, 200, ("x" + "漢" * KEPT_BYTES).encode(codec), f"text/plain; charset={codec}")
+    text = post(server).result.text
+    assert set(text) == {"x", "漢"} and KEPT_BYTES - 3 <= len(text.encode(codec)) <= KEPT_BYTES
+
+
 def test_a_compressed_bomb_is_cut_and_the_effect_still_known(server):
-    answer(server, 200, gzip.compress(bytes(60_000_000)), content_encoding="gzip")
+    answer(server, 200, gzip.compress(bytes(60_000_000), mtime=0), content_encoding="gzip")
     result = post(server).result
     assert (result.status, result.truncated) == (200, True)
 
@@ -214,3 +288,30 @@ def test_the_input_survives_being_stored():
     given = HttpRequest.model_validate({"method": "post", "url": "http://example.org/", "json": {"a": [None, 1.5]}})
     assert given.method == "POST"
     assert HttpRequest.model_validate_json(given.model_dump_json()) == given
+
+
+# --- what was done and what its answer looks like are two things
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type", "parsed"),
+    [
+        (b'\xef\xbb\xbf{"x": 1}', "application/json", {"x": 1}),
+        ('{"x": "Grüße"}'.encode("cp1252"), "application/json; charset=iso-8859-1", {"x": "Grüße"}),
+        ('{"x": 1}'.encode("utf-16"), "application/json", {"x": 1}),
+        (b'{"score": NaN}', "application/json", None),
+        (b'{"half": ', "application/json", None),
+    ],
+)
+def test_json_is_read_behind_a_mark_and_in_other_encodings(server, body, media_type, parsed):
+    answer(server, 200, body, media_type)
+    result = post(server).result
+    assert result.json_body == parsed
+    assert (result.text is None) == (parsed is not None)
+
+
+def test_a_limit_of_the_page_that_a_redirect_leads_to_does_not_send_the_request_again(server):
+    server.routes["/x"] = lambda exchange: exchange.send(303, b"", location=f"{server.url}/there")
+    server.routes["/there"] = lambda exchange: exchange.send(429, b"", retry_after="7")
+    result = post(server).result
+    assert (result.status, [seen.method for seen in server.seen]) == (429, ["POST", "GET"])

@@ -96,12 +96,12 @@ def test_wiki_markup_that_was_written_says_what_the_markdown_said(markdown: str)
 @pytest.mark.parametrize(
     ("wiki", "said"),
     [
-        ("{panel:title=X}\r\nhello {color:red}red{color}\r\n{panel}", "hello red"),
+        ("{panel:title=X}\r\nhello {color:red}red{color}\r\n{panel}", "**X**\n\nhello red"),
         ("{quote}a\nb{quote} c", "> a\n> b\nc"),
         ("bq. hi", "> hi"),
         ("||h1||h2||\n|a|[b|http://x]|\n\ntext", "| h1 | h2 |\n| --- | --- |\n| a | [b](http://x) |\n\ntext"),
         ("|a|b", "| a | b |\n| --- | --- |"),
-        ("x {code:java|title=t}int a;{code} {noformat}*x*{noformat}", "x\n```java\nint a;\n```\n```\n*x*\n```"),
+        ("x {code:java|title=t}int a;{code} {noformat}*x*{noformat}", "x\nt:\n```java\nint a;\n```\n```\n*x*\n```"),
         ("{code}never closed *b*", "{code}never closed **b**"),
         ("# one\n## two\n#* b", "1. one\n   1. two\n   - b"),
         ("[^a.txt] !a.png|thumbnail! [http://x.example] [SPACE:page]", "[a.txt] [a.png] http://x.example [SPACE:page]"),
@@ -143,7 +143,7 @@ _ALLOWED: dict[str, set[str]] = {
     "tableCell": {"paragraph"},
 }
 _NOT_EMPTY = {"blockquote", "listItem", "table", "tableRow", "tableHeader", "tableCell", "text"} | _LISTS
-_MARKS = {"strong", "em", "strike", "code", "link"}
+_MARKS = {"strong", "em", "strike", "code", "link", "subsup"}
 
 
 def broken(node: dict[str, Any]) -> list[str]:
@@ -160,7 +160,8 @@ def broken(node: dict[str, Any]) -> list[str]:
 
 
 SIGNS = ["#", "*", "_", "`", "```", "~~", ">", "- ", "1. ", "|", "|-|-|", "[", "](", ")", "!", "<", "\\", "---", "x",
-         "é", "\n", "\n\n", "  ", "http://x.example", "{", "}", "[ ] ", "&lt;", "\u200b", "🙂"]  # fmt: skip
+         "é", "\n", "\n\n", "  ", "http://x.example", "{", "}", "[ ] ", "&lt;", "\u200b", "🙂",
+         "<sup>", "</sup>", "<br>", "5"]  # fmt: skip
 
 
 @settings(max_examples=300, deadline=None)

@@ -94,6 +94,18 @@ def test_a_reminder_is_kept_by_words_on_the_user_s_clock_and_says_how_it_was_und
     assert [one.text for one in listed.items] == ["call", "stand up"]
 
 
+def test_every_other_week_and_the_days_of_a_month_are_on_the_users_clock_over_a_jump(
+    db: Database, user: User, clock: Clock, ctx: Contexts
+) -> None:
+    prefer(db, user, timezone="Europe/Berlin")  # Friday, 27 March; the clocks go forward on the 29th
+    kept = act(actions.create, {"text": "bins", "when": "jeden zweiten Samstag um 9:30"}, ctx())
+    assert kept.times == ["2026-03-28T09:30:00+01:00", "2026-04-11T09:30:00+02:00", "2026-04-25T09:30:00+02:00"]
+    kept = act(actions.create, {"text": "rent", "when": "last day of every month"}, ctx())
+    assert kept.times == ["2026-03-31T09:00:00+02:00", "2026-04-30T09:00:00+02:00", "2026-05-31T09:00:00+02:00"]
+    kept = act(actions.create, {"text": "report", "when": "le premier lundi de chaque mois"}, ctx())
+    assert kept.times == ["2026-04-06T09:00:00+02:00", "2026-05-04T09:00:00+02:00", "2026-06-01T09:00:00+02:00"]
+
+
 def test_an_attempt_that_is_run_again_adds_no_second_one(db: Database, clock: Clock, ctx: Contexts) -> None:
     same = ctx()
     first = act(actions.create, {"text": "a", "when": "in 20 minutes"}, same)

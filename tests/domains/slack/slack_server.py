@@ -32,6 +32,19 @@ ADA_TOKEN, BEA_TOKEN, BOT_TOKEN, APP_TOKEN = "xoxp-ada-canary", "xoxp-bea-canary
 CLIENT_ID, CLIENT_SECRET = "1234.5678", "client-secret-canary"
 PEOPLE = {ADA: "Ada", BEA: "Bea", BOT: "LLMCoder"}
 NULL = [None]
+#: https://docs.slack.dev/reference/scopes
+KIND_SCOPES = {
+    "public_channel": "channels:read",
+    "private_channel": "groups:read",
+    "mpim": "mpim:read",
+    "im": "im:read",
+}
+LISTS = ("channels:read", "groups:read", "mpim:read", "im:read")
+METHOD_SCOPES = {
+    "chat.postMessage": {"chat:write"}, "chat.update": {"chat:write"}, "chat.delete": {"chat:write"},
+    "conversations.open": {"im:write"}, "users.list": {"users:read"}, "users.info": {"users:read"},
+    "users.lookupByEmail": {"users:read.email"},
+}  # fmt: skip
 
 
 @dataclass
@@ -83,6 +96,7 @@ class Slack:
         acks: What apps answered on the socket, by envelope.
         codes: Given out at the sign-in, with what it is that a person granted.
         page: Most items of a page, whatever is asked for.
+        scopes: What a token may do, by the token; one that is not here may do all.
     """
 
     url: str = ""
@@ -100,6 +114,7 @@ class Slack:
     acks: dict[str, dict[str, Any]] = field(default_factory=dict)
     codes: dict[str, dict[str, Any]] = field(default_factory=dict)
     page: int = 1000
+    scopes: dict[str, set[str]] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     over: threading.Event = field(default_factory=threading.Event)
     sockets: list[ServerConnection] = field(default_factory=list)
@@ -189,9 +204,26 @@ class Slack:
         work = getattr(self, f"_{words}", None)
         if work is None:
             raise SlackError("unknown_method")
+        self._check_scopes(asked)
         with self.lock:
             found: dict[str, Any] = work(self.tokens[asked.token], asked.given)
         return {"ok": True, **found}
+
+    def _check_scopes(self, asked: Asked) -> None:
+        """Each scope that is wanted and missing; a list names all scopes of lists as needed, whatever was asked for."""
+        has = self.scopes.get(asked.token)
+        if has is not None and not (wanted := self._wanted_scopes(asked)) <= has:
+            told = LISTS if asked.method == "conversations.list" else sorted(wanted)
+            raise SlackError("missing_scope", needed=",".join(told), provided=",".join(sorted(has)))
+
+    def _wanted_scopes(self, asked: Asked) -> set[str]:
+        if asked.method == "conversations.list":
+            return {KIND_SCOPES[one] for one in asked.given.get("types", "public_channel").split(",")}
+        if asked.method in ("conversations.history", "conversations.replies"):
+            kind = self.channels.get(str(asked.given["channel"]), {})
+            private, direct = kind.get("is_private"), kind.get("is_im")
+            return {f"{'im' if direct else 'groups' if private else 'channels'}:history"}
+        return METHOD_SCOPES.get(asked.method, set())
 
     def _apps_connections_open(self, _who: str, _given: dict[str, Any]) -> dict[str, Any]:
         self.opened += 1
@@ -207,7 +239,8 @@ class Slack:
             {**one, "is_member": who in self.members[one["id"]]}
             for one in self.channels.values()
             if not one["is_im"]
-            and (not one["is_private"] or (who in self.members[one["id"]] and "private_channel" in given["types"]))
+            and (who in self.members[one["id"]] if one["is_private"] else True)
+            and ("private_channel" if one["is_private"] else "public_channel") in given.get("types", "public_channel")
             and not (one["is_archived"] and given.get("exclude_archived") == "1")
         ]
         page, more = self._paged(shown, given)

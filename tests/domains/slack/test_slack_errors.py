@@ -13,11 +13,13 @@ from llmcoder import (
     BadInput,
     Forbidden,
     NeedsReconnect,
+    NotConfigured,
     NotFound,
     RateLimited,
     Refused,
     Transient,
     Uncertain,
+    Unreadable,
 )
 from llmcoder.testing import FakeContext, run_action
 from tasks.slack import client as slack_client
@@ -94,10 +96,22 @@ def test_a_failing_server_may_have_posted(slack: Slack, status: int, body: objec
 
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b"{}", b"\xff\xfe", b"<html>200</html>", b'{"ok": "yes"}'])
-def test_an_answer_that_is_not_slacks_says_nothing_of_what_happened(slack: Slack, body: bytes) -> None:
+def test_a_success_that_is_not_slacks_is_nothing_for_a_read_and_done_for_a_write(slack: Slack, body: bytes) -> None:
     slack.fail("conversations.list", body=body)
     slack.fail("chat.postMessage", body=body)
-    assert (type(reading(slack)), type(writing(slack))) == (Transient, Uncertain)
+    assert (type(reading(slack)), type(writing(slack))) == (Transient, Unreadable)
+
+
+def test_a_no_without_a_reason_is_a_no(slack: Slack) -> None:
+    slack.fail("chat.postMessage", body=b'{"ok": false}')
+    assert isinstance(writing(slack), Refused)
+
+
+def test_done_see_there_is_no_riddle_and_elsewhere_means_that_nothing_was_done(slack: Slack) -> None:
+    slack.fail("chat.postMessage", 303, body=b"", location="/there")
+    assert isinstance(writing(slack), Unreadable)
+    slack.fail("chat.postMessage", 302, body=b"", location="/there")
+    assert isinstance(writing(slack), NotConfigured)
 
 
 def test_a_redirect_is_not_followed_with_the_token(slack: Slack) -> None:
@@ -120,10 +134,12 @@ def test_a_limit_says_when_to_ask_again_and_all_workers_hear_of_it(slack: Slack)
 
 
 def test_a_missing_scope_names_what_is_needed_and_what_is_there(slack: Slack) -> None:
-    slack.fail("conversations.list", error="missing_scope", more={"needed": "groups:read", "provided": "chat:write"})
+    said = {"needed": "channels:read,groups:read,mpim:read,im:read", "provided": "chat:write"}
+    slack.fail("conversations.list", error="missing_scope", more=said, times=3)
     error = reading(slack)
     assert isinstance(error, Forbidden)
-    assert "groups:read" in error.detail and "chat:write" in error.detail
+    assert "channels:read" in error.detail and "chat:write" in error.detail
+    assert "mpim:read" not in error.detail, "it is not needed for that"
 
 
 def test_slacks_own_words_about_wrong_arguments_are_passed_on(slack: Slack) -> None:
