@@ -46,3 +46,8 @@ class Reason(StrEnum):
     REJECTED = "rejected"  # cancelled: a person said no
     EXPIRED = "expired"  # cancelled: nobody approved it in time
     RESOLVED = "resolved"  # succeeded, failed: a person said how it ended
+    OTHER = "other"  # one that a newer version wrote, while processes of both run
+
+    @classmethod
+    def _missing_(cls, value: object) -> Reason | None:
+        return cls.OTHER if isinstance(value, str) else None

@@ -11,6 +11,7 @@ import gc
 import os
 import shutil
 import signal
+import socketserver
 import sys
 import tempfile
 import uuid
@@ -63,6 +64,10 @@ httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)
 # A busy machine may take longer for an answer than the five seconds that httpx waits unless it is told otherwise. The
 # product always tells it; tests that ask a server once do not.
 DEFAULT_TIMEOUT_CONFIG.connect = DEFAULT_TIMEOUT_CONFIG.read = TIRELESS_S
+
+# Five may wait for a server of Python's to take their connection. Sixteen slots that come at once on a busy machine are
+# more: the kernel resets one, and its job is uncertain, rightly, and not by what the test is about.
+socketserver.TCPServer.request_queue_size = 128
 
 #: With the test actions, from the first test of a process on, and not from whichever happens to load them.
 PLUGIN = Path(__file__).parent / "plugin"

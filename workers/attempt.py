@@ -36,7 +36,6 @@ class Attempt:
         self._timeout_s = timeout_s
         self.armed = claimed.armed_at is not None
         self.confirmed = False  # what this attempt has armed has happened, as the provider's answer says
-        self.answered = False  # a request that writes, sent since, was answered with a success
         self.trail = Trail(claimed.id, claimed.taint)
         self.started_at: float | None = None  # monotonic; None while it waits for a slot
         self.lease: tuple[Moment, float] | None = None  # since when, for how many seconds; then it may be another's

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from workers.job_files import JobFiles
 
 MESSAGE_LIMIT = 2_000
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Provider, account, until.
 Pause = Callable[[str, str, datetime], None]
 
@@ -130,11 +129,6 @@ class JobContext(Context):
     def confirmed(self) -> None:
         self._attempt.confirmed = self._attempt.confirmed or self._has_armed
 
-    def _heard(self, method: str, status: int) -> None:
-        """Each answer, as soon as its head is there: an action that breaks over it has had its effect all the same."""
-        if self._may_have_sent and method not in SAFE_METHODS and 200 <= status < 300:
-            self._attempt.answered = self._has_armed
-
     def _arm(self, marker: str) -> None:
         try:
             ours = self._ledger.arm(self.job_id, self.attempt, marker)
@@ -143,7 +137,7 @@ class JobContext(Context):
         if not ours:
             raise Cancelled("The job was cancelled, or is another attempt's by now; nothing was sent.")
         self._has_armed, self._may_have_sent = True, False
-        self._attempt.confirmed = self._attempt.answered = False  # those were of an effect before this one
+        self._attempt.confirmed = False  # that was of an effect before this one
         self.marker = marker
         self.check()  # while the database kept us waiting, this attempt may have been ended
 
@@ -216,9 +210,7 @@ class JobContext(Context):
             from llmcoder.net import GuardedClient
 
             allow = self.settings(EngineSettings).fetch_allow
-            self._http = GuardedClient(
-                allow=allow, before_send=self.check_fence, may_send=self._may_send, heard=self._heard
-            )
+            self._http = GuardedClient(allow=allow, before_send=self.check_fence, may_send=self._may_send)
         return self._http
 
     @property

@@ -84,9 +84,8 @@ def execute(attempt: Attempt, ctx: JobContext, clock: Clock, max_result_bytes: i
 
 
 def _confirm(error: BaseException, attempt: Attempt) -> None:
-    """An effect that was answered with a success has happened, if what went wrong says nothing else."""
-    broke = not isinstance(error, ActionError)
-    if attempt.armed and (isinstance(error, Unreadable) or (broke and attempt.answered)):
+    """An error that says so of itself confirms the effect, too."""
+    if attempt.armed and isinstance(error, Unreadable):
         attempt.confirmed = True
 
 

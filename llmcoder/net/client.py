@@ -86,7 +86,6 @@ class GuardedClient:
             nothing was sent.
         may_send: Asked right before each piece of a request goes out, so it is cheap; once it says no, nothing more
             of the request does.
-        heard: Told of the method and the status of each answer, before its body is read.
 
     Raises:
         ValueError: An entry of `allow` cannot be read.
@@ -102,10 +101,8 @@ class GuardedClient:
         ssl_context: ssl.SSLContext | None = None,
         before_send: Callable[[], None] | None = None,
         may_send: Callable[[], bool] | None = None,
-        heard: Callable[[str, int], None] | None = None,
     ) -> None:
         self._may_send = may_send
-        self._heard = heard
         self._allow = AllowList.parse(allow)
         self._before_send = before_send
         self._limits = limits
@@ -175,8 +172,6 @@ class GuardedClient:
     def _exchange(self, request: Request, limits: Limits, budget: Budget) -> Response:
         with _errors_mapped(request.target.host), self._connection(request, budget) as connection:
             answer = connection.handle_request(_as_httpcore(request, limits))
-            if self._heard is not None:
-                self._heard(request.method, answer.status)
             return _response(request, answer, limits)
 
     @contextmanager

@@ -48,7 +48,7 @@ def anchors(text: str) -> set[str]:
 
 
 def dead_links(page: Path) -> Iterator[str]:
-    for target in LINK.findall(FENCE.sub("", page.read_text())):
+    for target in LINK.findall(CODE.sub("", FENCE.sub("", page.read_text()))):
         if re.match(r"[a-z]+:", target):
             continue
         path, _, anchor = target.partition("#")

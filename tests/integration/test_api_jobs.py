@@ -335,6 +335,15 @@ def test_explain_speaks_of_every_state(served: Served, alice: httpx.Client) -> N
     assert "succeeded" in explained(ended)[1]
 
 
+def test_a_reason_that_a_newer_version_wrote_breaks_no_answer(served: Served, alice: httpx.Client) -> None:
+    job_id = served.submit(alice)["id"]
+    with served.db.write() as conn:
+        conn.execute(sa.update(jobs).where(jobs.c.id == UUID(job_id)).values(reason="of_tomorrow"))
+    for address in (f"/jobs/{job_id}", "/jobs", f"/jobs/{job_id}/explain"):
+        assert alice.get(address).status_code == 200, address
+    assert alice.get(f"/jobs/{job_id}/explain").json()["reason"] == "other"
+
+
 def test_explain_says_when_the_broker_is_away(db: Database, tmp_path: Path, user: User) -> None:
     with serving(db, "redis://127.0.0.1:1", tmp_path) as served, served.client(user) as alice:
         job_id = served.submit(alice)["id"]
