@@ -276,8 +276,8 @@ class _Fuzz:
         for what, took in report.during.items():
             if not took.number:
                 report.problems.append(f"{what}: never happened meanwhile")
-            elif took.most_s > USUAL_WITHIN_S:
-                report.problems.append(f"{what}: {took.most_s:.1f} s in 95 of 100 cases")
+            elif took.usual_s > USUAL_WITHIN_S:
+                report.problems.append(f"{what}: usually {took.usual_s:.1f} s, of {took.number}")
 
 
 # --- the table

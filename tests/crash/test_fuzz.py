@@ -34,6 +34,11 @@ def test_a_seed_gives_the_same_cases_again_and_every_kind_is_among_them() -> Non
     assert Counter(case.kind for case in cases).keys() == KINDS.keys()
 
 
+def test_one_of_a_few_does_not_decide_what_is_usual() -> None:
+    assert times([2.0, 2.0, 9.0]).usual_s == 2.0
+    assert times([2.0] * 18 + [9.0] * 2).usual_s == 9.0
+
+
 def test_the_table_has_what_was_seen_and_a_problem_is_no_success() -> None:
     report = Report("sqlite", SEED, before={what: times([0.1, 0.3]) for what in WHAT})
     report.during = {what: times([0.2] * 19 + [9.0]) for what in WHAT}
