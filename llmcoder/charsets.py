@@ -161,6 +161,8 @@ def inner_labels(content: bytes, media_type: str = "") -> tuple[str, ...]:
 
 
 def _meta_label(head: bytes) -> tuple[bytes, ...]:
+    if b"<meta" not in head.lower():
+        return ()
     for tag in _IN_HEAD.finditer(head):
         if tag["end"] and tag.start() > PRESCAN_BYTES:
             break
