@@ -301,7 +301,7 @@ def test_a_worker_that_wakes_up_after_its_lease_writes_nothing(engine: Processes
     nap = engine.submit(kit.take_nap, seconds=2)
     effect = engine.write(kit.write_line, before="nap", seconds=2)
     engine.until(nap, S.RUNNING)
-    eventually(lambda: row(engine.db, effect).armed_at is not None)
+    eventually((engine.folder / "effects.asleep").exists, what="it is armed, and asleep before its effect")
     asleep.send_signal(signal.SIGSTOP)
     awake = engine.start_worker("io")
     assert engine.until(nap, S.SUCCEEDED, within_s=AFTER_LEASE_S).attempt == 2
