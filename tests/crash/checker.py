@@ -14,6 +14,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from llmcoder.errors import problem_type
+from llmcoder.states import Reason
 from models.db.database import TRANSIENT_ERRORS, Database, safe_sqlite
 from models.jobs.tables import jobs
 from tests.crash.automation import Automation, passed_over, wrong_fires
@@ -37,7 +38,8 @@ class Findings:
         lost: Accepted and not there, or not at an end in time, or `succeeded` without its effect; a time at which the
             schedule should have fired and did not.
         doubled: With more than one effect; a time for which the schedule fired twice.
-        misreported: `failed` or `cancelled` although it had its effect; called a defect of its action.
+        misreported: `failed` or `cancelled` although it had its effect, unless it says so (`after_effect`); says so and
+            had none; called a defect of its action.
         passed_over: Jobs of whose last state the webhook's receiver is not told.
         uncertain: Ended so.
         silent: Of these, the ones whose provider did not answer; the others are the fault's.
@@ -168,9 +170,10 @@ def _judge(row: Row, effects: int, silent: bool, found: Findings) -> None:
     if row.state == "succeeded" and effects == 0:
         found.lost += 1
         found.problems.append(f"{row}: succeeded without its effect")
-    if row.state in ("failed", "cancelled") and effects:
+    said_done = (row.state, row.reason) == ("failed", Reason.AFTER_EFFECT)
+    if row.state in ("failed", "cancelled") and bool(effects) != said_done:
         found.misreported += 1
-        found.problems.append(f"{row}: had its effect")
+        found.problems.append(f"{row}: had {effects} effects")
     if row.state == "uncertain":
         found.uncertain += 1
         found.silent += silent

@@ -99,7 +99,8 @@ that writes every {every_s} s, and a webhook that hears of every job's end, whos
 - **lost**: accepted with a 202 and not there, or not at an end in time, or `succeeded` without its effect; a run of a
   macro that does not end; a time at which the schedule did not fire.
 - **doubled**: more than one effect in the provider's file; a time at which the schedule fired twice.
-- **misreported**: `failed` or `cancelled`, and yet it had its effect; called a defect of its action.
+- **misreported**: `failed` or `cancelled`, and yet it had its effect, unless it says so (`after_effect`), or says so
+  and had none; called a defect of its action.
 - **passed over**: a job of whose last state the webhook's receiver was not told, and is not about to be.
 - **made**: jobs of the macros and of the schedule. They are held to the same.
 - **uncertain**: ended so, because of the fault or because the provider was silent. **settled**: of these, how many were

@@ -19,6 +19,7 @@ from llmcoder.net import Limits, Response
 TIMEOUT_S = 5.0
 ANSWER_WITHIN_S = 2.0  # the provider stalls for longer
 SETTLE_S = 1.0
+AFTER_S = 0.05
 RETRY = Retry(attempts=8, first_wait_s=0.2, max_wait_s=2.0)
 
 
@@ -163,10 +164,13 @@ def write(kind: str, given: Call, ctx: Context) -> Done:
     ctx.armed({"key": key})
     address = given.nowhere if given.nowhere and ctx.attempt == 1 else given.provider
     answer = ctx.http.request("POST", f"{address}/effects/{key}?kind={kind}&do={given.do}", limits=_LIMITS)
-    return _done(given, answer)
+    return _done(given, answer, ctx)
 
 
-def _done(given: Call, answer: Response) -> Done:
+def _done(given: Call, answer: Response, ctx: Context) -> Done:
     if answer.status == 503:
         raise Transient("The provider is busy; it did nothing.")
+    if hasattr(ctx, "confirmed"):  # an older version, beside which this runs in a rolling upgrade, has none
+        ctx.confirmed()
+    ctx.wait(AFTER_S)  # as long as a fault may need to come between the effect and the end
     return Done(number=given.number)
