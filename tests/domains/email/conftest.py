@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from gmail_server import Gmail, gmail_on_loopback
 from imap_kit import Mailboxes
 from mail_server import MailServer, running, why_missing
 
@@ -35,4 +36,10 @@ def mail_settings(mail_server: MailServer, tmp_path: Path) -> tuple[Settings, ..
 def mailboxes(mail_server: MailServer, mail_settings: tuple[Settings, ...]) -> Iterator[Mailboxes]:
     """Opens mailboxes of ours over the mail server: `mailboxes.open(address)`."""
     with closing(Mailboxes(mail_server, mail_settings)) as found:
+        yield found
+
+
+@pytest.fixture
+def gmail() -> Iterator[Gmail]:
+    with gmail_on_loopback() as found:
         yield found

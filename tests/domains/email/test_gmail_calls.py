@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from gmail_kit import context, grant, mailbox, settings
-from gmail_server import Gmail, gmail_on_loopback
+from gmail_kit import context, mailbox, runner
+from gmail_server import Gmail
 
 from llmcoder.errors import Cancelled, RateLimited
 from llmcoder.registry import discover
-from llmcoder.testing import FakeContext, Run, run_action
+from llmcoder.testing import Run
 from tasks.email.actions import (
     archive,
     draft_reply,
@@ -33,41 +33,15 @@ from tasks.email.gmail import open_gmail
 from tasks.email.gmail_client import AT_ONCE
 from tasks.email.mailbox import Query, StoredMail
 from tasks.email.sorting_actions import unarchive, unlabel
-from tasks.llm.settings import LlmSettings
 
-CHAT = "/v1/chat/completions"
 LIST, WHOLE, HEAD, LABELS = "GET messages", "GET messages/ID raw", "GET messages/ID metadata", "GET labels"
 GIST = '{"summary": "s", "decisions": [], "open_questions": [], "action_items": []}'
 VERDICT = '{"category": "work", "priority": "high", "needs_reply": true, "labels": [], "reason": "x"}'
 
 
 @pytest.fixture
-def gmail() -> Iterator[Gmail]:
-    with gmail_on_loopback() as found:
-        yield found
-
-
-@pytest.fixture
 def run(gmail: Gmail, server: Any) -> Callable[..., Run[Any]]:
-    """Runs an action for the mailbox; the model says `server.says`."""
-    server.says = "Monday suits me."
-
-    def write(exchange: Any) -> None:
-        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": server.says}}
-        body = {"id": "c", "object": "chat.completion", "created": 1, "model": "tiny-1", "choices": [choice]}
-        exchange.send(200, body)
-
-    server.routes[CHAT] = write
-    model = LlmSettings(openai_base_url=f"{server.url}/v1", openai_model="tiny-1", llm_timeout_s=5)
-
-    def run(action: Any, **given: Any) -> Run[Any]:
-        ctx = FakeContext(
-            [settings(gmail.url), model], fetch_allow=("127.0.0.1",), connections={GMAIL: grant()},
-            account="carla@gmail.example", timeout_s=30.0,
-        )  # fmt: skip
-        return run_action(action, given, ctx)
-
-    return run
+    return runner(gmail, server, "carla@gmail.example")
 
 
 def calls(gmail: Gmail) -> list[str]:

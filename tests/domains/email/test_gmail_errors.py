@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from gmail_kit import context, grant, letter, mailbox, settings
-from gmail_server import ADDRESS, Gmail, complaint, gmail_on_loopback
+from gmail_server import ADDRESS, Gmail, complaint
 
 from llmcoder import (
     BadInput,
@@ -35,12 +35,6 @@ from tasks.email.mailbox import Query
 
 SEND = "POST /gmail/v1/users/me/messages/send"
 LIST = "GET /gmail/v1/users/me/messages?"
-
-
-@pytest.fixture
-def gmail() -> Iterator[Gmail]:
-    with gmail_on_loopback() as found:
-        yield found
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.utils import make_msgid
@@ -10,7 +9,7 @@ from email.utils import make_msgid
 import gmail_server
 import pytest
 from gmail_kit import LETTER, context, letter, mailbox
-from gmail_server import ADDRESS, Gmail, gmail_on_loopback
+from gmail_server import ADDRESS, Gmail
 
 from llmcoder import BadInput, NotFound, Refused, Uncertain
 from llmcoder.ids import new_id
@@ -18,12 +17,6 @@ from tasks.email import gmail as provider
 from tasks.email.gmail_client import LARGEST_INLINE_BYTES
 from tasks.email.gmail_format import LARGEST_BYTES, OWN_ID, header_of
 from tasks.email.mailbox import Query
-
-
-@pytest.fixture
-def gmail() -> Iterator[Gmail]:
-    with gmail_on_loopback() as found:
-        yield found
 
 
 def parsed(raw: bytes):

@@ -3,52 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from email import message_from_bytes, policy
 from typing import Any
 
 import pytest
-from gmail_kit import context, grant, settings
-from gmail_server import Gmail, gmail_on_loopback
+from gmail_kit import context, runner
+from gmail_server import Gmail
 
 from llmcoder import NotFound, Uncertain
-from llmcoder.testing import FakeContext, Run, run_action
+from llmcoder.testing import Run
 from tasks.email.actions import archive, draft_reply, emails, label, send_reply, triage_new
-from tasks.email.connections import GMAIL
 from tasks.email.gmail_format import packed
 from tasks.email.sending_actions import Reply, find_mail
-from tasks.llm.settings import LlmSettings
-
-CHAT = "/v1/chat/completions"
-
-
-@pytest.fixture
-def gmail() -> Iterator[Gmail]:
-    with gmail_on_loopback() as found:
-        yield found
 
 
 @pytest.fixture
 def run(gmail: Gmail, server: Any) -> Callable[..., Run[Any]]:
-    """Runs an action for the mailbox; the model says `server.says`."""
-    server.says = "Monday suits me."
-
-    def write(exchange: Any) -> None:
-        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": server.says}}
-        body = {"id": "c", "object": "chat.completion", "created": 1, "model": "tiny-1", "choices": [choice]}
-        exchange.send(200, body)
-
-    server.routes[CHAT] = write
-    model = LlmSettings(openai_base_url=f"{server.url}/v1", openai_model="tiny-1", llm_timeout_s=5)
-
-    def run(action: Any, **given: Any) -> Run[Any]:
-        ctx = FakeContext(
-            [settings(gmail.url), model], fetch_allow=("127.0.0.1",), connections={GMAIL: grant()},
-            account="ada@example.com", timeout_s=30.0,
-        )  # fmt: skip
-        return run_action(action, given, ctx)
-
-    return run
+    return runner(gmail, server, "ada@example.com")
 
 
 def sent(gmail: Gmail) -> list[Any]:
