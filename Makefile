@@ -7,7 +7,7 @@ INSTALLED := .venv/installed
 PIP := -m pip --disable-pip-version-check --quiet
 DATA := $(or $(DATA_DIR),data)
 
-.PHONY: help install up test test-slow lint format bench openapi crash fuzz soak lock image clean clean-data
+.PHONY: help install up test test-slow lint format bench openapi crash fuzz documents soak lock image clean clean-data
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,9 @@ crash: $(INSTALLED) ## Kill everything under load, count what was lost or double
 
 fuzz: $(INSTALLED) ## Send 10,000 hostile things as one user, and see that another one notices nothing
 	@$(BIN)/python -m tests.crash.fuzz $(ARGS)
+
+documents: $(INSTALLED) ## Send 10,000 random JSON documents through every door, on SQLite (an hour)
+	@DOCUMENTS=10000 $(BIN)/python -m pytest -n 0 -m slow tests/integration/test_any_json.py $(ARGS)
 
 soak: $(INSTALLED) ## Replace the heavy pool's child after every job for 40 minutes, and see that it never stands still
 	@$(BIN)/python -m tests.crash.soak $(ARGS)
