@@ -36,7 +36,7 @@ pytestmark = pytest.mark.both_stores
 
 JSON = {"content-type": "application/json"}
 #: In every run of the slow tests; `make documents` sends 10,000.
-DOCUMENTS, AT_ONCE = int(os.environ.get("DOCUMENTS", "300")), 50
+DOCUMENTS, AT_ONCE = int(os.environ.get("DOCUMENTS", "100")), 50
 #: Of a document: an expression's value may have no more than a hundred, and it stands within others.
 MOST_DEEP = 90
 
@@ -207,7 +207,7 @@ def test_any_document_goes_through_every_door_and_none_stops_another(
     go_through(doors, documents, odd)
 
 
-@pytest.mark.slow("hundreds of documents, each through four doors")
+@pytest.mark.slow("a hundred documents, fifty at once, each through four doors")
 @pytest.mark.timeout(14_400)
 def test_many_documents_go_through_every_door(doors: Doors) -> None:
     @settings(max_examples=DOCUMENTS // AT_ONCE, deadline=None, database=None, suppress_health_check=list(HealthCheck))
