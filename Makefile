@@ -52,7 +52,7 @@ fuzz: $(INSTALLED) ## Send 10,000 hostile things as one user, and see that anoth
 	@$(BIN)/python -m tests.crash.fuzz $(ARGS)
 
 documents: $(INSTALLED) ## Send 10,000 random JSON documents through every door, on SQLite (an hour)
-	@DOCUMENTS=10000 $(BIN)/python -m pytest -n 0 -m slow tests/integration/test_any_json.py $(ARGS)
+	@DOCUMENTS=10000 $(BIN)/python -m pytest -n 0 -s -m slow tests/integration/test_any_json.py $(ARGS)
 
 soak: $(INSTALLED) ## Replace the heavy pool's child after every job for 40 minutes, and see that it never stands still
 	@$(BIN)/python -m tests.crash.soak $(ARGS)
