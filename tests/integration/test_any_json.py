@@ -14,12 +14,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from inline_kit import Inline
 from served import Served
@@ -36,7 +37,7 @@ pytestmark = pytest.mark.both_stores
 
 JSON = {"content-type": "application/json"}
 #: In every run of the slow tests; `make documents` sends 10,000.
-DOCUMENTS, AT_ONCE = int(os.environ.get("DOCUMENTS", "100")), 50
+DOCUMENTS, AT_ONCE, OF_A_SEED = int(os.environ.get("DOCUMENTS", "100")), 5, 100
 #: Of a document: an expression's value may have no more than a hundred, and it stands within others.
 MOST_DEEP = 90
 
@@ -211,20 +212,24 @@ def test_any_document_goes_through_every_door_and_none_stops_another(
     go_through(doors, documents, odd)
 
 
-@pytest.mark.slow("a hundred documents, fifty at once, each through four doors")
+@pytest.mark.slow("a hundred documents, some at once, each through four doors")
 @pytest.mark.timeout(14_400)
 def test_many_documents_go_through_every_door(doors: Doors) -> None:
-    @settings(max_examples=DOCUMENTS // AT_ONCE, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=OF_A_SEED // AT_ONCE, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(ANY, min_size=AT_ONCE, max_size=AT_ONCE), st.randoms(use_true_random=False))
-    def many(documents: list[Any], odd: random.Random) -> None:
-        doors.log_in_again()
+    def some(documents: list[Any], odd: random.Random) -> None:
         go_through(doors, documents, odd)
         gone.append(len(documents))
-        print(f"{sum(gone)} documents have gone through", flush=True)
 
     gone: list[int] = []
-    many()
-    assert sum(gone) >= DOCUMENTS
+    for number in count():
+        doors.log_in_again()
+        before = len(gone)
+        seed(number)(some)()  # it gives up those that become too large, so that it may be fewer
+        assert len(gone) > before
+        print(f"{sum(gone)} documents have gone through", flush=True)
+        if sum(gone) >= DOCUMENTS:
+            break
 
 
 @pytest.mark.parametrize("number", range(len(ODD)), ids=[one[:24].decode("latin-1") for one in ODD])
