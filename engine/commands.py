@@ -26,7 +26,7 @@ from models.files import links
 from models.jobs import approvals, taint
 from models.jobs import store as jobs
 from models.jobs.approvals import Origin
-from models.jobs.machine import Moved
+from models.jobs.machine import Moved, lock
 from models.jobs.store import Accepted, Job
 
 
@@ -98,6 +98,7 @@ def retry(
         AdministratorsOnly: The action is for administrators, and the user is none now.
         WrongState: It is in another state, or its effect took place.
     """
+    lock(conn, [job_id])  # or it ends after its effect between this look and the transition
     job = find(conn, user_id, job_id)
     if job.reason == Reason.AFTER_EFFECT:
         raise WrongState("Its effect took place, so a retry would have it twice. Submit it anew if that is meant.")
@@ -208,6 +209,8 @@ def undo(
     refuse_others(conn, action, user_id, origin)
     if action.undo is None:
         raise NoUndo(f"What {job.action} did cannot be taken back from here.")
+    if job.reason == Reason.AFTER_EFFECT:
+        raise NoUndo("Its effect took place, but what came of it is not known, so nobody knows what to take back.")
     if job.state != State.SUCCEEDED:
         hint = " Cancel it instead." if not job.ended else ""
         raise WrongState(f"Only what has succeeded can be undone; this job is {job.state}.{hint}")

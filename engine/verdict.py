@@ -93,7 +93,8 @@ def after_error(error: BaseException, facts: Facts, now: datetime, chance: float
         error: What the action raised; anything that is no `ActionError` is a bug in the action.
         chance: A random number from 0 to 1, for the jitter of retries.
     """
-    if facts.confirmed and not isinstance(error, Suspended):
+    happened = facts.confirmed or (isinstance(error, Unreadable) and facts.writes)  # also where it was not armed
+    if happened and not isinstance(error, Suspended):
         return after_effect(error)
     return _keep_doubt(_after_error(error, facts, now, chance), facts)
 

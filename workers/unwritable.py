@@ -29,6 +29,9 @@ def bare(attempt: Attempt, move: Move, error: BaseException) -> Move:
     if move.to is State.SUCCEEDED and (attempt.armed or _writes(attempt)):
         left_out = {"detail": f"It happened. Its result cannot be kept ({kind}).", "fields": []}
         return replace(move, values=values | {"result": strict_json.write({"left_out": left_out})})
+    if move.reason is Reason.AFTER_EFFECT:
+        values["error"] = _problem(f"It happened, and what came after it cannot be kept ({kind}). Look there.")
+        return replace(move, values=values)
     values["error"] = _problem(f"It ran, and how it ended cannot be kept ({kind}). Look at its input, and try another.")
     if move.to in ENDED - {State.SUCCEEDED}:
         return replace(move, values=values)

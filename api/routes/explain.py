@@ -336,4 +336,7 @@ def _plain(job: Job, seen: Seen) -> str:
             return f"Attempt {job.attempt} of {job.max_attempts} has been running since {since}."
         case state:
             at = f" at {job.finished_at.isoformat()}" if job.finished_at else ""
-            return f"It ended{at}: {state.value}."
+            more = ""
+            if job.reason == Reason.AFTER_EFFECT:
+                more = " Its effect took place, and what came after it went wrong, so it is not run again; look there."
+            return f"It ended{at}: {state.value}.{more}"

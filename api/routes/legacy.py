@@ -34,7 +34,7 @@ from api.submission import Given, accept, input_of_body, input_of_query, prepare
 from engine.idempotency import checked_key
 from llmcoder import strict_json
 from llmcoder.declare.action import Effect
-from llmcoder.errors import ActionError, Uncertain, problem_type
+from llmcoder.errors import ActionError, Uncertain, Unreadable, problem_type
 from llmcoder.logger import get_logger
 from llmcoder.registry import AnyAction, Registry
 from llmcoder.states import Reason, State
@@ -49,6 +49,8 @@ THREADS = 2
 DEFECT = "This is a defect of the service; its log has more."
 #: A job that waits for one of these waits for a person, so its client need not.
 FOR_A_PERSON = frozenset({Reason.APPROVAL, Reason.RECONNECT, Reason.CALL})
+#: What happened, or may have, whatever its job is: a run has the error of its step.
+NOT_AGAIN = frozenset(map(problem_type, (Uncertain.slug, Unreadable.slug, "after-effect")))
 #: Kinds of problem that are nobody's error but ours.
 DEFECTS = frozenset(map(problem_type, ("defect", "out-of-memory", "worker-lost")))
 #: What failed for a reason that this process does not know: a domain's own.
@@ -169,9 +171,9 @@ def _unexplained(job: Job) -> dict[str, Any]:
 
 
 def _status_of(job: Job, error: dict[str, Any]) -> int:
-    """That of the error's kind. What may have happened is a conflict: an old client tries again after any 5xx."""
+    """That of the error's kind. What happened, or may have, is a conflict: an old client tries again after any 5xx."""
     kind = error.get("type")
-    if job.state == State.UNCERTAIN or kind == problem_type(Uncertain.slug):
+    if job.state == State.UNCERTAIN or job.reason == Reason.AFTER_EFFECT or kind in NOT_AGAIN:
         return REFUSED
     if kind in DEFECTS:
         return 500

@@ -18,10 +18,12 @@ from llmcoder.config import config
 from llmcoder.errors import BadInput, NotFound
 from llmcoder.ids import new_id
 from llmcoder.settings import EngineSettings
-from llmcoder.states import State
+from llmcoder.states import Reason, State
 from models.db import batch
 from models.db.base import Id, Instant
 from models.db.literals import literal
+from models.jobs import store as job_store
+from models.jobs.approvals import Origin
 from models.jobs.machine import ENDED
 from models.jobs.store import COLUMNS as JOB_COLUMNS
 from models.jobs.store import Job
@@ -33,6 +35,8 @@ from models.macros.tables import macro_calls, macro_roots, macro_runs, macro_ste
 
 #: States in which a step's job says how the step went.
 TELLING = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+#: States of a job which a retry begins anew.
+_RETRIED = (State.FAILED, State.CANCELLED)
 #: Macros in macros.
 MOST_DEEP = 10
 #: Runs that are noticed at once.
@@ -229,16 +233,31 @@ def begin(
 
 
 def _go_on(conn: sa.Connection, job_id: UUID, now: datetime) -> None:
-    """A person had the run begin again. A failed step whose job may have had its effect is not done twice."""
+    """A person had the run begin again. A failed step whose job had its effect, or may have, is not done twice; a run
+    within this one goes on like it, so that what succeeded there is not done twice either.
+    """
     own, job = macro_steps.c, jobs.c
     again = sa.and_(own.run_id == job_id, own.state.in_((StepState.FAILED, StepState.SKIPPED, StepState.EXPANDED)))
-    stands = sa.exists().where(job.id == own.job_id, job.state.not_in((State.FAILED, State.CANCELLED)))
-    conn.execute(sa.delete(macro_steps).where(again, ~stands))
+    _retry_runs(conn, job_id, again, now)
+    anew = sa.and_(job.state.in_(_RETRIED), job.reason.is_distinct_from(Reason.AFTER_EFFECT.value))
+    conn.execute(sa.delete(macro_steps).where(again, ~sa.exists().where(job.id == own.job_id, ~anew)))
     attached = {"state": StepState.SUBMITTED, "error": None, "deadline_at": None}
     conn.execute(sa.update(macro_steps).where(again).values(attached))
     fresh = {"open": True, "look_at": now, "failures": 0, "rest_until": None}
     conn.execute(sa.update(macro_runs).where(macro_runs.c.job_id == job_id).values(fresh))
     conn.execute(sa.update(macro_roots).where(macro_roots.c.root_id == job_id).values(steps=0, runs=0))
+
+
+def _retry_runs(conn: sa.Connection, job_id: UUID, steps: sa.ColumnElement[bool], now: datetime) -> None:
+    """Have the runs that are steps of this one go on, for whoever has this one go on and as often as it is tried."""
+    outer = Job(*conn.execute(sa.select(*JOB_COLUMNS).where(jobs.c.id == job_id)).one())
+    within = sa.select(macro_steps.c.job_id).join(macro_runs, macro_runs.c.job_id == macro_steps.c.job_id).where(steps)
+    query = sa.select(*JOB_COLUMNS).where(jobs.c.id.in_(within), jobs.c.state.in_(_RETRIED)).order_by(jobs.c.id)
+    for row in conn.execute(query).all():
+        one = Job(*row)
+        if Origin(outer.origin).delegated:
+            job_store.set_origin(conn, one.id, outer.origin, outer.tainted)
+        job_store.retry(conn, one, outer.max_attempts - outer.attempt + 1, now)
 
 
 def _root_of(conn: sa.Connection, job_id: UUID) -> UUID:

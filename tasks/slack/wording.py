@@ -71,6 +71,8 @@ def _headline(job: Job) -> str:
             return f":no_entry_sign: {name} was cancelled."
         case State.UNCERTAIN, _:
             return f":question: {name} may have happened, and nobody can tell. {_error(job)} Look there and resolve it."
+        case _, Reason.AFTER_EFFECT:
+            return f":warning: {name} took place, and then something went wrong. {_error(job)}"
     return f":x: {name} failed. {_error(job)}"
 
 

@@ -335,6 +335,18 @@ def test_explain_speaks_of_every_state(served: Served, alice: httpx.Client) -> N
     assert "succeeded" in explained(ended)[1]
 
 
+def test_what_failed_after_its_effect_says_so_and_is_neither_run_again_nor_taken_back(
+    served: Served, alice: httpx.Client
+) -> None:
+    job_id = served.submit(alice, action="test.post", input={"to": "ann", "text": "hello"})["id"]
+    served.move(job_id, State.RUNNING)
+    served.move(job_id, State.FAILED, reason=Reason.AFTER_EFFECT)
+    assert "took place" in alice.get(f"/jobs/{job_id}/explain").json()["summary"]
+    retried, undone = (alice.post(f"/jobs/{job_id}/{what}") for what in ("retry", "undo"))
+    assert (retried.status_code, undone.status_code) == (409, 409)
+    assert "twice" in retried.json()["detail"] and "take back" in undone.json()["detail"]
+
+
 def test_a_reason_that_a_newer_version_wrote_breaks_no_answer(served: Served, alice: httpx.Client) -> None:
     job_id = served.submit(alice)["id"]
     with served.db.write() as conn:

@@ -104,6 +104,7 @@ def test_the_same_key_is_the_same_job_with_the_same_answer(served: Served, alice
         (State.FAILED, "administrators-only", 403), (State.FAILED, "transient", 503), (State.FAILED, "timed-out", 504),
         (State.FAILED, "not-configured", 409), (State.FAILED, "defect", 500), (State.FAILED, "worker-lost", 500),
         (State.FAILED, "of-a-package-that-is-not-here", 409), (State.UNCERTAIN, "uncertain", 409),
+        (State.FAILED, "after-effect", 409), (State.FAILED, "answer-unreadable", 409),
         (State.FAILED, None, 409), (State.CANCELLED, None, 409),
     ],
 )  # fmt: skip

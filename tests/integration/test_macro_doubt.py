@@ -198,6 +198,94 @@ def test_a_macro_within_waits_and_goes_on_too(runs: Runs) -> None:
     assert runs.job(outer).state == State.SUCCEEDED
 
 
+# --- a step that failed after its effect
+
+AFTER_EFFECT = "urn:llmcoder:problem:after-effect"
+
+
+def begin_after_effect(runs: Runs, *steps: dict[str, Any]) -> tuple[UUID, UUID]:
+    """A run whose first step had its effect, and then something went wrong."""
+    run = runs.start(list(steps))
+    runs.look()
+    (sent,) = [job.id for job in runs.steps_of(run) if job.action == "test.post"]
+    take(runs.db, sent)
+    error = json.dumps({"type": AFTER_EFFECT, "title": "It happened", "detail": "its id is lost"})
+    move(runs.db, sent, State.FAILED, reason=Reason.AFTER_EFFECT, values={"error": error})
+    runs.settle(run)
+    return run, sent
+
+
+def retry(runs: Runs, job_id: UUID) -> None:
+    with runs.db.write() as conn:
+        commands.retry(conn, runs.registry, runs.user.id, job_id, runs.db.now())
+
+
+def test_a_retry_of_the_run_has_no_effect_twice_whose_result_is_lost(runs: Runs) -> None:
+    run, sent = begin_after_effect(runs, post(), LAST)
+    assert (runs.job(run).state, runs.error_of(run)["type"]) == (State.FAILED, AFTER_EFFECT)
+    retry(runs, run)
+    runs.settle(run)
+    assert [job.id for job in runs.steps_of(run) if job.action == "test.post"] == [sent]
+    assert runs.error_of(run)["detail"] == "Step 'send': its id is lost"
+
+
+@pytest.mark.parametrize(
+    ("more", "others"),
+    [
+        ({"on_error": "continue"}, {"last": "failed"}),
+        (FALLBACK, {"last": "failed", "instead": "succeeded"}),
+    ],
+    ids=["continue", "fallback"],
+)
+def test_a_run_goes_on_after_such_a_step_where_it_may_fail(
+    runs: Runs, more: dict[str, Any], others: dict[str, str]
+) -> None:
+    instead = [echo("instead")] if "instead" in others else []
+    run, sent = begin_after_effect(runs, post(**more), *instead, LAST)
+    assert runs.job(run).state == State.SUCCEEDED
+    assert json.loads(runs.job(run).result or "")["last"] == {"text": "failed"}
+    assert {step: state_of(runs, run, step) for step in others} == {**others, "last": "succeeded"}
+    assert [job.id for job in runs.steps_of(run) if job.action == "test.post"] == [sent]
+
+
+def test_what_needs_the_lost_result_fails_and_says_which(runs: Runs) -> None:
+    run, sent = begin_after_effect(
+        runs, post(on_error="continue"), echo("last", "${{ join(' ', [steps.send.result.post_id]) }}")
+    )
+    assert runs.job(run).state == State.FAILED and "'last'" in runs.error_of(run)["detail"]
+    retry(runs, run)
+    runs.settle(run)
+    assert [job.id for job in runs.steps_of(run) if job.action == "test.post"] == [sent]
+
+
+@pytest.mark.parametrize("ended", ["failed", "cancelled"])
+def test_a_retry_of_the_run_does_nothing_twice_that_succeeded_in_a_macro_within(runs: Runs, ended: str) -> None:
+    inner = {"name": "inner", "steps": [post(), echo("then", needs=["send"])]}
+    outer = runs.start([{"id": "call", "action": "tasks.start_macro", "with": {"document": inner}}])
+    runs.look()
+    (call,) = runs.steps_of(outer)
+    runs.do(call)
+    runs.look()
+    (sent,) = runs.steps_of(call.id)
+    runs.do(sent)
+    runs.look()
+    if ended == "cancelled":
+        with runs.db.write() as conn:
+            commands.cancel(conn, runs.user.id, outer, runs.db.now())
+    else:
+        then = runs.steps_of(call.id)[1].id
+        take(runs.db, then)
+        move(runs.db, then, State.FAILED, values={"error": json.dumps({"type": "x", "title": "x", "detail": "x"})})
+    runs.look(3)
+    assert (runs.job(outer).state, runs.job(call.id).state) == (ended, ended)
+    retry(runs, outer)
+    runs.settle(outer)
+    posts = [job.id for run in (outer, call.id) for job in runs.steps_of(run) if job.action == "test.post"]
+    assert posts == [sent.id]
+    assert [job.id for job in runs.steps_of(outer)] == [call.id], "it goes on, and no other begins"
+    assert runs.job(outer).state == State.SUCCEEDED
+
+
 def test_explain_and_the_list_of_what_waits_for_its_user_name_it(runs: Runs, redis_url: str, tmp_path: Path) -> None:
     run, (sent,) = begin(runs, post(), LAST)
     with serving(runs.db, redis_url, tmp_path) as served, served.client(runs.user) as client:

@@ -19,7 +19,7 @@ from engine.verdict import (
     as_problem,
 )
 from llmcoder import ActionError, BadInput, NeedsReconnect, RateLimited, Retry, Transient, Uncertain
-from llmcoder.errors import Cancelled, Forbidden, NotConfigured, NotFound, Refused, TimedOut
+from llmcoder.errors import Cancelled, Forbidden, NotConfigured, NotFound, Refused, TimedOut, Unreadable
 from llmcoder.states import Reason, State
 from llmcoder.timing import TIMING
 from models.jobs.machine import TRANSITIONS
@@ -302,6 +302,13 @@ def test_what_fails_after_a_confirmed_effect_is_a_failure_that_is_never_repeated
     verdict = after_error(error, facts, NOW, EVEN)
     assert outcome(verdict) == (State.FAILED, Reason.AFTER_EFFECT, None, True, True)
     assert verdict.error is not None and "happened" in verdict.error["title"]
+
+
+@pytest.mark.parametrize("facts", [write(), write(repeatable=True), write(in_doubt=True, repeatable=True)])
+def test_an_answer_that_says_yes_and_cannot_be_read_is_an_effect_though_nobody_armed_it(facts: Facts) -> None:
+    verdict = after_error(Unreadable("it is made, and its id is lost"), facts, NOW, EVEN)
+    assert outcome(verdict) == (State.FAILED, Reason.AFTER_EFFECT, None, True, True)
+    assert outcome(after_error(Unreadable("x"), read(), NOW, EVEN)) == stands(State.FAILED)
 
 
 def test_a_worker_that_stops_after_a_confirmed_effect_does_not_make_it_unknown() -> None:
