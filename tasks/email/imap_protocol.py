@@ -22,6 +22,22 @@ _EIGHT_BIT = re.compile(rb"[\x80-\xff]")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
+#: A tag of imaplib's or none, the number of a message, and what the line says.
+_SAID = re.compile(rb"(\*(?: \d+)?|[A-Z]{4}\d+) ([A-Za-z-]+)(?=[ \r\n])")
+
+
+def as_imaplib_reads(line: bytes) -> bytes:
+    """A line of a server, its word in capitals, and a blank behind the word that ends a command: IMAP takes any case
+    (RFC 3501, 9), servers leave out the text of an OK, and imaplib calls both garbage: what was done would be unknown.
+    """
+    said = _SAID.match(line)
+    if said is None:
+        return line
+    rest = line[said.end() :]
+    lacks = not said[1].startswith(b"*") and not rest.startswith(b" ")
+    return said[1] + b" " + said[2].upper() + (b" " if lacks else b"") + rest
+
+
 class TooMuch(Exception):
     """The server sends more than anybody asked for."""
 
@@ -44,7 +60,7 @@ class ImapClient(imaplib.IMAP4):
     def readline(self) -> bytes:
         found = self.line.readline(LONGEST_LINE_BYTES)
         self._spend(len(found))
-        return found
+        return as_imaplib_reads(found)
 
     def send(self, data: Any) -> None:
         self._left_bytes = MOST_BYTES

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,12 @@ from confluence_server import TOKEN as CONFLUENCE_TOKEN
 from confluence_server import confluence_on_loopback
 from gmail_server import TOKEN as GMAIL_TOKEN
 from gmail_server import gmail_on_loopback
+from imap_kit import mail, messages
 from inline_kit import Inline
 from jira_server import EMAIL, jira_on_loopback
 from jira_server import TOKEN as JIRA_TOKEN
+from mail_server import MailServer, running, why_missing
+from scripted_mail import Eavesdropper, Last, Script, scripted, smtp
 from slack_server import BOT, BOT_TOKEN, GENERAL, slack_on_loopback
 
 from engine import commands
@@ -278,3 +282,146 @@ def test_what_was_answered_with_a_success_is_known_and_not_sent_again(
         if job.state == "failed":
             with pytest.raises(WrongState, match="twice"), engine.db.write() as conn:
                 commands.retry(conn, engine.known, engine.user.id, job.id, engine.db.now())
+
+
+# --- mail over SMTP and IMAP
+
+
+@pytest.fixture(scope="module")
+def mail_server() -> Iterator[MailServer]:
+    if (reason := why_missing()) is not None:
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    with running() as server:
+        yield server
+
+
+class Mailbox:
+    """An engine with a mailbox, whose server is a real one behind `imap`, and which sends by a script."""
+
+    def __init__(self, server: MailServer, name: str, script: Script, stack: ExitStack) -> None:
+        self.server, self.script = server, script
+        self.address = server.user(name)
+        self.imap = stack.enter_context(closing(Eavesdropper(server.imap)))
+        self._port = stack.enter_context(scripted(script))
+
+    def environ(self) -> dict[str, str]:
+        imap = {"IMAP_HOST": "127.0.0.1", "IMAP_PORT": str(self.imap.port), "IMAP_SECURITY": "plain"}
+        smtp = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(self._port), "SMTP_SECURITY": "plain"}
+        return {**imap, **smtp, "IMAP_USER": self.address, "IMAP_PASSWORD": self.server.password}
+
+    @property
+    def mails_sent(self) -> int:
+        return self.script.heard.count(b"DATA")
+
+    def holds(self, folder: str) -> int:
+        return len(messages(self.server, self.address, folder))
+
+
+@pytest.fixture
+def mailbox(
+    db: Database, user: User, tmp_path: Path, mail_server: MailServer, request: pytest.FixtureRequest
+) -> Iterator[Callable[[Script], tuple[Inline, Mailbox]]]:
+    with ExitStack() as stack:
+
+        def made(script: Script) -> tuple[Inline, Mailbox]:
+            name = re.sub(r"\W", "_", f"{request.node.name}_{db.url.get_backend_name()}")
+            box = Mailbox(mail_server, f"known{abs(hash(name))}", script, stack)
+            told = {"FETCH_ALLOW": "127.0.0.1", "DATA_DIR": str(tmp_path), **box.environ()}
+            stack.enter_context(use(Config.open(told, cwd=tmp_path)))
+            return Inline(db, user, Registry(discover())), box
+
+        yield made
+
+
+LETTER = {"to": ["bob@elsewhere.example"], "subject": "x", "text": "y"}
+#: What a server says to a mail that it has taken. Its first digit is a yes.
+TAKEN: dict[str, bytes] = {
+    "in a word": b"250 OK\r\n",
+    "in three digits": b"250\r\n",
+    "in several lines": b"250-2.0.0 taken\r\n250-as 4711\r\n250 for bob\r\n",
+    "with another number": b"252 cannot be verified, taken all the same\r\n",
+    "in another encoding": b"250 Gr\xfc\xdfe aus K\xf6ln\r\n",
+    "in bytes of none": b"250 " + bytes(range(128, 256)) + b"\r\n",
+    "in a line longer than SMTP has": b"250 " + b"x" * 70_000 + b"\r\n",
+    "in more lines than anybody reads": b"250-more\r\n" * 500 + b"250 enough\r\n",
+    "with the end of a line of Unix": b"250 OK\n",
+    "and hangs up": Last(b"250 OK\r\n"),
+    "and hangs up in the middle": Last(b"250-2.0.0 taken\r\n250-as"),
+    "and hangs up before the line ends": Last(b"250 OK"),
+    "and says goodbye": Last(b"250 OK\r\n421 4.4.2 timeout\r\n"),
+}
+
+
+@pytest.mark.parametrize("how", TAKEN)
+def test_a_mail_that_was_taken_is_sent_however_the_server_says_so(
+    mailbox: Callable[[Script], tuple[Inline, Mailbox]], how: str
+) -> None:
+    engine, box = mailbox(smtp({".": TAKEN[how]}))
+    job = engine.done("email.send", LETTER)
+    assert (job.state, job.reason, job.error) == ("succeeded", None, None)
+    assert (box.mails_sent, box.holds("Sent"), box.holds("Drafts")) == (1, 1, 0)
+
+
+class Severing(Script):
+    """An SMTP server with which the IMAP server goes away, as soon as it has taken a mail."""
+
+    box: Mailbox
+    instead: bytes
+
+    def to(self, line: bytes) -> bytes | None:
+        if line == b".":
+            self.box.imap.hang_up(self.instead)
+        return super().to(line)
+
+
+@pytest.mark.parametrize(
+    "instead", [b"", b"* BYE too busy\r\n", b"220 I speak SMTP\r\n", b"\x16\x03\x01", b"* OK hello\r\n"]
+)
+@pytest.mark.parametrize("action", ["email.send", "email.send_reply"])
+def test_a_mail_that_was_taken_is_sent_though_its_copy_cannot_be_moved(
+    mailbox: Callable[[Script], tuple[Inline, Mailbox]], action: str, instead: bytes
+) -> None:
+    plain = smtp({".": b"250 OK\r\n"})
+    script = Severing(plain.greeting, plain.answers, plain.otherwise)
+    engine, box = mailbox(script)
+    script.box, script.instead = box, instead
+    given: dict[str, Any] = LETTER
+    if action == "email.send_reply":
+        box.server.deliver(box.address, mail("Lunch?", From="bob@elsewhere.example", To=box.address).as_bytes())
+        asked = engine.done("email.emails", {"limit": 1})
+        given = {"id": json.loads(asked.result or "")["items"][0]["id"], "text": "Yes."}
+    job = engine.done(action, given)
+    assert (job.state, job.reason) == ("succeeded", None), job.error
+    assert box.mails_sent == 1
+    assert "could not be moved" in json.loads(job.result or "")["note"]
+
+
+#: What an IMAP server says once it has moved or marked messages.
+MOVED: dict[str, bytes] = {
+    "not where they are now": b"{tag} OK\r\n",
+    "nonsense for where they are": b"{tag} OK [COPYUID x y z] done\r\n",
+    "more places than messages": b"{tag} OK [COPYUID 1 1 7:9] done\r\n",
+    "places without messages": b"{tag} OK [COPYUID 1] done\r\n",
+    "a number of thousands of digits": b"{tag} OK [COPYUID 1 1 " + b"9" * 5_000 + b"] done\r\n",
+    "a range without an end": b"{tag} OK [COPYUID 1 1 1:99999999999999] done\r\n",
+    "words in another encoding": b"{tag} OK erledigt, Gr\xfc\xdfe\r\n",
+    "what nobody asked": b"* 1 FETCH (FLAGS (\\Seen))\r\n* OK [HIGHESTMODSEQ 9] x\r\n{tag} OK done\r\n",
+    "and says goodbye": b"{tag} OK done\r\n* BYE see you\r\n",
+    "in small letters": b"{tag} ok done\r\n",
+}
+
+
+@pytest.mark.parametrize("how", MOVED)
+@pytest.mark.parametrize("action", ["email.archive", "email.label"])
+def test_what_an_imap_server_has_done_is_done_however_it_says_so(
+    mailbox: Callable[[Script], tuple[Inline, Mailbox]], action: str, how: str
+) -> None:
+    engine, box = mailbox(smtp())
+    box.server.deliver(box.address, mail("Lunch?", To=box.address).as_bytes())
+    listed = engine.done("email.emails", {"limit": 1})
+    ids = [json.loads(listed.result or "")["items"][0]["id"]]
+    box.imap.answer = MOVED[how]
+    job = engine.done(action, {"ids": ids} if action == "email.archive" else {"ids": ids, "add": ["Bank"]})
+    assert (job.state, job.reason) == ("succeeded", None), job.error
+    assert len(box.imap.changes) == 1
+    assert box.holds("Archive" if action == "email.archive" else "INBOX") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +13,10 @@ from dataclasses import dataclass, field
 Answer = bytes | None
 HANG_UP = b""
 SILENCE = None
+
+
+class Last(bytes):
+    """An answer behind which the server hangs up."""
 
 
 @dataclass
@@ -34,7 +39,7 @@ class Script:
         words = line.upper().split()
         tag = line.split()[0] if words else b"*"
         found = next((answer for key, answer in self.answers.items() if key.upper().encode() in words), self.otherwise)
-        return found.replace(b"{tag}", tag) if found else found
+        return type(found)(found.replace(b"{tag}", tag)) if found else found
 
 
 def imap(answers: Mapping[str, Answer] | None = None, greeting: Answer = b"* OK hello\r\n", can: str = "") -> Script:
@@ -117,4 +122,91 @@ def _say(connection: socket.socket, answer: Answer, over: threading.Event) -> bo
         over.wait(20)
         return False
     connection.sendall(answer)
-    return answer != HANG_UP
+    return answer != HANG_UP and not isinstance(answer, Last)
+
+
+class Eavesdropper:
+    """Stands before an IMAP server and passes everything on, but for what a test wants.
+
+    Attributes:
+        port: Where it listens, on 127.0.0.1.
+        answer: What it says in place of the server's yes to a command that moves or marks messages; `{tag}` stands for
+            the command's tag.
+        changes: Those commands.
+        cut: Once set, it says this instead of anything, and hangs up; nobody is connected any more.
+    """
+
+    CHANGE = re.compile(rb"^(\S+) UID (?:MOVE|COPY|STORE) .*$", re.MULTILINE | re.IGNORECASE)
+
+    def __init__(self, upstream: int) -> None:
+        self.answer: bytes | None = None
+        self.cut: bytes | None = None
+        self.changes: list[bytes] = []
+        self._upstream, self._over = upstream, threading.Event()
+        self._tags: set[bytes] = set()
+        self._open: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(0.05)
+        self.port = self._listener.getsockname()[1]
+        self._begin(self._serve)
+
+    def hang_up(self, instead: bytes) -> None:
+        """From now on nobody reaches the server."""
+        self.cut = instead
+        for one in self._open:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._over.set()
+        self.hang_up(b"")
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+    def _begin(self, work: Callable[..., None], *given: object) -> None:
+        self._threads.append(threading.Thread(target=_until_hung_up, args=(work, *given)))
+        self._threads[-1].start()
+
+    def _serve(self) -> None:
+        while not self._over.is_set():
+            try:
+                client, _ = self._listener.accept()
+            except TimeoutError:
+                continue
+            client.settimeout(None)
+            if self.cut is not None:
+                with client, suppress(OSError):
+                    client.sendall(self.cut)
+                continue
+            server = socket.create_connection(("127.0.0.1", self._upstream))
+            self._open += [client, server]
+            self._begin(self._asked, client, server)
+            self._begin(self._answered, server, client)
+
+    def _asked(self, client: socket.socket, server: socket.socket) -> None:
+        with client:
+            while piece := client.recv(65_536):
+                for command in self.CHANGE.finditer(piece):
+                    self.changes.append(command[0].strip())
+                    self._tags.add(command[1])
+                server.sendall(piece)
+            server.shutdown(socket.SHUT_WR)
+
+    def _answered(self, server: socket.socket, client: socket.socket) -> None:
+        rest = b""
+        with server:
+            while piece := server.recv(65_536):
+                *lines, rest = (rest + piece).split(b"\n")
+                for line in lines:
+                    tag = line.split(b" ", 1)[0]
+                    if self.answer is not None and tag in self._tags and line[len(tag) :].startswith(b" OK"):
+                        client.sendall(self.answer.replace(b"{tag}", tag))
+                    else:
+                        client.sendall(line + b"\n")
+
+
+def _until_hung_up(work: Callable[..., None], *given: object) -> None:
+    with suppress(OSError):
+        work(*given)
