@@ -21,7 +21,7 @@ from llmcoder.time_phrases.parts import (
     clocks_of,
 )
 
-MINUTES_OF = {"minute": 1, "quarterhour": 15, "halfhour": 30, "hour": 60}
+MINUTES_OF = {"minute": 1, "quarterhour": 15, "halfhour": 30, "threequarterhour": 45, "hour": 60}
 WEEKS_OF = {"week": 1, "fortnight": 2}
 #: Of what comes every week or month and says no day: its first.
 FIRST_OF_WEEK, FIRST_OF_MONTH = Weekdays((0,)), DaysOfMonth((1,))
@@ -146,7 +146,7 @@ def _monthly(day: Day | None, months: int, first: _First) -> str | None:
         day = FIRST_OF_MONTH
     if not isinstance(day, DaysOfMonth | NthWeekday) or day.later is not None:
         return None
-    month = day.month if isinstance(day, NthWeekday) else None
+    month = day.month
     if months == 12 and month is None:
         return None
     fields = _numbered(day) if isinstance(day, DaysOfMonth) else _nth(day)

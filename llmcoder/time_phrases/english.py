@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from llmcoder.time_phrases.lexicon import language
+from llmcoder.time_phrases.lexicon import language, numbered
+
+_TENS = {20: "twenty", 30: "thirty", 40: "forty", 50: "fifty", 60: "sixty", 90: "ninety"}
+_UNITS = {
+    "NUM": ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"],
+    "ORD": ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth"],
+}
 
 ENGLISH = language(
     "English",
@@ -41,14 +47,14 @@ ENGLISH = language(
         ("FREQ", ("hour", 1), "hourly"), ("FREQ", ("year", 1), "yearly annually"),
         ("FREQ", ("quarter", 1), "quarterly"), ("FREQ", ("week", 2), "fortnightly"),
         ("ORDSUF", True, "st nd rd th"), ("ORD", -1, "last final"),
-        ("ORD", 1, "first"), ("ORD", 2, "second"), ("ORD", 3, "third"), ("ORD", 4, "fourth"), ("ORD", 5, "fifth"),
-        ("ORD", 6, "sixth"), ("ORD", 7, "seventh"), ("ORD", 8, "eighth"), ("ORD", 9, "ninth"), ("ORD", 10, "tenth"),
-        ("ORD", 15, "fifteenth"), ("ORD", 20, "twentieth"), ("ORD", 30, "thirtieth"),
-        ("NUM", 1, "one"), ("NUM", 2, "two"), ("NUM", 3, "three"), ("NUM", 4, "four"), ("NUM", 5, "five"),
-        ("NUM", 6, "six"), ("NUM", 7, "seven"), ("NUM", 8, "eight"), ("NUM", 9, "nine"), ("NUM", 10, "ten"),
-        ("NUM", 11, "eleven"), ("NUM", 12, "twelve"), ("NUM", 15, "fifteen"), ("NUM", 20, "twenty"),
-        ("NUM", 25, "twenty_five"), ("NUM", 30, "thirty"), ("NUM", 40, "forty"), ("NUM", 45, "forty_five"),
-        ("NUM", 50, "fifty"), ("NUM", 60, "sixty"), ("NUM", 90, "ninety"),
+        *numbered("ORD", "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth "
+        "fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"),
+        *((kind, ten + one, f"{word}_{unit}")
+          for kind, units in _UNITS.items() for ten, word in _TENS.items() for one, unit in enumerate(units, 1)),
+        ("ORD", 30, "thirtieth"),
+        *numbered("NUM", "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+        "sixteen seventeen eighteen nineteen"),
+        *(("NUM", tens, word) for tens, word in _TENS.items()),
     ],
     ("tomorrow 9am", "friday at 17:00", "every other tuesday at 9:30"),
     month_first=True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmcoder.time_phrases.lexicon import language
+from llmcoder.time_phrases.lexicon import language, numbered
 
 FRENCH = language(
     "French",
@@ -38,13 +38,14 @@ FRENCH = language(
         ("EVERY", True, "chaque tous_les toutes_les tous toutes"), ("OVER", True, "sur"),
         ("FREQ", ("day", 1), "quotidiennement"), ("FREQ", ("week", 1), "hebdomadairement"),
         ("FREQ", ("month", 1), "mensuellement"), ("FREQ", ("year", 1), "annuellement"),
-        ("ORDSUF", True, "er ere e eme ieme nd nde"), ("ORD", -1, "dernier derniere"),
-        ("ORD", 1, "premier premiere"), ("ORD", 2, "deuxieme second"), ("ORD", 3, "troisieme"),
-        ("ORD", 4, "quatrieme"), ("ORD", 5, "cinquieme"),
-        ("NUM", 1, "un une"), ("NUM", 2, "deux"), ("NUM", 3, "trois"), ("NUM", 4, "quatre"), ("NUM", 5, "cinq"),
-        ("NUM", 6, "six"), ("NUM", 7, "sept"), ("NUM", 8, "huit"), ("NUM", 9, "neuf"), ("NUM", 10, "dix"),
-        ("NUM", 11, "onze"), ("NUM", 12, "douze"), ("NUM", 15, "quinze"), ("NUM", 20, "vingt"), ("NUM", 30, "trente"),
-        ("NUM", 45, "quarante_cinq"),
+        ("ORDSUF", True, "er ere e eme ieme nd nde"), ("ORD", -1, "dernier derniere derniers dernieres"),
+        *numbered("ORD", "premier/premiere/premiers/premieres deuxieme/deuxiemes/second troisieme/troisiemes quatrieme "
+        "cinquieme sixieme septieme huitieme neuvieme dixieme"),
+        *numbered("NUM", "un/une deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize "
+        "dix_sept dix_huit dix_neuf vingt vingt_et_un/vingt_et_une vingt_deux vingt_trois vingt_quatre vingt_cinq "
+        "vingt_six vingt_sept vingt_huit vingt_neuf trente trente_et_un/trente_et_une"),
+        *numbered("NUM", "trente_cinq - - - - quarante - - - - quarante_cinq - - - - cinquante - - - - cinquante_cinq",
+                  first=35),
     ],
     ("demain à 9h", "vendredi 17h30", "un mardi sur deux à 9h"),
 )  # fmt: skip

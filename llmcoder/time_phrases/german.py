@@ -2,7 +2,48 @@
 
 from __future__ import annotations
 
-from llmcoder.time_phrases.lexicon import language
+from llmcoder.time_phrases.lexicon import language, numbered
+
+
+def _written(words: str) -> str:
+    """Without the dots of its letters, and as those write it who have no such keys."""
+    return words if words.isascii() else f"{words.translate(_UNDOTTED)} {words.translate(_SPELLED)}"
+
+
+_UNDOTTED, _SPELLED = str.maketrans("üö", "uo"), str.maketrans({"ü": "ue", "ö": "oe"})
+_UNITS = ["ein", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"]
+_TENS = {20: "zwanzig", 30: "dreissig", 40: "vierzig", 50: "fünfzig", 60: "sechzig"}
+_NUMBERS = {
+    **dict(
+        enumerate(
+            [
+                "zehn",
+                "elf",
+                "zwölf",
+                "dreizehn",
+                "vierzehn",
+                "fünfzehn",
+                "sechzehn",
+                "siebzehn",
+                "achtzehn",
+                "neunzehn",
+            ],
+            10,
+        )
+    ),
+    **{ten + one: f"{unit}und{word}" for ten, word in _TENS.items() for one, unit in enumerate(_UNITS, 1)},
+    **_TENS,
+}
+#: Without their ends.
+_ORDINALS = {
+    **dict(enumerate(["erst", "zweit", "dritt", "viert", "fünft", "sechst", "siebt", "acht", "neunt"], 1)),
+    **{number: f"{word}{'st' if number > 19 else 't'}" for number, word in _NUMBERS.items() if number < 32},
+}
+_DAYS = list(enumerate(["montag", "dienstag", "mittwoch", "donnerstag", "freitag", "samstag", "sonntag"]))
+_PARTS = {
+    "morgen": "morning", "vormittag": "morning", "fruh": "morning", "mittag": "noon", "nachmittag": "afternoon",
+    "abend": "evening", "nacht": "night",
+}  # fmt: skip
 
 GERMAN = language(
     "German",
@@ -46,16 +87,15 @@ GERMAN = language(
         ("FREQ", ("year", 1), "jahrlich jaehrlich"), ("FREQ", ("quarter", 1), "quartalsweise vierteljahrlich"),
         ("FREQ", ("week", 2), "zweiwochentlich vierzehntaglich"),
         ("ORD", -1, "letzte letzten letzter letztes letztem"),
-        ("ORD", 1, "erste ersten erster erstes"), ("ORD", 2, "zweite zweiten zweiter zweites"),
-        ("ORD", 3, "dritte dritten dritter drittes"), ("ORD", 4, "vierte vierten vierter viertes"),
-        ("ORD", 5, "funfte funften fuenfte fuenften"), ("ORD", 6, "sechste sechsten"), ("ORD", 7, "siebte siebten"),
-        ("ORD", 8, "achte achten"), ("ORD", 9, "neunte neunten"), ("ORD", 10, "zehnte zehnten"),
-        ("ORD", 15, "funfzehnte funfzehnten fuenfzehnten"),
-        ("NUM", 1, "eins"), ("NUM", 2, "zwei"), ("NUM", 3, "drei"), ("NUM", 4, "vier"), ("NUM", 5, "funf fuenf"),
-        ("NUM", 6, "sechs"), ("NUM", 7, "sieben"), ("NUM", 8, "acht"), ("NUM", 9, "neun"), ("NUM", 10, "zehn"),
-        ("NUM", 11, "elf"), ("NUM", 12, "zwolf zwoelf"), ("NUM", 14, "vierzehn"), ("NUM", 15, "funfzehn fuenfzehn"),
-        ("NUM", 20, "zwanzig"), ("NUM", 30, "dreissig"), ("NUM", 45, "funfundvierzig"), ("NUM", 60, "sechzig"),
-        ("NUM", 1.5, "anderthalb eineinhalb"),
+        *(("ORD", number, _written(" ".join(f"{stem}{end}" for end in ("e", "en", "er", "es"))))
+          for number, stem in _ORDINALS.items()),
+        *numbered("NUM", "eins zwei/zwo drei vier funf/fuenf sechs sieben acht neun"),
+        *(("NUM", number, _written(word)) for number, word in _NUMBERS.items()),
+        ("NUM", 1.5, "anderthalb eineinhalb"), ("NUM", 2.5, "zweieinhalb"), ("NUM", 3.5, "dreieinhalb"),
+        ("NUM", 4.5, "viereinhalb"), ("HALF", True, "halber halbes halben halbe"),
+        ("UNIT", "threequarterhour", "dreiviertelstunde dreiviertel_stunde"),
+        *(("WDPART", (day, part), f"{name}{word}") for day, name in _DAYS for word, part in _PARTS.items()),
+        *(("WDPARTS", (day, part), f"{name}{word}s") for day, name in _DAYS for word, part in _PARTS.items()),
     ],
     ("morgen um 9 Uhr", "Freitag 17:30", "jeden zweiten Dienstag um 9 Uhr"),
 )  # fmt: skip

@@ -21,8 +21,10 @@ from llmcoder.time_phrases.parts import (
     NthWeekday,
     OnWeekday,
     Relative,
+    Shifted,
     Weekday,
     Weekdays,
+    Weekend,
     length,
 )
 from llmcoder.time_phrases.pattern import Bound, Row, Tables
@@ -51,7 +53,37 @@ def _halved(clock: Clock, bound: Bound) -> Clock | None:
 
 
 def _clock(bound: Bound) -> Clock | None:
-    return _halved(Clock(int(bound["h"]), int(bound.get("m", 0)), int(bound.get("s", 0))), bound)
+    hour, minute, second = int(bound["h"]), int(bound.get("m", 0)), int(bound.get("s", 0))
+    if (hour, minute, second) == (24, 0, 0) and not {"AM", "PM"} & bound.keys():
+        return Clock(0, day_after=True)
+    return _halved(Clock(hour, minute, second), bound)
+
+
+def _in_words(bound: Bound) -> Clock | None:
+    """`nine thirty`; who says `nine five` means neither 9:05 nor 9:50."""
+    return _clock(bound) if bound["m"] >= 10 and bound["m"] == int(bound["m"]) else None
+
+
+def _twelve(bound: Bound) -> Clock | None:
+    """`12 noon`."""
+    return _around(0, bound) if bound["h"] == 12 else None
+
+
+def _around(minutes: float, bound: Bound) -> Clock | None:
+    """So many minutes past noon or midnight; before it, where negative."""
+    if minutes != int(minutes) or not -60 < minutes < 60:
+        return None
+    total = ((720 if "NOON" in bound else 0) + int(minutes)) % 1_440
+    return Clock(total // 60, total % 60, halved=True, midnight="MIDNIGHT" in bound and minutes >= 0)
+
+
+def _noon_and(minutes: int) -> Callable[[Bound], Clock | None]:
+    return lambda bound: _around(minutes, bound)
+
+
+def _half_and(sign: int) -> Callable[[Bound], Clock | None]:
+    """`fünf nach halb sechs`: so many minutes past, or before, half an hour before."""
+    return lambda bound: _by(int(sign * bound["n"]) - 30, bound) if 0 < bound["n"] < 30 else None
 
 
 def _four_digits(bound: Bound) -> Clock | None:
@@ -72,9 +104,13 @@ def _shifted(minutes: int) -> Callable[[Bound], Clock | None]:
     return lambda bound: _by(minutes, bound)
 
 
+def _of_minutes(bound: Bound) -> bool:
+    return bool(bound.get("UNIT", "minute") == "minute")
+
+
 def _minutes(sign: int) -> Callable[[Bound], Clock | None]:
     def meaning(bound: Bound) -> Clock | None:
-        if bound.get("UNIT", "minute") != "minute" or bound["n"] != int(bound["n"]):
+        if not _of_minutes(bound) or bound["n"] != int(bound["n"]):
             return None
         return _by(sign * int(bound["n"]), bound)
 
@@ -93,11 +129,24 @@ CLOCKS = (
     Row("h=<hour> OCLOCK AM|PM?", _clock),
     Row("h=<hour> AM|PM OCLOCK?", _clock),
     Row("h=<hour> OCLOCK m=INT2|NUM", _clock),
+    Row("h=INT1|INT2 COLON m=INT2 HOURS", _clock),
+    Row("h=NUM m=NUM AM|PM?", _in_words),
     Row("h=<hour> MINUTESAND m=INT2|NUM", _clock),
     Row("INT4 HUNDRED?", _four_digits),
     Row("n=INT3|INT4 AM|PM", lambda b: _halved(Clock(b["n"] // 100, b["n"] % 100), b)),
     Row("NOON", lambda _b: Clock(12, halved=True)),
     Row("MIDNIGHT", lambda _b: Clock(0, halved=True, midnight=True)),
+    Row("h=<hour> OCLOCK? NOON|MIDNIGHT", _twelve),
+    Row("HALF PASTHOUR NOON|MIDNIGHT", _noon_and(30)),
+    Row("A? QUARTERHOUR PASTHOUR NOON|MIDNIGHT", _noon_and(15)),
+    Row("A? QUARTERHOUR TOHOUR NOON|MIDNIGHT", _noon_and(-15)),
+    Row("n=INT1|INT2|NUM UNIT? PASTHOUR NOON|MIDNIGHT", lambda b: _around(b["n"], b) if _of_minutes(b) else None),
+    Row("n=INT2|NUM UNIT? TOHOUR NOON|MIDNIGHT", lambda b: _around(-b["n"], b) if _of_minutes(b) else None),
+    Row("n=INT1 UNIT TOHOUR NOON|MIDNIGHT", lambda b: _around(-b["n"], b) if _of_minutes(b) else None),
+    Row("NOON|MIDNIGHT AND HALF", _noon_and(30)),
+    Row("NOON|MIDNIGHT AND QUARTERHOUR", _noon_and(15)),
+    Row("NOON|MIDNIGHT MINUS THE? QUARTERHOUR", _noon_and(-15)),
+    Row("NOON|MIDNIGHT MINUS n=INT1|INT2|NUM", lambda b: _around(-b["n"], b)),
     # half past five, quarter past five, quarter to six, ten to six
     Row("HALF PASTHOUR h=<hour> AM|PM?", _shifted(30)),
     Row("A? QUARTERHOUR PASTHOUR h=<hour> AM|PM?", _shifted(15)),
@@ -109,6 +158,8 @@ CLOCKS = (
     # halb sechs, dreiviertel sechs
     Row("HALFTO h=<hour>", _shifted(-30)),
     Row("THREEQUARTERSTO h=<hour>", _shifted(-15)),
+    Row("n=INT1|INT2|NUM UNIT? PASTHOUR HALFTO h=<hour>", _half_and(1)),
+    Row("n=INT1|INT2|NUM UNIT? BEFOREHOUR HALFTO h=<hour>", _half_and(-1)),
     # six heures et demie, seis y media, seis y veinte, six heures moins le quart
     Row("h=<hour> OCLOCK? AND HALF AM|PM?", _shifted(30)),
     Row("h=<hour> OCLOCK? AND QUARTERHOUR AM|PM?", _shifted(15)),
@@ -134,6 +185,20 @@ def _sum(bound: Bound) -> Length:
 
 def _after_length(bound: Bound) -> Element:
     return Element(length=bound["<length>"])
+
+
+def _hours_and(bound: Bound) -> Length | None:
+    """`2 heures 30`."""
+    if bound.get("UNIT", "hour") != "hour" or not 0 < bound["m"] < 60:
+        return None
+    return Length(seconds=bound["h"] * 3_600 + bound["m"] * 60)
+
+
+def _from_day(bound: Bound) -> Element | None:
+    """`a week from friday`, `morgen in einer Woche`."""
+    day = Relative(bound["DAY"]) if "DAY" in bound else Weekday(bound["WD"])
+    later: Length = bound["<length>"]
+    return Element(day=Shifted(day, later)) if later.on_the_calendar else None
 
 
 # --- days
@@ -185,15 +250,18 @@ def _nth(bound: Bound) -> Element | None:
     """`last day of the month`, `first monday of the month`, `first working day of next month`."""
     of, number = bound["of"], bound["ORD"]
     if "UNIT" in bound:
-        fits = bound["UNIT"] == "day" and number in (-1, *DAYS_OF_ANY_MONTH) and "month" not in of
-        return _each(of, DaysOfMonth((number,), of.get("later"))) if fits else None
+        if bound["UNIT"] != "day" or number not in (-1, *DAYS_OF_ANY_MONTH):
+            return None
+        if "month" in of and number > 0:
+            return Element(day=DayOfYear(number, of["month"]))
+        return _each(of, DaysOfMonth((number,), of.get("later"), of.get("month")))
     if number > WEEKS_OF_A_MONTH:
         return None
     return _each(of, NthWeekday(number, bound.get("wd"), of.get("later"), of.get("month")))
 
 
 def _end_of(bound: Bound) -> Element | None:
-    return _days_of_month({"days": (-1,), "of": bound["of"]})
+    return _nth({"ORD": -1, "UNIT": "day", "of": bound["of"]})
 
 
 def _next(bound: Bound) -> Element | None:
@@ -251,12 +319,23 @@ def _monthly(bound: Bound) -> Element | None:
 
 
 def _every_days_of_month(bound: Bound) -> Element | None:
+    if "month" in bound.get("of", {}):
+        return None  # that is a day of the year
     element = _days_of_month({**bound, "of": {}})
     return element and element.merged(Element(frequency=Frequency("month")))
 
 
 def _span(bound: Bound) -> tuple[int, ...]:
     return tuple((bound["first"] + n) % 7 for n in range((bound["last"] - bound["first"]) % 7 + 1))
+
+
+def _on_part(bound: Bound) -> Element | None:
+    """`Sonntagabend`, again and again where it stands behind `every` or is `sonntagabends`."""
+    weekday, part = bound.get("WDPART") or bound["WDPARTS"]
+    at = {"clocks": (Clock(12, halved=True),)} if part == "noon" else {"part": part}
+    if "EVERY" in bound or "WDPARTS" in bound:
+        return Element(day=Weekdays((weekday,)), frequency=Frequency("week"), **at)
+    return Element(day=Weekday(weekday, next_one="NEXT" in bound), **at)
 
 
 def _only(bound: Bound) -> Any:
@@ -298,6 +377,7 @@ TABLES: Tables = {
         Row("m=INT1|INT2 ~MONTHSLASH d=~INT1|INT2", _day_of_year),
         Row("m=INT1|INT2 ~MONTHSLASH d=~INT1|INT2 ~SLASH y=<short-year>", _day_of_year),
         Row("d=INT1|INT2 ~DASH m=~INT1|INT2 ~DASH y=<short-year>", _day_of_year),
+        Row("d=INT1|INT2 ~DASH m=~MONTH ~DASH y=<short-year>", _day_of_year),
         Row("y=INT4 ~SLASH m=~INT1|INT2 ~SLASH d=~INT1|INT2", _day_of_year),
     ),
     "<weekday>": (Row("WD|WDS|WDPLURAL", _only),),
@@ -352,9 +432,10 @@ TABLES: Tables = {
         Row("whole=INT1|INT2 ~DOT|COMMA part=~INT1|INT2 UNIT",
             lambda b: length(float(f"{b['whole']}.{b['part']}"), b["UNIT"])),
         Row("h=INT ~OCLOCK m=~INT1|INT2", lambda b: Length(seconds=b["h"] * 3_600 + b["m"] * 60)),
+        Row("h=INT|NUM|A UNIT m=INT2|NUM", _hours_and),
         Row("A? HALF A? UNIT", lambda b: length(0.5, b["UNIT"])),
         Row("A QUARTERHOUR OF? A UNIT", lambda b: length(0.25, b["UNIT"])),
-        Row("A UNIT AND A? HALF", lambda b: length(1.5, b["UNIT"])),
+        Row("A? UNIT AND A? HALF", lambda b: length(1.5, b["UNIT"])),
         Row("n=INT|NUM UNIT AND A? HALF", lambda b: length(b["n"] + 0.5, b["UNIT"])),
         Row("n=INT|NUM AND A? HALF UNIT", lambda b: length(b["n"] + 0.5, b["UNIT"])),
     ),
@@ -364,6 +445,8 @@ TABLES: Tables = {
         Row("IN|ON|OF|AT? THE? PART", lambda b: Element(part=b["PART"])),
         Row("TONIGHT", lambda b: Element(day=Relative(0), part=b["TONIGHT"])),
         Row("THIS PART", lambda b: Element(day=Relative(0), part=b["PART"])),
+        Row("THIS NOON", lambda _b: Element(day=Relative(0), clocks=(Clock(12, halved=True),))),
+        Row("ON? EVERY|THIS|NEXT? WDPART", _on_part), Row("WDPARTS", _on_part),
         Row("DAY AFTERDAY", lambda b: Element(day=Relative(b["DAY"]), part=b["AFTERDAY"])),
         Row("ON? WD AFTERDAY", lambda b: Element(day=Weekday(b["WD"]), part=b["AFTERDAY"])),
         Row("ZONE", lambda b: Element(zone=b["ZONE"])),
@@ -375,6 +458,8 @@ TABLES: Tables = {
         Row("ON? WD OF|IN? THE? NEXT UNIT", _in_next_week), Row("ON? WD OF|IN? THE? UNIT NEXT", _in_next_week),
         Row("IN? THE? NEXT UNIT ON? WD", _in_next_week), Row("THE? UNIT NEXT ON? WD", _in_next_week),
         Row("IN? THE? NEXT UNIT", _next), Row("IN? THE? UNIT NEXT", _next),
+        Row("ON|IN|AT THE? WEEKEND", lambda _b: Element(day=Weekend())),
+        Row("ON? THIS WEEKEND", lambda _b: Element(day=Weekend())),
         Row("ON? THE? WD? COMMA? ON? THE? day=<day-of-year>", lambda b: _on(b, b["day"])),
         Row("ON? WD? COMMA? ON? THE UNIT? days=<month-days>", lambda b: _numbered(b)),
         Row("ON? WD? COMMA? UNIT? days=<ordinal-days>", lambda b: _numbered(b)),
@@ -417,6 +502,8 @@ TABLES: Tables = {
         # lengths
         Row("IN <length> FROMNOW?", _after_length),
         Row("<length> FROMNOW", _after_length),
+        Row("<length> FROM ON? DAY|WD", _from_day), Row("ON? DAY|WD IN <length>", _from_day),
+        Row("A? HALF A? UNIT", lambda b: Element(length=length(0.5, b["UNIT"]))),
         Row("n=INT|NUM|A UNIT", lambda b: _plain_length(b)),
         Row("n=INT|NUM|A HOURS", lambda b: Element(length=length(1 if b["n"] is True else b["n"], "hour"))),
         Row("h=INT1|INT2 HOURSIGN m=INT2?", lambda b: _short_length(b)),
@@ -446,7 +533,7 @@ def _plain_length(bound: Bound) -> Element | None:
 
 
 def _short_length(bound: Bound) -> Element | None:
-    """`2h` may be two o'clock or in two hours, `17h30` is a time."""
-    if bound["h"] > MOST_SHORT_HOURS:
+    """`2h` may be two o'clock or in two hours, and `24h` midnight or a day; `17h30` is a time."""
+    if bound["h"] > MOST_SHORT_HOURS and bound["h"] != 24:
         return None
     return Element(length=Length(seconds=bound["h"] * 3_600 + bound.get("m", 0) * 60))

@@ -15,7 +15,7 @@ from llmcoder.zones import zone_of
 _DATE_TEXT, _TIME_TEXT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}", r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
 _STAMP_TEXT = rf"{_DATE_TEXT}(?:[tT]{_TIME_TEXT}(?:[zZ]|[+-][0-9]{{2}}:?[0-9]{{2}})?)?"
 _ZONE_TEXT = r"[A-Za-z]+(?:/[A-Za-z0-9_+-]+)+"
-_PIECE = re.compile(rf"{_STAMP_TEXT}(?![\w:])|{_ZONE_TEXT}|[^\W\d_]+|[0-9]+|\S")
+_PIECE = re.compile(rf"{_STAMP_TEXT}(?![\w:])|{_ZONE_TEXT}|[^\W\d_]+|\d+|\S")
 _STAMP, _ZONE = re.compile(_STAMP_TEXT), re.compile(_ZONE_TEXT)
 _APOSTROPHES = str.maketrans({"’": "'", "ʼ": "'", "`": "'"})
 #: Numbers of more digits name no time.
@@ -74,7 +74,9 @@ def unknown(found: Sequence[Piece], language: Language) -> list[str]:
     return [
         one.written
         for one in found
-        if not (one.folded.isdigit() or one.folded in SIGNS or language.knows(one.folded) or _special(one) is not None)
+        if not (
+            one.folded.isdecimal() or one.folded in SIGNS or language.knows(one.folded) or _special(one) is not None
+        )
     ]
 
 
@@ -94,7 +96,7 @@ def _token(found: Sequence[Piece], at: int, language: Language) -> tuple[Token, 
     special = _special(first)
     if special is not None:
         return Token(first.written, special, first.glued), 1
-    if first.folded.isdigit():
+    if first.folded.isdecimal():
         return Token(first.written, _number(first.folded), first.glued), 1
     if first.folded in SIGNS:
         more = {"MONTHSLASH": True} if first.folded == "/" and language.month_first else {}

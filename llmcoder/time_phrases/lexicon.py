@@ -43,6 +43,12 @@ class Language:
         return _words_of(self.name, self.phrases)
 
 
+def numbered(kind: str, words: str, first: int = 1) -> list[Entry]:
+    """The numbers from the first on, a word each; `/` stands between the forms of one, and `-` for one without."""
+    named = ((number, forms.replace("/", " ")) for number, forms in enumerate(words.split(), first) if forms != "-")
+    return [(kind, number, forms) for number, forms in named]
+
+
 _KNOWN: dict[str, frozenset[str]] = {}
 
 

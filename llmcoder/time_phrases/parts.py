@@ -12,8 +12,9 @@ from itertools import islice
 MORNING = (9, 0)
 #: The years looked at for a day that not every year has: 29 February on a given weekday comes every 40 at most.
 YEARS_LOOKED_AT = 41
-CLOCK_UNITS = ("second", "minute", "quarterhour", "halfhour", "hour")
-LENGTHS_S = {"second": 1, "minute": 60, "quarterhour": 900, "halfhour": 1_800, "hour": 3_600}
+LENGTHS_S = {
+    "second": 1, "minute": 60, "quarterhour": 900, "halfhour": 1_800, "threequarterhour": 2_700, "hour": 3_600,
+}  # fmt: skip
 MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
 DAYS_OF = {"day": 1, "week": 7, "fortnight": 14}
 
@@ -44,6 +45,7 @@ class Clock:
     Attributes:
         bare: It is a number alone, which is a time only beside a day.
         halved: It said whether it is before noon.
+        day_after: It is 24:00, the end of the day said.
     """
 
     hour: int
@@ -52,6 +54,7 @@ class Clock:
     bare: bool = False
     halved: bool = False
     midnight: bool = False
+    day_after: bool = False
 
     @property
     def valid(self) -> bool:
@@ -191,13 +194,18 @@ class DayOfYear(Day):
 
 @dataclass(frozen=True)
 class DaysOfMonth(Day):
-    """Days of a month by number, -1 the last; of this month and those after it, or of one so many months later."""
+    """Days of a month by number, -1 the last; of this month and those after it, of one so many months later, or of one
+    of the year.
+    """
 
     days: tuple[int, ...]
     later: int | None = None
+    month: int | None = None
 
     def candidates(self, today: date) -> Iterator[date]:
         for first in _months(today, self.later):
+            if self.month not in (None, first.month):
+                continue
             last = monthrange(first.year, first.month)[1]
             for day in sorted(last if one == -1 else one for one in self.days):
                 if day <= last:
@@ -243,6 +251,25 @@ class OnWeekday(Day):
         if isinstance(self.day, DayOfYear):  # not a later year in which the two agree
             days = islice((one for one in days if one >= today), 1)
         return (one for one in days if one.weekday() == self.weekday)
+
+
+@dataclass(frozen=True)
+class Shifted(Day):
+    """So much later than another day: `a week from friday`."""
+
+    day: Day
+    length: Length
+
+    def candidates(self, today: date) -> Iterator[date]:
+        return (next(Later(self.length).candidates(one)) for one in self.day.candidates(today))
+
+
+class Weekend(Day):
+    """The one that comes, from its first day on."""
+
+    def candidates(self, today: date) -> Iterator[date]:
+        begins = today + timedelta(days=max(5 - today.weekday(), 0))
+        yield from (begins + timedelta(days=n) for n in range(7 - begins.weekday()))
 
 
 @dataclass(frozen=True)
@@ -294,7 +321,7 @@ def clocks_of(element: Element) -> list[tuple[Clock, int]] | None:
     if element.clocks is None:
         return [(Clock(PARTS[element.part].hour) if element.part is not None else Clock(*MORNING), 0)]
     if element.part is None:
-        return [(clock, 0) for clock in element.clocks]
+        return [(clock, int(clock.day_after)) for clock in element.clocks]
     within = [clock.within(element.part) for clock in element.clocks]
     placed = [one for one in within if one is not None]
     return placed if len(placed) == len(within) else None

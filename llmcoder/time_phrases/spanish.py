@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmcoder.time_phrases.lexicon import language
+from llmcoder.time_phrases.lexicon import language, numbered
 
 SPANISH = language(
     "Spanish",
@@ -30,7 +30,8 @@ SPANISH = language(
         ("OCLOCK", True, "hora horas en_punto hs"),
         ("UNIT", "second", "segundo segundos"), ("UNIT", "minute", "minuto minutos"), ("UNIT", "hour", "hora horas"),
         ("UNIT", "day", "dia dias"), ("UNIT", "week", "semana semanas"), ("UNIT", "month", "mes meses"),
-        ("UNIT", "quarter", "trimestre"), ("UNIT", "year", "ano anos"), ("UNIT", "quarterhour", "cuarto_de_hora"),
+        ("UNIT", "quarter", "trimestre"), ("UNIT", "year", "ano anos"),
+        ("UNIT", "quarterhour", "cuarto_de_hora cuartos_de_hora"),
         ("A", True, "un una uno"), ("THE", True, "el la los las"), ("THEPLURAL", True, "los"), ("ON", True, "el"),
         ("AT", True, "a a_la a_las"), ("IN", True, "en dentro_de"), ("OF", True, "de del"), ("AND", True, "y e"),
         ("TO", True, "a al hasta"), ("FROM", True, "de desde"), ("MINUTESAND", True, "y"), ("MINUS", True, "menos"),
@@ -42,10 +43,12 @@ SPANISH = language(
         ("ORDSUF", True, "o a er"), ("ORD", -1, "ultimo ultima"), ("ORD", 1, "primer primero primera"),
         ("ORD", 2, "segundo segunda"), ("ORD", 3, "tercer tercero tercera"), ("ORD", 4, "cuarto cuarta"),
         ("ORD", 5, "quinto quinta"),
-        ("NUM", 1, "uno una un"), ("NUM", 2, "dos"), ("NUM", 3, "tres"), ("NUM", 4, "cuatro"), ("NUM", 5, "cinco"),
-        ("NUM", 6, "seis"), ("NUM", 7, "siete"), ("NUM", 8, "ocho"), ("NUM", 9, "nueve"), ("NUM", 10, "diez"),
-        ("NUM", 11, "once"), ("NUM", 12, "doce"), ("NUM", 15, "quince"), ("NUM", 20, "veinte"), ("NUM", 30, "treinta"),
-        ("NUM", 45, "cuarenta_y_cinco"),
+        *numbered("NUM", "uno/una/un dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince "
+        "dieciseis diecisiete dieciocho diecinueve veinte veintiuno/veintiuna/veintiun veintidos veintitres "
+        "veinticuatro veinticinco veintiseis veintisiete veintiocho veintinueve treinta "
+        "treinta_y_uno/treinta_y_una/treinta_y_un"),
+        *numbered("NUM", "treinta_y_cinco - - - - cuarenta - - - - cuarenta_y_cinco - - - - cincuenta - - - - "
+        "cincuenta_y_cinco", first=35),
     ],
     ("mañana a las 9", "el viernes a las 17:30", "cada dos martes a las 9"),
 )  # fmt: skip

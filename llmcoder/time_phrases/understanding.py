@@ -25,6 +25,7 @@ from llmcoder.time_phrases.parts import (
     Clock,
     Day,
     DayOfYear,
+    DaysOfMonth,
     Element,
     Later,
     Length,
@@ -174,13 +175,16 @@ def _instant(element: Element, zone: tzinfo, now: datetime) -> datetime | None:
     day = element.day if element.length is None else Later(element.length)
     if isinstance(day, Weekdays) or not _says_enough(element, day):
         return None
+    numbered = day.day if isinstance(day, OnWeekday) else day
+    if isinstance(numbered, DaysOfMonth) and len(numbered.days) > 1:
+        raise BadInput("it names several days, so say whether they come `every` month")
     clocks = clocks_of(element)
     if clocks is None:
         return None
     if len(clocks) > 1:
         raise BadInput("it names two times")
     clock, later = clocks[0]
-    if later and not isinstance(day, Relative | None):
+    if later and not (clock.day_after or isinstance(day, Relative | None)):
         raise BadInput("it may mean that night or the one before, so say the day of that hour")
     if clock.midnight and isinstance(day, Relative) and day.days == 0:
         later = 1  # the one that comes
