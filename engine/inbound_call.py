@@ -7,6 +7,7 @@ mean one thing is read as that, and refused is what says something and cannot be
 from __future__ import annotations
 
 import re
+from binascii import a2b_base64, a2b_qp
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,9 +16,10 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from llmcoder import strict_json
-from llmcoder.charsets import codec_of, decode, header_labels, inner_labels
+from llmcoder.charsets import codec_of, decode, header_labels, inner_labels, with_halves
 from llmcoder.errors import BadInput
 from llmcoder.net.body import read_body
+from llmcoder.text import whole
 
 #: A call is a small thing, and strangers send it; packed or not.
 LARGEST_CALL_BYTES = 1024 * 1024
@@ -59,7 +61,7 @@ def payload_of(call: InboundCall) -> Any:
     if not _is_json(kind):
         return _of_any(body, kind, labels)
     try:
-        return _read(body, labels) if _says(body) else None
+        return _read(body, labels) if _says(strict_json.utf8(body)) else None
     except ValueError as error:
         raise BadInput(f"The body is not what its content type {kind!r} says: {error}.") from None
 
@@ -99,7 +101,17 @@ def _begins(body: bytes) -> bool:
 
 
 def _read(body: bytes, labels: Labels) -> Any:
+    _refuse_halves(body)
+    if b"\0" not in body[:4]:  # else it is UTF-16
+        body = body.rstrip(b"\0")  # small devices send the end of their texts, too
     return strict_json.read(strict_json.decoded(body, *labels), strict_json.MOST_CONTAINERS)
+
+
+def _refuse_halves(content: bytes) -> None:
+    """Of UTF-8 with a half of a character in it, which no escape announces."""
+    text = with_halves(content)
+    if text is not None and whole(text) != text:
+        raise strict_json.NotTaken("a text in it has half of a character (a lone surrogate)")
 
 
 def _of_any(body: bytes, kind: str, labels: Labels) -> Any:
@@ -142,11 +154,13 @@ class _Part:
 
     Attributes:
         file_name: None where it is no file.
+        packed_as: Its Content-Transfer-Encoding.
     """
 
     name: bytes = b""
     file_name: bytes | None = None
     content_type: str = ""
+    packed_as: bytes = b""
     content: bytearray | bytes = field(default_factory=bytearray)
 
 
@@ -156,6 +170,8 @@ def _of_form(parts: Iterable[_Part], labels: Labels) -> Any:
     A form that holds nothing but a `payload` in JSON, beside files, is that.
     """
     given = list(parts)
+    if (alone := _json_alone(given)) is not None:
+        return alone
     labels = (*_named_charset(given), *labels)
     own = _own_charsets(given)
     fields: dict[str, list[Any]] = {}
@@ -171,8 +187,19 @@ def _of_form(parts: Iterable[_Part], labels: Labels) -> Any:
     return {**files, **payload} if isinstance(payload, dict) else found if payload is None or files else payload
 
 
+def _json_alone(parts: list[_Part]) -> Any:
+    """The JSON that a form is, escaped as a whole: so it comes from who sends JSON as a form; None where it is none."""
+    if len(parts) == 1 and parts[0].file_name is None and not parts[0].content:
+        return _payload(_field_text(parts[0].name, ()))
+    return None
+
+
 def _field_text(content: bytes, labels: Labels) -> str:
     """A form is UTF-8 where nobody says otherwise (URL standard): a short value with a zero byte is no UTF-16."""
+    try:
+        _refuse_halves(content)
+    except strict_json.NotTaken as error:
+        raise BadInput(f"The form cannot be kept: {error}.") from None
     if not any(map(codec_of, labels)):
         with suppress(UnicodeDecodeError):
             return content.decode("utf-8-sig")
@@ -244,18 +271,25 @@ def _parts(content_type: str, body: bytes) -> list[_Part]:
     if not body.strip():
         return []
     bare = b"\r\n" not in body  # senders that write their own forms write the ends of lines that they know
-    reader = _Reader()
+    boundary, reader = _boundary(content_type, body), _Reader()
     try:
-        parser = MultipartParser(_boundary(content_type, body), reader.callbacks())
-        parser.write(body.replace(b"\n", b"\r\n") if bare else body)
+        parser = MultipartParser(boundary, reader.callbacks())
+        parser.write(_as_forms_are(body.replace(b"\n", b"\r\n") if bare else body, boundary))
     except FormParserError as error:
         raise BadInput(f"The body is no form of parts as its content type says (RFC 7578): {error}.") from None
     if not reader.complete:
         raise BadInput("The form is cut short: the line that ends it is missing.")
-    if bare:
-        for part in reader.parts:
-            part.content = part.content.replace(b"\r\n", b"\n")
+    for part in reader.parts:
+        content = bytes(part.content.replace(b"\r\n", b"\n") if bare else part.content)
+        part.content = _unpacked_part(content, part.packed_as)
     return reader.parts
+
+
+def _as_forms_are(body: bytes, boundary: bytes) -> bytes:
+    """Without what mails may have and forms have not: words before the first part, and blanks behind a boundary."""
+    between = re.compile(rb"(?:(?<=\n)|\A)--" + re.escape(boundary) + rb"(--)?[ \t]*(?=\r\n|\Z)")
+    first = between.search(body)
+    return body if first is None else between.sub(lambda one: one[0].rstrip(b" \t"), body[first.start() :])
 
 
 def _boundary(content_type: str, body: bytes) -> bytes:
@@ -304,14 +338,31 @@ class _Reader:
         self._value.clear()
         if name == b"content-type":
             part.content_type = value.decode("latin-1")
+        if name == b"content-transfer-encoding":
+            part.packed_as = value.strip().lower()
         if name == b"content-disposition":
             _, options = parse_options_header(value)
-            part.name, part.file_name = options.get(b"name", b""), options.get(b"filename")
-            if part.file_name is None:
-                part.file_name = _extended_name(value)
+            part.name = _unescaped(options.get(b"name", b""))
+            plain = options.get(b"filename")
+            part.file_name = _extended_name(value) if plain is None else _unescaped(plain)
 
     def _end(self) -> None:
         self.complete = True
+
+
+def _unescaped(name: bytes) -> bytes:
+    """As browsers write the three characters that would end it (HTML, "escape a multipart form data name")."""
+    return re.sub(rb"%(0A|0D|22)", lambda one: bytes.fromhex(one[1].decode()), name, flags=re.IGNORECASE)
+
+
+def _unpacked_part(content: bytes, packed_as: bytes) -> bytes:
+    """As it was before a program for mails packed it, which RFC 7578 has no need for any more."""
+    if packed_as == b"quoted-printable":
+        return a2b_qp(content)
+    if packed_as == b"base64":
+        with suppress(ValueError):
+            return a2b_base64(content)
+    return content
 
 
 def _extended_name(disposition: bytes) -> bytes | None:

@@ -76,6 +76,8 @@ _CODE_PAGES = {
 _CODE_PAGE = re.compile(r"x?(?:cp|ibm|ms|win|windows|dos|oem|ccsid|codepage)?0*([1-9]\d{2,4})")
 _ISO_PART = re.compile(r"(?:x?iso|cp)?8859(\d{1,2})[ei]?")
 _NO_LETTER = re.compile(r"[^a-z0-9]+")
+#: A half of UTF-16, written as if it were a character.
+_HALF = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
 
 _HEADER_LABEL = re.compile(r"(?:^|[;,\s])charset\s*=\s*[\"']?\s*([^\s\"';,]+)", re.IGNORECASE)
 _XML_LABEL = re.compile(rb"\s*<\?xml\s[^<>]{0,200}?encoding\s*=\s*[\"']\s*([^\"'<>\s]{1,100})", re.IGNORECASE)
@@ -224,7 +226,7 @@ def _meant(content: bytes, codec: str) -> str | None:
 
 def _is_lie(content: bytes) -> bool:
     """Whether hardly any of it is UTF-8: then it says so since somebody's template did."""
-    if _strictly(content, "utf-8") is not None:
+    if _strictly(content, "utf-8") is not None or with_halves(content) is not None:
         return False
     text = content.decode("utf-8", "replace")
     wrong = text.count(REPLACEMENT)
@@ -261,6 +263,8 @@ def _detected(content: bytes) -> str:
         return wide
     if content.isascii():
         return "iso2022_jp" if re.search(rb"\x1b\$[@B]", content[:SAMPLE_BYTES]) else "utf-8"
+    if with_halves(content) is not None:
+        return "utf-8"
     text = content.decode("utf-8", "replace")
     wrong = text.count(REPLACEMENT)
     if 3 * wrong <= _odd_chars(text):  # of which they are a part
@@ -271,6 +275,19 @@ def _detected(content: bytes) -> str:
     start = first.start() if first else 0
     sample = content[max(0, start - 1024) : start + SAMPLE_BYTES]
     return codec_of(detect(sample)) or "cp1252"
+
+
+def with_halves(content: bytes) -> str | None:
+    """Text of UTF-8 whose writer took the halves of UTF-16 for characters, as Oracle, MySQL and Java do now and then
+    (CESU-8): two that belong together become theirs, and one alone stays as it is. None where it is no such thing.
+    """
+    if _HALF.search(content) is None:
+        return None
+    try:
+        text = content.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return None
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 def _odd_chars(text: str) -> int:
@@ -315,6 +332,8 @@ def _text(content: bytes, codec: str) -> str:
         _mended.left = MOST_MENDED
         text = content.decode(codec, _ERRORS)
         return _NO_SHIFT_JIS.sub(REPLACEMENT, text) if codec == "cp932" else text
+    if codec == "utf-8" and (halved := with_halves(content)) is not None:
+        return whole(halved)
     text = content.decode(codec, "replace")
     return whole(text) if codec == "utf-7" else text  # it can write halves of characters
 

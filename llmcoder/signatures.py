@@ -80,7 +80,8 @@ class _Match:
 
 
 def _github(secret: str, headers: Mapping[str, str], body: bytes) -> _Match | None:
-    if not _same_hex(f"sha256={_hex(secret, body)}", headers.get("x-hub-signature-256", "")):
+    signed = headers.get("x-hub-signature-256") or headers.get("x-hub-signature", "")  # where Bitbucket has it
+    if not _same_hex(f"sha256={_hex(secret, body)}", signed):
         return None
     # GitHub's own way to know a redelivery ("Best practices for using webhooks"), and Gitea's and Forgejo's. It is not
     # signed: whoever overhears calls could send one again under another id. The body alone would make one of two
@@ -109,9 +110,10 @@ def _stripe(secret: str, headers: Mapping[str, str], body: bytes) -> _Match | No
 
 
 def _standard(secret: str, headers: Mapping[str, str], body: bytes) -> _Match | None:
-    delivery, sent_at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
+    brand = "webhook" if "webhook-id" in headers else "svix"  # as Svix, whose scheme it was, names the headers yet
+    delivery, sent_at, signed = (headers.get(f"{brand}-{name}", "") for name in ("id", "timestamp", "signature"))
     expected = sign(secret, delivery, sent_at, body)
-    if not delivery or not any(_same(expected, one) for one in headers.get("webhook-signature", "").split(" ")):
+    if not delivery or not any(_same(expected, one) for one in signed.split(" ")):
         return None
     return _Match(delivery, _seconds(sent_at))
 

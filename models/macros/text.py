@@ -7,7 +7,6 @@ gigabyte of ten lines.
 
 from __future__ import annotations
 
-import codecs
 import math
 import re
 from collections.abc import Iterator
@@ -85,7 +84,7 @@ def from_yaml(text: bytes) -> Any:
 
     if len(text) > LARGEST_BYTES:
         raise BadInput(f"The document has {len(text):,} bytes; at most {LARGEST_BYTES:,} are taken.")
-    text = text.removeprefix(codecs.BOM_UTF8)
+    text = strict_json.utf8(text)  # YAML has the same marks, and UTF-16 as well (1.2, section 5.2)
     if text.lstrip()[:1] == b"{" and (value := _as_json(text)) is not None:
         return value
     try:

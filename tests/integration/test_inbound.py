@@ -252,6 +252,28 @@ def test_a_signature_in_hexadecimal_digits_may_have_capitals(
     assert answer.status_code == 202, answer.text
 
 
+def test_bitbucket_signs_as_github_does_under_githubs_older_name(alice: httpx.Client, stranger: httpx.Client) -> None:
+    hook = add(alice, "github")
+    digest = _hex(hook["secret"], BODY)
+    signed = [{"x-hub-signature": f"sha256={digest}"}, {"x-hub-signature": f"sha1={digest}"}]
+    calls = [stranger.post(hook["path"], content=BODY, headers={**JSON, **one}).status_code for one in signed]
+    assert calls == [202, 403]
+    both = {"x-hub-signature": f"sha256={digest}", "x-hub-signature-256": f"sha256={'0' * 64}"}
+    assert stranger.post(hook["path"], content=BODY, headers={**JSON, **both}).status_code == 403
+
+
+def test_svix_names_the_headers_of_standard_webhooks_after_itself(alice: httpx.Client, stranger: httpx.Client) -> None:
+    """As Clerk and Resend send them."""
+    hook = add(alice, "standard_webhooks")
+    signed = {
+        name.replace("webhook", "svix"): value for name, value in standard(hook["secret"], BODY, time.time()).items()
+    }
+    first, again = (stranger.post(hook["path"], content=BODY, headers={**JSON, **signed}) for _ in range(2))
+    assert (first.status_code, again.json()["repeated"]) == (202, True)
+    mixed = {**signed, "webhook-id": "another"}
+    assert stranger.post(hook["path"], content=BODY, headers={**JSON, **mixed}).status_code == 403
+
+
 @pytest.mark.parametrize("prefix", ["sha256=", "SHA256=", ""])
 def test_an_hmac_may_name_its_hash(alice: httpx.Client, stranger: httpx.Client, prefix: str) -> None:
     hook = add(alice, "hmac")

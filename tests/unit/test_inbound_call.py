@@ -47,6 +47,9 @@ HABITS: dict[str, tuple[bytes, str | None, Any]] = {
     "an empty form": (b"", FORM, {}),
     "an empty form of parts": (b"", PARTS, {}),
     "null": (b"null", JSON, None),
+    "a mark and nothing behind it": (b"\xef\xbb\xbf", JSON, None),
+    "the same in UTF-16": (b"\xff\xfe", JSON, None),
+    "blanks in UTF-16": (" \r\n".encode("utf-16"), JSON, None),
     # JSON
     "curl without -H": (b'{"a": 1}', FORM, {"a": 1}),
     "no type": (b' \n{"a": 1}', None, {"a": 1}),
@@ -89,6 +92,13 @@ HABITS: dict[str, tuple[bytes, str | None, Any]] = {
     "an unsigned 64 bits and one": (b'{"id": 18446744073709551616}', JSON, {"id": 2**64}),
     "an emoji as two escapes (Java, Python)": (b'{"a": "\\ud83d\\ude00"}', JSON, {"a": "😀"}),
     "a name twice": (b'{"a": 1, "a": 2}', JSON, {"a": 2}),
+    "an ESP32 that sends sizeof(its text)": (b'{"a": 1}\0', JSON, {"a": 1}),
+    "a type that names no charset but utf-8 (an old webhook of body-parser's issue 474)": (
+        b'{"a": 1}',
+        "application/json; utf-8",
+        {"a": 1},
+    ),
+    "Oracle's UTF8, which is CESU-8": (b'{"a": "\xed\xa0\xbd\xed\xb8\x80"}', JSON, {"a": "😀"}),
     # forms
     "GitHub's, Gitea's and Bitbucket's form": (b"payload=" + quote(json.dumps(PUSH)).encode(), FORM, PUSH),
     "Slack's button": (b"payload=%7B%22type%22%3A%22block_actions%22%7D", FORM, {"type": "block_actions"}),
@@ -116,6 +126,15 @@ HABITS: dict[str, tuple[bytes, str | None, Any]] = {
     "a percent sign that escapes nothing": (b"a=100%&b=%zz", FORM, {"a": "100%", "b": "%zz"}),
     "a line's end behind it (curl -d @file)": (b"a=x\r\n", FORM, {"a": "x"}),
     "a name in other letters": (b"%E5%90%8D=x", FORM, {"名": "x"}),
+    "a mark before a form (SharePoint, n8n's 35933)": (b"\xef\xbb\xbfa=1&b=2", FORM, {"a": "1", "b": "2"}),
+    "the same before a payload": (b"\xef\xbb\xbfpayload=%7B%22a%22%3A1%7D", FORM, {"a": 1}),
+    "a mark in a payload": (b"payload=%EF%BB%BF%7B%22a%22%3A1%7D", FORM, {"a": 1}),
+    "jQuery's post(JSON.stringify(x)): JSON escaped as a form": (b"%7B%22a%22%3A1%7D=", FORM, {"a": 1}),
+    "Angular's, without the sign behind it": (b"%5B1%2C%222%22%5D", FORM, [1, "2"]),
+    "two payloads": (b"payload=%7B%7D&payload=%5B%5D", FORM, {"payload": ["{}", "[]"]}),
+    "a payload in capitals is a field": (b"Payload=%7B%7D", FORM, {"Payload": "{}"}),
+    "Oracle's CESU-8 in a form": (b"a=%ED%A0%BD%ED%B8%80", FORM, {"a": "😀"}),
+    "semicolons are no separators any more (URL standard)": (b"a=1;b=2", FORM, {"a": "1;b=2"}),
     # forms of parts
     "curl -F": (form(part("a", b"x")), PARTS, {"a": "x"}),
     "curl -F twice": (form(part("a", b"x"), part("a", b"y")), PARTS, {"a": ["x", "y"]}),
@@ -148,6 +167,45 @@ HABITS: dict[str, tuple[bytes, str | None, Any]] = {
     "lines as Unix ends them": (form(part("a", b"x\r\ny")).replace(b"\r\n", b"\n"), PARTS, {"a": "x\ny"}),
     "a boundary that is not named": (form(part("a", b"x")), "multipart/form-data", {"a": "x"}),
     "a boundary in quotation marks (.NET)": (form(part("a", b"x")), 'multipart/form-data; boundary="b"', {"a": "x"}),
+    "a preamble (mail libraries)": (b"This is a MIME message.\r\n" + form(part("a", b"x")), PARTS, {"a": "x"}),
+    "an empty line before": (b"\r\n" + form(part("a", b"x")), PARTS, {"a": "x"}),
+    "words behind": (form(part("a", b"x")) + b"bye", PARTS, {"a": "x"}),
+    "blanks behind a boundary (RFC 2046)": (
+        form(part("a", b"--bx")).replace(b"--b\r\n", b"--b \t\r\n"),
+        PARTS,
+        {"a": "--bx"},
+    ),
+    "a boundary with other parameters": (
+        form(part("a", b"x")),
+        "multipart/form-data; charset=utf-8; BOUNDARY=b",
+        {"a": "x"},
+    ),
+    "browsers' escapes in names": (form(part("a%22b%0D%0Ac", b"x")), PARTS, {'a"b\r\nc': "x"}),
+    "Chrome's file of a quoted name": (
+        form(part('f"; filename="a%22b.png', b"\xff", "image/png")),
+        PARTS,
+        {"f": {"filename": 'a"b.png', "content_type": "image/png", "bytes": 1}},
+    ),
+    "a name without quotation marks": (form(part("a", b"x")).replace(b'"', b""), PARTS, {"a": "x"}),
+    "a part in base64 (mail libraries)": (
+        form(part("a", b"R3LDvMOfZQ==").replace(b"\r\n\r\n", b"\r\nContent-Transfer-Encoding: base64\r\n\r\n")),
+        PARTS,
+        {"a": "Grüße"},
+    ),
+    "a part in quoted-printable": (
+        form(
+            part("a", b"Gr=C3=BC=\r\n=C3=9Fe").replace(
+                b"\r\n\r\n", b"\r\nContent-Transfer-Encoding: Quoted-Printable\r\n\r\n"
+            )
+        ),
+        PARTS,
+        {"a": "Grüße"},
+    ),
+    "Apache's HttpClient: 8bit": (
+        form(part("a", "ü".encode()).replace(b"\r\n\r\n", b"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n")),
+        PARTS,
+        {"a": "ü"},
+    ),
     # texts and files
     "a text in latin-1": ("Müller".encode("latin-1"), "text/plain; charset=iso-8859-1", "Müller"),
     "a text in GBK under the name of gb2312": ("朱镕基".encode("gbk"), "text/plain; charset=gb2312", "朱镕基"),
@@ -180,6 +238,10 @@ REFUSED: dict[str, tuple[bytes, str | None, str]] = {
     "half of a character": (b'{"a": "cut \\ud83d"}', JSON, "half of a character"),
     "half of one as a name": (b'{"\\udc00": 1}', JSON, "half of a character"),
     "half of one, of no type": (b'{"a": "\\ud83d"}', None, "half of a character"),
+    "half of one in bytes": (b'{"a": "\xed\xa0\xbd"}', JSON, "half of a character"),
+    "half of one in a form": (b"a=%ED%A0%BD", FORM, "half of a character"),
+    "half of one in a form's name": (b"%ED%B8%80=x", FORM, "half of a character"),
+    "half of one in a part": (form(part("a", b"\xed\xa0\xbd")), PARTS, "half of a character"),
     "half of one in a form's payload": (b'payload={"a":"\\ud83d"}', FORM, "half of a character"),
     "NaN": (b'{"a": NaN}', JSON, "application/json"),
     "no JSON": (b"a=x", JSON, "application/json"),

@@ -68,6 +68,11 @@ def test_what_json_cannot_say_or_what_grows_is_refused_with_its_place(text: str,
     assert why in refused.value.detail and len(refused.value.detail) < 500
 
 
+@pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_a_mark_is_no_error_and_neither_is_utf_16_which_powershell_writes(codec: str) -> None:
+    assert from_yaml("name: Grüße\n".encode(codec)) == {"name": "Grüße"}
+
+
 def test_json_is_read_as_json() -> None:
     assert from_yaml(b'{"face": "\\ud83d\\ude00", "n": 1e5}') == {"face": "\U0001f600", "n": 100_000.0}
 
