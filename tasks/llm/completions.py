@@ -6,6 +6,7 @@ lists for texts, numbers for errors, comments and keep-alives where JSON should 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -25,6 +26,15 @@ _ABOUT = ("type", "id", "format", "signature", "data")
 #: Fields in which servers send thoughts apart: vLLM, DeepSeek and SGLang; OpenRouter and Ollama; others.
 _APART = ("reasoning_content", "reasoning", "thinking", "thoughts", "reasoning_text", "reasoning_details")
 
+#: Errors by name: those of which a status is more than "try again".
+_STATUSES = {
+    "insufficient_quota": 402, "insufficient_credits": 402, "billing_hard_limit_reached": 402,
+    "context_length_exceeded": 400, "invalid_request_error": 400, "BadRequestError": 400,
+    "exceed_context_size_error": 400, "authentication_error": 401, "invalid_api_key": 401, "permission_error": 403,
+    "model_not_found": 404, "not_found_error": 404, "NotFoundError": 404, "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Part:
@@ -35,6 +45,7 @@ class Part:
         refusal: Why the model declines.
         finish: Why it stopped; empty while it goes on.
         error: What went wrong at the server; None where nothing did.
+        status: The HTTP status that it would have had, if the server had not begun with 200.
         usage: What it says of tokens, as it is.
         known: Whether it is a part of an answer at all.
     """
@@ -44,6 +55,7 @@ class Part:
     refusal: str = ""
     finish: str = ""
     error: str | None = None
+    status: int | None = None
     model: str = ""
     usage: Mapping[str, Any] | None = None
     known: bool = True
@@ -60,7 +72,7 @@ def part_of(sent: object, event: str | None = None) -> Part:
     if not isinstance(sent, dict):
         return Part(error=_words(sent) if event == "error" else None, known=False)
     if (error := _error_of(sent, event)) is not None:
-        return Part(error=error)
+        return Part(error=error, status=_status_of(sent))
     choice = _first(sent.get("choices"))
     said = next((one for name in ("delta", "message") if isinstance(one := choice.get(name), dict)), {})
     text, thought, refusal = _read(said["content"] if "content" in said else choice.get("text"))
@@ -71,6 +83,7 @@ def part_of(sent: object, event: str | None = None) -> Part:
         refusal=refusal or _text(said.get("refusal")),
         finish=_finish(choice.get("finish_reason")),
         error=_words(choice["error"]) if choice.get("error") else None,
+        status=_status_of(choice),
         model=_text(sent.get("model")),
         usage=usage if isinstance(usage := sent.get("usage"), dict) else None,
         known="choices" in sent or "usage" in sent,
@@ -86,6 +99,25 @@ def _error_of(sent: Mapping[str, Any], event: str | None) -> str | None:
     if "choices" not in sent and sent.get("detail"):  # FastAPI, and what is built on it
         return _words(sent["detail"])
     return None
+
+
+def _status_of(sent: Mapping[str, Any]) -> int | None:
+    """As OpenRouter, LiteLLM and vLLM number an error, or OpenAI and Anthropic name it; None where nobody can tell."""
+    error = sent.get("error")
+    for within in (error if isinstance(error, dict) else {}, sent):
+        for name in ("status", "status_code", "http_code", "code", "type"):
+            found = within.get(name)
+            status = _STATUSES.get(found) if isinstance(found, str) and not found.isdecimal() else _of_error(found)
+            if status is not None:
+                return status
+    return None
+
+
+def _of_error(code: object) -> int | None:
+    """The status that a code is; None where it is that of no error."""
+    if isinstance(code, bool) or not isinstance(code, int | str):
+        return None
+    return int(code) if re.fullmatch("[45][0-9]{2}", str(code)) else None
 
 
 def _words(error: object) -> str:

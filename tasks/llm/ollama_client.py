@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,9 @@ from tasks.llm.settings import LlmSettings
 if TYPE_CHECKING:
     import ollama
 
+#: Comments, and the fields of events besides their data, of proxies that make an event stream of the lines.
+_NO_DATA = re.compile(r":|(?:event|id|retry):")
+
 
 class OllamaProvider(ModelProvider):
     """Ollama's own protocol."""
@@ -46,6 +50,9 @@ class OllamaProvider(ModelProvider):
             hearer.asking(model)
             answer, name = AnswerText(hearer, model), model
             for part in _parts(client, self._request(ask, model)):
+                if isinstance(part, str):
+                    answer.add_noise(one_line(part, REASON_LIMIT))
+                    continue
                 message = part["message"] if isinstance(part.get("message"), dict) else {}
                 said = part_of({"choices": [{"message": message}]})  # proxies write both protocols alike
                 if said.thought:
@@ -117,7 +124,7 @@ class OllamaProvider(ModelProvider):
             raise not_the_protocol(self._url, "OLLAMA_HOST") from error
 
 
-def _parts(client: ollama.Client, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _parts(client: ollama.Client, request: dict[str, Any]) -> Iterator[dict[str, Any] | str]:
     """The answer as it comes, asked for without the form where this Ollama or its model cannot be held to it."""
     import ollama
 
@@ -130,8 +137,10 @@ def _parts(client: ollama.Client, request: dict[str, Any]) -> Iterator[dict[str,
     yield from _streamed(client, {name: value for name, value in request.items() if name != "format"})
 
 
-def _streamed(client: ollama.Client, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The objects of a stream; the SDK itself takes an empty line, with which proxies keep it alive, for an error."""
+def _streamed(client: ollama.Client, request: dict[str, Any]) -> Iterator[dict[str, Any] | str]:
+    """The objects of a stream, and what in it is none; the SDK itself takes an empty line, with which proxies keep it
+    alive, for an error.
+    """
     import httpx
     import ollama
 
@@ -142,27 +151,37 @@ def _streamed(client: ollama.Client, request: dict[str, Any]) -> Iterator[dict[s
         except httpx.HTTPStatusError as error:
             response.read()
             raise ollama.ResponseError(response.text, response.status_code) from error
-        for line in response.iter_lines():
-            if not (part := _object_of(line)):
+        if "html" in response.headers.get("content-type", ""):
+            raise ValueError("a web page")
+        for line in _lines(response.iter_bytes()):
+            if (part := _said(line)) is None:
                 continue
-            if told := part.get("error"):
+            if isinstance(part, dict) and (told := part.get("error")):
                 raise ollama.ResponseError(_words(told))
             yield part
 
 
-def _object_of(line: str) -> dict[str, Any]:
-    """What a line says; nothing where it is a blank or a comment.
+def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
+    """The lines of a stream. A text in JSON may hold all that others take for a line's end, but the one."""
+    rest = bytearray()
+    for chunk in chunks:
+        rest += chunk
+        *whole, last = rest.split(b"\n") if b"\n" in chunk else [rest]
+        yield from (line.decode("utf-8", "replace") for line in whole)
+        rest = bytearray(last)
+    yield rest.decode("utf-8", "replace")
 
-    Raises:
-        ValueError: It is something else than Ollama sends.
-    """
-    words = line.strip().removeprefix("data:").strip()
-    if not words or words.startswith(":") or words == "[DONE]":
-        return {}
-    found = strict_json.read_lenient(words)
-    if not isinstance(found, dict):
-        raise ValueError("it is no object")
-    return found
+
+def _said(line: str) -> dict[str, Any] | str | None:
+    """What a line says: an object, or what is none; None of a blank, a comment or a field of an event."""
+    words = line.strip().removeprefix("\ufeff").removeprefix("data:").strip()
+    if not words or words == "[DONE]" or _NO_DATA.match(words):
+        return None
+    try:
+        found = strict_json.read_lenient(words)
+    except strict_json.NotJson:
+        return words
+    return found if isinstance(found, dict) else words
 
 
 def _words(error: object) -> str:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from llmcoder import strict_json
-from llmcoder.errors import NotConfigured, Refused, Transient
+from llmcoder.errors import ActionError, NotConfigured, Refused, Transient
 from llmcoder.language import Completion
 from llmcoder.text import one_line
 from tasks.llm.asking import (
@@ -155,12 +155,19 @@ class OpenAIProvider(ModelProvider):
     def _take(self, part: Part, answer: AnswerText, model: str) -> None:
         if part.error is not None:
             answer.interrupt()
-            raise Transient(f"{self._url} could not answer: {self._told(part.error) or 'it does not say why'}")
+            raise self._failed(part)
         if part.thought:
             answer.add_thought(part.thought)
         answer.add(part.text)
         if part.refusal and not part.text:
             raise Refused(f"{model} declined to answer: {self._told(part.refusal)}")
+
+    def _failed(self, part: Part) -> ActionError:
+        """The error of an answer that had begun with 200."""
+        reason = self._told(part.error or "") or "it does not say why"
+        if part.status is None:
+            return Transient(f"{self._url} could not answer: {reason}")
+        return by_status(part.status, self._url, reason, {}, "OPENAI_API_KEY")
 
     def _whole(self, body: bytes, model: str, hearer: Hearer) -> Completion:
         """The answer of a server that ignores `stream` and sends everything at once."""

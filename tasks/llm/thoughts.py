@@ -13,10 +13,13 @@ stand in the text, between marks that each family of models has for itself:
     <|begin_of_thought|>…<|end_of_thought|>               OpenThinker, Sky-T1
     <|START_THINKING|>…<|END_THINKING|>                   Command A Reasoning
     Here is my thought process: … Here is my response:    Granite 3
+    <|think|>…<|end|><|begin|>assistant<|content|>        Solar Open
+    …[BEGIN FINAL RESPONSE]                               Apriel
     <details type="reasoning">…</details>                 Open WebUI
 
 The opening mark is often missing, since the chat template has it at the end of the prompt: then all before the closing
-one is thought. Marks in code are text, for an answer may be about them.
+one is thought. Marks in code are text, for an answer may be about them. The marks by which a model ends its turn are no
+part of an answer either; servers that do not know a model's send them along.
 """
 
 from __future__ import annotations
@@ -51,8 +54,10 @@ def _mark(opens: str, closes: str, *, telling: bool = True, firm: bool = True) -
     return _Mark(opens, re.compile(closes, re.IGNORECASE), telling, firm)
 
 
+#: What opens nothing.
+_NEVER = r"(?!)"
 _MARKS = (
-    _mark(rf"<{_NAME}(?:\s[^<>]{{0,200}})?>", rf"</{_NAME}\s{{0,9}}>", firm=False),
+    _mark(rf"<{_NAME}(?:\s[^<>]{{0,200}})?(?<!/)>", rf"</{_NAME}\s{{0,9}}>", firm=False),
     _mark(r"\[THINK\]", r"\[/THINK\]", firm=False),
     _mark(r"◁think▷", r"◁/think▷"),
     _mark(r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),
@@ -64,15 +69,23 @@ _MARKS = (
         r"<\|(?:end|call|return)\|>|(?=<\|channel\|>\s{0,9}final)|(?=<\|start\|>)",
         telling=False,
     ),
+    _mark(r"<\|think\|>", r"<\|/think\|>|<\|end\|>", telling=False),
+    _mark(_NEVER, r"\[BEGIN FINAL RESPONSE\]\s{0,9}"),
     _mark(r'<details\s+type="reasoning"[^<>]{0,200}>', r"</details>", telling=False),
 )
-#: Marks of the answer itself, and of turns.
+#: Marks of the answer itself, of its end, and of turns; and thoughts that hold nothing.
 _AROUND = (
-    r"<\|channel\|>\s{0,9}final\b[^<>]{0,40}<\|message\|>|<\|start\|>\s{0,9}assistant|<\|(?:end|return)\|>"
-    r"|<\|(?:begin|end)_of_solution\|>|<\|(?:START|END)_(?:RESPONSE|TEXT)\|>"
+    r"<\|channel\|>\s{0,9}final\b[^<>]{0,40}(?:<\|constrain\|>[^<>]{0,40})?<\|message\|>"
+    r"|<\|start\|>\s{0,9}assistant(?:\s{0,9}to=[\w.:-]{1,80})?|<\|begin\|>\s{0,9}assistant|<\|(?:content|message)\|>"
+    r"|<\|(?:end|return|im_end|eot_id|eom_id|endoftext|end_of_text|END_OF_TURN_TOKEN)\|>"
+    r"|<end_of_turn>|<｜end▁of▁sentence｜>|<\|im_start\|>\s{0,9}assistant\n?"
+    r"|<\|start_header_id\|>\s{0,9}assistant\s{0,9}<\|end_header_id\|>"
+    r"|<\|(?:begin|end)_of_(?:solution|box)\|>|<\|(?:START|END)_(?:RESPONSE|TEXT)\|>|\[END FINAL RESPONSE\]"
+    rf"|<{_NAME}\s{{0,9}}/>"
 )
 _ANY = re.compile(
-    r"(?=<[/|\w]|\[/?T|◁)(?:"  # at once past what begins none: a text may hold millions of these characters
+    # at once past what begins none: a text may hold millions of these characters
+    r"(?=<[/|｜\w]|\[(?:/?T|BEGIN F|END F)|◁)(?:"
     + "|".join(
         [f"(?P<open{n}>{mark.opens})" for n, mark in enumerate(_MARKS)]
         + [f"(?P<close{n}>{mark.closes.pattern})" for n, mark in enumerate(_MARKS) if mark.telling]
@@ -85,15 +98,17 @@ _ANY = re.compile(
 _LONGEST = 320
 #: The end of a text that may be the beginning of a mark.
 _UNFINISHED = re.compile(
-    r"(?:</?[\w:.-]{0,101}(?:\s[^<>]{0,200})?|<\|[^<>]{0,60}(?:>[^<>]{0,60}<[^<>]{0,20}){0,2}(?:>[^<>]{0,60})?"
-    r"|\[/?[a-z]{0,5}|◁/?[a-z]{0,5})\Z",
+    r"(?:</?[\w:.-]{0,101}/?(?:\s[^<>]{0,200})?|<\|[^<>]{0,60}(?:>[^<>]{0,60}<[^<>]{0,20}){0,2}(?:>[^<>]{0,60})?"
+    r"|<｜[^<>]{0,40}|\[/?[a-z]{0,5}|\[(?:BEGIN|END)[ A-Z]{0,16}|◁/?[a-z]{0,5})\Z",
     re.IGNORECASE,
 )
+#: A mark that goes on, where more of it follows.
+_LONGER = re.compile(r"<\|start\|>\s{0,9}assistant\s{0,9}(?:t|to|to=[\w.:-]{0,80})?", re.IGNORECASE)
 #: Thoughts whose marks are words, or were marks before a server left out what is none of its words.
 _IN_WORDS = re.compile(
-    r"\s{0,99}(?:here(?:'s| is) my thought process:.*?here(?:'s| is) my (?:response|answer):"
-    r"|analysis(?=\S).*?assistant ?final)\s*",
-    re.DOTALL | re.IGNORECASE,
+    r"\s{0,99}(?:(?i:here(?:'s| is) my thought process:.*?here(?:'s| is) my (?:response|answer):)"
+    r"|analysis(?=\w).*?(?:assistantfinal|assistant final(?![a-z])))\s*",
+    re.DOTALL,
 )
 #: Around what some models answer after their thoughts.
 _WRAPPED = re.compile(
@@ -103,7 +118,7 @@ _WRAPPED = re.compile(
 #: Models that think, by their names.
 _THINKS = re.compile(
     r"think|reason|(?<![a-z0-9])r1(?![0-9])|qwq|magistral|nemotron|gpt-oss|glm-?(?:4\.[5-9]|[5-9])|minimax-?m|exaone-?deep"
-    r"|seed-?oss|marco-?o1|skywork-?o|longcat|hunyuan|deepseek-v3\.[1-9]",
+    r"|seed-?oss|marco-?o1|skywork-?o|longcat|hunyuan|apriel|solar-open|deepseek-v3\.[1-9]",
     re.IGNORECASE,
 )
 #: How thoughts begin that nobody announces.
@@ -111,7 +126,8 @@ _MUSINGS = (
     "okay", "ok,", "ok ", "alright", "all right,", "hmm", "let me ", "let's see", "let's think", "the user ",
     "the question ", "we need ", "we are asked", "we are given", "we have to ", "first, ", "first i", "i need to ",
     "i should ", "so, ", "so the user", "so i ", "wait", "got it", "thinking", "thought", "analysis",
-    "here is my thought", "here's my thought", "好的", "好,", "好\uff0c", "嗯", "首先", "用户", "我需要", "我们需要",
+    "here is my thought", "here's my thought",
+    "here are my reasoning", "好的", "好,", "好\uff0c", "嗯", "首先", "用户", "我需要", "我们需要",
     "让我", "まず", "ユーザー", "хорошо", "пользователь", "итак",
 )  # fmt: skip
 
@@ -160,6 +176,8 @@ class ThoughtFilter:
         if (words := _IN_WORDS.match(text)) is not None:
             text = text[words.end() :]
         wrapped = _WRAPPED.fullmatch(text) if self.thinks else None
+        if text.endswith("</s>") and "<s>" not in text:  # where Llama 2 and Mistral end, and no line is struck out
+            text = text.removesuffix("</s>")
         return whole(wrapped[2].strip() if wrapped else text)
 
     @property
@@ -213,7 +231,7 @@ class ThoughtFilter:
     def _speak(self, *, final: bool) -> bool:
         """Outside of thoughts; whether there was a mark."""
         mark = _ANY.search(self._rest, self._at)
-        if mark is None or (not final and mark.end() == len(self._rest)):  # what follows may tell that it is code
+        if mark is None or (not final and self._may_go_on(mark)):  # what follows may tell that it is code
             tail = max(self._at, len(self._rest) - _LONGEST)
             unfinished = mark or (None if final else _UNFINISHED.search(self._rest, tail))
             self._say(self._take(len(self._rest) if unfinished is None else unfinished.start()))
@@ -221,6 +239,9 @@ class ThoughtFilter:
         self._say(self._take(mark.start()))
         self._heed(self._take(mark.end()), mark.lastgroup or "", self._rest[mark.end() : mark.end() + 1])
         return True
+
+    def _may_go_on(self, mark: re.Match[str]) -> bool:
+        return mark.end() == len(self._rest) or _LONGER.fullmatch(self._rest, mark.start()) is not None
 
     def _take(self, end: int) -> str:
         taken, self._at = self._rest[self._at : end], end

@@ -9,7 +9,7 @@ import json
 import pytest
 from llm_wire import chunk, event_stream, ndjson
 
-from llmcoder import NotConfigured, Refused, Transient
+from llmcoder import BadInput, Forbidden, NotConfigured, NotFound, RateLimited, Refused, Transient
 from llmcoder.errors import ActionError
 from llmcoder.testing import FakeContext, run_action
 from tasks.llm.actions import generate
@@ -137,6 +137,25 @@ FAILURES = {
     ),
     "an error in a list (Gemini)": (json.dumps([{"error": {"message": "worker died"}}]), Transient, "worker died"),
     "an error that is a number": (data({"error": {"code": 502}}), Transient, "502"),
+    "an error with its status (OpenRouter's credits)": (
+        data({"error": {"code": 402, "message": "Insufficient credits"}}), Refused, "Insufficient credits",
+    ),
+    "a status in words (LiteLLM)": (data({"error": {"code": "429", "message": "slow"}}), RateLimited, "slow"),
+    "no credit (OpenAI, in its stream)": (
+        data({"error": {"code": "insufficient_quota", "message": "No credit"}}), Refused, "No credit",
+    ),
+    "too long a prompt (vLLM, in its stream)": (
+        data({"object": "error", "type": "BadRequestError", "code": 400, "message": "too long"}), BadInput, "too long",
+    ),
+    "too long a prompt (llama.cpp)": (
+        data({"error": {"type": "exceed_context_size_error", "message": "too long"}}), BadInput, "too long",
+    ),
+    "no such model (LM Studio)": (data({"error": {"code": "model_not_found", "message": "none"}}), NotFound, "none"),
+    "a key of no use": (data({"error": {"code": 401, "message": "no"}}), NotConfigured, "OPENAI_API_KEY"),
+    "a region that may not (OpenRouter)": (data({"error": {"code": 403, "message": "no"}}), Forbidden, "no"),
+    "an error that numbers itself as it likes": (data({"error": {"code": 1305, "message": "busy"}}), Transient, "busy"),
+    "a number that is none of an error": (data({"error": {"code": 200, "message": "odd"}}), Transient, "odd"),
+    "one object with its status": (json.dumps({"error": {"code": 402, "message": "pay"}}), Refused, "pay"),
     "the reason is error": (data(chunk("The bri")) + data(chunk(finish="error")) + DONE, Transient, "error"),
     "the reason is abort (vLLM)": (TEXT + data(chunk(finish="abort")) + DONE, Transient, "abort"),
     "the reason is an abort (SGLang)": (
@@ -216,6 +235,12 @@ OLLAMA = {
     "no message at the end": [json.dumps(part(PROSE)), json.dumps({"done": True})],
     "all at once": [json.dumps(part(PROSE, done=True))],
     "NaN among the figures": [json.dumps(part(PROSE)), json.dumps({**LAST, "eval_count": float("nan")})],
+    "an event stream with all its fields": [
+        "retry: 10", "id: 1", "event: message", f"data: {json.dumps(part(PROSE))}", "", f"data: {json.dumps(LAST)}",
+    ],
+    "lines that are no JSON": ["data: ping", json.dumps(part(PROSE)), "keepalive", "null", '"ping"', json.dumps(LAST)],
+    "a mark before it": ["\ufeff" + json.dumps(part(PROSE)), json.dumps(LAST)],
+    "line ends of Windows": [json.dumps(part(PROSE)) + "\r", json.dumps(LAST) + "\r"],
     "a figure that is a text": [json.dumps(part(PROSE)), json.dumps({**LAST, "eval_count": "3"})],
 }  # fmt: skip
 
@@ -225,6 +250,24 @@ def test_the_answer_is_read_out_of_ollamas_lines(server, ollama, sender):
     lines = "\n".join([*OLLAMA[sender], ""]).encode()
     server.routes["/api/chat"] = lambda exchange: exchange.send(200, lines, "application/x-ndjson")
     assert run(ollama).result.text == PROSE
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"], ids=ascii)
+def test_what_only_some_take_for_a_lines_end_may_stand_in_a_text(server, openai, ollama, end):
+    """httpx ends a line there, and no JSON does (modaic's 188, hermes-agent's 111345)."""
+    text = f"one{end}two"
+    written = json.dumps(text, ensure_ascii=False)[1:-1]
+    lines = "\n".join([json.dumps(part("TEXT")).replace("TEXT", written), json.dumps(LAST), ""]).encode()
+    server.routes["/api/chat"] = lambda exchange: exchange.send(200, lines, "application/x-ndjson")
+    assert run(ollama).result.text == text
+    body(server, (data(chunk("TEXT")) + END).replace("TEXT", written))
+    assert run(openai).result.text == text
+
+
+def test_what_an_ollama_said_instead_is_told(server, ollama):
+    server.routes["/api/chat"] = lambda exchange: exchange.send(200, b"upstream connect error\n", "text/plain")
+    with pytest.raises(Transient, match="upstream connect error"):
+        run(ollama)
 
 
 @pytest.mark.parametrize(

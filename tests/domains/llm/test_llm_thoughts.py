@@ -53,6 +53,18 @@ THOUGHTS = {
     "thoughts with code": f"<think>```py\nprint({SECRET!r})\n</think>\n{PROSE}",
     "thoughts with a mark of another kind": f"<think>{SECRET} [THINK] <|end|></think>{PROSE}",
     "an attribute in the mark": f'<think lang="en">{SECRET}</think>{PROSE}',
+    "minimax m3 under vLLM (its issue 45687)": f"<mm:think>{SECRET}</mm:think>{PROSE}",
+    "gpt-oss that was asked for a form (vLLM's 32587)": f"<|channel|>analysis<|message|>{SECRET}<|end|><|start|>assistant<|channel|>final <|constrain|>json<|message|>{PROSE}",
+    "gpt-oss whose turn names a tool": f"<|start|>assistant to=functions.f<|channel|>commentary <|constrain|>json<|message|>{{}}<|call|>{HARMONY}",
+    "gpt-oss without a channel at the end": f"<|channel|>analysis<|message|>{SECRET}<|end|><|start|>assistant<|message|>{PROSE}<|end|>",
+    "solar open (llama.cpp's 18540)": f"<|begin|>assistant<|think|>{SECRET}<|end|><|begin|>assistant<|content|>{PROSE}<|end|>",
+    "apriel": f"Here are my reasoning steps:\n{SECRET}\n[BEGIN FINAL RESPONSE]\n{PROSE}\n[END FINAL RESPONSE]\n<|end|>",
+    "glm-4.5v, which boxes its answer": f"<think>{SECRET}</think><|begin_of_box|>{PROSE}<|end_of_box|>",
+    "qwen3 under mlx-lm, which sends its last mark along": f"<think>{SECRET}</think>{PROSE}<|im_end|>",
+    "a thought of nothing, closed at once": f"<think/>\n{PROSE}",
+    "the same with a blank": f"<think />\n{PROSE}",
+    "thoughts within thoughts": f"<think>a<think>{SECRET}</think>c</think>{PROSE}",
+    "another mark at the end than at the beginning": f"<think>{SECRET}</thinking>{PROSE}",
     "two that nothing opened": f"{SECRET}</think>{SECRET} again</think>{PROSE}",
 }
 #: Answers that have the marks as text, or something like them.
@@ -71,7 +83,26 @@ TEXTS = [
     "I think, therefore I am. </thinker>",
     "<answer>42</answer>",
     "Use <thinkpad> no more </think-tank ...",
+    "Analysis: the assistant finally approved the bridge.",
+    "analysis\n\nThe assistant final exam.",
+    "It was <s>rejected</s>",
+    "[BEGIN of the list] and [END]",
+    "from a to=b <| pipe",
 ]
+#: Marks by which models end their turns, of servers that send them along (llama.cpp's issues 6859 and 6903, moltis' 306).
+LAST_MARKS = (
+    "<|im_end|>",
+    "<|im_end|>\n",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "<|end|>",
+    "<end_of_turn>",
+    "<｜end▁of▁sentence｜>",
+    "<|END_OF_TURN_TOKEN|>",
+    "</s>",
+)
 
 
 def streamed(text: str, size: int, model: str = "m") -> tuple[str, str]:
@@ -99,6 +130,19 @@ def test_a_watcher_of_a_model_that_is_known_for_thinking_sees_none_of_it(sender,
 @pytest.mark.parametrize("text", TEXTS)
 def test_an_answer_about_marks_stays_as_it_is(text, size):
     assert streamed(text, size) == (text, text)
+
+
+@pytest.mark.parametrize("size", [1, 3, 10_000])
+@pytest.mark.parametrize("mark", LAST_MARKS)
+def test_the_mark_that_ends_a_turn_is_no_part_of_the_answer(mark, size):
+    assert streamed(PROSE + mark, size)[1].strip() == PROSE
+    assert streamed(f"`{mark}` ends it.", size)[1] == f"`{mark}` ends it."
+
+
+@pytest.mark.parametrize("begun", ["<|im_start|>assistant\n", "<|start_header_id|>assistant<|end_header_id|>\n\n"])
+@pytest.mark.parametrize("size", [1, 3, 10_000])
+def test_the_mark_that_begins_a_turn_is_none_either(begun, size):
+    assert streamed(begun + PROSE, size)[1].strip() == PROSE
 
 
 @pytest.mark.parametrize("begun", ["<think>", "[THINK]", "<|channel|>analysis<|message|>", "\n<thinking>\n", "◁think▷"])
