@@ -14,14 +14,29 @@ from uuid import UUID
 import orjson
 import pytest
 import sqlalchemy as sa
-from engine_kit import accept, accept_one, job_of, move, now_of, row, set_columns, stand_in, take
+from engine_kit import (
+    accept,
+    accept_one,
+    eventually,
+    job_of,
+    load_testkit,
+    move,
+    now_of,
+    row,
+    set_columns,
+    stand_in,
+    take,
+)
 
+from engine import commands
+from engine.commands import WrongState
 from engine.outbox import Outbox
 from engine.submitter import Submitter
 from llmcoder.context import User
+from llmcoder.registry import Registry, discover
 from llmcoder.states import Reason, State
 from models.db.database import Database
-from models.jobs.machine import ENDED
+from models.jobs.machine import ENDED, Move, apply
 from models.jobs.store import (
     COLUMNS,
     Accepted,
@@ -388,6 +403,36 @@ def test_nothing_else_can_be_tried_again(db: Database, user: User, state: State)
     job = stand_in(db, user, state)
     assert again(db, job) is None
     assert now_of(db, user, job.id) == job
+
+
+def _waits_for_a_lock(db: Database) -> bool:
+    """Whether somebody does; in SQLite a writer waits before it begins."""
+    if db.is_sqlite:
+        return True
+    with db.read() as conn:
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return bool(conn.execute(sa.text(waiting)).scalar_one())
+
+
+def test_a_click_on_retry_while_an_attempt_ends_sees_how_it_ended(db: Database, user: User) -> None:
+    load_testkit()
+    job = accept_one(db, user, action="test.post", input='{"to": "ann", "text": "hello"}')
+    take(db, job.id)
+
+    def click() -> None:
+        with db.write() as conn:
+            commands.retry(conn, Registry(discover()), user.id, job.id, db.now())
+
+    with ThreadPoolExecutor(1) as clicking:
+        with db.write() as conn:
+            apply(conn, [Move(job.id, S.FAILED, reason=Reason.AFTER_EFFECT)], db.now())
+            clicked = clicking.submit(click)
+            eventually(lambda: _waits_for_a_lock(db), what="the click waits for the end of the attempt")
+        with pytest.raises(WrongState, match="twice"):
+            clicked.result(60)
+    assert row(db, job.id).state == S.FAILED
 
 
 def test_of_eight_clicks_on_retry_one_counts(db: Database, user: User) -> None:
