@@ -248,7 +248,7 @@ class ThoughtFilter:
         return taken
 
     def _heed(self, words: str, group: str, following: str) -> None:
-        if self._is_code(following) and not (self._suspect and group.startswith("close")):
+        if self._is_code(following) and not (group.startswith("close") and self._is_suspect()):
             self._say(words)
         elif group.startswith("open"):
             self._mark = _MARKS[int(group.removeprefix("open"))]
@@ -261,6 +261,12 @@ class ThoughtFilter:
             self._text, self._held = [], []
             self._line, self._ticks, self._last, self._fenced, self._begun = "", 0, "", False, False
             self.thinks, self._suspect = True, False
+
+    def _is_suspect(self) -> bool:
+        """Whether the text so far may be a thought that nobody announced, however much of it came at once."""
+        if self._suspect is None and self._begun:
+            self._suspect = _muses("".join(self._held))
+        return self._suspect is True
 
     def _is_code(self, following: str) -> bool:
         return self._fenced or self._ticks % 2 == 1 or (self._last == following == '"')
@@ -287,8 +293,7 @@ class ThoughtFilter:
             self._text, self._held, self._line = [], [], ""
 
     def _shown(self, *, final: bool) -> str:
-        if self._suspect is None and self._begun:
-            self._suspect = _muses("".join(self._held))
+        self._is_suspect()
         if not final and (self._suspect is not False or not self._begun):
             return ""
         held, self._held = "".join(self._held), []

@@ -65,6 +65,7 @@ THOUGHTS = {
     "the same with a blank": f"<think />\n{PROSE}",
     "thoughts within thoughts": f"<think>a<think>{SECRET}</think>c</think>{PROSE}",
     "another mark at the end than at the beginning": f"<think>{SECRET}</thinking>{PROSE}",
+    "qwq, whose thought has code without an end": f"Okay, {SECRET}: `print(1)\n```py\nx\n</think>{PROSE}",
     "two that nothing opened": f"{SECRET}</think>{SECRET} again</think>{PROSE}",
 }
 #: Answers that have the marks as text, or something like them.
@@ -173,6 +174,20 @@ def test_a_word_of_another_model_is_shown_as_soon_as_it_came():
 
 @given(st.text(alphabet='<>|/[]think \n`a◁▷"', max_size=60), st.integers(1, 9))
 def test_the_answer_does_not_hang_on_how_it_is_cut_into_pieces(text, size):
+    assert streamed(text, size)[1] == answer_of(text, "m")
+
+
+#: Of which hostile and broken answers are made.
+PIECES = [
+    "<think>", "</think>", "<think />", "<|channel|>analysis<|message|>", "<|channel|>final <|constrain|>json<|message|>",
+    "<|start|>assistant", " to=functions.f", "<|end|>", "<|think|>", "<|content|>", "[BEGIN FINAL RESPONSE]", "[/THINK]",
+    "<|im_end|>", "<|im_start|>assistant\n", "</s>", "<s>", "`", "```\n", "\n", " ", "Okay, ", "analysis", "assistantfinal",
+    "Here are my reasoning steps:\n", "The ", "<", "|", "[", '"', "<answer>", "</answer>",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=9).map("".join), st.integers(1, 9))
+def test_the_answer_does_not_hang_on_the_pieces_where_marks_are_mixed_either(text, size):
     assert streamed(text, size)[1] == answer_of(text, "m")
 
 
