@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any
 
 from llmcoder.declare.connection import Caller
-from llmcoder.errors import ActionError, BadInput, Forbidden, NeedsReconnect, Refused
+from llmcoder.errors import ActionError, BadInput, Forbidden, NeedsReconnect, Refused, Transient
 from llmcoder.net.line import Broken, Line, Silent
 from tasks.email import imap_errors
 from tasks.email.imap_account import ImapAccount, MailServer
@@ -207,7 +207,11 @@ class ImapSession:
             return _last_number(self._wire.response("APPENDUID")[1])
 
     def move(self, uids: Collection[int], folder: str) -> dict[int, int]:
-        """Move messages to a folder; returns their UIDs there where the server says them."""
+        """Move messages to a folder; returns their UIDs there where the server says them.
+
+        Raises:
+            Refused: They were copied there, and stay where they were, too: whoever tried again would copy them again.
+        """
         with self._mapped(f"to move messages to the folder {folder!r}"):
             self._wire.response("COPYUID")
             if "MOVE" in self.can:
@@ -215,8 +219,12 @@ class ImapSession:
             else:
                 self._client.copy(list(uids), folder)
             copied = _copied(self._wire.response("COPYUID")[1])
-            if "MOVE" not in self.can:
-                self._remove(uids)
+        if "MOVE" not in self.can:
+            try:
+                self.remove(uids)
+            except Transient as error:
+                copied_there = f"The messages were copied to the folder {folder!r}, and still are where they were"
+                raise Refused(f"{copied_there}; delete them in one of the two. {error.detail}") from error
         return copied
 
     def remove(self, uids: Collection[int]) -> None:

@@ -425,3 +425,18 @@ def test_what_an_imap_server_has_done_is_done_however_it_says_so(
     assert (job.state, job.reason) == ("succeeded", None), job.error
     assert len(box.imap.changes) == 1
     assert box.holds("Archive" if action == "email.archive" else "INBOX") == 1
+
+
+def test_what_was_copied_and_not_removed_is_not_copied_again(
+    mailbox: Callable[[Script], tuple[Inline, Mailbox]],
+) -> None:
+    """A server without MOVE goes away between the two commands that stand for it."""
+    engine, box = mailbox(smtp())
+    box.imap.hidden = b" MOVE"
+    box.server.deliver(box.address, mail("Lunch?", To=box.address).as_bytes())
+    listed = engine.done("email.emails", {"limit": 1})
+    box.imap.change = re.compile(rb"^(\S+) UID STORE .*$", re.MULTILINE)
+    box.imap.answer = b"* BYE too busy\r\n"
+    job = engine.done("email.archive", {"ids": [json.loads(listed.result or "")["items"][0]["id"]]})
+    assert job.state == "failed" and "copied to the folder" in (job.error or ""), (job.state, job.error)
+    assert (box.holds("Archive"), len(box.imap.changes)) == (1, 1)

@@ -130,16 +130,17 @@ class Eavesdropper:
 
     Attributes:
         port: Where it listens, on 127.0.0.1.
-        answer: What it says in place of the server's yes to a command that moves or marks messages; `{tag}` stands for
-            the command's tag.
+        change: A command that moves or marks messages; its first group is its tag.
+        answer: What it says in place of the server's yes to such a command; `{tag}` stands for its tag.
         changes: Those commands.
+        hidden: What it leaves out of all that the server says, such as a capability.
         cut: Once set, it says this instead of anything, and hangs up; nobody is connected any more.
     """
 
-    CHANGE = re.compile(rb"^(\S+) UID (?:MOVE|COPY|STORE) .*$", re.MULTILINE | re.IGNORECASE)
-
     def __init__(self, upstream: int) -> None:
+        self.change = re.compile(rb"^(\S+) UID (?:MOVE|COPY|STORE) .*$", re.MULTILINE | re.IGNORECASE)
         self.answer: bytes | None = None
+        self.hidden = b""
         self.cut: bytes | None = None
         self.changes: list[bytes] = []
         self._upstream, self._over = upstream, threading.Event()
@@ -188,7 +189,7 @@ class Eavesdropper:
     def _asked(self, client: socket.socket, server: socket.socket) -> None:
         with client:
             while piece := client.recv(65_536):
-                for command in self.CHANGE.finditer(piece):
+                for command in self.change.finditer(piece):
                     self.changes.append(command[0].strip())
                     self._tags.add(command[1])
                 server.sendall(piece)
@@ -204,7 +205,7 @@ class Eavesdropper:
                     if self.answer is not None and tag in self._tags and line[len(tag) :].startswith(b" OK"):
                         client.sendall(self.answer.replace(b"{tag}", tag))
                     else:
-                        client.sendall(line + b"\n")
+                        client.sendall(line.replace(self.hidden, b"") + b"\n")
 
 
 def _until_hung_up(work: Callable[..., None], *given: object) -> None:
