@@ -21,6 +21,7 @@ from llmcoder.testing import FakeContext
 from models.accounts import preferences
 from models.accounts.preferences import Preferences
 from models.db.database import Database
+from models.jobs.approvals import Origin
 from models.macros import store
 from tasks.tasks.digest_actions import Since, list_troubles
 
@@ -284,6 +285,26 @@ def test_a_retry_of_the_run_does_nothing_twice_that_succeeded_in_a_macro_within(
     assert posts == [sent.id]
     assert [job.id for job in runs.steps_of(outer)] == [call.id], "it goes on, and no other begins"
     assert runs.job(outer).state == State.SUCCEEDED
+
+
+def test_a_run_within_is_the_agents_that_has_the_outer_one_go_on(runs: Runs) -> None:
+    inner = {"name": "inner", "steps": [echo("first"), post(needs=["first"])]}
+    outer = runs.start([{"id": "call", "action": "tasks.start_macro", "with": {"document": inner}}])
+    runs.look()
+    (call,) = runs.steps_of(outer)
+    runs.do(call)
+    runs.look()
+    with runs.db.write() as conn:
+        commands.cancel(conn, runs.user.id, outer, runs.db.now())
+    runs.look(2)
+    with runs.db.write() as conn:
+        commands.retry(conn, runs.registry, runs.user.id, outer, runs.db.now(), Origin.AGENT)
+    for _ in range(6):
+        runs.work()
+        runs.look()
+    assert {job.origin for job in (runs.job(outer), runs.job(call.id))} == {"agent"}
+    (sent,) = [job for job in runs.steps_of(call.id) if job.action == "test.post"]
+    assert sent.origin == "agent", "and so is what its steps do"
 
 
 def test_explain_and_the_list_of_what_waits_for_its_user_name_it(runs: Runs, redis_url: str, tmp_path: Path) -> None:
