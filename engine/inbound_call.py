@@ -17,7 +17,7 @@ from urllib.parse import unquote_to_bytes
 from llmcoder import strict_json
 from llmcoder.charsets import codec_of, decode, header_labels, inner_labels
 from llmcoder.errors import BadInput
-from llmcoder.net.body import read_body
+from llmcoder.net.body import codings_of, read_body
 
 #: A call is a small thing, and strangers send it; packed or not.
 LARGEST_CALL_BYTES = 1024 * 1024
@@ -70,11 +70,15 @@ def _kind(content_type: str) -> str:
 
 
 def _unpacked(call: InboundCall) -> bytes:
-    """The body as it was before it was packed (`Content-Encoding`); a signature is over what was sent."""
-    encoding = call.headers.get("content-encoding", "").strip().lower()
-    if encoding in ("", "identity") or codec_of(encoding):  # some take it for the charset
+    """The body as it was before it was packed (`Content-Encoding`); a signature is over what was sent.
+
+    Some take it for the charset, or write that there is none.
+    """
+    encoding = call.headers.get("content-encoding", "")
+    codings = codings_of(encoding)
+    if not codings:
         return call.body
-    if encoding not in PACKED:
+    if len(codings) > 1 or codings[0] not in PACKED:
         raise BadInput(f"The body's Content-Encoding is {encoding[:40]!r}; gzip and deflate are read.")
     found = read_body([call.body], encoding, wire_bytes=LARGEST_CALL_BYTES, decoded_bytes=LARGEST_CALL_BYTES)
     if found.fault is not None:
