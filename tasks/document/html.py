@@ -7,9 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from llmcoder.hidden_html import empty_hidden, without_early_ends
+from llmcoder.html_signs import put_signs
+from llmcoder.text import is_seen
 from tasks.document.blocks import blocks_of
 from tasks.document.page import Block, BlockKind, ParsedDocument, UnreadableDocument, collapsed, words_of
-from tasks.document.stubs import FEW_WORDS, nothing_said
+from tasks.document.stubs import FEW_WORDS, SOME_WORDS, nothing_said
 
 MAX_CHARS = 5_000_000
 #: No page has so many of either; libxml2 takes minutes for a tag of 100,000 attributes, in which nothing can stop it.
@@ -48,6 +51,7 @@ def read_html(html: str, media_type: str, where: str) -> ParsedDocument:
         raise UnreadableDocument(f"{where} has {len(html)} characters of HTML; at most {MAX_CHARS} are read.")
     html = _XML_DECLARATION.sub("", html[:1000], count=1) + html[1000:]
     html = _MANY_BREAKS.sub("<br><br>", html)
+    html = without_early_ends(html)
     _refuse_traps(html, where)
     page = parsed(html)
     blocks = page.blocks
@@ -59,10 +63,22 @@ def read_html(html: str, media_type: str, where: str) -> ParsedDocument:
 
 
 def parsed(html: str) -> Parsed:
-    """What there is to read in a page that no trap is in."""
-    title, language, blocks, unscripted = _by_trafilatura(html)
+    """What there is to read in a page that no trap is in.
+
+    What its styles hide is not, unless that is all of it: such a page is shown by its scripts when it is complete.
+    """
+    page = _parsed(html, hidden=False)
+    if words_of(page.blocks) < SOME_WORDS:
+        whole = _parsed(html, hidden=True)
+        if words_of(whole.blocks) >= FEW_WORDS:
+            return whole
+    return page
+
+
+def _parsed(html: str, *, hidden: bool) -> Parsed:
+    title, language, blocks, unscripted = _by_trafilatura(html, hidden=hidden)
     if words_of(blocks) < FEW_WORDS:
-        others = _by_boundaries(html)
+        others = _by_boundaries(html, hidden=hidden)
         if words_of(others) > MUCH_MORE * words_of(blocks):
             blocks = others
     return Parsed(title, language, blocks, unscripted)
@@ -98,7 +114,7 @@ class _Tags:
         """Nothing was kept."""
 
 
-def _by_trafilatura(html: str) -> tuple[str | None, str | None, list[Block], list[Block]]:
+def _by_trafilatura(html: str, *, hidden: bool) -> tuple[str | None, str | None, list[Block], list[Block]]:
     import trafilatura
     from lxml import etree
 
@@ -107,13 +123,38 @@ def _by_trafilatura(html: str) -> tuple[str | None, str | None, list[Block], lis
         tree = _tree(html)
     if tree is None:
         return None, None, [], []
-    title, language = collapsed(tree.findtext(".//title") or "") or None, _language(tree)
+    title, language = _title(tree), _language(tree)
     unscripted = [block for one in tree.iter("noscript") for block in blocks_of(one)]
     # What is there for those without scripts says that they need them, or shows again what scripts would show.
-    etree.strip_elements(tree, "noscript", with_tail=False)
+    etree.strip_elements(tree, "noscript", "template", with_tail=False)
+    _prepare(tree, hidden=hidden)
+    _flatten_lists(tree)
     found = trafilatura.bare_extraction(tree, include_comments=False, include_tables=True, include_formatting=True)
     body = getattr(found, "body", None)
     return title, language, [] if body is None else list(_blocks(body)), unscripted
+
+
+def _prepare(tree: Any, *, hidden: bool) -> None:
+    """Take out what nobody sees, and say by signs what letters do not."""
+    if not hidden:
+        empty_hidden(tree, sheets=False)
+    put_signs(tree)
+
+
+def _flatten_lists(tree: Any) -> None:
+    """Items of lists in cells as lines: trafilatura gives cells no lists."""
+    for item in tree.xpath("//td//li | //th//li"):
+        item.tag = "span"
+        item.tail = f" {item.tail or ''}"
+        item.append(item.makeelement("br"))
+    for one in tree.xpath("//td//ul | //td//ol | //th//ul | //th//ol"):
+        one.tag = "span"
+
+
+def _title(tree: Any) -> str | None:
+    """Of the page, and not of a drawing in it."""
+    titles = tree.xpath("//title[not(ancestor::svg)]")
+    return (collapsed(titles[0].text or "") or None) if titles else None
 
 
 def _tree(html: str) -> Any:
@@ -158,19 +199,22 @@ def _is_all_code(element: Any) -> bool:
 
 
 def _block(kind: BlockKind, element: Any) -> Iterator[Block]:
+    for line_break in element.iter("lb"):
+        line_break.tail = f"\n{line_break.tail or ''}"
     raw = "".join(element.itertext())
     text = raw.strip("\n").rstrip() if kind is BlockKind.CODE else collapsed(raw)
-    if text:
+    if is_seen(text):
         yield Block(kind, text)
 
 
-def _by_boundaries(html: str) -> list[Block]:
+def _by_boundaries(html: str, *, hidden: bool) -> list[Block]:
     """All text of the page, without what stands around it; with that, where there is nothing else."""
     from lxml import etree
 
     tree = _tree(html)
     if tree is None:
         return []
+    _prepare(tree, hidden=hidden)
     body = tree.find("body")
     etree.strip_elements(body, *_SILENT, with_tail=False)
     whole = blocks_of(body)
