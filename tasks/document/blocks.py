@@ -25,7 +25,7 @@ _BLOCKS = """
     details summary center fieldset form legend body html header footer nav aside quote list tr row title option label
     textarea
 """
-_BOUNDARIES = frozenset(_KINDS) | frozenset(_BLOCKS.split())
+BOUNDARIES = frozenset(_KINDS) | frozenset(_BLOCKS.split())
 #: Stands for `<br>`, since a line's end in the source is a space.
 _BREAK = "\u2028"
 _EMPTY_LINE = re.compile(rf"{_BREAK}\s*{_BREAK}")
@@ -55,7 +55,7 @@ class _Writer:
         self._text: list[str] = []
 
     def begin(self, tag: str, text: str) -> None:
-        if tag in _BOUNDARIES:
+        if tag in BOUNDARIES:
             self._flush()
             self._kinds.append(_KINDS.get(tag, self._inherited()))
         if tag in _ROWS:
@@ -66,7 +66,7 @@ class _Writer:
         self._text.append(text)
 
     def end(self, tag: str, tail: str) -> None:
-        if tag in _BOUNDARIES:
+        if tag in BOUNDARIES:
             self._flush()
             self._kinds.pop()
         if tag in _CELLS:
@@ -83,6 +83,8 @@ class _Writer:
     def _join_lines(self, start: int) -> None:
         """The lines of one cell are one cell, but for prose."""
         lines = self._open[-1][start:]
+        if not lines and len(self._open) > 1:  # its column stays
+            self._open[-1].append(Block(BlockKind.TABLE, ""))
         if len(lines) > 1 and not any(one.kind is not BlockKind.TABLE or is_prose(one.text) for one in lines):
             self._open[-1][start:] = [Block(BlockKind.TABLE, " ".join(one.text for one in lines))]
 
@@ -104,9 +106,12 @@ class _Writer:
 def _row(blocks: list[Block]) -> list[Block]:
     """What stood in a row: one line of cells, or, where it is there for the layout, its blocks."""
     laid_out = any(block.kind is not BlockKind.TABLE or is_prose(block.text) for block in blocks)
-    if not laid_out:
-        return [Block(BlockKind.TABLE, " | ".join(block.text for block in blocks))] if blocks else []
-    return list(_as_text(blocks))
+    if laid_out:
+        return list(_as_text(block for block in blocks if block.text))
+    cells = [block.text for block in blocks]
+    while cells and not cells[-1]:
+        cells.pop()
+    return [Block(BlockKind.TABLE, " | ".join(cells))] if cells else []
 
 
 def _as_text(blocks: Iterable[Block]) -> Iterator[Block]:

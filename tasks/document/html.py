@@ -10,9 +10,18 @@ from typing import Any
 from llmcoder.hidden_html import empty_hidden, without_early_ends
 from llmcoder.html_signs import put_signs
 from llmcoder.text import is_seen
-from tasks.document.blocks import blocks_of
-from tasks.document.page import Block, BlockKind, ParsedDocument, UnreadableDocument, collapsed, words_of
-from tasks.document.stubs import FEW_WORDS, SOME_WORDS, nothing_said
+from tasks.document.blocks import BOUNDARIES, blocks_of
+from tasks.document.page import (
+    Block,
+    BlockKind,
+    ParsedDocument,
+    UnreadableDocument,
+    collapsed,
+    is_sentence,
+    word_count,
+    words_of,
+)
+from tasks.document.stubs import FEW_WORDS, FEWEST_WORDS, SOME_WORDS, nothing_said
 
 MAX_CHARS = 5_000_000
 #: No page has so many of either; libxml2 takes minutes for a tag of 100,000 attributes, in which nothing can stop it.
@@ -20,6 +29,23 @@ MAX_ATTRIBUTES, MAX_DEPTH = 1_000, 500
 #: Less than `FEW_WORDS` from trafilatura is taken for a miss, if there is so many times more on the page.
 MUCH_MORE = 4
 
+#: What may hold sentences and blocks beside each other.
+_CONTAINERS = (
+    "body",
+    "main",
+    "article",
+    "section",
+    "div",
+    "center",
+    "fieldset",
+    "address",
+    "hgroup",
+    "blockquote",
+    "td",
+    "form",
+    "font",
+    "span",
+)
 _SILENT = ("script", "style", "noscript", "template", "svg", "iframe", "object", "math")
 #: What stands around the text of a page. No `form`: whole pages are made of one.
 _AROUND = ("nav", "header", "footer", "aside", "button", "select", "datalist", "dialog")
@@ -128,6 +154,7 @@ def _by_trafilatura(html: str, *, hidden: bool) -> tuple[str | None, str | None,
     # What is there for those without scripts says that they need them, or shows again what scripts would show.
     etree.strip_elements(tree, "noscript", "template", with_tail=False)
     _prepare(tree, hidden=hidden)
+    _keep_words(tree)
     _flatten_lists(tree)
     found = trafilatura.bare_extraction(tree, include_comments=False, include_tables=True, include_formatting=True)
     body = getattr(found, "body", None)
@@ -139,6 +166,52 @@ def _prepare(tree: Any, *, hidden: bool) -> None:
     if not hidden:
         empty_hidden(tree, sheets=False)
     put_signs(tree)
+
+
+def _keep_words(tree: Any) -> None:
+    """Name what trafilatura throws away by its name, and people write sentences with, by names that it leaves."""
+    for element in tree.iter("time", "output", "label"):
+        if _is_amid_text(element):
+            element.tag = "span"
+    for element in [one for one in tree.iter() if isinstance(one.tag, str) and "-" in one.tag]:  # of the site's own
+        element.tag = (
+            "div" if any(child.tag in BOUNDARIES for child in element) or not _is_amid_text(element) else "span"
+        )
+    for element in tree.iter("q"):
+        element.tag, element.text = "span", f"“{element.text or ''}"
+        if len(element):
+            element[-1].tail = f"{element[-1].tail or ''}”"
+        else:
+            element.text += "”"
+    for line_break in tree.xpath("//pre//br"):
+        line_break.tag, line_break.tail = "span", f"\n{line_break.tail or ''}"
+    for element in list(tree.iter(*_CONTAINERS)):
+        _box_sentences(element)
+
+
+def _is_amid_text(element: Any) -> bool:
+    before = element.getprevious()
+    beside = element.getparent().text if before is None else before.tail
+    return bool((beside or "").strip() or (element.tail or "").strip())
+
+
+def _box_sentences(container: Any) -> None:
+    """Sentences that stand beside blocks without an element of their own get one, as browsers give them a box."""
+    children = list(container)
+    boxes = [number for number, child in enumerate(children) if child.tag in BOUNDARIES]
+    for number in (-1, *boxes):  # the text before all children, or behind one
+        child = children[number] if number >= 0 else None
+        text = (container.text if child is None else child.tail) or ""
+        alone = number + 1 == len(children) or number + 1 in boxes
+        if alone and is_sentence(text) and word_count(text) >= FEWEST_WORDS:
+            paragraph = container.makeelement("p")
+            paragraph.text = text
+            if child is None:
+                container.text = None
+                container.insert(0, paragraph)
+            else:
+                child.tail = None
+                child.addnext(paragraph)
 
 
 def _flatten_lists(tree: Any) -> None:

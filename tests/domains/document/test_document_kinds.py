@@ -354,6 +354,28 @@ SAID = [
     ("</p><p style='display:none'>Secret orders to robots.</p><p hidden>Secret too.</p><p>seen", "seen", "Secret"),
     ("</p><div style='position:absolute; left:-9999px'>Secret orders.</div><p>seen", "seen", "Secret"),
     ("</p><template><p>A ghost is here.</p></template><p>seen", "seen", "ghost"),
+    (
+        "on <time>Monday</time> the <output>5th</output>, <label>all</label> of it",
+        "on Monday the 5th, all of it",
+        "Monday,",
+    ),
+    ("she said <q>never</q> to it", "she said “never” to it", "said never"),
+    (
+        "</p>This sentence stands beside all paragraphs.<p>seen",
+        "This sentence stands beside all paragraphs.",
+        "paragraphs.seen",
+    ),
+    (
+        "</p><my-text>An element of the site's own holds this sentence.</my-text><p>seen",
+        "own holds this sentence.",
+        "x1",
+    ),
+    ("</p><section>This one stands in a section of its own.</section><p>seen", "in a section of its own.", "own.seen"),
+    (
+        "</p><table><tr><td>a</td><td></td><td>c</td></tr><tr><td>d</td><td>e</td><td>f</td></tr></table><p>",
+        "a |  | c",
+        "a | c",
+    ),
     ("AT&amp;T writes &amp;lt;", "AT&T writes &lt;", "writes <"),
 ]
 
