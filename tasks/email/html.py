@@ -62,14 +62,16 @@ def _laid_out(safe: str, *, images: bool = False) -> str:
     images: Whether to say what its images show.
     """
     from inscriptis import get_text  # type: ignore[import-untyped]
+    from inscriptis.css_profiles import CSS_PROFILES  # type: ignore[import-untyped]
     from inscriptis.model.config import ParserConfig  # type: ignore[import-untyped]
     from lxml.etree import LxmlError  # type: ignore[import-untyped]
 
     if not safe.strip():
         return ""
+    style = CSS_PROFILES["strict"].copy()  # the other one indents boxes, and puts blanks round each part of a word
     try:
         # it takes the text for HTML once more, in which people explain `&amp;lt;`
-        found = str(get_text(safe.replace("&amp;", "&amp;amp;"), ParserConfig(display_images=images)))
+        found = str(get_text(safe.replace("&amp;", "&amp;amp;"), ParserConfig(style, display_images=images)))
     except (LxmlError, ValueError, RecursionError, AssertionError):
         found = unescape(_TAG.sub(" ", safe))
     if _BEGIN_QUOTE in found:

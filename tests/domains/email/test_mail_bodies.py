@@ -136,6 +136,10 @@ PLACES: dict[str, tuple[str, list[str], list[str], list[str]]] = {
     # other kinds of text
     "Markdown": ("Content-Type: text/markdown\n\n# Title", ["# Title"], [], []),
     "enriched (RFC 1896)": ("Content-Type: text/enriched\n\n<bold>Now</bold> 1 << 2", ["Now 1 < 2"], ["bold"], []),
+    "enriched, with what marks are about": (
+        "Content-Type: text/enriched\n\n<color><param>red</param>One</color>\nline.\n\nNext.\n<nofill>a\nb</nofill>", ["One line.\nNext. a\nb"], ["red"], [],
+    ),
+    "rich (RFC 1341)": ("Content-Type: text/richtext\n\n<bold>Hi</bold><nl>you\n<lt>x><comment>no</comment>", ["Hi\nyou <x>"], ["no"], []),
     "no type at all": ("\nBody", ["Body"], [], []),
     "a type that is none": ("Content-Type: text\n\nBody", ["Body"], [], []),
     "a card": (multi("mixed", part("Body"), "Content-Type: text/vcard\n\nBEGIN:VCARD"), ["Body"], ["VCARD"], ["unnamed.vcard"]),
@@ -307,6 +311,8 @@ SAID = {
     "numbers that go on": ("<ol start=3><li>c</li><li>d</li></ol>", "3. c\n 4. d"),
     "numbers of their own": ("<ol><li value=5>c</li><li>d</li></ol>", "5. c\n 6. d"),
     "what explains HTML": ("Write &amp;lt;b&amp;gt; and &amp;amp; for &lt;b&gt;", "Write &lt;b&gt; and &amp; for <b>"),
+    "a word in pieces": ("<p>Wed<span>nes</span>day, <span>Ann</span><span>!</span></p>", "Wednesday, Ann!"),
+    "boxes in each other": ("<div>a<div>b<div>c</div></div></div>", "a\nb\nc"),
     "a mail of pictures": ("<img src=cid:a alt='Your code is 1234'>", "[Your code is 1234]"),
     "a picture beside words": ("<img src=cid:a alt=Logo>Hello", "Hello"),
     "ruby": ("<ruby>漢<rp>(</rp><rt>かん</rt><rp>)</rp></ruby>字", "漢(かん)字"),
