@@ -44,7 +44,7 @@ _DROPPED_MACROS = {
     "navmap", "space-attachments", "create-from-template", "tasks-report-macro", "profile", "index",
 }  # fmt: skip
 #: What a macro without a body is about, by the parameter that says it.
-_TELLING = ("key", "jqlQuery", "name", "url", "title", "page", "")
+_TELLING = ("key", "jqlQuery", "name", "url", "title", "page", "body", "")
 
 
 def text_of(storage: str) -> str:
@@ -184,6 +184,8 @@ class _Reader:
             self.text.write("#" * _HEADINGS[name] + " ")
         elif name in _BLOCKS:
             self.text.gap(self._gap)
+        elif name == "br" and any(one in _HEADINGS for one, _ in self._open[-MAX_DEPTH:]):
+            self.text.write(" ")  # or the rest were no heading
         elif name == "br":
             self.text.gap(1)
         elif name == "hr":
@@ -202,7 +204,7 @@ class _Reader:
         user = attributes.get("ri:account-id") or attributes.get("ri:username") or attributes.get("ri:userkey")
         if name == "ri:user" and user:
             self.tell("target", f"@{user}")
-        for key in ("ri:content-title", "ri:filename", "ri:value", "ri:space-key"):
+        for key in ("ri:content-title", "ri:filename", "ri:value", "ri:parameter", "ri:space-key"):
             if attributes.get(key):
                 self.tell("target", attributes[key])
         if name == "ri:url" and attributes.get("ri:value"):

@@ -54,6 +54,11 @@ READ = [
     ("<pre>```\nx\n```</pre>", "````\n```\nx\n```\n````"),
     (code("x = 1", language="py", title="setup.py"), "setup.py:\n```py\nx = 1\n```"),
     (f"<ol><li><p>a</p>{code('x')}</li><li><p>b</p></li></ol>", "1. a\n\n  ```\n  x\n  ```\n2. b"),
+    # what stands in one line
+    ("<h1>A<br/>B</h1><p>c<br/>d</p>", "# A B\n\nc\nd"),
+    ('<p>see <ac:link><ri:shortcut ri:key="jira" ri:parameter="OPS-1"/></ac:link></p>', "see OPS-1"),
+    ('<ac:structured-macro ac:name="mathinline"><ac:parameter ac:name="body">x^2</ac:parameter></ac:structured-macro>',
+     "[mathinline: x^2]"),
     # numbering
     ('<ol start="3"><li>three</li><li>four</li></ol>', "3. three\n4. four"),
     ('<ol start="0"><li>a</li><li>b</li></ol>', "0. a\n1. b"),
