@@ -16,6 +16,7 @@ from urllib.parse import unquote_to_bytes
 
 from llmcoder import strict_json
 from llmcoder.charsets import codec_of, decode, header_labels, inner_labels
+from llmcoder.disposition import file_name
 from llmcoder.errors import BadInput
 from llmcoder.net.body import codings_of, read_body
 
@@ -320,10 +321,5 @@ class _Reader:
 
 def _extended_name(disposition: bytes) -> bytes | None:
     """A file's name as `filename*`, which RFC 7578 forbids and some write all the same."""
-    header = Message()
-    try:
-        header["content-disposition"] = disposition.decode("latin-1")
-        name = header.get_filename()
-    except (LookupError, ValueError):  # an encoding that nobody knows, or a line's end
-        return None
+    name = file_name(disposition)
     return None if name is None else name.encode("utf-8", "replace")
