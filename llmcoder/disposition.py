@@ -6,6 +6,7 @@ RFC 6266 has two forms of it, of which one says its encoding; in the other stand
 from __future__ import annotations
 
 from email.message import Message
+from typing import Any
 
 from llmcoder.charsets import codec_of, decode
 
@@ -25,10 +26,8 @@ def file_name(disposition: bytes | str) -> str | None:
         parameters = header.get_params([], header="content-disposition")
     except (LookupError, ValueError):  # a line's end
         return None
-    values = [value for name, value in parameters if name.lower() == "filename"]
-    extended = next((value for value in values if isinstance(value, tuple)), None)
-    if extended is not None:
-        label, _, text = extended
+    values: list[Any] = [value for name, value in parameters if name.lower() == "filename"]
+    for label, _, text in (value for value in values if isinstance(value, tuple)):
         return decode(_bytes(text), label if codec_of(label) else "utf-8", USUAL)
     return decode(_bytes(values[0]), USUAL) if values else None
 
