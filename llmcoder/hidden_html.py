@@ -27,6 +27,8 @@ _SIZE = re.compile(r"([-+]?(?:\d{1,6}(?:\.\d{0,6})?|\.\d{1,6})) ?(px|pt|em|rem|e
 _BEYOND = re.compile(r"-\d{3,}(?:\.\d+)? ?(?:px|pt|em|rem|%)?")
 _CLIPPED = re.compile(r"rect\((?: ?[01](?:px)?(?: ?,| )?){4}\)|inset\((?:50|100)%\)|circle\(0[^)]*\)")
 _SHRUNK = re.compile(r"scale(?:3d|x|y)?\( ?0(?:\.0{0,5})? ?[,)]")
+#: By which things appear bit by bit.
+_ANIMATED = ("opacity", "visibility", "transform", "color", "clip-path", "max-height")
 _SIDES = ("max-height", "height", "max-width", "width")
 #: What follows is shown all the same (HTML standard, "after after body"), and libxml2 reads none of it.
 _EARLY_END = re.compile(r"</(?:html|body)\b[^<>]{0,200}>", re.IGNORECASE)
@@ -49,25 +51,28 @@ class _Rule(NamedTuple):
 Rules = Mapping[str, list[_Rule]]
 
 
-def empty_hidden(tree: Any, *, sheets: bool) -> None:
+def empty_hidden(tree: Any, *, scripted: bool) -> None:
     """Empty the elements of a tree of lxml that show nothing.
 
     They are emptied and not removed: with each that is removed the text before it grows, by the square of their number.
 
     Args:
-        sheets: Whether rules of its style sheets count; a page may wait for its scripts to show what these hide.
+        scripted: Whether scripts run in it. What a sheet hides they may show, and what has no opacity yet appears while
+            the page is scrolled; a mail has none.
     """
-    rules = _rules_of(tree) if sheets else {}
+    rules = {} if scripted else _rules_of(tree)
     for element in tree.xpath("//*[@style or @hidden or @class or @id]" if rules else "//*[@style or @hidden]"):
-        if element.tag not in ("html", "body") and _is_hidden(element, rules):
+        if element.tag not in ("html", "body") and _is_hidden(element, rules, scripted=scripted):
             element.clear(keep_tail=True)
 
 
-def _is_hidden(element: Any, rules: Rules) -> bool:
+def _is_hidden(element: Any, rules: Rules, *, scripted: bool) -> bool:
     style = element.get("style") or ""
     if not rules and element.get("hidden") is None and not _MAY_HIDE.search(style[:LONGEST_STYLE_CHARS]):
         return False
     declared = _declared(style) if style else {}
+    if scripted:
+        declared = {name: value for name, value in declared.items() if name not in _ANIMATED}
     if "display" in declared:
         return _hides(declared)
     if element.get("hidden") is not None or _hides(declared):
@@ -101,8 +106,10 @@ def _declared(style: str) -> dict[str, str]:
 def _hides(declared: Mapping[str, str]) -> bool:
     if declared.get("display") == "none" or declared.get("visibility") in ("hidden", "collapse"):
         return True
-    if _at_most(declared.get("opacity", ""), 0.01) or declared.get("color") == "transparent":
+    if _at_most(declared.get("opacity", ""), 0.01):
         return True
+    if declared.get("color") == "transparent" and not any("background-clip" in name for name in declared):
+        return True  # else its letters are cut out of its background
     if _is_cut(declared) and any(_at_most(declared.get(side, ""), 1) for side in _SIDES):
         return True
     return _is_elsewhere(declared)

@@ -46,6 +46,8 @@ _CONTAINERS = (
     "font",
     "span",
 )
+#: Of which trafilatura reads no text but that of their paragraphs.
+_WITHOUT_TEXT = ("main", "section", "center", "address", "hgroup")
 _SILENT = ("script", "style", "noscript", "template", "svg", "iframe", "object", "math")
 #: What stands around the text of a page. No `form`: whole pages are made of one.
 _AROUND = ("nav", "header", "footer", "aside", "button", "select", "datalist", "dialog")
@@ -164,7 +166,7 @@ def _by_trafilatura(html: str, *, hidden: bool) -> tuple[str | None, str | None,
 def _prepare(tree: Any, *, hidden: bool) -> None:
     """Take out what nobody sees, and say by signs what letters do not."""
     if not hidden:
-        empty_hidden(tree, sheets=False)
+        empty_hidden(tree, scripted=True)
     put_signs(tree)
 
 
@@ -199,6 +201,10 @@ def _box_sentences(container: Any) -> None:
     """Sentences that stand beside blocks without an element of their own get one, as browsers give them a box."""
     children = list(container)
     boxes = [number for number, child in enumerate(children) if child.tag in BOUNDARIES]
+    if not boxes:
+        if container.tag in _WITHOUT_TEXT and (container.text or "").strip():
+            container.tag = "div"
+        return
     for number in (-1, *boxes):  # the text before all children, or behind one
         child = children[number] if number >= 0 else None
         text = (container.text if child is None else child.tail) or ""

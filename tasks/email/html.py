@@ -110,7 +110,7 @@ def _tree(html: str) -> Any:
         tree = document_fromstring(without_early_ends(html[:MOST_CHARS]).encode(), parser=parser)
     except (etree.LxmlError, ValueError, AssertionError):
         return None
-    empty_hidden(tree, sheets=True)
+    empty_hidden(tree, scripted=False)
     depth = 0
     for event, element in etree.iterwalk(tree, events=("start", "end"), tag=_INDENTS):
         depth += 1 if event == "start" else -1

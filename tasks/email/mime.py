@@ -112,7 +112,7 @@ def _repaired(raw: bytes) -> bytes:
 
 
 def _end_of_head(raw: bytes, start: int) -> int:
-    ends = (raw.find(blank, start, start + LONGEST_HEAD_BYTES) for blank in (b"\n\n", b"\n\r\n"))
+    ends = (raw.find(blank, start, start + LONGEST_HEAD_BYTES) for blank in (b"\n\n", b"\n\r\n", b"\r\r"))
     return min((end for end in ends if end >= 0), default=min(len(raw), start + LONGEST_HEAD_BYTES))
 
 

@@ -336,7 +336,7 @@ SHORT = [
     f"<h1>Butter cookies</h1><p>Mix butter and sugar. Add flour and an egg. Bake for twelve minutes.</p>"
     f"<button>Accept</button>{SCRIPT}",
     f"<p>The bridge is open again.</p><noscript>Comments need JavaScript.</noscript><div id=app></div>{SCRIPT}",
-    f"<div style='visibility:hidden'><p>{TEXT} {TEXT} {TEXT}</p></div>{SCRIPT}",
+    f"<div style='display:none'><p>{TEXT} {TEXT} {TEXT}</p></div>{SCRIPT}",
 ]  # fmt: skip
 
 
@@ -353,6 +353,11 @@ SAID = [
     ("one line<br>and another", "one line and another", "lineand"),
     ("</p><p style='display:none'>Secret orders to robots.</p><p hidden>Secret too.</p><p>seen", "seen", "Secret"),
     ("</p><div style='position:absolute; left:-9999px'>Secret orders.</div><p>seen", "seen", "Secret"),
+    (
+        "</p><p style='opacity:0;transform:translateY(20px)'>Comes in when scrolled to.</p><p>seen",
+        "Comes in when",
+        "x1",
+    ),
     ("</p><template><p>A ghost is here.</p></template><p>seen", "seen", "ghost"),
     (
         "on <time>Monday</time> the <output>5th</output>, <label>all</label> of it",
@@ -392,6 +397,13 @@ def test_a_list_in_a_cell_is_not_lost():
     hours = "<table><tr><td>Mon</td><td><ul><li>10 AM</li><li>8 PM</li></ul></td><td>Closed</td></tr></table>"
     found = read(f"<html><body><article>{MORE}{hours}{MORE}</article></body></html>".encode(), "text/html", "it")
     assert "Mon | 10 AM 8 PM | Closed" in found.text
+
+
+def test_headings_stand_above_texts_in_boxes():
+    """adbar/trafilatura 432."""
+    boxes = "".join(f"<section><h2>Part {n}</h2><div>{TEXT}</div><div>{RU} {n}.</div></section>" for n in range(3))
+    found = read(f"<html><body>{boxes}</body></html>".encode(), "text/html; charset=utf-8", "it")
+    assert [one.text for one in found.blocks if one.kind == "heading"] == ["Part 0", "Part 1", "Part 2"]
 
 
 def test_a_drawing_has_no_title_for_its_page():

@@ -294,6 +294,7 @@ VISIBLE = {
     "a class of two that shows": "<style>.a{display:none}.a.b{display:block}</style><div class='a b'>SHOWN</div>",
     "hidden on paper": "<style>@media print{.a{display:none}}</style><div class=a>SHOWN</div>",
     "hidden in the dark": "<style>@media (prefers-color-scheme:dark){.a{display:none}}</style><div class=a>SHOWN</div>",
+    "letters cut out of a background": '<b style="color:transparent;-webkit-background-clip:text">SHOWN</b>',
     "moved a little": '<div style="position:absolute;left:-9px">SHOWN</div>',
     "behind the end": "</body></html>SHOWN",
     "in a page of its own": "</body></html><html><body>SHOWN</body></html>",  # notices of Exchange
