@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from llmcoder.hidden_html import empty_hidden, without_early_ends
@@ -175,10 +176,9 @@ def _keep_words(tree: Any) -> None:
     for element in tree.iter("time", "output", "label"):
         if _is_amid_text(element):
             element.tag = "span"
-    for element in [one for one in tree.iter() if isinstance(one.tag, str) and "-" in one.tag]:  # of the site's own
-        element.tag = (
-            "div" if any(child.tag in BOUNDARIES for child in element) or not _is_amid_text(element) else "span"
-        )
+    for element in tree.xpath("//*[contains(name(), '-')]"):  # of the site's own
+        is_box = any(child.tag in BOUNDARIES for child in element)
+        element.tag = "div" if is_box or not _is_amid_text(element) else "span"
     for element in tree.iter("q"):
         element.tag, element.text = "span", f"“{element.text or ''}"
         if len(element):
@@ -200,24 +200,32 @@ def _is_amid_text(element: Any) -> bool:
 def _box_sentences(container: Any) -> None:
     """Sentences that stand beside blocks without an element of their own get one, as browsers give them a box."""
     children = list(container)
-    boxes = [number for number, child in enumerate(children) if child.tag in BOUNDARIES]
+    boxes = {child for child in children if child.tag in BOUNDARIES}
     if not boxes:
         if container.tag in _WITHOUT_TEXT and (container.text or "").strip():
             container.tag = "div"
         return
-    for number in (-1, *boxes):  # the text before all children, or behind one
-        child = children[number] if number >= 0 else None
-        text = (container.text if child is None else child.tail) or ""
-        alone = number + 1 == len(children) or number + 1 in boxes
-        if alone and is_sentence(text) and word_count(text) >= FEWEST_WORDS:
-            paragraph = container.makeelement("p")
-            paragraph.text = text
-            if child is None:
-                container.text = None
-                container.insert(0, paragraph)
-            else:
-                child.tail = None
-                child.addnext(paragraph)
+    for before, after in pairwise([None, *children, None]):
+        text = (container.text if before is None else before.tail) or ""
+        if text and _in(before, boxes) and _in(after, boxes) and is_sentence(text) and word_count(text) >= FEWEST_WORDS:
+            _box(container, before, text)
+
+
+def _in(child: Any, boxes: Collection[Any]) -> bool:
+    """Whether it is one of these, or the edge of what they are in."""
+    return child is None or child in boxes
+
+
+def _box(container: Any, before: Any, text: str) -> None:
+    """Put a text that stands there into a paragraph."""
+    paragraph = container.makeelement("p")
+    paragraph.text = text
+    if before is None:
+        container.text = None
+        container.insert(0, paragraph)
+    else:
+        before.tail = None
+        before.addnext(paragraph)
 
 
 def _flatten_lists(tree: Any) -> None:
