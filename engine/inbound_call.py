@@ -17,8 +17,9 @@ from urllib.parse import unquote_to_bytes
 
 from llmcoder import strict_json
 from llmcoder.charsets import codec_of, decode, header_labels, inner_labels, with_halves
+from llmcoder.disposition import file_name
 from llmcoder.errors import BadInput
-from llmcoder.net.body import read_body
+from llmcoder.net.body import codings_of, read_body
 from llmcoder.text import whole
 
 #: A call is a small thing, and strangers send it; packed or not.
@@ -72,11 +73,15 @@ def _kind(content_type: str) -> str:
 
 
 def _unpacked(call: InboundCall) -> bytes:
-    """The body as it was before it was packed (`Content-Encoding`); a signature is over what was sent."""
-    encoding = call.headers.get("content-encoding", "").strip().lower()
-    if encoding in ("", "identity") or codec_of(encoding):  # some take it for the charset
+    """The body as it was before it was packed (`Content-Encoding`); a signature is over what was sent.
+
+    Some take it for the charset, or write that there is none.
+    """
+    encoding = call.headers.get("content-encoding", "")
+    codings = codings_of(encoding)
+    if not codings:
         return call.body
-    if encoding not in PACKED:
+    if len(codings) > 1 or codings[0] not in PACKED:
         raise BadInput(f"The body's Content-Encoding is {encoding[:40]!r}; gzip and deflate are read.")
     found = read_body([call.body], encoding, wire_bytes=LARGEST_CALL_BYTES, decoded_bytes=LARGEST_CALL_BYTES)
     if found.fault is not None:
@@ -367,10 +372,5 @@ def _unpacked_part(content: bytes, packed_as: bytes) -> bytes:
 
 def _extended_name(disposition: bytes) -> bytes | None:
     """A file's name as `filename*`, which RFC 7578 forbids and some write all the same."""
-    header = Message()
-    try:
-        header["content-disposition"] = disposition.decode("latin-1")
-        name = header.get_filename()
-    except (LookupError, ValueError):  # an encoding that nobody knows, or a line's end
-        return None
+    name = file_name(disposition)
     return None if name is None else name.encode("utf-8", "replace")

@@ -45,23 +45,25 @@ _PYTHON_NAMES = {
 #: No browser knows these, but mail programs, forms and old files name them; without what is neither letter nor figure.
 _MORE_LABELS = {
     "ksc": "cp949", "ksc5601": "cp949", "ksc56011992": "cp949", "ksx1001": "cp949", "uhc": "cp949", "xuhc": "cp949",
-    "gb": "gbk", "gb231280": "gbk", "gb13000": "gbk", "euccn": "gbk", "xeuccn": "gbk", "hz": "hz", "hzgb2312": "hz",
-    "euctw": "big5hkscs", "big5eten": "big5hkscs", "big5hkscs2004": "big5hkscs",
-    "iso2022kr": "iso2022_kr", "csiso2022kr": "iso2022_kr", "johab": "johab", "xjohab": "johab",
-    "iso2022jp1": "iso2022_jp", "iso2022jp2": "iso2022_jp", "iso2022jp3": "iso2022_jp", "iso2022jpext": "iso2022_jp",
-    "iso2022jpms": "iso2022_jp", "jis": "iso2022_jp", "jis7": "iso2022_jp", "jisencoding": "iso2022_jp",
-    "eucjpms": "euc_jp", "eucjpwin": "euc_jp", "ujis": "euc_jp", "sjiswin": "cp932", "xsjiscp932": "cp932",
-    "xmacjapanese": "cp932", "xmackorean": "cp949", "xmacchinesesimp": "gbk", "xmacchinesetrad": "big5hkscs",
-    "xmacce": "mac-latin2", "xmaccentraleurroman": "mac-latin2", "xmacgreek": "mac-greek",
-    "xmacturkish": "mac-turkish", "xmacicelandic": "mac-iceland", "xmaccroatian": "mac-croatian",
-    "utf8mb4": "utf-8", "utf8mb3": "utf-8", "utf8sig": "utf-8", "utf8n": "utf-8", "utf8bom": "utf-8", "cesu8": "utf-8",
-    "xutf8": "utf-8", "utf7": "utf-7", "unicode11utf7": "utf-7", "utf7imap": "utf-7", "xunicode20utf7": "utf-7",
+    "gb": "gbk", "cngb": "gbk", "gb231280": "gbk", "gb23121980": "gbk", "gb13000": "gbk", "euccn": "gbk",
+    "xeuccn": "gbk", "hz": "hz", "hzgb2312": "hz", "euctw": "big5hkscs", "big5eten": "big5hkscs",
+    "big5hkscs2004": "big5hkscs", "iso2022kr": "iso2022_kr", "csiso2022kr": "iso2022_kr", "johab": "johab",
+    "xjohab": "johab", "iso2022jp1": "iso2022_jp", "iso2022jp2": "iso2022_jp", "iso2022jp3": "iso2022_jp",
+    "iso2022jpext": "iso2022_jp", "iso2022jpms": "iso2022_jp", "jis": "iso2022_jp", "jis7": "iso2022_jp",
+    "jisencoding": "iso2022_jp", "eucjpms": "euc_jp", "eucjpwin": "euc_jp", "ujis": "euc_jp", "sjiswin": "cp932",
+    "xsjiscp932": "cp932", "xmacjapanese": "cp932", "xmackorean": "cp949", "xmacchinesesimp": "gbk",
+    "xmacchinesetrad": "big5hkscs", "xmacce": "mac-latin2", "xmaccentraleurroman": "mac-latin2",
+    "xmacgreek": "mac-greek", "xmacromanian": "mac-romanian", "macroman": "mac-roman", "xmacturkish": "mac-turkish",
+    "xmacicelandic": "mac-iceland", "xmaccroatian": "mac-croatian", "utf8mb4": "utf-8", "utf8mb3": "utf-8",
+    "utf8sig": "utf-8", "utf8n": "utf-8", "utf8bom": "utf-8", "cesu8": "utf-8", "xutf8": "utf-8", "csutf8": "utf-8",
+    "wtf8": "utf-8", "utf7": "utf-7", "unicode11utf7": "utf-7", "utf7imap": "utf-7", "xunicode20utf7": "utf-7",
     "utf32": "utf-32", "utf32le": "utf-32-le", "utf32be": "utf-32-be", "ucs4": "utf-32", "iso10646ucs4": "utf-32",
     "ansi": "cp1252", "ansix31101983": "cp1252", "iso88591windows31latin1": "cp1252", "latin": "cp1252",
     "iso885912": "iso8859-13", "latin7": "iso8859-13", "latin8": "iso8859-14", "latin9": "iso8859-15",
     "latin10": "iso8859-16", "arabic": "iso8859-6", "tis": "cp874", "thai": "cp874", "koi": "koi8-r", "koi8": "koi8-r",
-    "koi8ru": "koi8-u", "koi8t": "koi8-t", "roman8": "hp-roman8", "hproman8": "hp-roman8",
-    "ptcp154": "ptcp154", "kz1048": "kz1048", "cp037": "cp037", "ibm037": "cp037",
+    "koi8ru": "koi8-u", "koi8t": "koi8-t", "thai8": "cp874", "tis6202533": "cp874", "roman8": "hp-roman8",
+    "hproman8": "hp-roman8", "ptcp154": "ptcp154", "kz1048": "kz1048", "cp037": "cp037", "ibm037": "cp037",
+    "ebcdiccpus": "cp037",
 }  # fmt: skip
 #: What Microsoft counts, where Python has no codec of that number.
 _CODE_PAGES = {
@@ -74,7 +76,7 @@ _CODE_PAGES = {
     65000: "utf-7", 65001: "utf-8",
 }  # fmt: skip
 _CODE_PAGE = re.compile(r"x?(?:cp|ibm|ms|win|windows|dos|oem|ccsid|codepage)?0*([1-9]\d{2,4})")
-_ISO_PART = re.compile(r"(?:x?iso|cp)?8859(\d{1,2})[ei]?")
+_ISO_PART = re.compile(r"(?:x?iso|cp)?8859(\d{1,2}?)(?:(?:19|20)\d\d)?[ei]?")  # with the year of its edition
 _NO_LETTER = re.compile(r"[^a-z0-9]+")
 #: A half of UTF-16, written as if it were a character.
 _HALF = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
@@ -110,7 +112,8 @@ def codec_of(label: str | None) -> str | None:
     """
     if not label or len(label) > LONGEST_LABEL_CHARS:
         return None
-    return _codec_of(label.partition("*")[0].lower())  # RFC 2231 hangs a language on: utf-8*en
+    label = label.partition("*")[0].lower()  # RFC 2231 hangs a language on: utf-8*en
+    return _codec_of(label) or _codec_of(re.split(r"[;,(]", label, maxsplit=1)[0])
 
 
 @cache

@@ -13,12 +13,13 @@ from llmcoder.charsets import codec_of, decode, encoding_of, header_labels
 
 HTML, XHTML, PDF, PLAIN = "text/html", "application/xhtml+xml", "application/pdf", "text/plain"
 GZIP = "application/gzip"
+#: What says that nobody knows the kind.
+UNKNOWN = frozenset({"", "*/*", "application/unknown", "unknown/unknown", "content/unknown", "application/x-unknown"})
 #: Kinds of bytes that nobody has looked at.
-UNSAID = frozenset({
-    "", "*/*", "application/octet-stream", "binary/octet-stream", "application/octetstream", "application/unknown",
-    "unknown/unknown", "content/unknown", "application/x-unknown", "application/binary", "application/download",
-    "application/x-download", "application/force-download", "application/save",
-})  # fmt: skip
+UNSAID = UNKNOWN | {
+    "application/octet-stream", "binary/octet-stream", "application/octetstream", "application/binary",
+    "application/download", "application/x-download", "application/force-download", "application/save",
+}  # fmt: skip
 #: By what is seen in the wild.
 _MEANT = {
     "application/x-pdf": PDF, "application/acrobat": PDF, "application/vnd.pdf": PDF, "applications/vnd.pdf": PDF,
@@ -30,14 +31,31 @@ _MEANT = {
     "application/markdown": "text/markdown", "text/x-web-markdown": "text/markdown",
     "application/x-gzip": GZIP, "application/gzipped": GZIP, "application/x-gunzip": GZIP, "gzip/document": GZIP,
 }  # fmt: skip
-_TYPE = re.compile(r"[\w.+*-]{1,80}(?:/[\w.+*-]{1,100})?", re.ASCII)
+#: With what careless servers write round it: quotes, its header's name, no semicolon before what follows.
+_TYPE = re.compile(
+    r"(?:content-type:)?[\s\"']*([\w.+*-]{1,80}(?: ?/ ?[\w.+*-]{1,100})?)[\s\"'/]*(?:[:;\s].*)?", re.ASCII | re.DOTALL
+)
 #: A byte-order mark, spaces and comments stand before a page's first tag; `\Z` for a comment without an
 #: end. Nothing here is taken back (`++`, `*+`): 4,000 spaces would be divided in every way.
 _BEFORE = rb"(?:\xef\xbb\xbf)?(?:\s++|<!--(?>.*?(?:-->|\Z)))*+"
 _PAGE = re.compile(
-    _BEFORE + rb"(?:<\?xml\s[^>]{0,300}>" + _BEFORE + rb")?<(?:!doctype\s+html|html|head|body|title|meta|script)\b",
+    _BEFORE
+    + rb"(?:<\?xml[\s-][^>]{0,300}>"
+    + _BEFORE
+    + rb"){0,9}<(?:!doctype\s+html|html|head|body|title|meta|script)\b",
     re.IGNORECASE | re.DOTALL,
 )
+#: With what a page of which nobody says anything begins as well; some begin in the middle.
+_PIECE_OF_PAGE = re.compile(
+    _BEFORE
+    + rb"<(?:!--|(?:iframe|h[1-6]|div|font|table|a|style|b|br|p|center|form|ul|ol|section|article|main)(?=[\s/>]))",
+    re.IGNORECASE | re.DOTALL,
+)
+_OF_FTYP = {
+    b"avif": "image/avif", b"avis": "image/avif", b"heic": "image/heic", b"heix": "image/heic", b"mif1": "image/heic",
+    b"M4A ": "audio/mp4", b"qt  ": "video/quicktime",
+}  # fmt: skip
+_OF_RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}
 _BINARY = (
     (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"),
     (b"PK\x03\x04", "application/zip"), (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/x-ole-storage"),
@@ -57,8 +75,9 @@ _NO_TEXT = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 
 def named(content_type: str) -> str:
     """The kind that a Content-Type names, in its usual spelling; of several the last; empty where it names none."""
-    kinds = [part.partition(";")[0].strip().lower() for part in content_type[:2000].split(",")]
-    valid = [_MEANT.get(kind, kind) for kind in kinds if _TYPE.fullmatch(kind) and ("/" in kind or kind in _MEANT)]
+    parts = (_TYPE.fullmatch(part.strip().lower()) for part in content_type[:2000].split(","))
+    kinds = [part[1].replace(" ", "") for part in parts if part]
+    valid = [_MEANT.get(kind, kind) for kind in kinds if "/" in kind or kind in _MEANT]
     return valid[-1] if valid else ""
 
 
@@ -72,8 +91,10 @@ def sniffed(body: bytes) -> str:
     for magic, kind in _BINARY:
         if head.startswith(magic):
             return kind
-    if head[:4] == b"RIFF" or head[4:8] == b"ftyp":
-        return "image/webp" if head[8:12] == b"WEBP" else "video/mp4"
+    if head[:4] == b"RIFF":
+        return _OF_RIFF.get(head[8:12], "")
+    if head[4:8] == b"ftyp":
+        return _OF_FTYP.get(head[8:12], "video/mp4")
     if is_page(body):
         return HTML
     return PLAIN if is_text(body) else ""
@@ -85,6 +106,12 @@ def is_page(body: bytes) -> bool:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head[:4]:  # UTF-16
         head = decode(head).encode("utf-8", "replace")
     return _PAGE.match(head) is not None
+
+
+def may_be_page(body: bytes) -> bool:
+    """Whether a browser shows it as HTML where nobody says what it is: it may begin with any element."""
+    head = body[: 4 * _HEAD_BYTES]
+    return is_page(body) or _PIECE_OF_PAGE.match(head) is not None
 
 
 def is_text(body: bytes, content_type: str = "") -> bool:

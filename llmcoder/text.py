@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
+#: Spaces, what has no width, fillers of scripts, the blank of Braille, selectors and tags: a text of these is none.
+_SEEN = re.compile(
+    "[^\\s\x00-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f"
+    "\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
 #: Stands for what was no character (Unicode's own choice).
 REPLACEMENT = "\ufffd"
+
+
+def is_seen(text: str) -> bool:
+    """Whether a reader sees anything of it."""
+    return _SEEN.search(text) is not None
 
 
 def whole(text: str) -> str:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
-from email.message import Message
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine.files.storage import Incoming
+from llmcoder.disposition import file_name
 from llmcoder.errors import BadInput
 from models.files.store import File
 
@@ -158,7 +158,7 @@ class FormUpload(Upload):
         self._field = self._value = b""
 
     def _on_headers(self) -> None:
-        name = file_name(self._headers.get(b"content-disposition", b"").decode(errors="replace"))
+        name = file_name(self._headers.get(b"content-disposition", b""))
         self._is_file = name is not None
         if name is None:
             return
@@ -172,16 +172,6 @@ class FormUpload(Upload):
 
     def _on_end(self) -> None:
         self._is_complete = True
-
-
-def file_name(disposition: str) -> str | None:
-    """The file name of a Content-Disposition (RFC 6266), in whichever of its two forms; None where there is none."""
-    header = Message()
-    try:
-        header["content-disposition"] = disposition
-        return header.get_filename()
-    except (LookupError, ValueError):  # an encoding that nobody knows, or a line's end
-        return None
 
 
 async def receive(body: AsyncIterator[bytes], upload: Upload, run: Run) -> File:

@@ -18,7 +18,9 @@ from api.services import Services, services_of
 from engine.commands import find as find_job
 from engine.files.storage import find, find_attached, refuse_too_large
 from engine.views.files import FilePage, FileView, JobFileList, usage_view, view
+from llmcoder.disposition import file_name
 from llmcoder.errors import BadInput
+from llmcoder.net.body import codings_of
 from llmcoder.provenance import Taint
 from models import attached_files
 from models.files import store as rows
@@ -76,9 +78,9 @@ async def upload_file(
     Nobody can change it afterwards. It is removed after a day unless a job uses it, and otherwise with its jobs.
     """
     services = services_of(request)
-    if content_encoding not in (None, "identity"):
+    if codings_of(content_encoding or ""):
         raise BadInput("A file is sent as it is, without Content-Encoding.")
-    upload = _upload(request, services, who, name or uploads.file_name(content_disposition or ""))
+    upload = _upload(request, services, who, name or file_name(content_disposition or ""))
     file = await uploads.receive(request.stream(), upload, services.in_file_thread)
     body = view(file).model_dump_json()
     return Response(body, 201, {"location": f"/files/{file.id}"}, "application/json")

@@ -6,6 +6,8 @@ import re
 import unicodedata
 from pathlib import PurePosixPath
 
+from llmcoder.media_types import is_text
+
 LONGEST_NAME = 150
 #: Invisible, or such as have the rest of a name read in another direction: "evil\u202etxt.exe" reads as "evilexe.txt".
 _UNSEEN = ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
@@ -18,7 +20,7 @@ HEAD_BYTES = 4096
 #: What is text and nothing more, by the end of its name; a browser runs none of them.
 _KINDS_OF_TEXT = {
     ".csv": "text/csv", ".tsv": "text/tab-separated-values", ".md": "text/markdown", ".json": "application/json",
-    ".har": "application/json",
+    ".har": "application/json", ".txt": PLAIN, ".log": PLAIN,
 }  # fmt: skip
 #: Kinds that say only how something is packed; an action that packed it may say more.
 _VAGUE = (UNKNOWN, PLAIN, "application/zip", "application/gzip", "application/json")
@@ -57,7 +59,10 @@ def sniffed(head: bytes, name: str) -> str:
         return "application/zip"
     if best:
         return _written(best[0].mime_type)
-    return _KINDS_OF_TEXT.get(PurePosixPath(name).suffix.lower(), PLAIN) if _is_text(head) else UNKNOWN
+    text = _KINDS_OF_TEXT.get(PurePosixPath(name).suffix.lower())
+    if _is_text(head):
+        return text or PLAIN
+    return text if text and head and is_text(head) else UNKNOWN  # in an encoding of old
 
 
 def media_type(head: bytes, name: str, said: str | None = None) -> str:

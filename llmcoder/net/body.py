@@ -71,9 +71,14 @@ def _capped(chunks: Iterable[bytes], cap_bytes: int, verb: str) -> Iterator[byte
         left -= len(chunk)
 
 
-def _decoded(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+def codings_of(encoding: str) -> list[str]:
+    """What a Content-Encoding names that a body can be packed with; one that is no such thing is left out."""
     names = [part.strip().strip("\"'").lower() for part in encoding.split(",")]
-    layers = [name for name in names if name in _CODINGS or name in _INFLATED]
+    return [name for name in names if name in _CODINGS or name in _INFLATED]
+
+
+def _decoded(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+    layers = codings_of(encoding)
     if not layers:
         return chunks
     if len(layers) == 1 and layers[0] in _INFLATED:

@@ -7,10 +7,10 @@ is written by the HTML tags that GitHub knows, but for digits, which Unicode has
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-_RAISED = str.maketrans("0123456789+-−=()ni", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿⁱ")
-_LOWERED = str.maketrans("0123456789+-−=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎")
+from llmcoder.superscript import subscript, superscript
+
 _TICKS = re.compile("`+")
 #: At the begin of a line: the fence of a block of code, behind what it stands in.
 _FENCE = re.compile(r"[ >]*(`{3,})([^`\n]*)")
@@ -44,19 +44,18 @@ def _parts(text: str) -> tuple[str, str, str]:
 
 def raised(text: str) -> str:
     """`5` as ⁵, so that 10⁵ is not 105; `<sup>th</sup>` of what has no signs of its own."""
-    return _moved(text, _RAISED, "sup")
+    return _moved(text, superscript, "sup")
 
 
 def lowered(text: str) -> str:
     """`2` as ₂, likewise."""
-    return _moved(text, _LOWERED, "sub")
+    return _moved(text, subscript, "sub")
 
 
-def _moved(text: str, signs: dict[int, int], tag: str) -> str:
+def _moved(text: str, move: Callable[[str], str | None], tag: str) -> str:
     before, core, after = _parts(text)
-    if all(ord(one) in signs for one in core):
-        return f"{before}{core.translate(signs)}{after}"
-    return _between(text, f"<{tag}>", f"</{tag}>")
+    moved = move(core)
+    return _between(text, f"<{tag}>", f"</{tag}>") if moved is None else f"{before}{moved}{after}"
 
 
 def code_span(code: str) -> str:

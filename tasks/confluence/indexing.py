@@ -27,7 +27,7 @@ from tasks.confluence.vector_search import EmbeddingOutcome
 from tasks.confluence.wiki import Heads, PageHead, Space, Wiki, WikiAttachment, WikiPage
 
 #: Counts up when the text of a page is made differently, so that all pages are read again.
-READER = 2
+READER = 3
 BATCH_PAGES = 25
 MAX_TEXT_CHARS = 2_000_000
 #: Of one page or file, not of the site: the run goes on without it.

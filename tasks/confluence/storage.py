@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from tasks.atlassian.markdown_signs import cell_of, code_span, fenced, lowered, raised, signed
+from tasks.atlassian.spans import add_cell, cover, span_of
 from tasks.confluence.storage_repair import repaired
 from tasks.confluence.storage_text import TextWriter
 
@@ -43,7 +44,7 @@ _DROPPED_MACROS = {
     "navmap", "space-attachments", "create-from-template", "tasks-report-macro", "profile", "index",
 }  # fmt: skip
 #: What a macro without a body is about, by the parameter that says it.
-_TELLING = ("key", "jqlQuery", "name", "url", "title", "page", "")
+_TELLING = ("key", "jqlQuery", "name", "url", "title", "page", "body", "")
 
 
 def text_of(storage: str) -> str:
@@ -70,7 +71,9 @@ class _Frame:
         text: Its content so far.
         close: Writes what becomes of it into what is around.
         told: What elements in it said about it: parameters of a macro, the target of a link, a task's status.
-        items: Items of a list so far; cells of a row.
+        items: Items of a list so far.
+        cells: Cells of a row so far.
+        below: Of a table, in how many rows more a cell of a row above stands in each column.
     """
 
     def __init__(self, tag: str, close: Callable[[_Reader, _Frame], None], attributes: Mapping[str, str]) -> None:
@@ -80,6 +83,7 @@ class _Frame:
         self.text = TextWriter(within_line=tag in _WITHIN_LINES)
         self.told: dict[str, str] = {}
         self.cells: list[str] = []
+        self.below: dict[int, int] = {}
         self.items = _whole_number(attributes.get("start"), 1) - 1 if tag == "ol" else 0
 
 
@@ -143,8 +147,10 @@ class _Reader:
 
     def _within_line(self, name: str, attributes: Mapping[str, str]) -> Callable[[_Reader, _Frame], None] | None:
         """What marks a part of a line; in code, marks mean nothing."""
-        if name == "span" and "line-through" in attributes.get("style", ""):  # as the older editor strikes out
-            return _struck
+        if name == "span" and (style := attributes.get("style", "").lower()):  # as the older editor marks
+            for sign, close in _STYLES.items():
+                if sign in style:
+                    return close
         return None if self._plain else _INLINE.get(name)
 
     # --- where we are
@@ -156,6 +162,11 @@ class _Reader:
     @property
     def around(self) -> _Frame:
         return self._frames[-1]
+
+    @property
+    def table(self) -> _Frame:
+        """What a row is in; a row outside of all tables is one."""
+        return self._frames[-2] if self._frames[-2].tag == "table" else self._frames[-1]
 
     @property
     def _gap(self) -> int:
@@ -173,6 +184,8 @@ class _Reader:
             self.text.write("#" * _HEADINGS[name] + " ")
         elif name in _BLOCKS:
             self.text.gap(self._gap)
+        elif name == "br" and any(one in _HEADINGS for one, _ in self._open[-MAX_DEPTH:]):
+            self.text.write(" ")  # or the rest were no heading
         elif name == "br":
             self.text.gap(1)
         elif name == "hr":
@@ -191,7 +204,7 @@ class _Reader:
         user = attributes.get("ri:account-id") or attributes.get("ri:username") or attributes.get("ri:userkey")
         if name == "ri:user" and user:
             self.tell("target", f"@{user}")
-        for key in ("ri:content-title", "ri:filename", "ri:value", "ri:space-key"):
+        for key in ("ri:content-title", "ri:filename", "ri:value", "ri:parameter", "ri:space-key"):
             if attributes.get(key):
                 self.tell("target", attributes[key])
         if name == "ri:url" and attributes.get("ri:value"):
@@ -238,6 +251,9 @@ def _task_status(reader: _Reader, frame: _Frame) -> None:
 
 
 def _row(reader: _Reader, frame: _Frame) -> None:
+    cover(frame.cells, reader.around.below)
+    while reader.around.below and frame.cells and not frame.cells[-1]:  # nothing stands beside it
+        frame.cells.pop()
     reader.text.gap(1)
     if any(frame.cells):
         reader.text.write(" | ".join(frame.cells), plain=True)
@@ -247,7 +263,8 @@ def _row(reader: _Reader, frame: _Frame) -> None:
 def _cell(reader: _Reader, frame: _Frame) -> None:
     content = cell_of(frame.text.finish(), " ")
     if reader.around.tag == "tr":
-        reader.around.cells.append(content)
+        width, height = span_of(frame.attributes.get("colspan")), span_of(frame.attributes.get("rowspan"))
+        add_cell(reader.around.cells, reader.table.below, content, width=width, height=height)
     else:
         reader.text.write(f" {content} ")
 
@@ -296,7 +313,13 @@ def _image(reader: _Reader, frame: _Frame) -> None:
     what = frame.attributes.get("ac:alt") or frame.told.get("target") or frame.text.finish()
     shown = f"[image: {what[:PARAMETER_LIMIT]}]" if what else ""
     elsewhere = address and address != what and _leads_somewhere(address)
-    reader.text.write(f"{shown} ({address})" if elsewhere else shown)
+    caption = frame.told.get("caption", "")
+    told = f"{shown} ({address})" if elsewhere else shown
+    reader.text.write(f"{told} {caption}" if caption and caption != what else told)
+
+
+def _caption(reader: _Reader, frame: _Frame) -> None:
+    reader.tell("caption", " ".join(frame.text.finish().split()))
 
 
 def _struck(reader: _Reader, frame: _Frame) -> None:
@@ -345,10 +368,11 @@ _PLAIN = {"ac:plain-text-body", "pre"}
 _FRAMED: dict[str, Callable[[_Reader, _Frame], None]] = {
     "ul": _list, "ol": _list, "li": _item, "ac:task-list": _list, "ac:task": _task, "ac:task-status": _task_status,
     "table": _list, "tr": _row, "td": _cell, "th": _cell, "blockquote": _quote, "pre": _preformatted, "a": _anchor,
-    "ac:link": _link, "ac:image": _image, "ac:parameter": _parameter, "ac:structured-macro": _macro,
-    "ac:macro": _macro,
+    "ac:link": _link, "ac:image": _image, "ac:caption": _caption, "ac:parameter": _parameter,
+    "ac:structured-macro": _macro, "ac:macro": _macro,
 }  # fmt: skip
 _INLINE: dict[str, Callable[[_Reader, _Frame], None]] = {
     "s": _struck, "del": _struck, "strike": _struck, "sup": _raised, "sub": _lowered, "code": _code, "tt": _code,
 }  # fmt: skip
+_STYLES = {"line-through": _struck, "vertical-align: super": _raised, "vertical-align: sub": _lowered}
 _WITHIN_LINES = {*_INLINE, "span", "a", "ac:link"}

@@ -10,12 +10,14 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from llmcoder.text import is_seen
 from tasks.document.page import Block, BlockKind, collapsed, is_prose
 
 _KINDS = {"li": BlockKind.ITEM, "item": BlockKind.ITEM, "pre": BlockKind.CODE, "head": BlockKind.HEADING}
 _KINDS |= {"td": BlockKind.TABLE, "th": BlockKind.TABLE, "cell": BlockKind.TABLE}
 _KINDS |= {f"h{level}": BlockKind.HEADING for level in range(1, 7)}
 _ROWS = ("tr", "row")
+_CELLS = ("td", "th", "cell")
 _BREAKS = ("br", "lb")
 #: Where a line ends on a page; trafilatura's own names among them.
 _BLOCKS = """
@@ -23,7 +25,7 @@ _BLOCKS = """
     details summary center fieldset form legend body html header footer nav aside quote list tr row title option label
     textarea
 """
-_BOUNDARIES = frozenset(_KINDS) | frozenset(_BLOCKS.split())
+BOUNDARIES = frozenset(_KINDS) | frozenset(_BLOCKS.split())
 #: Stands for `<br>`, since a line's end in the source is a space.
 _BREAK = "\u2028"
 _EMPTY_LINE = re.compile(rf"{_BREAK}\s*{_BREAK}")
@@ -49,21 +51,26 @@ class _Writer:
     def __init__(self) -> None:
         self._kinds = [BlockKind.PARAGRAPH]
         self._open: list[list[Block]] = [[]]
+        self._cells: list[int] = []  # where each open one begins among the blocks of its row
         self._text: list[str] = []
 
     def begin(self, tag: str, text: str) -> None:
-        if tag in _BOUNDARIES:
+        if tag in BOUNDARIES:
             self._flush()
             self._kinds.append(_KINDS.get(tag, self._inherited()))
         if tag in _ROWS:
             self._open.append([])
+        if tag in _CELLS:
+            self._cells.append(len(self._open[-1]))
         self._text.append(_BREAK if tag in _BREAKS else "")
         self._text.append(text)
 
     def end(self, tag: str, tail: str) -> None:
-        if tag in _BOUNDARIES:
+        if tag in BOUNDARIES:
             self._flush()
             self._kinds.pop()
+        if tag in _CELLS:
+            self._join_lines(self._cells.pop())
         if tag in _ROWS:
             row = self._open.pop()
             self._open[-1] += _row(row)
@@ -72,6 +79,14 @@ class _Writer:
     def blocks(self) -> list[Block]:
         self._flush()
         return self._open[0]
+
+    def _join_lines(self, start: int) -> None:
+        """The lines of one cell are one cell, but for prose."""
+        lines = self._open[-1][start:]
+        if not lines and len(self._open) > 1:  # its column stays
+            self._open[-1].append(Block(BlockKind.TABLE, ""))
+        if len(lines) > 1 and not any(one.kind is not BlockKind.TABLE or is_prose(one.text) for one in lines):
+            self._open[-1][start:] = [Block(BlockKind.TABLE, " ".join(one.text for one in lines))]
 
     def _inherited(self) -> BlockKind:
         """A paragraph within an item is the item, and one within a cell the cell."""
@@ -84,16 +99,19 @@ class _Writer:
                 self._open[-1].append(Block(BlockKind.CODE, text))
             return
         for part in _EMPTY_LINE.split(raw):
-            if text := collapsed(part):
+            if is_seen(text := collapsed(part)):
                 self._open[-1].append(Block(self._kinds[-1], text))
 
 
 def _row(blocks: list[Block]) -> list[Block]:
     """What stood in a row: one line of cells, or, where it is there for the layout, its blocks."""
     laid_out = any(block.kind is not BlockKind.TABLE or is_prose(block.text) for block in blocks)
-    if not laid_out:
-        return [Block(BlockKind.TABLE, " | ".join(block.text for block in blocks))] if blocks else []
-    return list(_as_text(blocks))
+    if laid_out:
+        return list(_as_text(block for block in blocks if block.text))
+    cells = [block.text for block in blocks]
+    while cells and not cells[-1]:
+        cells.pop()
+    return [Block(BlockKind.TABLE, " | ".join(cells))] if cells else []
 
 
 def _as_text(blocks: Iterable[Block]) -> Iterator[Block]:

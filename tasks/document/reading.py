@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from llmcoder.charsets import decode, header_labels, inner_labels
-from llmcoder.media_types import GZIP, HTML, PDF, PLAIN, UNSAID, XHTML, is_text, named, sniffed
+from llmcoder.media_types import GZIP, HTML, PDF, PLAIN, UNKNOWN, UNSAID, XHTML, is_text, may_be_page, named, sniffed
 from llmcoder.net.body import unpacked
 from tasks.document.page import ParsedDocument, UnreadableDocument
 
@@ -14,6 +14,8 @@ Tick = Callable[[int, int], None]
 
 #: What a document may unpack to that came as gzip without a word; as much as one that says so.
 MAX_UNPACKED_BYTES = 20 * 1024 * 1024
+#: Times that a document is packed: a server may pack what is packed already.
+MAX_PACKED = 2
 
 _PAGES = (HTML, XHTML)
 _XML = ("text/xml", "application/xml")
@@ -66,6 +68,8 @@ def kind_of(body: bytes, content_type: str) -> str:
     one whatever it is sent as. What is sent as text and cannot be one is called by what it is, or by nothing.
     """
     said, seen = named(content_type), sniffed(body)
+    if seen == PLAIN and said in UNKNOWN and may_be_page(body):
+        return HTML
     if seen == PDF or said == GZIP or said in UNSAID:
         return seen
     if seen == HTML and (said in (PLAIN, PDF, *_XML)):
@@ -83,9 +87,11 @@ def decoded(body: bytes, content_type: str) -> str:
 
 def _unpacked(body: bytes, where: str) -> bytes:
     """What is in it where it is gzip, which nobody need have said."""
-    if sniffed(body) != GZIP:
-        return body
-    inside = unpacked(body, MAX_UNPACKED_BYTES)
-    if inside.fault is not None:
-        raise UnreadableDocument(f"{where} {inside.fault}.")
-    return b"".join(inside.pieces)
+    for _ in range(MAX_PACKED):
+        if sniffed(body) != GZIP:
+            break
+        inside = unpacked(body, MAX_UNPACKED_BYTES)
+        if inside.fault is not None:
+            raise UnreadableDocument(f"{where} {inside.fault}.")
+        body = b"".join(inside.pieces)
+    return body

@@ -11,17 +11,22 @@ SOON_S = 10
 _SCANNED_CHARS = 500_000
 _LONGEST_ADDRESS_CHARS = 8192
 
-# What shows nothing is one match, with its end or that of all.
+# What shows nothing is one match, with its end or that of all, and a tag is one with its values, whatever is in these.
+# Nothing is taken back (`*+`): a value that does not end goes on to the end of all, as in browsers.
 _TAG = re.compile(
-    r"<!--.*?(?:-->|\Z)|<(?P<silent>script|style|textarea|template)\b.*?(?:</(?P=silent)|\Z)"
+    r"<!--(?:-?>|.*?(?:--!?>|\Z))"
+    r"|<(?P<silent>script|style|textarea|template|title|xmp|iframe|noembed|noframes)\b.*?(?:</(?P=silent)\b|\Z)"
     r"|<(?P<noscript>/?noscript)\b"
-    r"|<(?P<name>meta|base)\b(?P<attributes>(?:[^<>\"']|\"[^\"]{0,9000}\"|'[^']{0,9000}'){0,999})",
+    r"|<(?P<name>[a-z][a-z0-9:-]{0,50})\b"
+    r"(?P<attributes>(?:[^>=]++|=\s*+(?:\"[^\"]*(?:\"|\Z)|'[^']*(?:'|\Z))?+)*+)",
     re.IGNORECASE | re.DOTALL,
 )
-_ATTRIBUTE = re.compile(r"([a-z-]{1,30})\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))", re.IGNORECASE)
+_ATTRIBUTE = re.compile(
+    r"(?<![^\s\"'/])([a-z-]{1,30})\s*+=\s*+(?:\"([^\"]*)(?:\"|\Z)|'([^']*)(?:'|\Z)|([^\s\"'>]+))", re.IGNORECASE
+)
 # As in the HTML standard, "shared declarative refresh steps": `0;url=/x`, `0, URL = '/x'`, `0 /x`.
 _REFRESH = re.compile(
-    r"\s*(\d{0,9})(?:\.[\d.]*)?\s*(?:[;,]|\s|(?<=\d)$)\s*(?:url\s*=\s*)?(.*)", re.IGNORECASE | re.DOTALL
+    r"\s*(?:(\d{1,9})(?:\.[\d.]*)?|\.[\d.]*)\s*(?:[;,]|\s|(?<=\d)$)\s*(?:url\s*=\s*)?(.*)", re.IGNORECASE | re.DOTALL
 )
 
 
@@ -46,11 +51,9 @@ class Refresh:
         for tag in _TAG.finditer(html):
             if tag["noscript"]:
                 unscripted = not tag["noscript"].startswith("/")
-            elif tag["name"]:
-                values = {
-                    name.lower(): unescape(a or b or c) for name, a, b, c in _ATTRIBUTE.findall(tag["attributes"])
-                }
-                if tag["name"].lower() == "base":
+            elif (kind := (tag["name"] or "").lower()) in ("meta", "base"):
+                values = _values(tag["attributes"])
+                if kind == "base":
                     self._base = urljoin(self._here, values.get("href", "")) if self._base == self._here else self._base
                 elif values.get("http-equiv", "").strip().lower() == "refresh":
                     self._found(values.get("content", ""), unscripted)
@@ -74,4 +77,12 @@ class Refresh:
         except ValueError:  # no address at all
             return None
         is_here = whole == urldefrag(self._here)[0]
-        return whole if whole.startswith(("http://", "https://")) and not is_here else None
+        return whole if whole.lower().startswith(("http://", "https://")) and not is_here else None
+
+
+def _values(attributes: str) -> dict[str, str]:
+    """By name; of several the first counts."""
+    found: dict[str, str] = {}
+    for name, *values in _ATTRIBUTE.findall(attributes):
+        found.setdefault(name.lower(), unescape("".join(values)))
+    return found

@@ -49,16 +49,34 @@ _LANGUAGES = {language: frozenset(words.split()) for language, words in _COMMON_
 _WORD = regex.compile(r"[\p{L}\p{M}]+")
 
 # Georgian counts as small letters, and has no others.
-_OPENS_LOWER = regex.compile(r"[\"'“‘«„(\[]*(?!\p{Georgian})\p{Ll}")
+# Names of things may begin small, too: iPhone, eBay.
+_OPENS_LOWER = regex.compile(r"[\"'“‘«„(\[]*(?!\p{Georgian}|\p{Ll}{1,3}\p{Lu})\p{Ll}")
 #: Marks that are nothing but the end of a sentence, some of them unknown to `sentencex`.
 # Behind a quotation that ends one, it knows none either.
-_STOPS = regex.compile(r"(?<=[។៕。！？｡।॥۔።፧፨᠃᠉᱾᱿꓿꘎])\s+|(?<=[.!?…][”»’\"])\s+(?=[\"“‘«„(\[]?(?!\p{Georgian})\p{Lu})")
+_STOPS = regex.compile(r"(?<=[។៕。！？｡།༎।॥۔።፧፨᠃᠉᱾᱿꓿꘎])\s+|(?<=[.!?…][”»’\"])\s+(?=[\"“‘«„(\[]?(?!\p{Georgian})\p{Lu})")
 _AMID = re.compile(r"[」』）】]$")
 _HIRAGANA = regex.compile(r"\p{Hiragana}")
 # Of every language, since people quote names and titles of others: with these no sentence ends.
+_BEGIN = r"(?:^|[\s(\[\"'“‘«„’])"
 _TITLE = regex.compile(
-    r"(?:^|[\s(\[\"'“‘«„])(?:Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|Sra|Hr|Fr|Mme|Mlle|e\.g|i\.e|vs|cf|\p{Lu})\.$"
+    _BEGIN
+    + r"(?:Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|Sra|Hr|Fr|Mme|Mlle|e\.g|i\.e|vs|cf|\p{Lu}|Fa|Fam|Gen|Gov|Sen|Rep|Capt|Lt|Col|Sgt"
+    r"|Rev|Mt|Srta|Dra|Dña|Exmo|Exma|Ilmo|Av|Avda|[Dd]ott|[Ii]ng|[Aa]vv|[Ss]ig|Dhr|[Mm]evr|[Dd]rs|hab|[Mm]gr|inż|[Uu]l|[Nn]p"
+    r"|Např|např|tzv|tzn|MUDr|JUDr|nám|[Пп]роф|[Уу]л|[Вв]ул|просп|[Аа]кад|[Дд]оц|ім|κ|κα|δρ|TP|TS|GS|PGS|ThS|\p{Arabic}"
+    r"|डॉ|डा|रु|प्रो|पं|श्री)\.$"
 )
+#: Nor with these before a number.
+_OF_NUMBER = regex.compile(
+    _BEGIN
+    + r"(?:[Nn]r|[Nn]úm|n|[Nn]|№|[Pp]ág|[Pp]|pp|[Čč]|[Αα]ρ|σελ|[Рр]ис|[Тт]абл|[Сс]т|[Сс]тр|д|[Aa]bs|[Aa]bb|[Tt]ab"
+    r"|[Kk]ap|[Ff]igs?|[Cc]ap|[Vv]ol|[Tt]el|[Vv]er|blz|odst|[Aa]l|[Aa]rts?|[Ss]ecs?|[Cc]h|par|approx|ca|[Oo]k|[Ss]tr|Bd)\.$"
+    r"|(?<!\p{Latin})(?:[Vv]er|No|Vol)\.$"
+)
+#: What belongs to what is before it, whatever splits them; and a name in capitals behind a point: ASP.NET.
+_TAIL = regex.compile(r"[,;:)\]，、；：）،؛]")
+_GLUED = regex.compile(r"\p{Lu}{2}")
+_BEHIND_QUOTE = regex.compile(r"[\"”’」』]$")
+_HANGUL = regex.compile(r"\p{Hangul}")
 
 
 def language_of(text: str, named: str | None = None) -> str:
@@ -94,19 +112,31 @@ def sentences_of(text: str, language: str | None = None) -> list[str]:
     from sentencex import segment
 
     found: list[str] = []
+    apart = True
     for piece in _pieces(text):
-        segments = segment(language or language_of(text), piece)
-        for part in (one.strip() for long in segments for one in _STOPS.split(long)):
-            if found and part and _goes_on(found[-1], part):
-                found[-1] += ("" if _AMID.search(found[-1]) else " ") + part
-            elif part:
-                found.append(part)
+        for long in segment(language or language_of(text), piece):
+            for part in filter(None, (one.strip() for one in _STOPS.split(long))):
+                if found and _goes_on(found[-1], part, apart=apart):
+                    found[-1] += (" " if apart and not _AMID.search(found[-1]) else "") + part
+                else:
+                    found.append(part)
+                apart = True
+            apart = long[-1:].isspace()
     return found
 
 
-def _goes_on(before: str, part: str) -> bool:
-    """Whether a sentence has not ended yet: it goes on in small letters, behind a title, or behind a quotation."""
-    if _TITLE.search(before[-20:]) or (_AMID.search(before) and _HIRAGANA.match(part)):
+def _goes_on(before: str, part: str, *, apart: bool) -> bool:
+    """Whether a sentence has not ended yet: it goes on in small letters, behind a title, or behind a quotation.
+
+    Args:
+        apart: Whether a blank is between them.
+    """
+    end = before[-20:]
+    if _TITLE.search(end) or (part[0].isdigit() and _OF_NUMBER.search(end)) or _TAIL.match(part):
+        return True
+    if _AMID.search(before) and _HIRAGANA.match(part):
+        return True
+    if not apart and (_GLUED.match(part) or (_HANGUL.match(part) and _BEHIND_QUOTE.search(end))):
         return True
     return opens_small(part) and before[-1:] in ".…!?\"'”’»“)"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tasks.document.page import SENTENCE_ENDS, Block, word_count, words_of
+from tasks.document.page import SENTENCE_ENDS, Block, is_sentence, word_count, words_of
 
 #: With fewer words than this, a page may be a stub; real pages have more, and so few are read again by another way.
 FEW_WORDS = 60
@@ -45,7 +45,8 @@ _LOADING_LINES = """
 """
 _LOADING = "".join(line.strip() for line in _LOADING_LINES.splitlines())
 _SCRIPTS = _any_of(
-    "java ?-?script", "enable scripts", "ジャバスクリプト", "자바스크립트", "джава-?скрипт", "outdated browser",
+    "java ?-?script", "enable scripts", "جافا ?سكريبت", "जावा ?स्क्रिप्ट", "จาวาสคริปต์",
+    "ジャバスクリプト", "자바스크립트", "джава-?скрипт", "outdated browser",
     "(?:unsupported|update your|upgrade your|supported) browser", "browser is (?:not supported|unsupported|outdated)",
     rf"^\W*(?:{_LOADING})(?: (?:app|page|content|application))?\W*$",
 )  # fmt: skip
@@ -56,8 +57,8 @@ _MOVED = _any_of(
 )  # fmt: skip
 _CONSENT = _any_of(
     "cookie", "куки", "consent", "einwillig", "zustimm", "datenschutz", "privatsphäre", "privacy", "vie privée",
-    "privacidad", "prywatnoś", "soukrom", "consenso", "zgod[aęyz]", "toestemming", "samtyck", "samtykke", "souhlas",
-    "suostumus", "hozzájárul", "согласи", "конфиденциальн", "çerez", "gizlilik", "隐私",
+    "privacidad", "prywatnoś", "soukrom", "consenso", "zgod[aąęyz]", "toestemming", "samtyck", "samtykke", "souhlas",
+    "suostumus", "hozzájárul", "согласи", "конфиденциальн", "çerez", "gizlilik", "συγκατάθεσ", "απορρήτ", "隐私",
     "同意", "プライバシー", "クッキー", "쿠키", "개인정보", "ملفات تعريف",
     "(?:our|unsere|nos|nuestros|nossos|nostri) \\d* ?(?:part|soc|parc)", "before you continue", "bevor sie fortfahren",
     "(?:store|access) (?:and/or access )?information on a device",
@@ -65,9 +66,22 @@ _CONSENT = _any_of(
 )  # fmt: skip
 _AGREEING = _any_of(
     "accept", "agree", "allow all", "akzeptier", "zustimm", "einverstanden", "acept", "accett", "aceit", "akceptuj",
-    "zgadzam", "přijm", "souhlas", "godkänn", "hyväksy", "elfogad", "принять", "соглас", "kabul et", "同意", "接受",
+    "zgadzam", "přijm", "souhlas", "godkänn", "hyväksy", "elfogad",
+    "αποδοχή", "αποδέχ", "συμφων", "принять", "соглас", "kabul et", "同意", "接受",
     "동의", "موافق", "akkoord",
 )  # fmt: skip
+_RIGHTS = re.compile(
+    r"[©®]|\(c\)|copyright|all rights|alle rechte|tous droits|reservados|riservati|права", re.IGNORECASE
+)
+#: Where React, Vue, Angular, Next, Nuxt, Gatsby, Svelte and Ember draw.
+_EMPTY_ROOT = re.compile(
+    r"<(?:div|main|section)\b[^<>]{0,200}?\bid=[\"']?(?:root|app|main-app|app-root|__next|__nuxt|___gatsby|svelte|ember-app"
+    r"|react-root|vue-app)\b[^<>]{0,200}>\s{0,50}</|<app-root\b[^<>]{0,200}>\s{0,50}</",
+    re.IGNORECASE,
+)
+MOST_NOSCRIPTS, LONGEST_NOTICE_CHARS = 20, 1_000
+#: Of a sentence.
+FEWEST_WORDS = 4
 _ACTIVE = re.compile(r"<(?:script|iframe|noscript|form|button)\b|http-equiv=.?refresh", re.IGNORECASE)
 _SENTENCE = re.compile(rf"(?<=[{re.escape(SENTENCE_ENDS)}])\s+")
 _MOST_SCANNED_CHARS = 500_000
@@ -89,9 +103,25 @@ def _notice(title: str, sentences: Sequence[str], html: str) -> str:
         return PROOF
     if words < FEW_WORDS and _rest(sentences, _PROOF, _SCRIPTS, _MOVED) < SOME_WORDS:
         signs = ((_PROOF, PROOF), (_SCRIPTS, SCRIPTED), (_MOVED, LEADS_ON))
-        return next((why for sign, why in signs if any(map(sign.search, sentences))), "")
+        if why := next((why for sign, why in signs if any(map(sign.search, sentences))), ""):
+            return why
+        if not any(_says(one) for one in sentences) and _waits_for_scripts(html):
+            return SCRIPTED
     about = words - _rest(sentences, _CONSENT)
     return CONSENT if 2 * about >= words and _AGREEING.search(html) and _beside(sentences) < FEW_WORDS else ""
+
+
+def _says(sentence: str) -> bool:
+    """Whether it is a sentence, and not one of those that stand at the foot of every page."""
+    return word_count(sentence) >= FEWEST_WORDS and is_sentence(sentence) and not _RIGHTS.search(sentence)
+
+
+def _waits_for_scripts(html: str) -> bool:
+    """Whether scripts are to fill an element that is empty, or it is said that nothing goes without them."""
+    if _EMPTY_ROOT.search(html):
+        return True
+    texts = re.split("<noscript", html, maxsplit=MOST_NOSCRIPTS, flags=re.IGNORECASE)[1:]
+    return any(_SCRIPTS.search(text[:LONGEST_NOTICE_CHARS].partition("</noscript")[0]) for text in texts)
 
 
 def _beside(sentences: Sequence[str]) -> int:

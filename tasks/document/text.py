@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from llmcoder.text import is_seen
 from tasks.document.page import Block, BlockKind, ParsedDocument, UnreadableDocument, collapsed
 
 MAX_CHARS = 5_000_000
@@ -92,5 +93,5 @@ def _prose(lines: list[str]) -> Iterator[Block]:
 
 def _block(kind: BlockKind, lines: list[str]) -> Iterator[Block]:
     text = collapsed(_EMPHASIS.sub(r"\2", _LINK.sub(r"\1", " ".join(lines))))
-    if text:
+    if is_seen(text):
         yield Block(kind, text)

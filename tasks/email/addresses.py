@@ -18,8 +18,8 @@ LONGEST_LIST_CHARS = 50_000
 #: Encoded words, quoted strings, comments and addresses are each one piece, whatever commas are in them. Each is
 #: bounded, since many that do not end would be looked through from each of their beginnings.
 _PIECE = re.compile(
-    r"=\?[^?\s]{1,75}\?[bBqQ]\?[^?]{0,1000}\?="
-    r'|"(?:[^"\\]|\\.){0,1000}"|\((?:[^()\\]|\\.){0,1000}\)|<[^<>]{0,1000}>?|[,;:]|[^",;:()<=]+|.',
+    r"=\?[^?\s]{0,75}\?[bBqQ]\?[^?]{0,1000}\?="
+    r'|"(?:[^"\\]|\\.){0,1000}"|\((?:[^()\\]|\\.){0,1000}\)|<[^<>]{0,1000}>|<[^<>,;]{0,1000}|[,;:]|[^",;:()<=]+|.',
     re.DOTALL,
 )
 _BARE = re.compile(
@@ -42,49 +42,67 @@ class Address:
 def listed(value: str) -> Iterator[Address]:
     """The addresses of a header's value; names may hold encoded words still.
 
-    Whatever has no address is left out, such as the name of a group.
+    Whatever has no address is left out, such as the name of a group. Of what has none at all, encoded words are read
+    first: some programs encode all of a header.
     """
+    found = _listed(value[:LONGEST_LIST_CHARS])
+    first = next(found, None)
+    if first is None and "=?" in value:
+        found = _listed(decoded(value[:LONGEST_LIST_CHARS]))
+        first = next(found, None)
+    if first is not None:
+        yield first
+        yield from found
+
+
+def _listed(value: str) -> Iterator[Address]:
     name: list[str] = []
     in_group = ";" in value
-    for piece in _PIECE.findall(value[:LONGEST_LIST_CHARS]):
+    for piece in _PIECE.findall(value):
         if piece[0] == "<" and (address := _bare(piece[1:].removesuffix(">"))):
             yield Address(address, _name("".join(name)))
             name = []
+        elif piece == "<":  # the first of two
+            continue
         elif piece == "<>" or (piece == ":" and in_group and "@" not in "".join(name)):
             name = []
         elif piece in (",", ";"):
             text = "".join(name)
             found = _without_brackets(text)
-            if found is not None:
-                yield found
+            yield from found
             # a comma in a name that nobody quoted: what is before it belongs to what follows
-            name = [text, piece] if found is None and piece == "," and text.strip() else []
+            name = [text, piece] if not found and piece == "," and text.strip() else []
         else:
             name.append(piece)
-    if (found := _without_brackets("".join(name))) is not None:
-        yield found
+    yield from _without_brackets("".join(name))
 
 
 def _bare(text: str) -> str | None:
     """What stands in angle brackets, if it is an address: without routes, spaces and `mailto:`."""
     address = re.sub(r"\s+", " ", text).strip().strip("'").strip()
-    address = address.removeprefix("mailto:").removeprefix("MAILTO:")
+    address = re.sub(r"\A(?:mailto|smtp): *", "", address, flags=re.IGNORECASE)
     if address.startswith("@") and ":" in address:
         address = address.partition(":")[2]
     return address if "@" in address.strip("@") and len(address) <= LONGEST_ADDRESS_CHARS else None
 
 
-def _without_brackets(text: str) -> Address | None:
-    """`ann@example.org`, or `ann@example.org (Ann)`; in a name that goes on, the last of its pieces between commas."""
+def _without_brackets(text: str) -> list[Address]:
+    """`ann@example.org`, or `ann@example.org (Ann)`; in a name that goes on, the last of its pieces between commas.
+
+    Several where nothing but blanks is between them.
+    """
     bare = _COMMENT.sub(" ", text).strip().strip("'").strip()
     last = bare.rpartition(",")[2].strip() if "," in bare else bare
+    words = last.split()
+    if len(words) > 1 and all(len(one) <= LONGEST_ADDRESS_CHARS and _BARE.fullmatch(one) for one in words):
+        return [Address(one) for one in words]
     word = re.split(r"[\s:]", last)[-1]
     found = _BARE.fullmatch(last) or _BARE.fullmatch(word)
     if found is None or len(found[0]) > LONGEST_ADDRESS_CHARS:
-        return None
+        return []
     comments = [one.strip() for one in _COMMENT.findall(text)]
     before = last.removesuffix(found[0]).rstrip(" \t:")
-    return Address(found[0], _name(before) or (_unescaped(comments[-1]) if comments else ""))
+    return [Address(found[0], _name(before) or (_unescaped(comments[-1]) if comments else ""))]
 
 
 def _name(text: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 
+from tasks.email.enriched import of_enriched, of_richtext
 from tasks.email.flowed import unflowed
 from tasks.email.headers import file_name
 from tasks.email.html import MOST_CHARS as MOST_HTML_CHARS
@@ -39,7 +40,6 @@ _PLAIN = {
     "text/x-plain",
 } | _MARKUP
 _HTML = {"text/html", "text/xhtml", "application/xhtml+xml"}
-_TAG = re.compile(r"<[^<>\s]{1,60}>")
 _LOOKS_LIKE_HTML = re.compile(r"\s*<(?:!doctype html|html|head|body|div|p|table|span)\b", re.IGNORECASE)
 #: A line of two hyphens and then what a boundary may be (RFC 2046), with the header of a part below it.
 _BOUNDARY = re.compile(
@@ -167,7 +167,7 @@ class _Walk:
             return Place(html=self._text(part, MOST_HTML_BYTES))
         text = self._text(part, MOST_PLAIN_BYTES)
         if kind in _MARKUP:
-            text = _TAG.sub("", text.replace("<<", "\ufdd0")).replace("\ufdd0", "<")
+            text = of_enriched(text) if kind == "text/enriched" else of_richtext(text)
         if str(part.get_param("format", "")).lower() == "flowed":
             text = unflowed(text, deletes_space=str(part.get_param("delsp", "")).lower() == "yes")
         return Place(plain=text)

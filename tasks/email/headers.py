@@ -1,4 +1,4 @@
-"""What headers say: encoded words, bytes that nobody encoded, dates, names of files. Pure; nothing in here raises.
+"""What headers say: encoded words, bytes that nobody encoded, names of files. Pure; nothing in here raises.
 
 RFC 2047, 2231 and 5322 are what programs should write, and the standard library reads that. Half of what is in here is
 for those that write something else: words cut inside a character, names percent-encoded without saying so.
@@ -10,8 +10,6 @@ import binascii
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from urllib.parse import unquote_to_bytes
 
 from tasks.email.letters import clean, of_few_bytes
@@ -23,21 +21,13 @@ LONGEST_FILE_NAME_CHARS = 255
 #: none of it: languages and emoji need them.
 _DECEIVING = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u200b\u2060-\u2064\ufeff\u00ad]")
 #: With the language of RFC 2231; the text may hold what it should not, but not the beginning of another word.
-_WORD = re.compile(r"=\?([^?\s]{1,75})\?([bBqQ])\?((?:(?!=\?[^?\s=]).){0,2000}?)\?=", re.DOTALL)
+_WORD = re.compile(r"=\?([^?\s]{0,75})\?([bBqQ])\?((?:(?!=\?[^?\s=]).){0,2000}?)\?(?:=|\Z)", re.DOTALL)
 _EXTENDED = re.compile(r"([\w.:-]{2,40})'([\w-]{0,20})'(.*)", re.DOTALL | re.ASCII)
 _PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
-
-_OFFSET = re.compile(r"\b(?:GMT|UTC|UT|Z)[ ]?([+-])[ ]?(\d{1,2})(?::?(\d{2}))?(?!\d)", re.IGNORECASE)
-_COLON_OFFSET = re.compile(r"([+-]\d{1,2}):(\d{2})(?!\d|:)")
-_HALF_OF_DAY = re.compile(r"\b(\d{1,2})([:.]\d{2}(?:[:.]\d{2})?)[ ]?([AP])\.?M\b\.?", re.IGNORECASE)
-_ZONE_NAME = re.compile(r"(?<=\d )([A-Z]{3,5})\b")
-#: Those that mean one thing, or nearly always one; the standard library knows America's.
-_ZONES = {
-    "WET": "+0000", "WEST": "+0100", "BST": "+0100", "CET": "+0100", "MET": "+0100", "MEZ": "+0100", "CEST": "+0200",
-    "MEST": "+0200", "MESZ": "+0200", "EET": "+0200", "SAST": "+0200", "EEST": "+0300", "MSK": "+0300", "IST": "+0530",
-    "HKT": "+0800", "SGT": "+0800", "AWST": "+0800", "JST": "+0900", "KST": "+0900", "ACST": "+0930", "AEST": "+1000",
-    "AEDT": "+1100", "NZST": "+1200", "NZDT": "+1300", "BRT": "-0300", "AKST": "-0900", "AKDT": "-0800", "HST": "-1000",
-}  # fmt: skip
+#: A word that was cut by whoever folded the line, amid an escape or at an equals sign as in a body.
+_FOLDED_ESCAPE = re.compile(
+    r"=\r?\n[ \t]+(?==[0-9A-Fa-f]{2})|(?<==)\r?\n[ \t]+(?=[0-9A-Fa-f]{2})|(?<==[0-9A-Fa-f])\r?\n[ \t]+(?=[0-9A-Fa-f])"
+)
 
 
 def one_line(value: str, charset: str | None = None) -> str:
@@ -46,6 +36,8 @@ def one_line(value: str, charset: str | None = None) -> str:
     Args:
         charset: Of the body beside it, by which bytes are read that nobody encoded.
     """
+    if "=?" in value and "\n" in value:
+        value = _FOLDED_ESCAPE.sub("", value)
     text = decoded(" ".join(as_written(value, charset).split()), charset)
     return _DECEIVING.sub("", clean(" ".join(text.split())))
 
@@ -75,7 +67,8 @@ class _Run:
     def add(self, encoding: str, text: str) -> None:
         if encoding in "qQ":
             self._finish()
-            self.content += binascii.a2b_qp(text.encode("utf-8", "surrogateescape"), header=True)
+            quoted = text.encode("utf-8", "surrogateescape")
+            self.content += binascii.a2b_qp(re.sub(rb"=\Z", b"=3D", quoted), header=True)
             return
         self.unfinished += "".join(text.split())
         if len(self.unfinished) % 4 == 0 or self.unfinished.endswith("="):
@@ -114,36 +107,6 @@ def _pieces(value: str, charset: str | None) -> Iterator[str]:
     yield value[end:]
 
 
-# --- dates
-
-
-def date_of(value: str) -> datetime | None:
-    """When a mail was sent, as its Date header says; None where that cannot be read."""
-    text = " ".join(value.split())
-    text = _HALF_OF_DAY.sub(_of_24_hours, _OFFSET.sub(_as_offset, text))
-    text = _COLON_OFFSET.sub(r"\1\2", text)
-    text = _ZONE_NAME.sub(lambda found: _ZONES.get(found[1], found[1]), text)
-    try:
-        found = _iso(text) if re.match(r"\d{4}-\d", text) else parsedate_to_datetime(text)
-        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-
-
-def _iso(text: str) -> datetime:
-    return datetime.fromisoformat(re.sub(r" ?([+-]\d{2}:?\d{2}|Z)\b.*$", r"\1", text))
-
-
-def _as_offset(found: re.Match[str]) -> str:
-    """`GMT+0100` and `UTC+1` mean what `+0100` does."""
-    return f" {found[1]}{int(found[2]):02}{found[3] or '00'}"
-
-
-def _of_24_hours(found: re.Match[str]) -> str:
-    hour = int(found[1]) % 12 + (12 if found[3].upper() == "P" else 0)
-    return f"{hour:02}{found[2]}"
-
-
 # --- names of files
 
 
@@ -151,9 +114,23 @@ def file_name(part: Part, charset: str | None = None) -> str:
     """The name that a part gives itself, on one line; empty where it has none."""
     for header, parameter in (("content-disposition", "filename"), ("content-type", "name")):
         for value in _parameter(part, header, parameter):
-            if name := one_line(value, charset).strip("\"'"):
-                return name[:LONGEST_FILE_NAME_CHARS]
+            if name := _of_path(one_line(value, charset).strip("\"'")):
+                return _shortened(name)
     return ""
+
+
+def _of_path(name: str) -> str:
+    """The end of a path, where its sender had the file or would like it to be (RFC 2183, 2.3)."""
+    return re.split(r"[/\\]", name)[-1] or name
+
+
+def _shortened(name: str) -> str:
+    """With its end, which says what it is."""
+    if len(name) <= LONGEST_FILE_NAME_CHARS:
+        return name
+    end = re.search(r"\.\w{1,15}\Z", name)
+    kept = end[0] if end else ""
+    return name[: LONGEST_FILE_NAME_CHARS - len(kept)] + kept
 
 
 def _parameter(part: Part, header: str, name: str) -> list[str]:

@@ -7,9 +7,13 @@ the depth (100,000 open lists took it four minutes), and the layout of text repe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from functools import cache
 from html import unescape
 from typing import Any
+
+from llmcoder.hidden_html import empty_hidden, without_early_ends
+from llmcoder.html_signs import put_signs
+from tasks.email.letters import has_letters
 
 #: More is not looked at.
 MOST_CHARS = 500_000
@@ -17,14 +21,7 @@ MOST_CHARS = 500_000
 DEEPEST_INDENT = 20
 _INDENTS = ("ul", "ol", "blockquote")
 _TAG = re.compile(r"<[^<>]{0,1000}>")
-LONGEST_STYLE_CHARS, LONGEST_SHEET_CHARS = 2_000, 50_000
-#: Most styles say nothing of it, and to take them apart takes time.
-_MAY_HIDE = re.compile(r"none|hidden|collapse|opacity|font-size\s*:\s*[0.]", re.IGNORECASE)
 _UNSHOWN = re.compile(r"<(style|script|title)\b.*?(?:</\1|\Z)|<!--.*?(?:-->|\Z)", re.IGNORECASE | re.DOTALL)
-_CSS_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)|<!--|-->", re.DOTALL)
-_BRACE = re.compile(r"([{}])")
-_SIMPLE_SELECTOR = re.compile(r"[a-z0-9]*[.#][\w-]+", re.IGNORECASE)
-_NO_SIZE = re.compile(r"0*\.?0+(?:px|pt|em|rem|%|vh)?")
 #: Private characters: what a mail has of them is taken out before.
 _BEGIN_QUOTE, _END_QUOTE = "\ue000", "\ue001"
 _EDGE = re.compile("[\ue000\ue001]")
@@ -43,10 +40,10 @@ def rendered(html: str, longest_chars: int) -> tuple[str, str]:
     """
     tree = _tree(_EDGE.sub(" ", html) if _BEGIN_QUOTE in html or _END_QUOTE in html else html)
     safe = _safe(_written(tree))
-    quotes = [] if tree is None else [one for one in tree.iter("blockquote") if _is_quote(one)]
-    for one in quotes:
-        _mark(one)
-    text = _laid_out(_safe(_written(tree)) if quotes else safe)
+    marked = tree is not None and _put_signs(tree)
+    text = _laid_out(_safe(_written(tree)) if marked else safe)
+    if not has_letters(text) and "<img" in safe:  # all of it is drawn
+        text = _laid_out(safe, images=True)
     return text, safe if len(html) <= longest_chars else safe_html(html[:longest_chars])
 
 
@@ -60,14 +57,21 @@ def words_at_most(html: str) -> int:
     return len("".join(_TAG.sub(" ", _UNSHOWN.sub("", html)).split()))
 
 
-def _laid_out(safe: str) -> str:
+def _laid_out(safe: str, *, images: bool = False) -> str:
+    """Args:
+    images: Whether to say what its images show.
+    """
     from inscriptis import get_text  # type: ignore[import-untyped]
+    from inscriptis.css_profiles import CSS_PROFILES  # type: ignore[import-untyped]
+    from inscriptis.model.config import ParserConfig  # type: ignore[import-untyped]
     from lxml.etree import LxmlError  # type: ignore[import-untyped]
 
     if not safe.strip():
         return ""
+    style = CSS_PROFILES["strict"].copy()  # the other one indents boxes, and puts blanks round each part of a word
     try:
-        found = str(get_text(safe))
+        # it takes the text for HTML once more, in which people explain `&amp;lt;`
+        found = str(get_text(safe.replace("&amp;", "&amp;amp;"), ParserConfig(style, display_images=images)))
     except (LxmlError, ValueError, RecursionError, AssertionError):
         found = unescape(_TAG.sub(" ", safe))
     if _BEGIN_QUOTE in found:
@@ -80,12 +84,20 @@ def _safe(html: str) -> str:
 
     return nh3.clean(
         html,
+        attributes=_attributes(),
         attribute_filter=_only_own_images,
         clean_content_tags={"script", "style", "title", "template"},
         url_schemes={"http", "https", "mailto", "cid"},
         link_rel="noopener noreferrer nofollow",
         strip_comments=True,
     )
+
+
+@cache
+def _attributes() -> dict[str, set[str]]:
+    import nh3
+
+    return nh3.ALLOWED_ATTRIBUTES | {"li": {"value"}}
 
 
 def _tree(html: str) -> Any:
@@ -95,10 +107,10 @@ def _tree(html: str) -> Any:
 
     parser = HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
     try:
-        tree = document_fromstring(html[:MOST_CHARS].encode(), parser=parser)
+        tree = document_fromstring(without_early_ends(html[:MOST_CHARS]).encode(), parser=parser)
     except (etree.LxmlError, ValueError, AssertionError):
         return None
-    _empty_hidden(tree)
+    empty_hidden(tree, scripted=False)
     depth = 0
     for event, element in etree.iterwalk(tree, events=("start", "end"), tag=_INDENTS):
         depth += 1 if event == "start" else -1
@@ -113,87 +125,24 @@ def _written(tree: Any) -> str:
     return "" if tree is None else str(tostring(tree, encoding="unicode"))
 
 
-# --- what is hidden
+# --- what text says by signs
 
 
-def _empty_hidden(tree: Any) -> None:
-    """Take out what no reader sees: previews for lists, texts for filters of spam, orders to whoever reads for them.
-
-    It is emptied and not removed: with each that is removed the text before it grows, by the square of their number.
-    """
-    rules = _hiding_rules(tree)
-    for element in tree.xpath("//*[@style or @hidden or @class or @id]" if rules else "//*[@style or @hidden]"):
-        if _is_hidden(element, rules):
-            element.clear(keep_tail=True)
+def _put_signs(tree: Any) -> bool:
+    """Signs for what HTML shows and its letters do not say, quotes and first numbers among it; whether there is any."""
+    found = [one for one in tree.iter("blockquote") if _mark_quote(one)]
+    found += [one for one in tree.iter("ol") if _begin_numbers(one)]
+    return put_signs(tree) or bool(found)
 
 
-def _is_hidden(element: Any, rules: frozenset[str]) -> bool:
-    if element.tag in ("html", "body"):
+def _begin_numbers(element: Any) -> bool:
+    """A list that does not begin at 1 says so at its first item."""
+    start = element.get("start") or ""
+    first = next((one for one in element if one.tag == "li"), None)
+    if first is None or not (start.isascii() and start.isdigit()) or len(start) > 9 or first.get("value") is not None:
         return False
-    style = element.get("style") or ""
-    if not rules and element.get("hidden") is None and not _MAY_HIDE.search(style[:LONGEST_STYLE_CHARS]):
-        return False
-    declared = _declared(style) if style else {}
-    if "display" in declared:
-        return _hides(declared)
-    if element.get("hidden") is not None or _hides(declared):
-        return True
-    if not declared and not rules:
-        return False
-    if len(element) == 0 and _is_no_size(declared.get("font-size", "")):  # those in it may have one of their own
-        return True
-    names = [f".{one}" for one in (element.get("class") or "")[:LONGEST_STYLE_CHARS].split()]
-    names.append(f"#{element.get('id')}")
-    return any(name in rules or f"{element.tag}{name}" in rules for name in names)
-
-
-def _declared(style: str) -> dict[str, str]:
-    """The declarations of a style; of several the last counts, and the first that says that it does."""
-    found: dict[str, str] = {}
-    for declaration in style[:LONGEST_STYLE_CHARS].lower().split(";"):
-        name, _, value = declaration.partition(":")
-        name, value = name.strip(), value.strip()
-        if value and not found.get(name, "").endswith("!important"):
-            found[name] = value
-    return {name: value.partition("!")[0].strip() for name, value in found.items()}
-
-
-def _hides(declared: Mapping[str, str]) -> bool:
-    if declared.get("display") == "none" or declared.get("visibility") in ("hidden", "collapse"):
-        return True
-    if _is_no_size(declared.get("opacity", "")):
-        return True
-    low = any(_is_no_size(declared.get(name, "")) for name in ("max-height", "height", "max-width", "width"))
-    return low and declared.get("overflow") == "hidden"
-
-
-def _is_no_size(value: str) -> bool:
-    return _NO_SIZE.fullmatch(value) is not None
-
-
-def _hiding_rules(tree: Any) -> frozenset[str]:
-    """Classes and ids that a style sheet hides, on a screen of any size: `.preview`, `#preview`, `div.preview`."""
-    found: set[str] = set()
-    for sheet in tree.iter("style"):
-        css = _CSS_COMMENT.sub("", (sheet.text or "")[:LONGEST_SHEET_CHARS])
-        if "none" in css or "hidden" in css:
-            for selectors, style in _rules(css):
-                names = {one.strip() for one in selectors.split(",")}
-                found = found | names if _hides(_declared(style)) else found - names
-    return frozenset(name for name in found if _SIMPLE_SELECTOR.fullmatch(name))
-
-
-def _rules(css: str) -> Iterator[tuple[str, str]]:
-    """Selectors and declarations, without what stands within `@media` and the like."""
-    depth, selectors, before = 0, "", ""
-    for piece in _BRACE.split(css):
-        if piece == "{":
-            selectors, depth = (before if depth == 0 else selectors), depth + 1
-        elif piece == "}":
-            if depth == 1 and not selectors.strip().startswith("@"):
-                yield selectors, before
-            depth = max(depth - 1, 0)
-        before = piece
+    first.set("value", start)
+    return True
 
 
 # --- quotes
@@ -207,14 +156,17 @@ def _is_quote(element: Any) -> bool:
     return kind == "cite" or element.get("cite") is not None or "quote" in of or "yahoo" in of
 
 
-def _mark(element: Any) -> None:
+def _mark_quote(element: Any) -> bool:
     """Signs on lines of their own, which no text holds, since its layout tells only indents."""
+    if not _is_quote(element):
+        return False
     first, last = element.makeelement("div"), element.makeelement("div")
     first.text, last.text = _BEGIN_QUOTE, _END_QUOTE
     first.tail, element.text = element.text, None
     element.insert(0, first)
     element.append(last)
     element.tag = "div"
+    return True
 
 
 def _marked(text: str) -> str:

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import re
 
-from llmcoder.text import REPLACEMENT, whole
+from llmcoder.text import REPLACEMENT, is_seen, whole
 
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-#: Spaces, what has no width, fillers of scripts, the blank of Braille, selectors and tags: a text of these is none.
-_SEEN = re.compile(
-    "[^\\s\x00-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f"
-    "\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
-)
 #: What is written by who does not know what it is in.
 _UNSAID = {"us-ascii", "ascii", "ansi_x3.4-1968", "iso-ir-6", "646", "iso646-us"}
 #: Seven bits may stand for other letters than ASCII's: ISO-2022, HZ, UTF-7, UTF-16.
@@ -25,7 +20,7 @@ def clean(text: str) -> str:
 
 def has_letters(text: str) -> bool:
     """Whether a reader sees anything of it."""
-    return _SEEN.search(text) is not None
+    return is_seen(text)
 
 
 def of_bytes(content: bytes, *labels: str | None) -> str:

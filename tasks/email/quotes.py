@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from tasks.email.letters import has_letters
+from tasks.email.quoted_headers import MOST_LINES, lines_of_quoted_header
 
 #: The line above a quote may be cut by its program; longer ones are none.
 MOST_LINES_ABOVE, LONGEST_LINE_ABOVE_CHARS = 4, 400
@@ -53,8 +54,10 @@ _FORWARDED = re.compile(
     r"|転送メッセージ|転送された|전달된 메시지)",
     re.IGNORECASE,
 )
+#: Behind what servers write before it: [EXTERNAL].
 _FORWARD_SUBJECT = re.compile(
-    r"\s*\[?(?:fwd?|wg|tr|rv|enc|i|vs|vb|vl|doorst|pd|prev|ynt|ilt|fyi|пер(?:есл)?|转发|轉寄|転送|전달)\s*(?:\[\d\])?[:：]",
+    r"(?:\s*\[[^\[\]\n]{1,30}\])?\s*\[?(?:fwd?|wg|tr|rv|enc|i|vs|vb|vl|doorst|pd|prev|ynt|ilt|fyi|továbbítás"
+    r"|пер(?:есл)?|πρθ|הועבר|إعادة توجيه|转发|轉寄|転送|전달)\s*(?:\[\d\])?[:：]",
     re.IGNORECASE,
 )
 
@@ -88,10 +91,18 @@ def own_words(text: str, *, cuts_unmarked: bool = True) -> str:
             continue
         if above and cuts_unmarked and _is_surely_above(lines[at : at + above]) and has_letters("\n".join(own)):
             break
-        own.append(lines[at])
-        at += 1
+        header = lines_of_quoted_header(lines[at : at + MOST_LINES]) if cuts_unmarked else 0
+        if header and _has_words(own):
+            break
+        own += lines[at : at + max(header, 1)]
+        at += max(header, 1)
     said = "\n".join(own).strip()
     return said if has_letters(said) else text.strip()
+
+
+def _has_words(lines: Sequence[str]) -> bool:
+    """A line across the page is none."""
+    return any(char.isalnum() for line in lines for char in line)
 
 
 def _is_quoted(line: str) -> bool:

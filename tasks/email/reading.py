@@ -13,7 +13,8 @@ from datetime import datetime
 
 from tasks.email.addresses import LONGEST_NAME_CHARS, MOST_ADDRESSES, Address, listed, shown_name
 from tasks.email.body import Body, Limits, body_of, charset_of
-from tasks.email.headers import as_written, date_of, file_name, one_line
+from tasks.email.dates import date_of
+from tasks.email.headers import as_written, file_name, one_line
 from tasks.email.letters import clean, has_letters
 from tasks.email.mime import Part, header_alone, parsed
 from tasks.email.quotes import is_forward, own_words

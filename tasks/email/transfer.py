@@ -22,12 +22,16 @@ SHORTEST_CHUNK = 20
 MOST_ENDS = 1_000
 SAMPLE_BYTES = 100_000
 _CUT_ESCAPE = re.compile(rb"=[0-9A-Fa-f]?\Z")
+#: Blanks that were added on the way (RFC 2045, 6.7).
+_SOFT_BREAK = re.compile(rb"=[ \t]+(?=\r?\n)")
 _UUENCODED = ("x-uuencode", "uuencode", "uue", "x-uue")
 
 
 def encoding_of(part: Part) -> str:
     """How a part is encoded, in lower case: `base64`, `quoted-printable`, or anything that means as it is."""
-    return str(part.get("content-transfer-encoding", "")).strip(" \t\r\n\"';").partition(";")[0].lower()
+    return re.split(r"[;(\s\"']", str(part.get("content-transfer-encoding", "")).strip(" \t\r\n\"';"), maxsplit=1)[
+        0
+    ].lower()
 
 
 def content_of(part: Part) -> bytes:
@@ -41,8 +45,8 @@ def content_of(part: Part) -> bytes:
 
 
 def unpacked(content: bytes, encoding: str) -> bytes:
-    if encoding in ("quoted-printable", "quotedprintable", "qp"):
-        return binascii.a2b_qp(content[:-2] + _CUT_ESCAPE.sub(b"", content[-2:]))
+    if encoding in ("quoted-printable", "quoted_printable", "quotedprintable", "qp"):
+        return binascii.a2b_qp(_SOFT_BREAK.sub(b"=", content[:-2]) + _CUT_ESCAPE.sub(b"", content[-2:]))
     if encoding in ("base64", "b", "base-64"):
         return _of_base64(content)
     return content

@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tasks.atlassian.markdown_signs import cell_of, code_span, fenced, linked, lowered, raised, signed, table_of
+from tasks.atlassian.spans import add_cell, cover, span_of
 
 DEEPEST = 60
-#: Cells that one may span; Atlassian's tables have no more columns.
-WIDEST = 100
 _SIGNS = {"strong": "**", "em": "*", "strike": "~~"}
 #: Where marks are equally long, a link stands outside and code inside; the others as the document has them.
 _MARKS = {"link": 2, "strong": 1, "em": 1, "strike": 1, "subsup": 1, "code": 0}
+_ADDRESS = re.compile(r"https?://[^\s<>]+")
 #: What an extension without a body is about, by the parameter that says it.
 _TELLING = ("key", "jqlQuery", "url", "name", "title", "page")
 
@@ -51,11 +51,18 @@ def _content(node: Node) -> list[Node]:
 def _attribute(node: Node, name: str) -> str:
     attributes = node.get("attrs")
     found = attributes.get(name) if isinstance(attributes, dict) else None
+    if isinstance(found, float) and found.is_integer():
+        return str(int(found))
     return str(found) if isinstance(found, str | int | float) else ""
 
 
 def _is_inline(node: Node) -> bool:
     return str(node.get("type")) in _INLINE
+
+
+def _is_unknown(node: Node) -> bool:
+    """Whether it is of no kind that is known, and holds nothing; beside text it stands in the line."""
+    return str(node.get("type")) not in _BLOCKS and not _content(node)
 
 
 def _object(node: Node, name: str) -> Node:
@@ -81,7 +88,7 @@ def _parts(nodes: Sequence[Node], depth: int) -> Iterator[tuple[str, str]]:
     run: list[Node] = []
     beside = ""
     for node in nodes:
-        if _is_inline(node):
+        if _is_inline(node) or (run and _is_unknown(node)):
             run.append(node)
             continue
         if told := _inline(run, depth):
@@ -112,7 +119,7 @@ def _heading(node: Node, depth: int) -> str:
 
 
 def _code(node: Node, _depth: int) -> str:
-    code = "".join(str(one.get("text", "")) for one in _content(node))
+    code = "".join(str(one.get("text", "")) for one in _content(node)).replace("\r\n", "\n")
     return fenced(code, _attribute(node, "language"))
 
 
@@ -168,28 +175,14 @@ def _row(row: Node, depth: int, below: dict[int, int]) -> list[str]:
     """A row's cells. `below` says in how many rows more a cell above stands in each column, and is changed."""
     made: list[str] = []
     for cell in _content(row):
-        _cover(made, below)
-        width, height = _span(cell, "colspan"), _span(cell, "rowspan")
-        below |= {len(made) + column: height - 1 for column in range(width)}
-        made += [_cell(cell, depth), *[""] * (width - 1)]
-    _cover(made, below)
+        width, height = span_of(_attribute(cell, "colspan")), span_of(_attribute(cell, "rowspan"))
+        add_cell(made, below, _cell(cell, depth), width=width, height=height)
+    cover(made, below)
     return made
-
-
-def _cover(made: list[str], below: dict[int, int]) -> None:
-    """Empty cells where one of a row above still stands."""
-    while below.get(len(made), 0) > 0:
-        below[len(made)] -= 1
-        made.append("")
 
 
 def _cell(cell: Node, depth: int) -> str:
     return cell_of(_blocks(_content(cell), depth + 2)).replace("|", "\\|")
-
-
-def _span(cell: Node, name: str) -> int:
-    told = _attribute(cell, name)
-    return min(int(told), WIDEST) if told.isascii() and told.isdigit() and 0 < len(told) < 10 and int(told) else 1
 
 
 def _media(node: Node, _depth: int) -> str:
@@ -265,12 +258,24 @@ def _inline(nodes: Sequence[Node], depth: int) -> str:
     if depth > DEEPEST:
         return ""
     pieces = [(_said(one), _marks(one) if one.get("marks") else []) for one in nodes]
+    _set_apart_addresses(nodes, pieces)
     if any(marks for _, marks in pieces):
         return _spans(pieces, frozenset())
     return "".join(text for text, _ in pieces)
 
 
 Piece = tuple[str, list[Node]]
+
+
+def _set_apart_addresses(nodes: Sequence[Node], pieces: list[Piece]) -> None:
+    """An address that text stands close to is no longer that one: it goes into angle brackets."""
+    for at, node in enumerate(nodes):
+        text, marks = pieces[at]
+        if node.get("type") == "inlineCard" and _ADDRESS.fullmatch(text):
+            before = pieces[at - 1][0][-1:] if at else ""
+            after = pieces[at + 1][0][:1] if at + 1 < len(pieces) else ""
+            if before.isalnum() or after.isalnum() or after in ("/", "-", "_", "&", "=", "#", "?"):
+                pieces[at] = (f"<{text}>", marks)
 
 
 def _spans(pieces: Sequence[Piece], outer: frozenset[str]) -> str:

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tasks.atlassian.markdown_parsing import parser
+from tasks.atlassian.markdown_parsing import BARE, parser
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -37,6 +37,11 @@ def followed(node: SyntaxTreeNode, name: str) -> str | None:
         return address if urlsplit(address).scheme in ("http", "https", "mailto") else None
     except ValueError:  # half an IPv6 address
         return None
+
+
+def is_bare(node: SyntaxTreeNode) -> bool:
+    """Whether a link is an address in a text, of which JIRA makes one itself."""
+    return node.info == BARE
 
 
 def alt_of(node: SyntaxTreeNode) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tasks.jira.markdown import alt_of, begins_item, boxed, followed, tree_of
+from tasks.jira.markdown import alt_of, begins_item, boxed, followed, is_bare, tree_of
 
 if TYPE_CHECKING:
     from markdown_it.tree import SyntaxTreeNode
@@ -122,7 +122,8 @@ def _piece(node: SyntaxTreeNode, before: str, after: SyntaxTreeNode | None) -> s
         case "image":
             return _link(escaped(alt_of(node)), followed(node, "src"))
         case "link":
-            return _link(_inline(node), followed(node, "href"))
+            address = followed(node, "href")
+            return address if address and is_bare(node) else _link(_inline(node), address)
     return _signed(_inline(node), _SIGNS.get(node.type, ""), before, after)
 
 

@@ -17,7 +17,7 @@ _VERBATIM = re.compile(r"\{(code|noformat)(?::([^{}\n]{0,200}))?\}")
 _NAME = re.compile(r"[A-Za-z0-9#+]{1,20}")
 #: Frames around a text, that say nothing themselves but for their title.
 _FRAME = re.compile(
-    r"\{(?:color|panel|anchor|section|column|center|align|tip|info|note|warning|expand)(?::([^{}\n]{0,300}))?\}"
+    r"\{(color|panel|anchor|section|column|center|align|tip|info|note|warning|expand)(?::([^{}\n]{0,300}))?\}"
 )
 #: Where code stood in a row of a table; the characters are private ones, which texts have no use for.
 _PRIVATE = str.maketrans("", "", "\ue000\ue001")
@@ -28,8 +28,9 @@ _HEADING = re.compile(r"h([1-6])\.\s+(.*)")
 _QUOTED = re.compile(r"bq\.\s+(.*)")
 _RULE = re.compile(r"-{4,}\s*")
 _ITEM = re.compile(r"([*#-]{1,20})\s+(.*)")
-#: Between cells, and not within a link.
+#: Between cells, and not within a link or a picture.
 _BAR = re.compile(r"(?<!\\)\|\|?(?![^\[\]\n]{0,500}\])")
+_PICTURE = re.compile(r"!([^\s!|][^!|\n]{0,300}\.\w{2,5})\|[^!\n]{0,200}!")
 _INLINE = re.compile(
     r"(?P<newline>\\\\)"
     r"|\\(?P<escaped>[^\w\s])"
@@ -220,8 +221,9 @@ def _parameters(told: str | None) -> dict[str, str]:
 
 
 def _titled(frame: re.Match[str]) -> str:
-    """The title of a panel stands over it."""
-    title = _parameters(frame[1]).get("title", "")
+    """The title of a panel stands over it; what can be opened says it without naming it."""
+    told = _parameters(frame[2])
+    title = told.get("title") or (told.get("") if frame[1] == "expand" else "")
     return f"*{title}*\n" if title else ""
 
 
@@ -245,7 +247,7 @@ def _whole_rows(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _cells(line: str) -> list[str]:
-    cells = [cell.strip() for cell in _BAR.split(line)[1:]]
+    cells = [cell.strip() for cell in _BAR.split(_PICTURE.sub(r"!\1!", line))[1:]]
     return cells[:-1] if cells and not cells[-1] else cells
 
 

@@ -99,13 +99,19 @@ def test_a_file_may_come_in_chunks_in_a_form_and_be_empty(client: httpx.Client) 
     [
         ('attachment; filename="r\\"e port.pdf"', "r_e port.pdf"),
         ("attachment; filename*=UTF-8''%e2%82%ac%20rates.csv", "€ rates.csv"),
+        ("attachment; filename*=gb2312''%D6%EC%E9F%BB%F9.doc", "朱镕基.doc"),
+        ("attachment; filename*=iso-8859-1''5%20%80.txt", "5 €.txt"),
+        ("attachment; filename*=x-none''Gr%C3%BC%C3%9Fe.txt", "Grüße.txt"),
+        ("attachment; filename=\"G.txt\"; filename*=utf-8''Gr%C3%BC%C3%9Fe.txt", "Grüße.txt"),
+        ('attachment; filename="Grüße.txt"'.encode(), "Grüße.txt"),
+        ('attachment; filename="Grüße.txt"'.encode("latin-1"), "Grüße.txt"),
         ('attachment; filename="../../etc/passwd"', "passwd"),
         ('attachment; filename="C:\\\\Users\\\\x\\\\CON"', "CON_"),
         ("attachment", "file"),
         ("", "file"),
     ],
 )
-def test_the_name_comes_from_the_header_and_is_made_safe(client: httpx.Client, said: str, name: str) -> None:
+def test_the_name_comes_from_the_header_and_is_made_safe(client: httpx.Client, said: str | bytes, name: str) -> None:
     answer = client.post("/files", content=b"x", headers={"content-disposition": said})
     assert answer.json()["name"] == name
 
@@ -125,6 +131,9 @@ def test_a_name_of_any_script_is_said_to_the_browser_in_both_ways(client: httpx.
         (b"a,b\n1,2\n", "x.csv", "text/csv", "text/csv"),
         (b"a,b\n1,2\n", "x.html", "text/plain", "text/plain"),
         (bytes(100), "x.csv", "application/octet-stream", "application/octet-stream"),
+        ("Größe;5\n".encode("cp1252"), "x.csv", "text/csv", "text/csv"),
+        ("Größe\t5\n".encode("utf-16"), "x.txt", "text/plain", "text/plain"),
+        ("Größe;5\n".encode("cp1252"), "x", "application/octet-stream", "application/octet-stream"),
     ],
 )
 def test_what_it_is_stands_in_its_bytes_and_nothing_is_shown_as_a_page(

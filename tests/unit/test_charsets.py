@@ -32,6 +32,10 @@ LABELS = [
     ("utf8", "utf-8"), ("UTF_8", "utf-8"), ("utf-8*de", "utf-8"), ("utf8mb4", "utf-8"), ("'utf-8'", "utf-8"),
     ("65001", "utf-8"), ("unicode-1-1-utf-8", "utf-8"), ("cp65001", "utf-8"), ("utf-7", "utf-7"),
     ("utf-16", "utf-16-le"), ("unicode", "utf-16-le"), ("utf-16be", "utf-16-be"), ("x-user-defined", "cp1252"),
+    ("cn-gb", "gbk"), ("gb2312.1980", "gbk"), ("tis620.2533", "cp874"), ("thai8", "cp874"),  # RFC 1922, Java, HP
+    ("csUTF8", "utf-8"), ("wtf-8", "utf-8"), ("macroman", "mac-roman"), ("x-mac-romanian", "mac-romanian"),
+    ("ISO_8859-16:2001", "iso8859-16"), ("ISO_8859-2:1987", "iso8859-2"), ("ebcdic-cp-us", "cp037"),  # IANA
+    ("koi8-r (Cyrillic)", "koi8-r"), ("us-ascii; format=flowed", "cp1252"), ("utf-8, utf-8", "utf-8"),
     (None, None), ("", None), ("unknown-8bit", None), ("x-unknown", None), ("binary", None), ("8bit", None),
     ("base64", None), ("rot13", None), ("zlib", None), ("punycode", None), ("idna", None), ("undefined", None),
     ("unicode_escape", None), ("raw-unicode-escape", None), ("mbcs", None), ("é", None), ("\ud800", None),

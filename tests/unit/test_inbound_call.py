@@ -227,7 +227,7 @@ def test_a_call_says_what_its_sender_means(who: str) -> None:
     assert said(body, content_type) == right
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "deflate", "GZIP", "identity", "utf-8", ""])
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "deflate", "GZIP", "identity", "utf-8", "none", "8bit", ""])
 def test_a_packed_body_is_unpacked_and_a_charset_in_the_wrong_header_is_passed_over(encoding: str) -> None:
     body = b'{"a": 1}'
     packed = {"gzip": gzip.compress, "deflate": zlib.compress}.get(encoding.lower().removeprefix("x-"), bytes)(body)

@@ -40,6 +40,8 @@ READ = [
     ("<p><s>Monday</s> Friday</p>", "~~Monday~~ Friday"),
     ("<p>on <del>Monday </del>Friday</p>", "on ~~Monday~~ Friday"),
     ('<p><span style="text-decoration: line-through;">Monday</span> Friday</p>', "~~Monday~~ Friday"),
+    ('<p><span style="TEXT-DECORATION: Line-Through">Monday</span> Friday</p>', "~~Monday~~ Friday"),
+    ('<p>10<span style="vertical-align: super;">5</span></p>', "10⁵"),
     ('<p><span style="color: rgb(255,0,0);">Monday</span> Friday</p>', "Monday Friday"),
     ("<p><strike>a</strike><s> </s>b</p>", "~~a~~ b"),
     ("<p><s>a <strong>b</strong> c</s></p>", "~~a b c~~"),
@@ -52,6 +54,11 @@ READ = [
     ("<pre>```\nx\n```</pre>", "````\n```\nx\n```\n````"),
     (code("x = 1", language="py", title="setup.py"), "setup.py:\n```py\nx = 1\n```"),
     (f"<ol><li><p>a</p>{code('x')}</li><li><p>b</p></li></ol>", "1. a\n\n  ```\n  x\n  ```\n2. b"),
+    # what stands in one line
+    ("<h1>A<br/>B</h1><p>c<br/>d</p>", "# A B\n\nc\nd"),
+    ('<p>see <ac:link><ri:shortcut ri:key="jira" ri:parameter="OPS-1"/></ac:link></p>', "see OPS-1"),
+    ('<ac:structured-macro ac:name="mathinline"><ac:parameter ac:name="body">x^2</ac:parameter></ac:structured-macro>',
+     "[mathinline: x^2]"),
     # numbering
     ('<ol start="3"><li>three</li><li>four</li></ol>', "3. three\n4. four"),
     ('<ol start="0"><li>a</li><li>b</li></ol>', "0. a\n1. b"),
@@ -59,6 +66,11 @@ READ = [
     ('<ol start="x"><li>a</li></ol>', "1. a"),
     ('<ol start="2"><li>a<ol><li>b</li></ol></li><li>c</li></ol>', "2. a\n  1. b\n3. c"),
     # tables
+    (table('<td rowspan="2">a</td><td>b</td>', "<td>c</td>"), "a | b\n | c"),
+    (table('<td colspan="2">a</td><td>x</td>', "<td>b</td><td>c</td><td>d</td>"), "a |  | x\nb | c | d"),
+    (table('<td colspan="2">Title</td>', "<td>b</td><td>c</td>"), "Title\nb | c"),
+    (table(f"<td>{table('<td>x</td><td>y</td>')}</td><td>z</td>"), "x | y | z"),
+    (table('<td colspan="9999999999" rowspan="x">a</td><td>b</td>'), "a | b"),
     (table("<td><p>one</p><p>two</p></td><td>x</td>"), "one two | x"),
     (table("<td>one<br/>two</td><td>x</td>"), "one two | x"),
     (table("<td><ul><li>a</li><li>b</li></ul></td><td>x</td>"), "- a<br>- b | x"),
@@ -79,6 +91,8 @@ READ = [
      "the site (https://x.example)"),
     ('<p><ac:image ac:alt="chart"><ri:url ri:value="https://x.example/c.png"/></ac:image></p>',
      "[image: chart] (https://x.example/c.png)"),
+    ('<p><ac:image><ri:attachment ri:filename="a.png"/><ac:caption><p>The chart</p></ac:caption></ac:image></p>',
+     "[image: a.png] The chart"),
     ('<p><ac:image><ri:url ri:value="https://x.example/c.png"/></ac:image></p>', "[image: https://x.example/c.png]"),
 ]  # fmt: skip
 
@@ -103,6 +117,8 @@ WRITTEN = [
     ("~~a~~", "<p><del>a</del></p>"),
     ("3. c\n4. d", '<ol start="3">\n<li>c</li>\n<li>d</li>\n</ol>'),
     ("a <br> b", "<p>a &lt;br&gt; b</p>"),
+    ("See https://x.example/a_b.", '<p>See <a href="https://x.example/a_b">https://x.example/a_b</a>.</p>'),
+    ("`https://x.example`", "<p><code>https://x.example</code></p>"),
 ]
 #: Markdown, and what the page made of it says.
 KEPT = [
@@ -118,6 +134,7 @@ KEPT = [
     ("| `a` | ~~b~~ |\n|--|--|", "`a` | ~~b~~"),
     ("````md\n```\nx\n```\n````", "````\n```\nx\n```\n````"),
     ("```py\nx\n```", "```py\nx\n```"),
+    ("See https://x.example/a?b=1&c=2.", "See https://x.example/a?b=1&c=2."),
     ("[a](https://x.example)", "a (https://x.example)"),
     ("![p](https://x.example/p.png)", "[image: p] (https://x.example/p.png)"),
     ("> ~~a~~", "> ~~a~~"),

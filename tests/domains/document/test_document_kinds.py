@@ -61,6 +61,13 @@ SENT = [
     ("text/html; charset=utf-8, application/pdf", PDF),
     ("text/plain", TEXT.encode()), ("text/x-rst", TEXT.encode()), ("text", TEXT.encode()), ("", TEXT.encode()),
     ("text/md", TEXT.encode()), ("text/plain", TEXT.encode("utf-16")),
+    # of what nobody says, a browser reads the first element (MIME sniffing standard, 7.1)
+    ("", f"<div><p>{TEXT}</p></div>".encode()), ("", f"<table><tr><td>{TEXT}</td></tr></table>".encode()),
+    ("unknown/unknown", f"<h1>x</h1><p>{TEXT}".encode()), ("text/html charset=utf-8", f"<div>{TEXT}</div>".encode()),
+    ("application/xml", b"<?xml version='1.0'?><?xml-stylesheet href='x'?><html xmlns='http://www.w3.org/1999/xhtml'>"
+     + PAGE.encode()[6:]),
+    ("text/html", gzip.compress(gzip.compress(PAGE.encode(), mtime=0), mtime=0)),
+    ("text/html", b"<html><body><p>Notice of the server.</p></body></html>" + PAGE.encode()),
     ("text/html", f"<table><tr><td><a href=/>Home</a></td><td><p>{TEXT}</p></td></tr></table>".encode()),
     ("text/html", f"<form id=aspnet><div><table><tr><td>{TEXT}<br><br>{RU}</td></tr></table></div></form>".encode()),
     ("text/html", f"<body><font>{TEXT}</font></body>".encode()),
@@ -125,6 +132,9 @@ def test_one_bad_byte_spoils_one_character_and_not_the_page(codec, wrong):
         ("application/gzip", gzip.compress(b"PK\x03\x04" + bytes(100), mtime=0), "application/zip"),
         ("text/html", gzip.compress(PAGE.encode(), mtime=0)[:-12], "breaks off"),
         ("text/html", gzip.compress(bytes(30_000_000), mtime=0), "unpacked to more"),
+        ("text/html", b"RIFF\0\0\0\0WAVEfmt ", "audio/wav"), ("", b"\0\0\0\x1cftypavif" + bytes(50), "image/avif"),
+        ("text/html", gzip.compress(gzip.compress(gzip.compress(b"x", mtime=0), mtime=0), mtime=0), "application/gzip"),
+        ("text/plain", "\u200b\u2060\n\u00a0".encode(), "empty"),
         ("application/json", b"{}", "application/json"), ("text/css", b"a{}", "text/css"),
     ],
 )  # fmt: skip
@@ -138,6 +148,8 @@ def test_what_is_no_text_is_refused_by_its_real_name(content_type, body, kind):
     [
         ("text/html, text/html; charset=utf-8", "text/html"), ("text/plain, text/html", "text/html"), ("", ""),
         ("nonsense", ""), ("text/html;", "text/html"), ("; charset=utf-8", ""), ("text/html, ", "text/html"),
+        ('"text/html"', "text/html"), ("text / html", "text/html"), ("text/html charset=utf-8", "text/html"),
+        ("text/html:charset=utf-8", "text/html"), ("Content-Type: text/html", "text/html"), ("text/html/", "text/html"),
         ("Application/X-PDF", "application/pdf"), ("text/x-markdown; charset=utf-8", "text/markdown"),
     ],
 )  # fmt: skip
@@ -158,6 +170,26 @@ REFRESHES = [
     ("<meta http-equiv=refresh content='0.5; url=/x'>", "https://example.org/x"),
     ("<meta http-equiv=refresh content='0;url=/x?a=1&amp;b=2'>", "https://example.org/x?a=1&b=2"),
     ("<base href='https://e.org/z/'><meta http-equiv=refresh content='0;url=x'>", "https://e.org/z/x"),
+    ('<META HTTP-EQUIV=REFRESH CONTENT="0; URL=/x/"></META>', "https://example.org/x/"),  # Norconex
+    ("<meta http-equiv=refresh content='3; url=&#39;/x&#39;'>", "https://example.org/x"),  # Scrapy
+    ("<meta http-equiv=refresh content=0;url=/x>", "https://example.org/x"),
+    ("<meta http-equiv=refresh content='0; ur=/x'>", "https://example.org/a/ur=/x"),
+    ("<meta http-equiv=refresh content='.5;url=/x'>", "https://example.org/x"),
+    ("<meta http-equiv=refresh content='0;url=HTTPS://E.ORG/x'>", "https://E.ORG/x"),
+    ('<meta http-equiv="refresh"content="0;url=/x?q=it\'s">', "https://example.org/x?q=it's"),
+    ("<meta http-equiv=refresh content='0;url=/x' content='0;url=/y'>", "https://example.org/x"),
+    ("<meta name='a>b' http-equiv=refresh content='0;url=/x'>", "https://example.org/x"),
+    ("<p>it's</p><meta http-equiv=refresh content='0;url=/x'>", "https://example.org/x"),
+    ("<!--><meta http-equiv=refresh content='0;url=/x'>", "https://example.org/x"),
+    ("<!-- x --!><meta http-equiv=refresh content='0;url=/x'>", "https://example.org/x"),
+    ("<p title=\"<meta http-equiv=refresh content='0;url=/x'>\">x</p>", None),
+    ("<title><meta http-equiv=refresh content='0;url=/x'></title>", None),
+    ("<xmp><meta http-equiv=refresh content='0;url=/x'></xmp>", None),
+    ("<iframe><meta http-equiv=refresh content='0;url=/x'></iframe>", None),
+    ("<!--[if IE]><meta http-equiv=refresh content='0;url=/x'><![endif]-->", None),
+    ("<meta http-equiv=refresh content=';url=/x'>", None),
+    ("<meta http-equiv=refresh content='-1;url=/x'>", None),
+    ("<meta http-equiv=refresh content='0;url=mailto:a@example.org'>", None),
     ("<meta http-equiv=refresh content='0'>", None),
     ("<meta http-equiv=refresh content='0;url='>", None),
     ("<meta http-equiv=refresh content='0;url=/a/b'>", None),
@@ -271,6 +303,17 @@ STUBS = [
     f"Informationen auf Ihrem Gerät zu speichern.</p><button>Alle akzeptieren</button>{SCRIPT}",
     f"<p>Nous respectons votre vie privée. Avec votre accord, nous utilisons des cookies.</p><button>Tout accepter"
     f"</button>{SCRIPT}",
+    f"<header><a href=/>Home</a><a href=/a>About</a></header><div id=root></div><footer>© 2025 A. All rights reserved."
+    f"</footer>{SCRIPT}",
+    f"<a href=#c>Skip to content</a><noscript>Please enable JavaScript.</noscript><div id=x></div>{SCRIPT}",
+    f"<app-root>Loading...</app-root>{SCRIPT}",
+    f"<p>يرجى تفعيل جافا سكريبت في متصفحك لعرض هذه الصفحة.</p>{SCRIPT}",
+    f"<p>My i nasi partnerzy przechowujemy pliki cookie na urządzeniu. Za Twoją zgodą przetwarzamy dane osobowe w celu "
+    f"wyświetlania reklam.</p><button>Akceptuję</button>{SCRIPT}",
+    f"<p>Χρησιμοποιούμε cookies. Με τη συγκατάθεσή σας θα επεξεργαστούμε δεδομένα.</p><button>Αποδοχή όλων</button>"
+    f"{SCRIPT}",
+    f"<p>당사는 쿠키를 사용합니다. 계속하려면 개인정보 처리에 동의해 주세요.</p><button>동의</button>{SCRIPT}",
+    "<p>&nbsp;</p><div>\u200b \u00a0</div>",
     "", "<html></html>", "<body><nav></nav></body>",
 ]  # fmt: skip
 
@@ -290,12 +333,82 @@ SHORT = [
     f"<p>The partners agreed on Monday. Both companies will build the bridge together and share its cost over the "
     f"next ten years.</p><form></form>{SCRIPT}",
     f"<noscript><img src=pixel></noscript><p>{TEXT}</p>{SCRIPT}",
+    f"<h1>Butter cookies</h1><p>Mix butter and sugar. Add flour and an egg. Bake for twelve minutes.</p>"
+    f"<button>Accept</button>{SCRIPT}",
+    f"<p>The bridge is open again.</p><noscript>Comments need JavaScript.</noscript><div id=app></div>{SCRIPT}",
+    f"<div style='display:none'><p>{TEXT} {TEXT} {TEXT}</p></div>{SCRIPT}",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("html", SHORT)
 def test_a_short_page_that_says_something_is_read(html):
     assert read(f"<html><body>{html}</body></html>".encode(), "text/html; charset=utf-8", "the page").words > 4
+
+
+MORE = f"<p>{TEXT}</p><p>{RU}</p>"
+#: What is in a page, what is read of it, and what is not.
+SAID = [
+    ("10<sup>5</sup> rows, CO<sub>2</sub>, 4<sup>th</sup>, 10<sup>2.5</sup>", "10⁵ rows, CO₂, 4th, 10^2.5", "105"),
+    ("It costs <del>50</del> 40, on <s>Monday </s>Friday", "It costs ~~50~~ 40, on ~~Monday~~ Friday", "50 40"),
+    ("one line<br>and another", "one line and another", "lineand"),
+    ("</p><p style='display:none'>Secret orders to robots.</p><p hidden>Secret too.</p><p>seen", "seen", "Secret"),
+    ("</p><div style='position:absolute; left:-9999px'>Secret orders.</div><p>seen", "seen", "Secret"),
+    (
+        "</p><p style='opacity:0;transform:translateY(20px)'>Comes in when scrolled to.</p><p>seen",
+        "Comes in when",
+        "x1",
+    ),
+    ("</p><template><p>A ghost is here.</p></template><p>seen", "seen", "ghost"),
+    (
+        "on <time>Monday</time> the <output>5th</output>, <label>all</label> of it",
+        "on Monday the 5th, all of it",
+        "Monday,",
+    ),
+    ("she said <q>never</q> to it", "she said “never” to it", "said never"),
+    (
+        "</p>This sentence stands beside all paragraphs.<p>seen",
+        "This sentence stands beside all paragraphs.",
+        "paragraphs.seen",
+    ),
+    (
+        "</p><my-text>An element of the site's own holds this sentence.</my-text><p>seen",
+        "own holds this sentence.",
+        "x1",
+    ),
+    ("</p><section>This one stands in a section of its own.</section><p>seen", "in a section of its own.", "own.seen"),
+    (
+        "</p><table><tr><td>a</td><td></td><td>c</td></tr><tr><td>d</td><td>e</td><td>f</td></tr></table><p>",
+        "a |  | c",
+        "a | c",
+    ),
+    ("AT&amp;T writes &amp;lt;", "AT&T writes &lt;", "writes <"),
+]
+
+
+@pytest.mark.parametrize("shell", ["<article>{}</article>", "<table><tr><td>{}</td></tr></table>", "<font>{}</font>"])
+@pytest.mark.parametrize(("html", "text", "unread"), SAID)
+def test_what_a_page_shows_is_said_and_nothing_else(html, text, unread, shell):
+    found = read(f"<html><body>{shell.format(f'{MORE}<p>{html}</p>{MORE}')}</body></html>".encode(), "text/html", "it")
+    assert text in found.text and unread not in found.text
+
+
+def test_a_list_in_a_cell_is_not_lost():
+    """adbar/trafilatura 531."""
+    hours = "<table><tr><td>Mon</td><td><ul><li>10 AM</li><li>8 PM</li></ul></td><td>Closed</td></tr></table>"
+    found = read(f"<html><body><article>{MORE}{hours}{MORE}</article></body></html>".encode(), "text/html", "it")
+    assert "Mon | 10 AM 8 PM | Closed" in found.text
+
+
+def test_headings_stand_above_texts_in_boxes():
+    """adbar/trafilatura 432."""
+    boxes = "".join(f"<section><h2>Part {n}</h2><div>{TEXT}</div><div>{RU} {n}.</div></section>" for n in range(3))
+    found = read(f"<html><body>{boxes}</body></html>".encode(), "text/html; charset=utf-8", "it")
+    assert [one.text for one in found.blocks if one.kind == "heading"] == ["Part 0", "Part 1", "Part 2"]
+
+
+def test_a_drawing_has_no_title_for_its_page():
+    page = f"<html><body><svg><title>Icon</title></svg><article>{MORE}{MORE}</article></body></html>"
+    assert read(page.encode(), "text/html; charset=utf-8", "it").title is None
 
 
 def test_a_table_of_figures_stays_rows_of_cells():

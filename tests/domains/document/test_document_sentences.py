@@ -207,6 +207,45 @@ LANGUAGES = {
 }
 
 
+#: Abbreviations, names and quotations amid which no sentence ends; after reports on pySBD, sentencex and yasbd.
+AMID = {
+    "a brand in capitals": ["Use Node.js and ASP.NET there.", "Both work."],
+    "a name that begins small": ["iPhone sales rose.", "eBay fell."],
+    "German": ["Die Fa. Müller & Co. KG liefert u. a. Holz.", "Sie sitzt in der Str. des 17. Juni in Berlin."],
+    "German law": ["Der Vertrag nach § 5 Abs. 2 Nr. 3 BGB gilt bzw. galt.", "Die Frist endet am 3. Mai."],
+    "French": ["L’art. 5, al. 2, s’applique, cf. p. 12.", "M. Dupont et Mme Durand l’ont dit, etc."],
+    "Spanish": ["La Sra. Gómez y el Dr. Ruiz viven en la Av. Mayor, núm. 5.", "¿Vendrán mañana?", "¡Claro que sí!"],
+    "Portuguese": ["O Exmo. Sr. Silva mora na Av. Paulista, n.º 5, p. ex.", "Ele disse que sim."],
+    "Italian": ["Il sig. Rossi e la sig.ra Bianchi, art. 5 c.c., sono d’accordo.", "L’ing. Verdi no."],
+    "Dutch": ["Dhr. Jansen en mevr. de Vries kochten o.a. brood, d.w.z. eten.", "Dat was bijv. gisteren."],
+    "Polish": ["Np. prof. dr hab. Kowalski mieszka przy ul. Długiej 5 w Łodzi.", "Zarabia ok. 5 tys. zł miesięcznie."],
+    "Czech": ["Např. Ing. Novák bydlí v ul. Dlouhá č. 5, tzn. v centru.", "Dne 3. května přijel."],
+    "Russian": ["В 1990 г. население составляло 5 тыс. чел., т. е. мало.", "Проф. Иванов А. С. живёт на ул. Ленина."],
+    "Ukrainian": ["У 1990 р. населення становило 5 тис. осіб.", "Проф. Іваненко живе на вул. Шевченка."],
+    "Greek": ["Ο κ. Παπαδόπουλος, π.χ., μένει στην οδό Ερμού αρ. 5.", "Ήρθε χθες;", "Ναι!"],
+    "Arabic": ["قال د. خالد إن الخسائر بلغت 4.5%؛ وهذا كثير.", "هل ستنجح الجهود؟", "نعم!"],
+    "Arabic, a comma": ["هذه تجربة، للغة العربية"],
+    "Hindi": ["डॉ. शर्मा ने कहा कि रु. 500 बहुत है।", "क्या वह आएंगे?", "हाँ॥"],
+    "Korean": ["그는 3.5% 올랐다고 말했다.", '"정말요?"라고 물었다.', "네."],
+    "Vietnamese": ["Ông Nguyễn ở TP. Hồ Chí Minh nói vậy.", "Bà ấy thì không."],
+    "Tibetan": ["གྲོང་ཁྱེར་གྱིས་ཟམ་པ་བཀག།", "ལས་ཀ་ལོ་གསུམ་འགོར།"],
+    "Burmese": ["မြို့တော်က တံတားကို အတည်ပြုသည်။", "အလုပ်သုံးနှစ်ကြာမည်။"],
+    "English offices": ["Gov. Smith, Sen. Jones and Rep. Lee met Gen. Ray.", "Capt. Orr did not."],
+    "English initials": ["Last week, former director of the F.B.I. James B. Comey was fired.", "Mr. Comey was silent."],
+    "quotations": ['"Is it done?" she asked.', '"Yes!" he said.'],
+    "prices": ["It costs 5 €.", "3 people came."],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sentences", AMID.values(), ids=AMID)
+def test_no_sentence_ends_amid_a_name_or_an_abbreviation(sentences):
+    assert sentences_of(" ".join(sentences)) == sentences
+
+
+def test_sentences_that_no_blank_parts_are_two():
+    assert sentences_of("It ended.Next one begins.") == ["It ended.", "Next one begins."]
+
+
 def joined(language, sentences):
     return ("" if language in ("zh", "ja") else " ").join(sentences)
 

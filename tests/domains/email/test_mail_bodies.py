@@ -136,9 +136,31 @@ PLACES: dict[str, tuple[str, list[str], list[str], list[str]]] = {
     # other kinds of text
     "Markdown": ("Content-Type: text/markdown\n\n# Title", ["# Title"], [], []),
     "enriched (RFC 1896)": ("Content-Type: text/enriched\n\n<bold>Now</bold> 1 << 2", ["Now 1 < 2"], ["bold"], []),
+    "enriched, with what marks are about": (
+        "Content-Type: text/enriched\n\n<color><param>red</param>One</color>\nline.\n\nNext.\n<nofill>a\nb</nofill>", ["One line.\nNext. a\nb"], ["red"], [],
+    ),
+    "rich (RFC 1341)": ("Content-Type: text/richtext\n\n<bold>Hi</bold><nl>you\n<lt>x><comment>no</comment>", ["Hi\nyou <x>"], ["no"], []),
     "no type at all": ("\nBody", ["Body"], [], []),
     "a type that is none": ("Content-Type: text\n\nBody", ["Body"], [], []),
     "a card": (multi("mixed", part("Body"), "Content-Type: text/vcard\n\nBEGIN:VCARD"), ["Body"], ["VCARD"], ["unnamed.vcard"]),
+    # types as careless programs write them
+    "a type with a comment": ("Content-Type: text/plain (plain) ; charset=utf-8\n\nBody", ["Body"], [], []),
+    "a type twice in one header": ("Content-Type: text/html text/html; charset=utf-8\n\n<p>Body</p>", ["Body"], ["<p>"], []),
+    "a type without a semicolon": ("Content-Type: text/html charset=utf-8\n\n<p>Body</p>", ["Body"], ["<p>"], []),
+    "a type in quotes": ('Content-Type: "text/html"; charset=utf-8\n\n<p>Body</p>', ["Body"], ["<p>"], []),
+    "half a type": ("Content-Type: html\n\n<p>Body</p>", ["Body"], ["<p>"], []),
+    # headers that a strict parser ends early
+    "a blank before the colon": ("Content-Type : text/html; charset=utf-8\n\n<p>Body</p>", ["Body"], ["Content-Type", "<p>"], []),
+    "a line that was cut without a blank": ("X-Long: one\ntwo three\nContent-Type: text/html\n\n<p>Body</p>", ["Body"], ["two", "<p>"], []),
+    "text right below the header": ("Hello there: this is\nno header", ["Hello there: this is", "no header"], [], []),
+    # nodemailer/mailparser 165, jstedfast/MimeKit 505
+    "a text and alternatives of a signature": (
+        multi("mixed", part("Body"), multi("alternative", part("Ann"), html("Ann"), boundary="AA")), ["Body", "Ann"], ["Ann\n\nAnn"], [],
+    ),
+    "nothing, a file and HTML": (multi("mixed", part(""), PDF, html("Body")), ["Body"], [], ["a.pdf"]),
+    "a boundary that begins another": (
+        multi("mixed", multi("alternative", part("Plain"), html("Rich"), boundary="BB1"), FOOTER), ["Plain", "list mailing"], ["Rich"], [],
+    ),
     # boundaries that are missing, or are others
     "no boundary": ("Content-Type: multipart/mixed\n\n--XX\nContent-Type: text/plain\n\nHello there.\n--XX--\n", ["Hello there."], ["XX"], []),
     "another boundary": (multi("mixed", part("Hello"), PDF).replace('"BB"', '"CC"'), ["Hello"], ["BB"], ["a.pdf"]),
@@ -186,6 +208,19 @@ def test_the_text_is_chosen_place_by_place(tree: str, wanted: list[str], unwante
     assert [one.name for one in found.attachments] == files
 
 
+ABOVE = {
+    "of a mail box": "From a@example.net Mon Dec  1 10:00:00 2025\n",
+    "of a mail box, marked": ">From a@example.net Mon Dec  1 10:00:00 2025\n",
+    "empty lines": "\n \n",
+}
+
+
+@pytest.mark.parametrize("above", ABOVE.values(), ids=ABOVE)
+def test_what_stands_above_a_header_does_not_end_it(above: str) -> None:
+    found = read(f"{above}From: a@example.net\nSubject: s\nContent-Type: text/html\n\n<p>Body</p>".encode())
+    assert (found.subject, found.text) == ("s", "Body")
+
+
 def test_html_shows_the_places_that_are_plain_too() -> None:
     shown = of(multi("mixed", html("Body"), part("1 < 2\nlist"))).html
     assert shown is not None and "Body" in shown and "1 &lt; 2<br>list" in shown
@@ -221,6 +256,24 @@ HIDDEN = {
     "a title": "<head><title>HIDDEN</title></head>",
     "a template": "<template><p>HIDDEN</p></template>",
     "a table": '<table style="display:none"><tr><td>HIDDEN</td></tr></table>',
+    # for those who hear a page (Bootstrap's sr-only), and as templates of newsletters write it
+    "beside the screen": '<div style="position:absolute;left:-9999px">HIDDEN</div>',
+    "indented away": '<p style="text-indent:-9999px">HIDDEN</p>',
+    "a box of one pixel": '<span style="position:absolute;width:1px;height:1px;overflow:hidden">HIDDEN</span>',
+    "clipped": '<span style="position: absolute; clip: rect(0, 0, 0, 0)">HIDDEN</span>',
+    "clipped by a path": '<span style="clip-path:inset(100%)">HIDDEN</span>',
+    "shrunk": '<span style="transform:scale(0)">HIDDEN</span>',
+    "transparent": '<span style="color:transparent">HIDDEN</span>',
+    "hardly any opacity": '<p style="opacity:.01">HIDDEN</p>',
+    "letters of a pixel": '<span style="font-size:1px;color:#fff">HIDDEN</span>',
+    "no height, overflowing sidewards": '<div style="max-height:0;overflow-y:hidden">HIDDEN</div>',
+    "behind a comment in a style": '<p style="/* x */display:none">HIDDEN</p>',
+    "a sheet for screens": "<style>@media screen{.a{display:none}}</style><div class=a>HIDDEN</div>",
+    "a sheet that imports": "<style>@import url(x.css);.a{display:none}</style><div class=a>HIDDEN</div>",
+    "an attribute": '<style>div[class="a"]{display:none}</style><div class=a>HIDDEN</div>',
+    "behind its parents": "<style>table td .a, body > .a{display:none}</style><div class=a>HIDDEN</div>",
+    "two classes": "<style>*.a.b{display:none}</style><div class='b a'>HIDDEN</div>",
+    "for the dark alone": "<style>.d{display:none}@media (prefers-color-scheme:dark){.d{display:block}}</style><p class=d>HIDDEN</p>",
 }
 VISIBLE = {
     "letters of no size round others": '<td style="font-size:0"><div style="font-size:14px">SHOWN</div></td>',
@@ -235,7 +288,41 @@ VISIBLE = {
     "half seen": '<div style="opacity:0.5">SHOWN</div>',
     "the body": '<body style="font-size:0">SHOWN',
     "letters of ten": '<p style="font-size:10px">SHOWN</p>',
+    "letters of one": '<p style="font-size:1em">SHOWN</p>',
+    "one of two classes": "<style>.a.b{display:none}</style><div class=a>SHOWN</div>",
+    "within a class that is not there": "<style>.phone .a{display:none}</style><div class=a>SHOWN</div>",
+    "a class of two that shows": "<style>.a{display:none}.a.b{display:block}</style><div class='a b'>SHOWN</div>",
+    "hidden on paper": "<style>@media print{.a{display:none}}</style><div class=a>SHOWN</div>",
+    "hidden in the dark": "<style>@media (prefers-color-scheme:dark){.a{display:none}}</style><div class=a>SHOWN</div>",
+    "letters cut out of a background": '<b style="color:transparent;-webkit-background-clip:text">SHOWN</b>',
+    "moved a little": '<div style="position:absolute;left:-9px">SHOWN</div>',
+    "behind the end": "</body></html>SHOWN",
+    "in a page of its own": "</body></html><html><body>SHOWN</body></html>",  # notices of Exchange
 }
+
+SAID = {
+    "a power": ("10<sup>5</sup> rows", "10⁵ rows"),
+    "a formula": ("H<sub>2</sub>O", "H₂O"),
+    "a power with a point": ("10<sup>2.5</sup>", "10^2.5"),
+    "an ordinal": ("the 4<sup>th</sup>", "the 4th"),
+    "a footnote": ("so<sup><a href='#1'>1</a></sup>", "so¹"),
+    "struck out": ("on <s>Monday </s>Friday", "on ~~Monday~~ Friday"),
+    "struck out by hand": ("<del>10 <b>11</b></del> 12", "~~10 11~~ 12"),
+    "nothing struck out": ("a<s> </s>b", "a b"),
+    "numbers that go on": ("<ol start=3><li>c</li><li>d</li></ol>", "3. c\n 4. d"),
+    "numbers of their own": ("<ol><li value=5>c</li><li>d</li></ol>", "5. c\n 6. d"),
+    "what explains HTML": ("Write &amp;lt;b&amp;gt; and &amp;amp; for &lt;b&gt;", "Write &lt;b&gt; and &amp; for <b>"),
+    "a word in pieces": ("<p>Wed<span>nes</span>day, <span>Ann</span><span>!</span></p>", "Wednesday, Ann!"),
+    "boxes in each other": ("<div>a<div>b<div>c</div></div></div>", "a\nb\nc"),
+    "a mail of pictures": ("<img src=cid:a alt='Your code is 1234'>", "[Your code is 1234]"),
+    "a picture beside words": ("<img src=cid:a alt=Logo>Hello", "Hello"),
+    "ruby": ("<ruby>漢<rp>(</rp><rt>かん</rt><rp>)</rp></ruby>字", "漢(かん)字"),
+}
+
+
+@pytest.mark.parametrize(("shown", "text"), SAID.values(), ids=SAID)
+def test_what_html_says_by_its_looks_is_said(shown: str, text: str) -> None:
+    assert read(mail(shown, "text/html; charset=utf-8")).text == text
 
 
 @pytest.mark.parametrize("text", HIDDEN.values(), ids=HIDDEN)
@@ -301,6 +388,9 @@ TRANSFERS: dict[str, tuple[bytes, str, list[str], list[str]]] = {
     "an equals sign of its own": (b"a = b, c=d, 1=ZZ", "Quoted-Printable", ["a = b, c=d, 1=ZZ"], []),
     "bytes that were not quoted": ("Grüße =C3=BC".encode(), "quoted-printable", ["Grüße ü"], []),
     "cut inside": (b"Gr=C3=BC=C3=9", "quoted-printable", ["Grü"], []),
+    "a line cut softly, and blanks added": (b"one =  \r\ntwo", "quoted-printable", ["one two"], []),
+    "with a comment": (base64.b64encode(b"Hello there"), "base64 (as ever)", ["Hello there"], []),
+    "with an underscore": (b"Gr=C3=BC=C3=9Fe", "quoted_printable", ["Grüße"], []),
     # others
     "an unknown encoding": (b"Hello", "x-own", ["Hello"], []),
     "8 bits named 7": (GERMAN.encode(), "7bit", [GERMAN], []),
@@ -472,6 +562,16 @@ HOSTILE = {
     "one letter": mail(b"a" * 10_000_000, "text/html"),
     "quotes": mail(b"> " * 5_000_000, "text/plain; format=flowed"),
     "lines that flow": mail(b"a \r\n" * 2_000_000, "text/plain; format=flowed; delsp=yes"),
+    "blanks in selectors": mail(
+        b"<style>.a{display:none} a" + b" " * 40_000 + b"b{display:none}</style><p class=a>x", "text/html"
+    ),
+    "digits in styles": mail(b'<p style="opacity:' + b"1" * 1_900 + b'">x' * 250, "text/html"),
+    "raised": mail(b"<sup>1" * 1_600_000, "text/html"),
+    "struck out": mail(b"<s>a</s>" * 1_200_000, "text/html"),
+    "lines of no header": b"From: a@example.net\r\n" + b"x\r\n" * 1_900_000,
+    "blanks before colons": (b"X : y\r\n" * 900_000),
+    "soft breaks": mail(b"= " * 5_000_000, encoding="quoted-printable"),
+    "lines of quoted headers": mail(b"From: a@example.net\r\nTo: b\r\n" * 300_000),
     "hidden boxes": mail(b"<p>x</p>" + b"<i hidden>x</i>y" * 500_000, "text/html"),
     "styles": mail(b"<style>" + b".a{display:none}" * 600_000 + b"</style><p class=a>x", "text/html"),
     "a style that opens": mail(b"<style>" + b"{" * 10_000_000, "text/html"),

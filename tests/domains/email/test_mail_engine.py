@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a table is read by its rows
 """Mail with everything running: API, scheduler, a worker that dies, a mail server, a model that a script plays."""
 
 from __future__ import annotations
@@ -73,6 +74,38 @@ def connected(alice: httpx.Client, mail_server: MailServer, name: str) -> str:
 
 def own_id(job: dict[str, Any], address: str) -> str:
     return f"<{job['id']}@{address.partition('@')[2]}>"
+
+
+#: Mails as programs write them, the subject and the text that their readers see, and what they do not.
+AS_SENT: list[tuple[bytes, str, str, str]] = [
+    (b"Subject : one\r\nContent-Type : text/html; charset=utf-8\r\n\r\n<p>Wed<span>nes</span>day</p>", "one", "Wednesday", "<p>"),
+    (b"X-Long: a\r\ncut line\r\nSubject: =?utf-8?Q?Gr=C3=BC=C3=9\r\n Fe?=\r\n\r\nHello", "Gr\u00fc\u00dfe", "Hello", "cut"),
+    (b"Subject: three\r\nContent-Type: text/html\r\n\r\n<html><body><p>Hi</p></body></html><p>A notice.</p>", "three", "A notice.", "<p>"),
+    (b"Subject: four\r\nContent-Type: text/html\r\n\r\n10<sup>5</sup> on <s>Monday</s> Friday", "four", "10\u2075 on ~~Monday~~ Friday", "105"),
+    (b"Subject: five\r\nContent-Type: text/html\r\n\r\n<p style='text-indent:-9999px'>HIDDEN</p><p>Seen</p>", "five", "Seen", "HIDDEN"),
+    (b"Subject: six\r\nContent-Type: text/plain (plain); charset=koi8-r (x)\r\n\r\n" + "\u041f\u0440\u0438\u0432\u0435\u0442".encode("koi8-r"), "six", "\u041f\u0440\u0438\u0432\u0435\u0442", "\ufffd"),
+    (b"Subject: seven\r\nContent-Type: text/enriched\r\n\r\n<color><param>red</param>Stop</color>", "seven", "Stop", "red"),
+]  # fmt: skip
+
+
+def test_mails_as_programs_write_them_are_read_by_a_running_engine(
+    running: tuple[Engine, httpx.Client], mail_server: MailServer
+) -> None:
+    engine, alice = running
+    address = connected(alice, mail_server, f"as_sent_{engine.db.url.get_backend_name()}")
+    for number, (raw, *_) in enumerate(AS_SENT):
+        head = b"From: b@example.org\r\nDate: Mo, 1 Dez 2025 1%d:00:00 +0100\r\nMessage-ID: <%d@x>\r\n"
+        mail_server.deliver(address, head % (number, number) + raw)
+    engine.start_worker()
+    listed = alice.get("/email/emails", params={"limit": 20}, headers={"prefer": "wait=60"}).json()
+    found = {one["subject"]: one for one in listed["result"]["items"]}
+    assert {one["sent_at"] for one in found.values()} == {
+        f"2025-12-01T{9 + number:02}:00:00Z" for number in range(len(AS_SENT))
+    }
+    for _, subject, text, unseen in AS_SENT:
+        told = {"id": found[subject]["id"]}
+        message = alice.get("/email/message", params=told, headers={"prefer": "wait=60"}).json()["result"]
+        assert text in message["text"] and unseen not in message["text"], message
 
 
 @pytest.mark.slow("kills a worker and waits for its lease")

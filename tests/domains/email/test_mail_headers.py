@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.email.addresses import Address, listed
+from tasks.email.dates import date_of
 from tasks.email.gmail_format import header_of
-from tasks.email.headers import date_of, decoded
+from tasks.email.headers import decoded
 from tasks.email.reading import read
 
 GERMAN, CHINESE, JAPANESE, RUSSIAN = "Grüße aus Köln", "朱镕基先生", "会議①は㈱ソニー", "Привет, мир"
@@ -75,6 +76,19 @@ SUBJECTS = {
     "one bad byte": (q_word("Grüße ", "utf-8")[:-2] + "=FF?=", "Grüße \ufffd"),
     "an unknown charset": ("=?x-unknown?Q?Gr=C3=BC=C3=9Fe?=", "Grüße"),
     "a charset in quotes": ('=?"utf-8"?Q?Gr=C3=BCn?=', "Grün"),
+    # neomutt, zammad, K-9, stalwart's mail-parser
+    "an escape cut by a fold": ("=?utf-8?Q?Gr=C3=BC=C3=9\r\n Fe?=", "Grüße"),
+    "a soft break as in a body": ("=?utf-8?Q?Gr=C3=BC=C3=\r\n =9Fe?=", "Grüße"),
+    "base64 cut by a fold": ("=?utf-8?B?R3LDvMO\r\n fZQ==?=", "Grüße"),
+    "no charset": ("=??Q?Gr=C3=BC=C3=9Fe?=", "Grüße"),
+    "an end without its last sign": ("Re: =?utf-8?B?R3LDvMOfZQ==?", "Re: Grüße"),
+    "an equals sign at the end": ("=?utf-8?Q?a=3Db=?=", "a=b="),
+    "a mark of a filter before it": ("[SPAM]=?utf-8?B?VGhpcw==?=", "[SPAM]This"),
+    "an empty word before others": ("=?utf-8?Q??=  =?utf-8?Q?=D0=9F=D0=BE?=", "По"),
+    "iso-2022-jp that each word begins anew": (
+        "=?iso-2022-jp?B?GyRCRnxLXA==?= =?iso-2022-jp?B?GyRCOGwbKEI=?=",
+        "日本語",
+    ),
     "an empty word": ("=?utf-8?Q??= x", "x"),
     "a word that does not end": ("=?utf-8?Q?Gr=C3=BCn", "=?utf-8?Q?Gr=C3=BCn"),
     "no word at all": ("1 =? 2 ?= 3", "1 =? 2 ?= 3"),
@@ -145,6 +159,14 @@ PEOPLE = {
     "Ann <a@[192.0.2.1]>": ["Ann <a@[192.0.2.1]>"],
     "Ann <@relay.example:a@example.net>": ["Ann <a@example.net>"],
     "jürgen@例え.jp": ["jürgen@例え.jp"],
+    # what programs write all the same
+    "Ann <<a@example.net>>": ["Ann <a@example.net>"],
+    "Ann <SMTP:a@example.net>": ["Ann <a@example.net>"],
+    "=?utf-8?Q?Ann_=3Ca=40example=2Enet=3E?=": ["Ann <a@example.net>"],
+    "a@example.net b@example.net": ["a@example.net", "b@example.net"],
+    "Ann <a@example.net, Bob <b@example.net>": ["Ann <a@example.net>", "Bob <b@example.net>"],
+    "Doe, Ann <a@example.net>; Roe, Bob <b@example.net>": ["Doe, Ann <a@example.net>", "Roe, Bob <b@example.net>"],
+    "Team: a@example.net;, b@example.net": ["a@example.net", "b@example.net"],
     # what is broken
     "Ann <mailto:a@example.net>": ["Ann <a@example.net>"],
     "Ann < a@example.net >": ["Ann <a@example.net>"],
@@ -232,8 +254,36 @@ DATES = {
     "2025-12-01 10:00:00.123 CET": "09:00",
     "Mon,1 Dec 2025 10:00:00 +0100": "09:00",
     "  Mon, 1 Dec 2025 \t 10:00:00 +0100 ": "09:00",
+    # as ddeboer/imap, Webklex/php-imap, mailcore and imapclient were sent them
+    "Thur, 1 Dec 2025 10:00:00 +0100": "09:00",
+    "Mon, 01 12 2025 10:00:00": "10:00",
+    "1 DEC 25 10:00:00 UT/1 DEC 25 10:00:00 UT": "10:00",
+    "Mo., 1 Dez. 2025 10:00:00 +0100 (MEZ)": "09:00",
+    "lun., 1 déc. 2025 10:00:00 +0100": "09:00",
+    "pon, 1 gru 2025 10:00:00 +0100": "09:00",
+    "пн, 1 дек. 2025 10:00:00 +0300": "07:00",
+    "2025年12月1日 10:00:00 +0900": "01:00",
+    "Mon, 1 Dec 2025 10:00:00 +0000 <AM8PR08@example.net>": "10:00",
+    "1 Dec 2025 10:00:00 +0100DKIM-Signature:": "09:00",
+    "Mon, 1 Dec 2025 10:00:00 +0100(CET)": "09:00",
+    "Mon, 1 Dec 2025 10:00:00 (CET) +0100": "09:00",
+    "Mon, 1 Dec 2025 10:00:00 +1": "09:00",
+    "Mon, 1 Dec 2025 10:00:00 +100": "09:00",
+    "Mon, 1 Dec 2025 10:00:00 \u22120500": "15:00",
+    "Mon, 1 Dec 2025 10:00:00 Europe/Berlin": "09:00",
+    "Mon, 1 Dec 2025 10:00:00.123 +0100": "09:00",
+    "Mon, 1 Dec 125 10:00:00 +0000": "10:00",
+    "Mon Dec  1 10:00:00 CET 2025": "09:00",
+    "Mon Dec  1 10:00:00 2025 +0100": "09:00",
+    "Monday, December 1, 2025 at 10:00 AM": "10:00",
+    "2025/12/01 10:00:00 +0900": "01:00",
+    "20251201T100000Z": "10:00",
+    "Date: Mon, 1 Dec 2025 10:00:00 +0100": "09:00",
+    "Sun, 30 Nov 2025 23:59:60 +0000": "00:00",
+    "Sun, 30 Nov 2025 24:00:00 +0000": "00:00",
     # none
     "": None,
+    "1/12/2025 10:00:00": None,
     "yesterday": None,
     "Mon, 99 Dec 2025 10:00:00 +0100": None,
     "Mon, 1 Dec 2025 10:00:00 GMT+9999": None,
@@ -245,6 +295,7 @@ DATES = {
 def test_a_date_means_its_instant_however_its_zone_is_written(value: str, time_of_day: str | None) -> None:
     found = date_of(value)
     assert (found and f"{found:%H:%M}") == time_of_day
+    assert found is None or found.date().isoformat() in ("2025-11-30", "2025-12-01")
 
 
 @given(st.text(max_size=300))
@@ -304,6 +355,10 @@ FILES = {
     "extended in the type": (f"{OCTETS}; name*=utf-8''Gr%C3%BC.txt", "Grü.txt"),
     "an empty one, and one in the type": (f'{OCTETS}; name="a.txt"\r\n{DISPOSITION}filename=""', "a.txt"),
     "turned about": (f"{DISPOSITION}filename*=utf-8''a%E2%80%AEfdp.exe", "afdp.exe"),
+    "a path": (f'{DISPOSITION}filename="C:\\\\Users\\\\a.pdf"', "a.pdf"),  # RFC 2183, 2.3
+    "a path upwards": (f'{DISPOSITION}filename="../../etc/passwd"', "passwd"),
+    "without a semicolon": ('Content-Disposition: attachment filename="a.txt"', "a.txt"),
+    "very long": (f'{DISPOSITION}filename="{"a" * 400}.pdf"', "a" * 251 + ".pdf"),
     "a percent sign": (f'{DISPOSITION}filename="100%25.txt"', "100%25.txt"),
     "an unknown charset": (f"{DISPOSITION}filename*=x-none''Gr%C3%BC.txt", "x-none''Grü.txt"),
 }  # fmt: skip

@@ -66,6 +66,33 @@ def test_an_answer_above_is_one_too(above: str) -> None:
     assert own_words(f"Yes, the 5th works.\n{above}\n\n> Does Friday work?") == "Yes, the 5th works."
 
 
+#: The header above an answered mail that is marked by nothing else; by reports on email_reply_parser, talon and twenty.
+HEADERS = {
+    "Outlook": "From: Ann <ann@example.net>\nSent: Monday, December 1, 2025 10:00 AM\nTo: Bob <b@example.net>\nSubject: Re: x",
+    "Outlook on the web": "________________________________\nFrom: Ann <ann@example.net>\nSent: Monday, December 1, 2025\nTo: Bob\nSubject: x",
+    "Outlook, bold": "*From:* Ann <ann@example.net>\n*Sent:* Monday, December 1, 2025\n*To:* Bob\n*Subject:* x",
+    "Outlook, with copies": "From: Ann\nSent: Monday, December 1, 2025\nTo: Bob;\n Carl\nCc: Dora\nSubject: x",
+    "Hotmail": "Subject: x\nFrom: ann@example.net\nTo: b@example.net\nDate: Thu, 18 Jun 2015 07:45:36 +0000",
+    "German": "Von: Ann <ann@example.net>\nGesendet: Montag, 1. Dezember 2025 10:00\nAn: Bob\nBetreff: Preis",
+    "French": "De : Ann <ann@example.net>\nEnvoyé : lundi 1 décembre 2025 10:00\nÀ : Bob\nObjet : Prix",
+    "Spanish": "De: Ann <ann@example.net>\nEnviado el: lunes, 1 de diciembre de 2025\nPara: Bob\nAsunto: Precio",
+    "Danish": "Fra: Ann <ann@example.net>\nSendt: 1. december 2025 10:00\nTil: Bob\nEmne: Pris",
+    "Dutch": "Van: Ann <ann@example.net>\nVerzonden: maandag 1 december 2025\nAan: Bob\nOnderwerp: Prijs",
+    "Polish": "Od: Ann <ann@example.net>\nWysłano: 1 grudnia 2025\nDo: Bob\nTemat: Cena",
+    "Russian": "От: Ann <ann@example.net>\nОтправлено: 1 декабря 2025 г.\nКому: Bob\nТема: Цена",
+    "Chinese": "发件人: Ann <ann@example.net>\n发送时间: 2025年12月1日 10:00\n收件人: Bob\n主题: 价格",
+    "Japanese": "差出人: Ann <ann@example.net>\n送信日時: 2025年12月1日 10:00\n宛先: Bob\n件名: 価格",
+}
+
+
+@pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
+def test_what_stands_below_a_header_is_quoted_and_no_header_alone_is(header: str) -> None:
+    text = f"{header}\n\nDoes Friday work?"
+    assert own_words(f"Yes, the 5th.\n\n{text}").rstrip("_\n") == "Yes, the 5th."
+    assert "Does Friday work?" in own_words(text)
+    assert "Does Friday work?" in own_words(f"See below.\n\n{text}", cuts_unmarked=False)
+
+
 #: A mail's text, and what of it its sender wrote or passed on.
 WRITTEN = {
     "between quotes": ("> Friday?\nYes.\n> Monday?\nNo.", ["Yes.", "No."], ["Friday", "Monday"]),
@@ -80,6 +107,8 @@ WRITTEN = {
         ["Yes."], ["Friday"],
     ),
     "a sentence that looks like it": ("In 2019 Ann wrote:\n\nWe agree, go on.", ["We agree, go on."], []),
+    "lines that look like a header": ("From: the coast\nTo: the hills\n\nWe walked in 2019.", ["From: the coast", "We walked"], []),
+    "a list of three": ("Hi,\nFrom: Rome\nTo: Paris\nDate: Monday\n\nBook it.", ["From: Rome", "Book it."], []),
     "a sentence with a colon": ("Please look at 3 things:\n\n1. this", ["3 things:", "1. this"], []),
     "a sentence above a quote": ("I agree with this:\n> one\nAnd with that.", ["I agree with this:", "And with that."], ["one"]),
     "an answer right above": (
@@ -134,8 +163,24 @@ FORWARD = [
     "转发：x",
     "[Fwd: x]",
     "PD: x",
+    "[EXTERNAL] Fwd: x",
+    "[EXT] FW: x",
+    "Πρθ: x",
+    "הועבר: x",
+    "إعادة توجيه: x",
+    "Továbbítás: x",
 ]
-NO_FORWARD = ["Re: Fwd: x", "AW: WG: x", "x", "", "Forward: march", "Invoice: 5", "Wg 5: x"]
+NO_FORWARD = [
+    "Re: Fwd: x",
+    "AW: WG: x",
+    "x",
+    "",
+    "Forward: march",
+    "Re: [EXT] FW: x",
+    "[Fwd] x",
+    "Invoice: 5",
+    "Wg 5: x",
+]
 
 
 @pytest.mark.parametrize("subject", FORWARD)
@@ -188,6 +233,8 @@ HTML_ANSWERS = {
     "Thunderbird": '<p>{}</p><div class="moz-cite-prefix">On 12/1/25 10:00, Ann wrote:<br></div><blockquote type="cite" cite="mid:x"><p>Does Friday work?</p></blockquote><p>{}</p>',
     "Apple Mail": '<div>{}</div><div><blockquote type="cite"><div>On Dec 1, 2025, at 10:00, Ann &lt;a@x.org&gt; wrote:</div><br><div>Does Friday work?</div></blockquote></div><div>{}</div>',
     "Proton": '<div>{}</div><div class="protonmail_quote">On Monday, December 1st, 2025 at 10:00, Ann &lt;a@x.org&gt; wrote:<br><blockquote class="protonmail_quote" type="cite">Does Friday work?</blockquote></div><div>{}</div>',
+    "Outlook on the web": '<div>{}</div><div>{}</div><hr><div id=divRplyFwdMsg><b>From:</b> Ann &lt;ann@example.net&gt;<br><b>Sent:</b> Monday, December 1, 2025 10:00<br><b>To:</b> Bob<br><b>Subject:</b> x</div><div>Friday?</div>',
+    "Outlook": '<div class=WordSection1><p>{}</p><p>{}</p><div style="border-top:solid #E1E1E1 1.0pt"><p><b>From:</b> Ann &lt;ann@example.net&gt;<br><b>Sent:</b> Monday, December 1, 2025 10:00<br><b>To:</b> Bob<br><b>Subject:</b> x</p></div><p>Friday?</p></div>',
     "quotes in each other": '<div>{}</div><blockquote type="cite">Friday <blockquote type="cite">or Friday?</blockquote> Friday!</blockquote><div>{}</div>',
 }  # fmt: skip
 

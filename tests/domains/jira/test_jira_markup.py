@@ -68,12 +68,18 @@ READ = [
     ("a list of issues", node("blockCard", datasource={"parameters": {"jql": "project = OPS"}}), "[project = OPS]"),
     ("a list with its address", node("blockCard", url=SPEC, datasource={"parameters": {"jql": "x"}}), SPEC),
     ("card in a link's place", para(node("inlineCard", data={"name": "Only a name"})), "Only a name"),
+    ("card close to words", para("see", node("inlineCard", url=SPEC), "now"), f"see<{SPEC}>now"),
+    ("card before a full stop", para("See ", node("inlineCard", url=SPEC), "."), f"See {SPEC}."),
+    ("something new in a line", para("a", {"type": "unsupportedInline", "attrs": {}}, "b"), "ab"),
+    ("picture with a caption", node("mediaSingle", node("media", alt="a.png"), node("caption", words("The chart"))),
+     "[a.png]\n\nThe chart"),
     ("picture that stands elsewhere", node("mediaSingle", node("media", type="external", url=f"{SPEC}.png", alt="p")),
      f"![p]({SPEC}.png)"),
     ("file that links", node("mediaSingle", {**node("media", alt="p.png"), "marks": [link(SPEC)]}), f"[p.png]({SPEC})"),
     # code
     ("code that holds a fence", code("```\nx\n```", "md"), "````md\n```\nx\n```\n````"),
     ("code that holds a longer one", code("`````"), "``````\n`````\n``````"),
+    ("code from Windows", code("a\r\nb"), "```\na\nb\n```"),
     ("code with a tick", para(words("a`b", "code")), "``a`b``"),
     ("code that is a tick", para(words("`", "code")), "`` ` ``"),
     ("code in a link", para(words("run()", link(SPEC), "code")), f"[`run()`]({SPEC})"),
@@ -95,6 +101,7 @@ READ = [
     ("nothing but blanks in bold", para("a", words(" ", "strong"), "b"), "a b"),
     # numbering
     ("numbers that go on", node("orderedList", item(para("c")), item(para("d")), order=3), "3. c\n4. d"),
+    ("numbers that some write as fractions", node("orderedList", item(para("c")), order=3.0), "3. c"),
     ("two lists of numbers", [node("orderedList", item(para("a"))), node("orderedList", item(para("b")))],
      "1. a\n\n1) b"),
     ("two lists of points", [node("bulletList", item(para("a"))), node("bulletList", item(para("b")))], "- a\n\n* b"),
@@ -179,6 +186,41 @@ def test_markdown_comes_back_from_wiki_markup_as_it_was(markdown: str) -> None:
     assert said_by(wiki_of(markdown)) == markdown
 
 
+#: Markdown, and the addresses that its document links: JIRA makes none of a text (GFM, 6.9).
+ADDRESSES = [
+    (f"See {SPEC}.", [SPEC]),
+    (f"(see {SPEC})", [SPEC]),
+    (f"{SPEC}?a=1&b=2, and more", [f"{SPEC}?a=1&b=2"]),
+    ("https://example.org/a_(b) and (https://example.org/a_(b))", ["https://example.org/a_(b)"] * 2),
+    ("**https://example.org**", ["https://example.org"]),
+    ("https://example.org/a_b_c-d", ["https://example.org/a_b_c-d"]),
+    ("請看https://example.org/a。完", ["https://example.org/a"]),
+    (f"| a |\n|--|\n| {SPEC} |", [SPEC]),
+    (f"<{SPEC}> [a]({SPEC})", [SPEC, SPEC]),
+    (f"`{SPEC}`", []),
+    (f"[see {SPEC}](https://example.org)", ["https://example.org"]),
+    ("xhttps://example.org and https:// and ftp://example.org", []),
+]
+
+
+def _links(found: Any) -> list[str]:
+    if isinstance(found, list):
+        return [one for part in found for one in _links(part)]
+    marks = [one["attrs"]["href"] for one in found.get("marks", []) if one["type"] == "link"]
+    return marks + _links(found.get("content", []))
+
+
+@pytest.mark.parametrize(("markdown", "addresses"), ADDRESSES)
+def test_an_address_in_a_text_is_a_link(markdown: str, addresses: list[str]) -> None:
+    document = document_of(markdown)
+    assert _links(document) == addresses
+    assert _links(document_of(text_of(document))) == addresses
+
+
+def test_jira_makes_links_of_the_addresses_in_wiki_markup_itself() -> None:
+    assert wiki_of(f"See {SPEC}.") == f"See {SPEC}."
+
+
 WRITTEN = [
     ("10<sup>5</sup>", "10{^}5{^}"),
     ("H<sub>2</sub>O", "H{~}2{~}O"),
@@ -244,6 +286,13 @@ WIKI = [
     ("|{code:py}if a:\n  b{code}|x|", "| `if a:`<br>`  b` | x |\n| --- | --- |"),
     ("|{noformat}a|b{noformat}|x|", "| `a\\|b` | x |\n| --- | --- |"),
     ("|a\\|b|c|", "| a\\|b | c |\n| --- | --- |"),
+    ("|!a.png|thumbnail!|b|", "| [a.png] | b |\n| --- | --- |"),
+    ("|!a.png|width=300,height=200!|", "| [a.png] |\n| --- |"),
+    # sooperset/mcp-atlassian 786 and 1651
+    ("* *bold text* rest", "- **bold text** rest"),
+    (" # a\n # b", "1. a\n2. b"),
+    ("- a\n-- b\n--- c", "- a\n  - b\n    - c"),
+    ("{expand:More}x{expand}", "**More**\nx"),
     # links, as JIRA writes a smart link back
     ("[https://x.org|https://x.org|smart-link]", "https://x.org"),
     ("[Spec|https://x.org/a|smart-card]", "[Spec](https://x.org/a)"),
