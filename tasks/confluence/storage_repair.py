@@ -16,7 +16,7 @@ MAX_TAG_CHARS = 20_000
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PIECE = re.compile(
     r"(?P<cdata><!\[CDATA\[(?P<plain>.*?)(?:\]\]>|\Z))|(?P<dropped><!--.*?(?:-->|\Z)|<[!?][^>]*>?)"
-    r"|(?P<tag></?[A-Za-z][^<>]*>)|&(?P<entity>#?\w{1,40});|(?P<amp>&)|(?P<less><)",
+    r"|(?P<tag></?[A-Za-z][^<>]*>)|&(?P<entity>#?\w{1,40});|(?P<amp>&+(?=&)|&)|(?P<less><+(?=<)|<)",
     re.DOTALL,
 )
 _ENTITY = re.compile(r"&(?:(?P<entity>#?\w{1,40});)?")
@@ -44,7 +44,9 @@ class _Repair:
             return ""
         if found["tag"]:
             return self._tag(found["tag"])
-        return "&lt;" if found["less"] else _character(found["entity"])
+        if found["less"]:
+            return "&lt;" * len(found["less"])
+        return "&amp;" * len(found["amp"]) if found["amp"] else _character(found["entity"])
 
     def rest(self) -> str:
         """The ends of what was never closed."""
