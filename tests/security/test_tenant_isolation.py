@@ -161,6 +161,20 @@ INPUTS: dict[str, dict[str, Any]] = {
     "reminders.snooze": {"when": "in 20 minutes"},
     "reminders.tell": {"text": "hello", "due_at": "2030-01-01T00:00:00Z"},
     "system.stop_realtime": {},
+    "travel.alerts": {},
+    "travel.check_price": {},
+    "travel.quotes": {},
+    "travel.tell_price_drop": {
+        "name": "B's",
+        "number": 1,
+        "below": "9.00 EUR",
+        "price": "8.00 EUR",
+        "quoted_at": "2030-01-01T00:00:00Z",
+        "source": "recorded",
+        "recorded": True,
+    },
+    "travel.unwatch": {},
+    "travel.watches": {},
 }
 
 #: By command of the WebSocket: the rest of a message. Ids are put in by their types.
