@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from llmcoder.instants import Instant
 from llmcoder.model import Model
@@ -127,6 +127,15 @@ class Evidence(Model):
     source: str = Field(description="Who said so.", examples=["recorded"])
     recorded: bool = Field(description="Whether nobody sells at this price.", examples=[True])
     flight: Flight | None = Field(None, description="The cheapest flight.")
+
+    @model_validator(mode="after")
+    def _is_a_drop(self) -> Self:
+        others = [self.price, *([] if self.price_before is None else [self.price_before])]
+        if any(one.currency != self.below.currency for one in others):
+            raise ValueError(f"all prices are in {self.below.currency}, as `below` is")
+        if self.price >= self.below:
+            raise ValueError(f"{self.price} is not under {self.below}")
+        return self
 
 
 class AlertListing(WatchListing):

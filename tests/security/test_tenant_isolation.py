@@ -163,7 +163,7 @@ INPUTS: dict[str, dict[str, Any]] = {
     "system.stop_realtime": {},
     "travel.alerts": {},
     "travel.check_price": {},
-    "travel.quotes": {},
+    "travel.quotes": {"watch_id": "01937b2e-7c00-7000-8000-000000000001"},
     "travel.tell_price_drop": {
         "name": "B's",
         "number": 1,
@@ -172,6 +172,8 @@ INPUTS: dict[str, dict[str, Any]] = {
         "quoted_at": "2030-01-01T00:00:00Z",
         "source": "recorded",
         "recorded": True,
+        "watch_id": "01937b2e-7c00-7000-8000-000000000001",
+        "quote_id": "01937b2e-7c00-7000-8000-000000000001",
     },
     "travel.unwatch": {},
     "travel.watches": {},

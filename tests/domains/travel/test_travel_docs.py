@@ -33,6 +33,7 @@ def engine(db_url: str, tmp_path: Path) -> Iterator[Engine]:
         yield made
 
 
+@pytest.mark.long("starts a worker and a scheduler beside an API")
 def test_the_three_commands_show_something_real_and_the_price_is_told(engine: Engine, tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         pytest.fail("the page's commands need curl")

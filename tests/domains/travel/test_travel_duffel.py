@@ -81,9 +81,7 @@ def ctx_of(duffel: Canned, **more: Any) -> FakeContext:
     return context(DuffelSettings(duffel_access_token=TOKEN, duffel_api_url=duffel.url), **more)
 
 
-def test_offers_are_flights_the_cheapest_first_and_test_mode_is_said_to_be_none_that_one_can_buy(
-    duffel: Canned,
-) -> None:
+def test_offers_are_flights_the_cheapest_first_and_nobody_sells_in_test_mode(duffel: Canned) -> None:
     change = (
         segment(BER, AMS, "2027-01-10T07:00:00", "2027-01-10T08:30:00"),
         segment(AMS, LHR, "2027-01-10T10:00:00", "2027-01-10T10:20:00"),

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from travel_kit import NOW, clock, context, look, recorded_file, search
+from travel_kit import NOW, canned, clock, context, look, recorded_file, search
 
-from llmcoder import BadInput, Cancelled, NotConfigured
+from llmcoder import BadInput, Cancelled, NeedsReconnect, NotConfigured
 from llmcoder.money import Money
 from llmcoder.testing import FakeContext
+from tasks.travel.checks import what_is_asked
 from tasks.travel.recorded import bundled_quotes
 from tasks.travel.search import FlightQuery
-from tasks.travel.settings import TravelSettings
+from tasks.travel.settings import DuffelSettings, TravelSettings
 from tasks.travel.source import leg, price, transfer, way
 
 __all__ = ["clock"]
@@ -229,3 +230,34 @@ def test_money_of_a_source_is_never_guessed() -> None:
         (1, None), ("9" * 300, "EUR"), ({"a": 1}, "EUR"),
     ]:  # fmt: skip
         assert price(amount, currency) is None
+
+
+# --- doctor
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (TravelSettings(), "recorded quotes of 30 routes; nobody sells at them."),
+        (TravelSettings(travel_source="duffel"), "Duffel; users connect their own accounts"),
+        (TravelSettings(travel_source="skyscanner"), "Skyscanner; users connect their own accounts"),
+    ],
+)
+def test_doctor_says_which_source_is_asked(settings: TravelSettings, said: str) -> None:
+    assert what_is_asked(settings, context(settings)).startswith(said)
+
+
+def test_doctor_says_what_is_wrong_with_a_file_of_one_s_own(tmp_path: Path) -> None:
+    with pytest.raises(NotConfigured, match="cannot be read"):
+        what_is_asked(TravelSettings(travel_recorded_file=tmp_path / "none.json"), context())
+
+
+def test_doctor_asks_the_source_who_we_are() -> None:
+    with canned() as server:
+        server.say(200, {"data": []})
+        own = DuffelSettings(duffel_access_token="duffel_test_x", duffel_api_url=server.url)
+        assert what_is_asked(TravelSettings(travel_source="duffel"), context(own)).startswith("Duffel, as test-")
+        server.answers.clear()
+        server.say(401, {"errors": [{"message": "No such token"}]})
+        with pytest.raises(NeedsReconnect, match="No such token"):
+            what_is_asked(TravelSettings(travel_source="duffel"), context(own))

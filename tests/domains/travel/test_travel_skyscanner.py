@@ -187,21 +187,24 @@ def test_without_a_key_it_says_what_is_missing() -> None:
         (418, None, Refused, "418"),
         (200, b"half of its J", Transient, "not what it promises"),
         (200, said("FAILED"), Transient, "has failed"),
-        (200, {"status": "RESULT_STATUS_INCOMPLETE"}, Transient, "has failed"),
     ],
 )
 @pytest.mark.parametrize("polled", [False, True], ids=["create", "poll"])
 def test_each_refusal_has_its_remedy(
     server: Canned, status: int, body: Any, kind: type[ActionError], why: str, polled: bool
 ) -> None:
-    if polled and body == {"status": "RESULT_STATUS_INCOMPLETE"}:
-        pytest.skip("a poll's token is known from create")
     if polled:
         server.say(200, said("INCOMPLETE"))
     server.say(status, body)
     with pytest.raises(kind, match=why) as refused:
         look(ctx_of(server.url), source="skyscanner")
     assert KEY not in str(refused.value.detail)
+
+
+def test_a_search_without_a_token_cannot_be_polled(server: Canned) -> None:
+    server.say(200, {"status": "RESULT_STATUS_INCOMPLETE"})
+    with pytest.raises(Transient, match="has failed"):
+        look(ctx_of(server.url), source="skyscanner")
 
 
 def test_silence_is_transient(server: Canned) -> None:

@@ -33,7 +33,16 @@ from models.schedules.tables import schedules as schedule_table
 from schedules.triggers import TriggerTick
 from tasks.travel import price_alerts as alert_trigger
 from tasks.travel import watch_store
-from tasks.travel.actions import alerts, check_price, flights, quotes, unwatch, watch_price, watches
+from tasks.travel.actions import (
+    alerts,
+    check_price,
+    flights,
+    quotes,
+    tell_price_drop,
+    unwatch,
+    watch_price,
+    watches,
+)
 from tasks.travel.settings import TravelSettings
 from tasks.travel.tables import price_alerts, price_quotes, price_watches
 from tasks.travel.watch_store import NewQuote
@@ -320,6 +329,16 @@ def test_where_no_price_compares_nothing_changes(desk: Desk) -> None:
 
 
 # --- told
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"price": "90.00 EUR"}, {"price": "1.00 USD"}, {"price_before": "95.00 USD"}, {"price": "1 XXQ"}]
+)
+def test_what_is_no_drop_is_told_by_nobody(desk: Desk, wrong: dict[str, str]) -> None:
+    example = tell_price_drop.example
+    assert desk.run(tell_price_drop, example).price == Money(8_450, "EUR")
+    with pytest.raises(ValidationError):
+        desk.run(tell_price_drop, example | wrong)
 
 
 def test_a_drop_becomes_one_job_that_tells_it(desk: Desk, ask: Ask) -> None:
