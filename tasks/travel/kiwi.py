@@ -41,6 +41,8 @@ TOOL = "search-flight"
 NEEDED = frozenset({"flyFrom", "flyTo", "departureDate"})
 CABINS = {Cabin.ECONOMY: "M", Cabin.PREMIUM_ECONOMY: "W", Cabin.BUSINESS: "C", Cabin.FIRST: "F"}
 USUAL_CURRENCY = "EUR"
+#: Who waits longer at an airport has arrived.
+LONGEST_CHANGE_S = 12 * 3_600
 #: Under which a list of itineraries may stand where an answer is an object.
 LISTS = ("itineraries", "flights", "results", "data", "result")
 NOTE = "Kiwi.com combines airlines that do not know each other; see `self_transfer`."
@@ -165,7 +167,7 @@ def _ways(one: dict[str, Any], request: Request, search: Search) -> tuple[Way, W
         out = _way(one)
         return None if out is None else (out, None)
     if "return" not in one:
-        return _split(one, search)
+        return _split(one, search, request.return_on)
     out, back = _way(one), _way(members(one["return"]))
     return None if out is None or back is None else (out, back)
 
@@ -187,6 +189,10 @@ class _Stop:
         return cls(at, leaves_from, _time(one.get("arrival")), _time(one.get("departure")))
 
     @property
+    def left_on(self) -> date | None:
+        return None if self.departs is None else self.departs.date()
+
+    @property
     def stays_s(self) -> float:
         return 0.0 if self.arrives is None or self.departs is None else (self.departs - self.arrives).total_seconds()
 
@@ -200,10 +206,13 @@ def _way(one: dict[str, Any]) -> Way | None:
     return None if start is None or end is None else _way_of(start, _stops(one), end)
 
 
-def _split(one: dict[str, Any], search: Search) -> tuple[Way, Way] | None:
-    """There and back of a circle, which stays longest at the destination."""
+def _split(one: dict[str, Any], search: Search, return_on: date) -> tuple[Way, Way] | None:
+    """There and back of a circle, which stays longest at the destination; or near it, until the day of return."""
     stops = _stops(one)
-    stays = [at for at, stop in enumerate(stops) if stop.at in search.destination.codes and stop.stays_s > 0]
+    timed = [at for at, stop in enumerate(stops) if stop.departs is not None and stop.stays_s > 0]
+    stays = [at for at in timed if stops[at].at in search.destination.codes] or [
+        at for at in timed if stops[at].left_on == return_on and stops[at].stays_s > LONGEST_CHANGE_S
+    ]
     start, end = _end(one, "flyFrom", "departure"), _end(one, "flyTo", "arrival")
     if not stays or start is None or end is None:
         return None

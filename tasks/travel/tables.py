@@ -46,6 +46,7 @@ price_quotes = sa.Table(
     sa.Column("flights", sa.Integer, nullable=False),  # how many there were
     sa.Column("complete", sa.Boolean, nullable=False),
     sa.Column("quoted_at", Instant, nullable=False),
+    *origin_columns(),  # a source's words, always
     sa.Index("ix_price_quotes_watch", "watch_id", "id"),  # those of a watch, newest first
     sa.Index("ix_price_quotes_user", "user_id"),  # when a user is removed
 )
@@ -61,6 +62,7 @@ price_alerts = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("told_at", Instant),  # null: the scheduler is to tell it
     sa.Column("note", sa.Text),  # why a channel could not be used
+    *origin_columns(),  # those of its quotes
     sa.UniqueConstraint("watch_id", "number", name="uq_price_alerts_number"),
     sa.Index("ix_price_alerts_user", "user_id", "id"),  # a user's, newest first
 )

@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from llmcoder import Context, Effect, Retry, Undo, action
-from llmcoder.provenance import Taint
 from models.db.database import database, reading, writing
 from models.owned_records import was_read
 from tasks.travel import watch_store as store
@@ -85,7 +84,6 @@ def quotes(wanted: QuoteListing, ctx: Context) -> Quotes:
     now = database().now()
     with reading(WHAT) as conn:
         rows = store.quotes_of(conn, ctx.user.id, wanted.watch_id, wanted.before, wanted.limit + 1)
-    ctx.trail.read(Taint.OUTSIDE, [row.id for row in rows[: wanted.limit]])
     items = [store.quote_view(row, now) for row in rows[: wanted.limit]]
     return Quotes(items=items, next=_next(rows, wanted.limit))
 
@@ -95,7 +93,6 @@ def alerts(wanted: AlertListing, ctx: Context) -> Alerts:
     """List the price drops that you were told of, newest first, with their evidence."""
     with reading(WHAT) as conn:
         rows = store.alerts_of(conn, ctx.user.id, wanted.watch_id, wanted.since, wanted.before, wanted.limit + 1)
-    ctx.trail.read(Taint.OUTSIDE, [row.id for row in rows[: wanted.limit]])
     return Alerts(items=[store.alert_view(row) for row in rows[: wanted.limit]], next=_next(rows, wanted.limit))
 
 

@@ -18,8 +18,10 @@ from engine import scheduling
 from llmcoder import strict_json
 from llmcoder.errors import BadInput, NotFound
 from llmcoder.money import Money
+from llmcoder.provenance import Taint
 from llmcoder.registry import registry
 from models.db import conflicts
+from models.jobs import taint
 from models.owned_records import origin_of_new, was_read
 from models.schedules import store as schedules
 from models.schedules.store import CatchUp, Overlap, Schedule
@@ -218,11 +220,16 @@ def _inserted(conn: sa.Connection, row: Any, new: NewQuote) -> bool:
         "id": new.quote_id, "user_id": row.user_id, "watch_id": row.id, "source": new.source,
         "recorded": new.recorded, "price_minor": new.minor, "currency": row.currency,
         "flight": None if new.cheapest is None else strict_json.write(new.cheapest.model_dump(mode="json")),
-        "flights": new.flights, "complete": new.complete, "quoted_at": new.quoted_at,
+        "flights": new.flights, "complete": new.complete, "quoted_at": new.quoted_at, **_origin(new),
     }  # fmt: skip
     new_row = conflicts.insert(conn.dialect.name, price_quotes).values(values)
     kept = conn.execute(new_row.on_conflict_do_nothing(index_elements=["id"]).returning(price_quotes.c.id))
     return kept.first() is not None
+
+
+def _origin(new: NewQuote) -> dict[str, Any]:
+    """Names of airlines and addresses are a source's words."""
+    return {"taint": Taint.OUTSIDE, "sources": taint.as_column([new.quote_id])}
 
 
 def _is_below(row: Any, new: NewQuote) -> bool:
@@ -266,6 +273,7 @@ def quotes_of(conn: sa.Connection, user_id: UUID, watch_id: UUID, before: UUID |
 
 
 def quote_view(row: Any, now: datetime) -> Quote:
+    was_read(row)
     return Quote(
         id=row.id, price=_money(row.price_minor, row.currency), source=row.source, recorded=row.recorded,
         quoted_at=row.quoted_at, age_s=max(0, int((now - row.quoted_at).total_seconds())), flights=row.flights,
@@ -288,7 +296,7 @@ def _add_alert(conn: sa.Connection, row: Any, new: NewQuote) -> None:
     )  # fmt: skip
     values = {
         "id": new.quote_id, "user_id": row.user_id, "watch_id": row.id, "number": evidence.number,
-        "evidence": evidence.model_dump_json(), "created_at": new.quoted_at,
+        "evidence": evidence.model_dump_json(), "created_at": new.quoted_at, **_origin(new),
     }  # fmt: skip
     conn.execute(sa.insert(price_alerts).values(values))
 
@@ -310,6 +318,7 @@ def alerts_of(
 
 
 def alert_view(row: Any) -> Alert:
+    was_read(row)
     evidence = Evidence.model_validate_json(row.evidence)
     return Alert(
         id=row.id, text=sentence(evidence), evidence=evidence, created_at=row.created_at, told_at=row.told_at,

@@ -49,6 +49,8 @@ def upgrade() -> None:
         sa.Column("flights", sa.Integer(), nullable=False),
         sa.Column("complete", sa.Boolean(), nullable=False),
         sa.Column("quoted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("taint", sa.String(length=8)),
+        sa.Column("sources", sa.Text()),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_price_quotes")),
     )
     op.create_index("ix_price_quotes_watch", "price_quotes", ["watch_id", "id"])
@@ -62,6 +64,8 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("told_at", sa.DateTime(timezone=True)),
         sa.Column("note", sa.Text()),
+        sa.Column("taint", sa.String(length=8)),
+        sa.Column("sources", sa.Text()),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_price_alerts")),
         sa.UniqueConstraint("watch_id", "number", name="uq_price_alerts_number"),
     )

@@ -201,6 +201,15 @@ def test_there_and_back_comes_in_two_shapes(package: tuple[str, Tool], said: Any
     assert (one.back.legs[-1].destination, str(one.price)) == ("BER", "120.00 EUR")
 
 
+def test_a_circle_may_stay_at_an_airport_near_the_asked_one(package: tuple[str, Tool]) -> None:
+    url, tool = package
+    near = layover("SEN", "2027-01-10T08:50", "2027-01-14T18:00")
+    tool.answers = lambda _: [itinerary(120, near, **CIRCLE)]
+    (one,) = ask(url, return_on="2027-01-14").items
+    assert (one.out.legs[-1].destination, one.other_airport) == ("SEN", True)
+    assert ask(url, return_on="2027-01-15").items == []
+
+
 def test_what_is_no_flight_is_left_out_and_that_is_said(package: tuple[str, Tool]) -> None:
     url, tool = package
     wrong: list[Any] = [

@@ -256,6 +256,19 @@ def test_quotes_are_kept_with_source_and_age(desk: Desk) -> None:
     }
 
 
+def test_what_a_source_said_taints_what_is_made_of_it_and_the_own_watch_does_not(desk: Desk) -> None:
+    watch = desk.watch()
+    look = desk.ctx()
+    desk.look(watch, 8_000, look)
+    for action, given in ((quotes, {"watch_id": watch.id}), (alerts, {})):
+        ctx = desk.ctx()
+        desk.run(action, given, ctx)
+        assert (ctx.trail.result_taint, ctx.trail.sources) == ("outside", (look.job_id,))
+    ctx = desk.ctx()
+    desk.run(watches, {}, ctx)
+    assert ctx.trail.result_taint is None
+
+
 def test_old_quotes_give_way_and_an_alert_keeps_its_own(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch_store, "MOST_QUOTES", 2)
     watch = desk.watch()
