@@ -59,12 +59,12 @@ def ask(
     answer = exchange(caller, service, method, f"{service.url}{path}", headers, content, longest_s)
     if isinstance(caller, Context):
         caller.heed(answer.headers, service.account, service.provider)
-    said = read(answer.body)
+    document = read(answer.body)
     if answer.status >= 400:
-        raise service.error_of(answer.status, answer.headers, said)
-    if not isinstance(said, dict) or answer.truncated:
+        raise service.error_of(answer.status, answer.headers, document)
+    if not isinstance(document, dict) or answer.truncated:
         raise Transient(f"{service.title} answered {answer.status} with something that is not what it promises.")
-    return said
+    return document
 
 
 @contextmanager

@@ -36,6 +36,7 @@ from tasks.travel.source import (
     Quotes,
     Request,
     Source,
+    cheapest,
     is_elsewhere,
     leg,
     local_time,
@@ -43,7 +44,6 @@ from tasks.travel.source import (
     price,
     requests_of,
     transfer,
-    wanted,
     way,
 )
 from tasks.travel.views import Flight, Leg, Way
@@ -108,17 +108,18 @@ class DuffelSource(Source):
         connection = ctx.connection(DUFFEL)
         service = _service(connection.credentials, ctx, connection.account)
         requests = requests_of(search)
-        found: list[Flight] = []
+        flights: list[Flight] = []
         live, dropped = True, 0
         for number, request in enumerate(requests):
             ctx.progress(number / len(requests), f"{request.origin} - {request.destination}, {request.depart_on}")
             path = f"/air/offer_requests?return_offers=true&supplier_timeout={SUPPLIER_TIMEOUT_MS}"
-            answer = members(ask(ctx, service, "POST", path, asked(request, search), longest_s=LONGEST_S).get("data"))
+            body = offer_request(request, search)
+            answer = members(ask(ctx, service, "POST", path, body, longest_s=LONGEST_S).get("data"))
             offers = items(answer.get("offers"))
             read = [one for one in (flight_of(offer, search) for offer in offers) if one is not None]
             live, dropped = live and answer.get("live_mode") is not False, dropped + len(offers) - len(read)
-            found += read
-        return Quotes(wanted(found, search), dropped == 0, None if live else TEST_NOTE, recorded=not live)
+            flights += read
+        return Quotes(cheapest(flights, search), dropped == 0, None if live else TEST_NOTE, recorded=not live)
 
 
 def _service(account: DuffelAccount, caller: Caller, name: str = "") -> Service:
@@ -127,13 +128,13 @@ def _service(account: DuffelAccount, caller: Caller, name: str = "") -> Service:
         "duffel-version": VERSION,
     }
 
-    def error_of(status: int, given: Mapping[str, str], said: Any) -> Exception:
-        return duffel_error(status, given, said, datetime.now(UTC), name)
+    def error_of(status: int, answer_headers: Mapping[str, str], problem: Any) -> Exception:
+        return duffel_error(status, answer_headers, problem, datetime.now(UTC), name)
 
     return Service("Duffel", PROVIDER, name, caller.settings(DuffelSettings).duffel_api_url, headers, error_of)
 
 
-def asked(request: Request, search: Search) -> dict[str, Any]:
+def offer_request(request: Request, search: Search) -> dict[str, Any]:
     """The body of an offer request."""
     slices = [_slice(request.origin, request.destination, request.depart_on)]
     if request.return_on is not None:
@@ -163,27 +164,28 @@ def _passengers(who: Passengers) -> list[dict[str, Any]]:
 
 def flight_of(offer: object, search: Search) -> Flight | None:
     """An offer as a flight; None where it is not what Duffel promises."""
-    said = members(offer)
-    cost = price(said.get("total_amount"), said.get("total_currency"))
-    ways = [_way(one) for one in items(said.get("slices"))]
+    document = members(offer)
+    cost = price(document.get("total_amount"), document.get("total_currency"))
+    ways = [_way(one) for one in items(document.get("slices"))]
     if cost is None or len(ways) != (1 if search.return_on is None else 2) or None in ways:
         return None
     whole = [one for one in ways if one is not None]
     out, back = whole[0], whole[1] if len(whole) == 2 else None
     return Flight(
         price=cost, out=out, back=back, self_transfer=transfer(whole, separate_tickets=False),
-        other_airport=is_elsewhere(out, back, search), seller=plain(members(said.get("owner")).get("name")), link=None,
+        other_airport=is_elsewhere(out, back, search), link=None,
+        seller=plain(members(document.get("owner")).get("name")),
     )  # fmt: skip
 
 
-def _way(said: object) -> Way | None:
-    legs = [_leg(one) for one in items(members(said).get("segments"))]
+def _way(offered_slice: object) -> Way | None:
+    legs = [_leg(one) for one in items(members(offered_slice).get("segments"))]
     whole = [one for one in legs if one is not None]
-    return way(whole, minutes(members(said).get("duration"))) if whole and len(whole) == len(legs) else None
+    return way(whole, minutes(members(offered_slice).get("duration"))) if whole and len(whole) == len(legs) else None
 
 
-def _leg(said: object) -> Leg | None:
-    one = members(said)
+def _leg(segment: object) -> Leg | None:
+    one = members(segment)
     origin, destination = (members(one.get(end)).get("iata_code") for end in ("origin", "destination"))
     departs, arrives = local_time(one.get("departing_at")), local_time(one.get("arriving_at"))
     if not isinstance(origin, str) or not isinstance(destination, str) or departs is None or arrives is None:
@@ -195,16 +197,16 @@ def _leg(said: object) -> Leg | None:
 
 def minutes(duration: object) -> int | None:
     """Of an ISO 8601 duration such as PT2H26M."""
-    found = _DURATION.fullmatch(duration) if isinstance(duration, str) else None
-    if found is None or not any(found.groups()):
+    match = _DURATION.fullmatch(duration) if isinstance(duration, str) else None
+    if match is None or not any(match.groups()):
         return None
-    days, hours, rest = (int(one or 0) for one in found.groups())
+    days, hours, rest = (int(one or 0) for one in match.groups())
     return (days * 24 + hours) * 60 + rest
 
 
-def duffel_error(status: int, headers: Mapping[str, str], said: Any, now: datetime, account: str = "") -> Exception:
+def duffel_error(status: int, headers: Mapping[str, str], problem: Any, now: datetime, account: str = "") -> Exception:
     """The remedy of a refusal: https://duffel.com/docs/api/overview/response-handling/errors."""
-    first = members(next(iter(items(members(said).get("errors"))), None))
+    first = members(next(iter(items(members(problem).get("errors"))), None))
     why = plain(first.get("message")) or plain(first.get("title")) or f"It answered {status}."
     if status == 429 or first.get("type") == "rate_limit_error":
         return RateLimited("Duffel asks to wait.", _again_at(headers, now), PROVIDER, account)

@@ -37,10 +37,10 @@ def places(query: PlaceQuery, _ctx: Context) -> Places:
 
     Nothing is asked: the table comes with the program.
     """
-    found = candidates(query.name)
-    if not found:
+    matches = candidates(query.name)
+    if not matches:
         place_of(query.name)  # says what was meant perhaps
-    return Places(items=[PlaceView.of(one) for one in found[: 2 * MOST_PROPOSALS]], clear=len(found) == 1)
+    return Places(items=[PlaceView.of(one) for one in matches[: 2 * MOST_PROPOSALS]], clear=len(matches) == 1)
 
 
 @action("travel.flights", effect=Effect.READ, outside=True, timeout_s=TIMEOUT_S, retry=Retry(first_wait_s=10))
@@ -52,10 +52,10 @@ def flights(query: FlightQuery, ctx: Context) -> Flights:
     """
     search = search_of(query, database().now(), query.currency, query.limit)
     source = source_of(query.source, ctx)
-    return shown(search, source, source.quotes(search, ctx))
+    return flights_view(search, source, source.quotes(search, ctx))
 
 
-def shown(search: Search, source: Source, quotes: Quotes) -> Flights:
+def flights_view(search: Search, source: Source, quotes: Quotes) -> Flights:
     """What a source says, with what it was asked.
 
     Raises:

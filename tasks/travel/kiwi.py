@@ -23,6 +23,7 @@ from tasks.travel.source import (
     Quotes,
     Request,
     Source,
+    cheapest,
     is_elsewhere,
     leg,
     link,
@@ -30,7 +31,6 @@ from tasks.travel.source import (
     price,
     requests_of,
     transfer,
-    wanted,
     way,
 )
 from tasks.travel.views import Flight, Way
@@ -57,31 +57,31 @@ class KiwiSource(Source):
         requests = requests_of(search)
 
         async def talk(server: Server) -> list[tuple[Request, list[Any]]]:
-            taken = _taken(await server.tools())
+            parameters = _parameters(await server.tools())
             answers = []
             for number, request in enumerate(requests):
                 ctx.progress(number / len(requests), f"{request.origin} - {request.destination}, {request.depart_on}")
-                answer = await server.call(TOOL, asked(request, search, taken))
+                answer = await server.call(TOOL, arguments_of(request, search, parameters))
                 answers.append((request, itineraries_of(answer)))
             return answers
 
         answers = converse(TITLE, ctx.settings(TravelSettings).kiwi_mcp_url, ctx, talk)
-        read_ones = [flight_of(one, request, search) for request, said in answers for one in said]
-        found = [one for one in read_ones if one is not None]
-        return Quotes(wanted(found, search), len(found) == len(read_ones), NOTE)
+        readings = [flight_of(one, request, search) for request, raw in answers for one in raw]
+        flights = [one for one in readings if one is not None]
+        return Quotes(cheapest(flights, search), len(flights) == len(readings), NOTE)
 
 
 def what_it_offers(settings: TravelSettings, caller: Caller) -> str:
     """Ask for its tools, for `doctor`. Raises as a search does."""
 
     async def talk(server: Server) -> str:
-        _taken(await server.tools())
+        _parameters(await server.tools())
         return f"{TITLE}'s public search, without a key."
 
     return converse(TITLE, settings.kiwi_mcp_url, caller, talk)
 
 
-def _taken(tools: dict[str, dict[str, Any]]) -> frozenset[str]:
+def _parameters(tools: dict[str, dict[str, Any]]) -> frozenset[str]:
     """The arguments that the tool takes now.
 
     Raises:
@@ -90,11 +90,11 @@ def _taken(tools: dict[str, dict[str, Any]]) -> frozenset[str]:
     schema = tools.get(TOOL)
     if schema is None:
         raise Refused(f"{TITLE} offers no {TOOL} any more. Choose another source, such as duffel.")
-    taken = frozenset(members(schema.get("properties")))
+    parameters = frozenset(members(schema.get("properties")))
     unknown = {name for name in items(schema.get("required")) if isinstance(name, str)} - KNOWN
-    if not taken >= NEEDED or unknown:
+    if not parameters >= NEEDED or unknown:
         raise Refused(f"{TITLE}'s {TOOL} takes other arguments than it did. Choose another source, such as duffel.")
-    return taken
+    return parameters
 
 
 #: All arguments that we know how to fill in.
@@ -103,28 +103,28 @@ KNOWN = NEEDED | {
 }  # fmt: skip
 
 
-def asked(request: Request, search: Search, taken: frozenset[str]) -> dict[str, Any]:
+def arguments_of(request: Request, search: Search, parameters: frozenset[str]) -> dict[str, Any]:
     """The arguments of a call, as far as the tool takes them.
 
     Raises:
         Refused: It does not take what the search is about.
     """
     who = search.passengers
-    given: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "flyFrom": request.origin, "flyTo": request.destination, "departureDate": _day(request.depart_on),
         "departureDateFlexRange": 0,
         "passengers": {"adults": who.adults, "children": who.children, "infants": who.infants},
         "cabinClass": CABINS[search.cabin], "sort": "price", "curr": search.currency or USUAL_CURRENCY, "locale": "en",
     }  # fmt: skip
     if request.return_on is not None:
-        given |= {"returnDate": _day(request.return_on), "returnDateFlexRange": 0}
-    meant = {"passengers"} if who.count > 1 else set()
-    meant |= {"cabinClass"} if search.cabin is not Cabin.ECONOMY else set()
-    meant |= {"returnDate"} if request.return_on is not None else set()
-    meant |= {"curr"} if search.currency is not None else set()
-    if missing := sorted(meant - taken):
+        arguments |= {"returnDate": _day(request.return_on), "returnDateFlexRange": 0}
+    needed = {"passengers"} if who.count > 1 else set()
+    needed |= {"cabinClass"} if search.cabin is not Cabin.ECONOMY else set()
+    needed |= {"returnDate"} if request.return_on is not None else set()
+    needed |= {"curr"} if search.currency is not None else set()
+    if missing := sorted(needed - parameters):
         raise Refused(f"{TITLE}'s {TOOL} does not take {', '.join(missing)} any more.")
-    return {name: value for name, value in given.items() if name in taken}
+    return {name: value for name, value in arguments.items() if name in parameters}
 
 
 def _day(day: date) -> str:
@@ -137,18 +137,18 @@ def itineraries_of(answer: ToolAnswer) -> list[Any]:
     Raises:
         Transient: There is none.
     """
-    for said in (answer.data, *(read(text.encode("utf-8", "replace")) for text in answer.texts)):
-        if isinstance(said, list):
-            return said
+    for document in (answer.data, *(read(text.encode("utf-8", "replace")) for text in answer.texts)):
+        if isinstance(document, list):
+            return document
         for name in LISTS:
-            if isinstance(members(said).get(name), list):
-                return items(members(said)[name])
+            if isinstance(members(document).get(name), list):
+                return items(members(document)[name])
     raise Transient(f"{TITLE} answered with something that is no list of flights.")
 
 
-def flight_of(said: object, request: Request, search: Search) -> Flight | None:
+def flight_of(itinerary: object, request: Request, search: Search) -> Flight | None:
     """An itinerary as a flight; None where it is not what we know."""
-    one = members(said)
+    one = members(itinerary)
     cost = price(one.get("price"), one.get("currency") or search.currency or USUAL_CURRENCY)
     ways = _ways(one, request, search)
     if cost is None or ways is None:
@@ -182,8 +182,8 @@ class _Stop:
     departs: datetime | None
 
     @classmethod
-    def of(cls, said: object) -> _Stop:
-        one = members(said)
+    def of(cls, layover: object) -> _Stop:
+        one = members(layover)
         at = _code(one.get("at")) or _code(one.get("cityCode")) or "?"
         leaves_from = _code(one.get("departureAirport")) or at
         return cls(at, leaves_from, _time(one.get("arrival")), _time(one.get("departure")))
@@ -244,10 +244,10 @@ def _end(one: dict[str, Any], place: str, moment: str) -> _End | None:
     return None if code is None or at is None else (code, at)
 
 
-def _code(said: object) -> str | None:
-    return said if isinstance(said, str) and len(said) == 3 and said.isalpha() else None
+def _code(raw: object) -> str | None:
+    return raw if isinstance(raw, str) and len(raw) == 3 and raw.isalpha() else None
 
 
-def _time(said: object) -> datetime | None:
+def _time(raw: object) -> datetime | None:
     """A moment on the clock of its airport; the zone that is written behind it, if any, is not the airport's."""
-    return local_time(said.get("local") if isinstance(said, dict) else said)
+    return local_time(raw.get("local") if isinstance(raw, dict) else raw)

@@ -71,15 +71,15 @@ class Server:
 
     async def tools(self) -> dict[str, dict[str, Any]]:
         """The JSON schemas of the tools' inputs, by name."""
-        found: dict[str, dict[str, Any]] = {}
+        schemas: dict[str, dict[str, Any]] = {}
         cursor: str | None = None
         for _ in range(MOST_PAGES):
             page = await self._client.list_tools(cursor=cursor)
-            found |= {one.name: members(one.input_schema) for one in page.tools}
+            schemas |= {one.name: members(one.input_schema) for one in page.tools}
             cursor = page.next_cursor
             if not cursor:
                 break
-        return found
+        return schemas
 
     async def call(self, tool: str, arguments: Mapping[str, Any]) -> ToolAnswer:
         """Call a tool.
@@ -87,11 +87,11 @@ class Server:
         Raises:
             Transient: It failed; why is not told, since that is its own text.
         """
-        said = await self._client.call_tool(tool, dict(arguments))
-        if said.is_error:
+        result = await self._client.call_tool(tool, dict(arguments))
+        if result.is_error:
             raise Transient(f"{self._title}'s {tool} failed.")
-        texts = tuple(one.text for one in said.content if one.type == "text")
-        return ToolAnswer(said.structured_content, texts)
+        texts = tuple(one.text for one in result.content if one.type == "text")
+        return ToolAnswer(result.structured_content, texts)
 
 
 def converse(title: str, url: str, caller: Caller, talk: Callable[[Server], Awaitable[T]]) -> T:
@@ -172,9 +172,9 @@ def _exchanged(caller: Caller, method: str, url: str, headers: Mapping[str, str]
         connect_s=min(CONNECT_S, total_s), read_s=total_s, total_s=total_s, wire_bytes=LARGEST_ANSWER_BYTES,
         decoded_bytes=LARGEST_ANSWER_BYTES, redirects=MOST_REDIRECTS,
     )  # fmt: skip
-    given = {name: value for name, value in headers.items() if name.lower() not in FRAMING}
+    own_headers = {name: value for name, value in headers.items() if name.lower() not in FRAMING}
     check = caller.check if isinstance(caller, Context) else None
-    return caller.http.request(method, url, headers=given, content=content, check=check, limits=limits)
+    return caller.http.request(method, url, headers=own_headers, content=content, check=check, limits=limits)
 
 
 def refusal_of(title: str, answer: Response, now: datetime) -> ActionError | None:
@@ -202,12 +202,12 @@ def is_challenge(headers: Mapping[str, str]) -> bool:
 
 def _remedy(title: str, wire: Any, error: BaseException) -> ActionError:
     """The remedy of whatever the client made of it."""
-    for found in _parts(error):
-        if isinstance(found, ActionError):
-            return found
+    for part in _parts(error):
+        if isinstance(part, ActionError):
+            return part
     if wire.fault is not None or wire.refusal is not None:
-        known: ActionError = wire.fault or wire.refusal
-        return known
+        cause: ActionError = wire.fault or wire.refusal
+        return cause
     if any(getattr(getattr(one, "error", None), "code", None) == INVALID_PARAMS for one in _parts(error)):
         return BadInput(f"{title} does not take the search.")
     return Transient(f"{title} answered with something that its protocol does not know.")

@@ -96,11 +96,11 @@ def place_of(text: str) -> Place:
     Raises:
         BadInput: Nobody knows it, or it may mean several places; the detail proposes some.
     """
-    found = candidates(text)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        proposals = "; ".join(one.proposal for one in found[:MOST_PROPOSALS])
+    places = candidates(text)
+    if len(places) == 1:
+        return places[0]
+    if places:
+        proposals = "; ".join(one.proposal for one in places[:MOST_PROPOSALS])
         raise BadInput(f"{text!r} may mean several places: {proposals}. Write a code, or the city with its country.")
     near = table().near(folded(text))
     hint = f" Did you mean {'; '.join(near)}?" if near else ""
@@ -113,24 +113,24 @@ def candidates(text: str) -> list[Place]:
     if (by_code := table().of_code(code)) is not None:
         return [by_code]
     name, _, where = text.partition(",")
-    found = table().of_name(folded(name))
-    return _clear(_in_country(found, folded(where)) if where.strip() else found)
+    places = table().of_name(folded(name))
+    return _clear(_in_country(places, folded(where)) if where.strip() else places)
 
 
-def _in_country(found: Sequence[Place], where: str) -> list[Place]:
+def _in_country(places: Sequence[Place], where: str) -> list[Place]:
     """Those of a country, or of a region of one."""
     return [
-        one for one in found if where in (one.country.lower(), *(folded(airport.region) for airport in one.airports))
+        one for one in places if where in (one.country.lower(), *(folded(airport.region) for airport in one.airports))
     ]
 
 
-def _clear(found: list[Place]) -> list[Place]:
+def _clear(places: list[Place]) -> list[Place]:
     """The one that gave its metropolitan area or its time zone the name, where there is one."""
     for is_the_one in (_is_metropolitan, _names_its_zone):
-        chosen = [one for one in found if is_the_one(one)]
+        chosen = [one for one in places if is_the_one(one)]
         if len(chosen) == 1:
             return chosen
-    return found
+    return places
 
 
 def _is_metropolitan(place: Place) -> bool:
@@ -152,11 +152,11 @@ class Table:
     @cached_property
     def by_city(self) -> dict[str, list[Airport]]:
         """By each name under which a city is filed: `Bale/Mulhouse` has two."""
-        found: dict[str, list[Airport]] = {}
+        airports: dict[str, list[Airport]] = {}
         for one in self.airports.values():
             for name in one.city.replace(",", "/").split("/"):
-                found.setdefault(folded(name), []).append(one)
-        return found
+                airports.setdefault(folded(name), []).append(one)
+        return airports
 
     def of_code(self, code: str) -> Place | None:
         """An airport; a metropolitan area where no airport has the code."""
@@ -170,15 +170,15 @@ class Table:
         names = SAME_CITY.get(name, (name,))
         areas = [one for one in self.areas.values() if folded(one.name) in names]
         exact = [one for each in names for one in self.by_city.get(each, ())]
-        found = exact or self._beginning(name) or self._with_words(name.split())
-        taken = {code for area in areas for code in area.codes}
-        rest = [one for one in found if one.code not in taken and not _is_near(one, areas)]
+        airports = exact or self._beginning(name) or self._with_words(name.split())
+        area_codes = {code for area in areas for code in area.codes}
+        rest = [one for one in airports if one.code not in area_codes and not _is_near(one, areas)]
         return areas + _cities(rest)
 
     def near(self, name: str) -> list[str]:
         """Proposals for a name that nobody knows."""
-        known = get_close_matches(name, [*self.by_city, *SAME_CITY], n=3, cutoff=0.75)
-        return list(dict.fromkeys(place.proposal for each in known for place in _clear(self.of_name(each))[:1]))
+        names = get_close_matches(name, [*self.by_city, *SAME_CITY], n=3, cutoff=0.75)
+        return list(dict.fromkeys(place.proposal for each in names for place in _clear(self.of_name(each))[:1]))
 
     def _beginning(self, name: str) -> list[Airport]:
         start = f"{name} "
@@ -210,10 +210,10 @@ def _airport(row: Mapping[str, Any]) -> Airport:
     )  # fmt: skip
 
 
-def _cities(found: Iterable[Airport]) -> list[Place]:
+def _cities(airports: Iterable[Airport]) -> list[Place]:
     """Airports that lie together are one place."""
     groups: list[list[Airport]] = []
-    for one in dict.fromkeys(found):
+    for one in dict.fromkeys(airports):
         home = next((group for group in groups if _is_together(one, group[0])), None)
         groups.append([one]) if home is None else home.append(one)
     return [

@@ -59,13 +59,13 @@ PRICE_ALERTS = Trigger("travel.price_alerts", any_due=any_due, take=take, refuse
 def _jobs(conn: sa.Connection, row: Any) -> list[Due]:
     # Its flight is a source's words, so nothing is done by it unasked; that it is told was asked for. The job that
     # asked may be pruned by now: the evidence names it, and the message does not depend on it.
-    given = strict_json.read_lenient(row.evidence)
-    wanted = Due(row.user_id, TELL, given, str(row.id), row.id, tainted=True)
-    text = sentence(Evidence.model_validate(given))
-    message = Message(title=f"Price drop: {given['name']}", text=text)
+    evidence = strict_json.read_lenient(row.evidence)
+    message_job = Due(row.user_id, TELL, evidence, str(row.id), row.id, tainted=True)
+    text = sentence(Evidence.model_validate(evidence))
+    message = Message(title=f"Price drop: {evidence['name']}", text=text)
     to = _user(conn, row.user_id)
     chosen = preferences.load(conn, row.user_id).notify
-    return [wanted, *(over(name, channels(), to, message, wanted) for name in chosen)]
+    return [message_job, *(over(name, channels(), to, message, message_job) for name in chosen)]
 
 
 def _user(conn: sa.Connection, user_id: UUID) -> User:

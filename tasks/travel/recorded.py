@@ -23,7 +23,7 @@ from llmcoder.model import Model
 from llmcoder.money import Money
 from tasks.travel.places import airport
 from tasks.travel.search import Cabin, CurrencyCode, Passengers, Search, SourceName
-from tasks.travel.source import Quotes, Source, is_elsewhere, leg, transfer, wanted, way
+from tasks.travel.source import Quotes, Source, cheapest, is_elsewhere, leg, transfer, way
 from tasks.travel.views import Flight, Leg, Way
 
 NOTE = "Recorded quotes, moved to your days: nobody sells at these prices. Ask another source for those of today."
@@ -86,12 +86,12 @@ class RecordedSource(Source):
 
     def quotes(self, search: Search, ctx: Context) -> Quotes:
         self.check_watch(search)
-        found: list[Flight] = []
+        flights: list[Flight] = []
         days = list(search.days())
         for number, (depart_on, return_on) in enumerate(days):
             ctx.progress(number / len(days), f"{depart_on}")
-            found += self._of_day(search, depart_on, return_on)
-        return Quotes(wanted(found, search), note=NOTE, recorded=True)
+            flights += self._of_day(search, depart_on, return_on)
+        return Quotes(cheapest(flights, search), note=NOTE, recorded=True)
 
     def check_watch(self, search: Search) -> None:
         if search.currency not in (None, self._known.currency):
@@ -203,15 +203,15 @@ def own_quotes(file: Path) -> RecordedQuotes:
 
 def _read(content: bytes, what: str) -> RecordedQuotes:
     try:
-        found = RecordedQuotes.model_validate(strict_json.read(content))
+        quotes = RecordedQuotes.model_validate(strict_json.read(content))
     except strict_json.NotJson as error:
         raise NotConfigured(f"{what} is no JSON: {error}.") from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
         raise NotConfigured(f"{what} holds no recorded quotes: {place}: {first['msg']}.") from error
-    codes = {code for one in found.routes for code in (one.origin, one.destination)}
-    codes |= {flight.via for one in found.routes for flight in one.flights if flight.via}
+    codes = {code for one in quotes.routes for code in (one.origin, one.destination)}
+    codes |= {flight.via for one in quotes.routes for flight in one.flights if flight.via}
     if unknown := sorted(code for code in codes if airport(code) is None):
         raise NotConfigured(f"{what} names airports that are unknown: {', '.join(unknown)}.")
-    return found
+    return quotes

@@ -42,13 +42,13 @@ class SourceName(StrEnum):
     SKYSCANNER = "skyscanner"
 
 
-def _written_date(given: object) -> object:
+def _written_date(value: object) -> object:
     """pydantic takes a number for seconds since 1970, and text that looks like one too."""
-    if isinstance(given, str) and not _DATE.fullmatch(given.strip()):
+    if isinstance(value, str) and not _DATE.fullmatch(value.strip()):
         raise ValueError("must be a date such as 2030-06-01")
-    if isinstance(given, bool | int | float | datetime):
+    if isinstance(value, bool | int | float | datetime):
         raise ValueError("must be a date such as 2030-06-01, as text")
-    return given.strip() if isinstance(given, str) else given
+    return value.strip() if isinstance(value, str) else value
 
 
 def _known_currency(code: str) -> str:

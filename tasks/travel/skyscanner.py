@@ -28,6 +28,7 @@ from tasks.travel.source import (
     Quotes,
     Request,
     Source,
+    cheapest,
     is_elsewhere,
     leg,
     link,
@@ -35,7 +36,6 @@ from tasks.travel.source import (
     price,
     requests_of,
     transfer,
-    wanted,
     way,
 )
 from tasks.travel.views import Flight, Leg, Way
@@ -111,13 +111,13 @@ class SkyscannerSource(Source):
         connection = ctx.connection(SKYSCANNER)
         service = _service(connection.credentials, ctx, connection.account)
         requests = requests_of(search)
-        found: list[Flight] = []
+        flights: list[Flight] = []
         complete = True
         for number, request in enumerate(requests):
-            answer = _searched(request, search, ctx, service, _Share(number, len(requests)))
-            found += flights_of(answer.results, search)
+            answer = _search(request, search, ctx, service, _Share(number, len(requests)))
+            flights += flights_of(answer.results, search)
             complete = complete and answer.complete
-        return Quotes(wanted(found, search), complete, None if complete else "Skyscanner had not finished.")
+        return Quotes(cheapest(flights, search), complete, None if complete else "Skyscanner had not finished.")
 
 
 @dataclass(frozen=True)
@@ -141,47 +141,47 @@ class _Answer:
     degraded: bool = False
 
 
-def _searched(request: Request, search: Search, ctx: Context, service: Service, share: _Share) -> _Answer:
+def _search(request: Request, search: Search, ctx: Context, service: Service, share: _Share) -> _Answer:
     """A search from its beginning to its end, or to where there is no more time."""
     ctx.progress(share.at(0), f"{request.origin} - {request.destination}, {request.depart_on}")
-    body = asked(request, search, ctx.settings(SkyscannerSettings))
-    before = _answered(ask(ctx, service, "POST", "/flights/live/search/create", body, longest_s=LONGEST_S), None)
+    body = create_body(request, search, ctx.settings(SkyscannerSettings))
+    answer = _next_answer(ask(ctx, service, "POST", "/flights/live/search/create", body, longest_s=LONGEST_S), None)
     for polls in range(1, MOST_POLLS + 1):
-        if before.complete or ctx.remaining_s < KEPT_S:
+        if answer.complete or ctx.remaining_s < KEPT_S:
             break
         ctx.wait(POLL_EVERY_S)
-        path = f"/flights/live/search/poll/{quote(before.token, safe='')}"
-        before = _answered(ask(ctx, service, "POST", path, longest_s=LONGEST_S), before)
-        ctx.progress(share.at(polls), f"{len(members(before.results.get('itineraries')))} flights so far")
-    return replace(before, complete=before.complete and not before.degraded)
+        path = f"/flights/live/search/poll/{quote(answer.token, safe='')}"
+        answer = _next_answer(ask(ctx, service, "POST", path, longest_s=LONGEST_S), answer)
+        ctx.progress(share.at(polls), f"{len(members(answer.results.get('itineraries')))} flights so far")
+    return replace(answer, complete=answer.complete and not answer.degraded)
 
 
-def _answered(said: dict[str, Any], before: _Answer | None) -> _Answer:
+def _next_answer(document: dict[str, Any], before: _Answer | None) -> _Answer:
     """An answer of create or poll, which may say that nothing has changed.
 
     Raises:
         Transient: The search has failed, or is none.
     """
-    token, status = said.get("sessionToken") or (before.token if before else None), said.get("status")
+    token, status = document.get("sessionToken") or (before.token if before else None), document.get("status")
     if status == FAILED or not isinstance(token, str) or not token:
         raise Transient("Skyscanner's search has failed; it can be made anew.")
-    content = members(said.get("content"))
-    news = members(content.get("results")) if said.get("action") == REPLACED else {}
-    results = news or (before.results if before else {})
-    degraded = bool(items(said.get("degradationReasons"))) or (before is not None and before.degraded)
+    content = members(document.get("content"))
+    new_results = members(content.get("results")) if document.get("action") == REPLACED else {}
+    results = new_results or (before.results if before else {})
+    degraded = bool(items(document.get("degradationReasons"))) or (before is not None and before.degraded)
     return _Answer(token, results, status == COMPLETE, degraded)
 
 
 def _service(account: SkyscannerAccount, caller: Caller, name: str = "") -> Service:
-    def error_of(status: int, given: Mapping[str, str], said: Any) -> Exception:
-        return skyscanner_error(status, given, said, datetime.now(UTC), name)
+    def error_of(status: int, answer_headers: Mapping[str, str], problem: Any) -> Exception:
+        return skyscanner_error(status, answer_headers, problem, datetime.now(UTC), name)
 
     headers = {"x-api-key": account.api_key.get_secret_value()}
     url = caller.settings(SkyscannerSettings).skyscanner_api_url
     return Service("Skyscanner", PROVIDER, name, url, headers, error_of)
 
 
-def asked(request: Request, search: Search, settings: SkyscannerSettings) -> dict[str, Any]:
+def create_body(request: Request, search: Search, settings: SkyscannerSettings) -> dict[str, Any]:
     """The body of `create`."""
     legs = [_query_leg(request.origin, request.destination, request.depart_on)]
     if request.return_on is not None:
@@ -214,9 +214,9 @@ def flights_of(results: dict[str, Any], search: Search) -> Iterator[Flight]:
         if not whole or len(whole) != len(ways) or len(whole) != (1 if search.return_on is None else 2):
             continue
         options = [_Option.of(each, currency, results) for each in items(members(one).get("pricingOptions"))]
-        known = [each for each in options if each is not None]
-        if known:
-            yield _flight(whole, min(known, key=lambda each: each.cost.minor), search)
+        priced = [each for each in options if each is not None]
+        if priced:
+            yield _flight(whole, min(priced, key=lambda each: each.cost.minor), search)
 
 
 @dataclass(frozen=True)
@@ -229,8 +229,8 @@ class _Option:
     link: str | None
 
     @classmethod
-    def of(cls, said: object, currency: str, results: dict[str, Any]) -> _Option | None:
-        one = members(said)
+    def of(cls, option: object, currency: str, results: dict[str, Any]) -> _Option | None:
+        one = members(option)
         amount = members(one.get("price"))
         cost = price(amount.get("amount"), currency, UNITS.get(str(amount.get("unit")), 0) or 1)
         if cost is None or amount.get("unit") not in UNITS or cost.minor == 0:
@@ -251,8 +251,8 @@ def _flight(ways: list[Way], option: _Option, search: Search) -> Flight:
     )  # fmt: skip
 
 
-def _way(said: object, results: dict[str, Any]) -> Way | None:
-    one = members(said)
+def _way(leg_document: object, results: dict[str, Any]) -> Way | None:
+    one = members(leg_document)
     segments = members(results.get("segments"))
     legs = [_leg(segments.get(str(each)), results) for each in items(one.get("segmentIds"))]
     whole = [each for each in legs if each is not None]
@@ -262,8 +262,8 @@ def _way(said: object, results: dict[str, Any]) -> Way | None:
     return way(whole, minutes if isinstance(minutes, int) and 0 < minutes < 100_000 else None)
 
 
-def _leg(said: object, results: dict[str, Any]) -> Leg | None:
-    one = members(said)
+def _leg(segment: object, results: dict[str, Any]) -> Leg | None:
+    one = members(segment)
     places, carriers = members(results.get("places")), members(results.get("carriers"))
     ends = [members(places.get(str(one.get(name)))).get("iata") for name in ("originPlaceId", "destinationPlaceId")]
     departs, arrives = _local(one.get("departureDateTime")), _local(one.get("arrivalDateTime"))
@@ -275,9 +275,9 @@ def _leg(said: object, results: dict[str, Any]) -> Leg | None:
     return leg(origin[:3], destination[:3], departs, arrives, plain(carrier.get("name")), number)
 
 
-def _local(said: object) -> datetime | None:
+def _local(moment: object) -> datetime | None:
     """A time on the clock of an airport, of whole numbers."""
-    one = members(said)
+    one = members(moment)
     numbers = [one.get(name) for name in ("year", "month", "day", "hour", "minute")]
     if not all(isinstance(each, int) and not isinstance(each, bool) for each in numbers):
         return None
@@ -287,9 +287,11 @@ def _local(said: object) -> datetime | None:
         return None
 
 
-def skyscanner_error(status: int, headers: Mapping[str, str], said: Any, now: datetime, account: str = "") -> Exception:
+def skyscanner_error(
+    status: int, headers: Mapping[str, str], problem: Any, now: datetime, account: str = ""
+) -> Exception:
     """The remedy of a refusal."""
-    why = plain(members(said).get("message")) or f"It answered {status}."
+    why = plain(members(problem).get("message")) or f"It answered {status}."
     if status == 429:
         return RateLimited("Skyscanner asks to wait.", retry_at(headers, now), PROVIDER, account)
     if status == 401:

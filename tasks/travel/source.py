@@ -87,18 +87,18 @@ def requests_of(search: Search) -> list[Request]:
     Raises:
         BadInput: Those are too many; the detail says how to ask for less.
     """
-    found = [
+    requests = [
         Request(origin, destination, depart_on, return_on)
         for depart_on, return_on in search.days()
         for origin in search.origin.asked_codes
         for destination in search.destination.asked_codes
     ]
-    if len(found) > MOST_REQUESTS:
+    if len(requests) > MOST_REQUESTS:
         raise BadInput(
-            f"These are {len(found)} searches, for each day and pair of airports; at most {MOST_REQUESTS} are made. "
+            f"These are {len(requests)} searches, for each day and pair of airports; at most {MOST_REQUESTS} are made. "
             f"Name one airport ({', '.join([*search.origin.codes, *search.destination.codes])}), or fewer days."
         )
-    return found
+    return requests
 
 
 def leg(
@@ -122,8 +122,8 @@ def instant(code: str, local: datetime) -> datetime | None:
     """The instant of a time on the clock of an airport. One that comes twice is the first."""
     from zoneinfo import ZoneInfo
 
-    known = airport(code)
-    return None if known is None else local.replace(tzinfo=ZoneInfo(known.zone))
+    place = airport(code)
+    return None if place is None else local.replace(tzinfo=ZoneInfo(place.zone))
 
 
 def local_time(text: object) -> datetime | None:
@@ -213,7 +213,7 @@ def link(text: object) -> str | None:
     return text if text.startswith("https://") else None
 
 
-def wanted(flights: list[Flight], search: Search) -> list[Flight]:
+def cheapest(flights: list[Flight], search: Search) -> list[Flight]:
     """The cheapest ones with no more changes than are wanted. They are of one currency."""
     few = [
         one

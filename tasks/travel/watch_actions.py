@@ -66,34 +66,34 @@ def watch_price(new: NewWatch, ctx: Context) -> Watch:
         row = store.get(conn, ctx.user.id, ctx.job_id)
         if row is None:
             row = store.add(conn, ctx.user.id, ctx.job_id, new, search, source.name, database().now())
-        return store.shown(conn, row)
+        return store.watch_view(conn, row)
 
 
 @action("travel.watches", effect=Effect.READ, timeout_s=TIMEOUT_S)
-def watches(wanted: WatchListing, ctx: Context) -> Watches:
+def watches(listing: WatchListing, ctx: Context) -> Watches:
     """List your price watches, newest first, with what they saw last."""
     with reading(WHAT) as conn:
-        rows = store.listed(conn, ctx.user.id, wanted.before, wanted.limit + 1)
-        items = [store.shown(conn, row) for row in rows[: wanted.limit]]
-    return Watches(items=items, next=_next(rows, wanted.limit))
+        rows = store.listed(conn, ctx.user.id, listing.before, listing.limit + 1)
+        items = [store.watch_view(conn, row) for row in rows[: listing.limit]]
+    return Watches(items=items, next=_next(rows, listing.limit))
 
 
 @action("travel.quotes", effect=Effect.READ, outside=True, timeout_s=TIMEOUT_S)
-def quotes(wanted: QuoteListing, ctx: Context) -> Quotes:
+def quotes(listing: QuoteListing, ctx: Context) -> Quotes:
     """List what a watched trip has cost, newest first, with source and age."""
     now = database().now()
     with reading(WHAT) as conn:
-        rows = store.quotes_of(conn, ctx.user.id, wanted.watch_id, wanted.before, wanted.limit + 1)
-    items = [store.quote_view(row, now) for row in rows[: wanted.limit]]
-    return Quotes(items=items, next=_next(rows, wanted.limit))
+        rows = store.quotes_of(conn, ctx.user.id, listing.watch_id, listing.before, listing.limit + 1)
+    items = [store.quote_view(row, now) for row in rows[: listing.limit]]
+    return Quotes(items=items, next=_next(rows, listing.limit))
 
 
 @action("travel.alerts", effect=Effect.READ, outside=True, timeout_s=TIMEOUT_S)
-def alerts(wanted: AlertListing, ctx: Context) -> Alerts:
+def alerts(listing: AlertListing, ctx: Context) -> Alerts:
     """List the price drops that you were told of, newest first, with their evidence."""
     with reading(WHAT) as conn:
-        rows = store.alerts_of(conn, ctx.user.id, wanted.watch_id, wanted.since, wanted.before, wanted.limit + 1)
-    return Alerts(items=[store.alert_view(row) for row in rows[: wanted.limit]], next=_next(rows, wanted.limit))
+        rows = store.alerts_of(conn, ctx.user.id, listing.watch_id, listing.since, listing.before, listing.limit + 1)
+    return Alerts(items=[store.alert_view(row) for row in rows[: listing.limit]], next=_next(rows, listing.limit))
 
 
 @action(
@@ -105,7 +105,7 @@ def check_price(which: WatchChoice, ctx: Context) -> CheckedPrice:
     The schedule of a watch does it; `POST /schedules/{id}/run` does it at once.
     """
     with reading(WHAT) as conn:
-        row = store.known(conn, ctx.user.id, which.watch_id)
+        row = store.existing(conn, ctx.user.id, which.watch_id)
         if (before := store.outcome(conn, ctx.user.id, ctx.job_id)) is not None:
             return before  # an attempt that died had kept it
     was_read(row)
@@ -118,31 +118,31 @@ def check_price(which: WatchChoice, ctx: Context) -> CheckedPrice:
 
 
 @action("travel.tell_price_drop", effect=Effect.DRAFT, keeps=True, timeout_s=TIMEOUT_S)
-def tell_price_drop(told: Evidence, _ctx: Context) -> Evidence:
+def tell_price_drop(evidence: Evidence, _ctx: Context) -> Evidence:
     """Tell a user that a price fell under their threshold.
 
     The job itself is the message, at every door that shows jobs.
     """
-    return told
+    return evidence
 
 
 def _quote(quote_id: UUID, source: Source, search: Search, answer: Answer) -> NewQuote:
     """The cheapest flight that is what was asked for, at a price that compares."""
-    meant = [one for one in answer.flights if not one.other_airport]
-    comparable = [one for one in meant if one.price.currency == search.currency]
+    matching = [one for one in answer.flights if not one.other_airport]
+    comparable = [one for one in matching if one.price.currency == search.currency]
     cheapest = min(comparable, key=lambda one: one.price.minor, default=None)
     return NewQuote(
-        quote_id, source.name, answer.recorded, cheapest, len(meant), answer.complete, database().now(),
-        _why_nothing(meant, cheapest, source.name, search.currency),
+        quote_id, source.name, answer.recorded, cheapest, len(matching), answer.complete, database().now(),
+        _why_nothing(matching, cheapest, source.name, search.currency),
     )  # fmt: skip
 
 
-def _why_nothing(meant: list[Flight], cheapest: Flight | None, source: str, currency: str | None) -> str | None:
+def _why_nothing(matching: list[Flight], cheapest: Flight | None, source: str, currency: str | None) -> str | None:
     if cheapest is not None:
         return None
-    if not meant:
+    if not matching:
         return f"{source} had no flight."
-    return f"{source} answered in {meant[0].price.currency}, which does not compare with {currency}."
+    return f"{source} answered in {matching[0].price.currency}, which does not compare with {currency}."
 
 
 def _next(rows: list[Any], limit: int) -> UUID | None:

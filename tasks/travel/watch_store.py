@@ -63,9 +63,9 @@ def add(conn: sa.Connection, user_id: UUID, watch_id: UUID, new: NewWatch, searc
         "drops": 0, "created_at": now, "updated_at": now, **origin_of_new(),
     }  # fmt: skip
     conn.execute(sa.insert(price_watches).values(row))
-    wanted = scheduling.check(registry(), _schedule(user_id, watch_id, name, new.every_s, search, now), now)
-    scheduling.add(conn, registry(), wanted, now)
-    return known(conn, user_id, watch_id)
+    schedule = scheduling.check(registry(), _schedule(user_id, watch_id, name, new.every_s, search, now), now)
+    scheduling.add(conn, registry(), schedule, now)
+    return existing(conn, user_id, watch_id)
 
 
 def name_of(search: Search) -> str:
@@ -77,8 +77,8 @@ def name_of(search: Search) -> str:
 def trip_of(new: NewWatch, source: str) -> str:
     """What is asked for at each look, as JSON; its source does not change with the settings."""
     names = set(Trip.model_fields)
-    given = new.model_dump(mode="json", by_alias=False, include=names) | {"source": source}
-    return Trip.model_validate(given).model_dump_json()
+    fields = new.model_dump(mode="json", by_alias=False, include=names) | {"source": source}
+    return Trip.model_validate(fields).model_dump_json()
 
 
 def _schedule(user_id: UUID, watch_id: UUID, name: str, every_s: int, search: Search, now: datetime) -> Schedule:
@@ -100,7 +100,7 @@ def get(conn: sa.Connection, user_id: UUID, watch_id: UUID, *, locked: bool = Fa
     return conn.execute(query.with_for_update() if locked else query).first()
 
 
-def known(conn: sa.Connection, user_id: UUID, watch_id: UUID, *, locked: bool = False) -> Any:
+def existing(conn: sa.Connection, user_id: UUID, watch_id: UUID, *, locked: bool = False) -> Any:
     """As `get`.
 
     Raises:
@@ -124,7 +124,7 @@ def remove(conn: sa.Connection, user_id: UUID, watch_id: UUID, now: datetime) ->
     row = get(conn, user_id, watch_id, locked=True)
     if row is None:
         return None
-    removed = shown(conn, row)
+    removed = watch_view(conn, row)
     if schedules.get(conn, user_id, watch_id) is not None:
         scheduling.remove(conn, user_id, watch_id, now)
     for table in (price_alerts, price_quotes):
@@ -133,7 +133,7 @@ def remove(conn: sa.Connection, user_id: UUID, watch_id: UUID, now: datetime) ->
     return removed
 
 
-def shown(conn: sa.Connection, row: Any) -> Watch:
+def watch_view(conn: sa.Connection, row: Any) -> Watch:
     """A watch with what its schedule says."""
     was_read(row)
     schedule = schedules.get(conn, row.user_id, row.id)
@@ -186,8 +186,8 @@ def keep_quote(conn: sa.Connection, user_id: UUID, watch_id: UUID, new: NewQuote
     Raises:
         NotFound: The watch was removed meanwhile.
     """
-    row = known(conn, user_id, watch_id, locked=True)
-    if not _inserted(conn, row, new):
+    row = existing(conn, user_id, watch_id, locked=True)
+    if not _insert(conn, row, new):
         return outcome(conn, user_id, new.quote_id) or _too_late(row)
     if row.quoted_at is not None and new.quoted_at <= row.quoted_at:
         return _too_late(row)  # a later look has told already what it costs
@@ -208,14 +208,14 @@ def outcome(conn: sa.Connection, user_id: UUID, quote_id: UUID) -> CheckedPrice 
     row = conn.execute(sa.select(price_quotes).where(quotes.id == quote_id, quotes.user_id == user_id)).first()
     if row is None:
         return None
-    watch = known(conn, user_id, row.watch_id)
+    watch = existing(conn, user_id, row.watch_id)
     is_drop = conn.execute(sa.select(price_alerts.c.id).where(price_alerts.c.id == quote_id)).first() is not None
     is_below = row.price_minor is not None and row.price_minor < watch.threshold_minor
     price = _money(row.price_minor, row.currency)
     return CheckedPrice(watch_id=watch.id, price=price, is_below=is_below, is_drop=is_drop, note=None)
 
 
-def _inserted(conn: sa.Connection, row: Any, new: NewQuote) -> bool:
+def _insert(conn: sa.Connection, row: Any, new: NewQuote) -> bool:
     values = {
         "id": new.quote_id, "user_id": row.user_id, "watch_id": row.id, "source": new.source,
         "recorded": new.recorded, "price_minor": new.minor, "currency": row.currency,
@@ -223,8 +223,8 @@ def _inserted(conn: sa.Connection, row: Any, new: NewQuote) -> bool:
         "flights": new.flights, "complete": new.complete, "quoted_at": new.quoted_at, **_origin(new),
     }  # fmt: skip
     new_row = conflicts.insert(conn.dialect.name, price_quotes).values(values)
-    kept = conn.execute(new_row.on_conflict_do_nothing(index_elements=["id"]).returning(price_quotes.c.id))
-    return kept.first() is not None
+    inserted = conn.execute(new_row.on_conflict_do_nothing(index_elements=["id"]).returning(price_quotes.c.id))
+    return inserted.first() is not None
 
 
 def _origin(new: NewQuote) -> dict[str, Any]:
@@ -264,8 +264,8 @@ def _prune(conn: sa.Connection, watch_id: UUID) -> None:
 
 
 def quotes_of(conn: sa.Connection, user_id: UUID, watch_id: UUID, before: UUID | None, limit: int) -> list[Any]:
-    """The quotes of the user's watch, the newest first. Raises as `known`."""
-    known(conn, user_id, watch_id)
+    """The quotes of the user's watch, the newest first. Raises as `existing`."""
+    existing(conn, user_id, watch_id)
     quotes = price_quotes.c
     older = [] if before is None else [quotes.id < before]
     query = sa.select(price_quotes).where(quotes.watch_id == watch_id, *older)
@@ -310,11 +310,11 @@ def alerts_of(
 ) -> list[Any]:
     """The user's alerts, the newest first."""
     alerts = price_alerts.c
-    wanted = [alerts.user_id == user_id]
-    wanted += [] if watch_id is None else [alerts.watch_id == watch_id]
-    wanted += [] if since is None else [alerts.created_at >= since]
-    wanted += [] if before is None else [alerts.id < before]
-    return list(conn.execute(sa.select(price_alerts).where(*wanted).order_by(alerts.id.desc()).limit(limit)).all())
+    conditions = [alerts.user_id == user_id]
+    conditions += [] if watch_id is None else [alerts.watch_id == watch_id]
+    conditions += [] if since is None else [alerts.created_at >= since]
+    conditions += [] if before is None else [alerts.id < before]
+    return list(conn.execute(sa.select(price_alerts).where(*conditions).order_by(alerts.id.desc()).limit(limit)).all())
 
 
 def alert_view(row: Any) -> Alert:

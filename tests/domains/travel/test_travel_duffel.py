@@ -26,7 +26,7 @@ from llmcoder import (
 )
 from llmcoder.errors import ActionError
 from llmcoder.testing import FakeContext
-from tasks.travel.duffel import DUFFEL, DuffelAccount, asked, duffel_error, flight_of, minutes, who_am_i
+from tasks.travel.duffel import DUFFEL, DuffelAccount, duffel_error, flight_of, minutes, offer_request, who_am_i
 from tasks.travel.settings import DuffelSettings
 from tasks.travel.source import MOST_REQUESTS, requests_of
 
@@ -118,7 +118,7 @@ def test_a_currency_that_duffel_does_not_take_is_said_so(duffel: Canned) -> None
 def test_what_is_asked_is_what_duffel_takes() -> None:
     wanted = search(return_on="2027-01-14", adults=2, children=1, infants=1, cabin="premium_economy", max_stops=1)
     (request,) = requests_of(wanted)
-    assert asked(request, wanted) == {
+    assert offer_request(request, wanted) == {
         "data": {
             "slices": [
                 {"origin": "BER", "destination": "LON", "departure_date": "2027-01-10"},

@@ -17,7 +17,7 @@ from llmcoder.errors import ActionError
 from llmcoder.testing import FakeContext
 from tasks.travel import skyscanner
 from tasks.travel.settings import SkyscannerSettings
-from tasks.travel.skyscanner import SKYSCANNER, SkyscannerAccount, asked, who_am_i
+from tasks.travel.skyscanner import SKYSCANNER, SkyscannerAccount, create_body, who_am_i
 from tasks.travel.source import requests_of
 
 __all__ = ["clock"]
@@ -116,7 +116,7 @@ def test_a_search_is_polled_until_it_is_complete_and_shows_how_far_it_is(server:
 def test_what_is_asked_is_what_it_takes() -> None:
     wanted = search(return_on="2027-01-14", adults=2, children=1, infants=1, cabin="business", currency="GBP")
     (request,) = requests_of(wanted)
-    query = asked(request, wanted, SkyscannerSettings())["query"]
+    query = create_body(request, wanted, SkyscannerSettings())["query"]
     assert query["queryLegs"][1] == {
         "originPlaceId": {"iata": "LON"}, "destinationPlaceId": {"iata": "BER"},
         "date": {"year": 2027, "month": 1, "day": 14},
