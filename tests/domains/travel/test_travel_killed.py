@@ -26,6 +26,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "integration"))
 
 from engine_kit import TIRELESS_S, Engine, engine_on, eventually
 
+pytestmark = pytest.mark.both_stores
+
 BELOW = 9_000
 #: A month in which the price falls under the threshold seven times, once by a cent, and stays there for a while.
 PRICES = [
