@@ -166,7 +166,7 @@ def _ways(one: dict[str, Any], request: Request, search: Search) -> tuple[Way, W
     if request.return_on is None:
         out = _way(one)
         return None if out is None else (out, None)
-    if "return" not in one:
+    if not one.get("return"):
         return _split(one, search, request.return_on)
     out, back = _way(one), _way(members(one["return"]))
     return None if out is None or back is None else (out, back)

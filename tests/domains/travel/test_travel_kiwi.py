@@ -185,10 +185,17 @@ STAY = layover("STN", "2027-01-10T08:50", "2027-01-14T18:00")
     [
         (itinerary(120, **{"return": BACK}), (0, 0)),
         (itinerary(120, STAY, **CIRCLE), (0, 0)),
+        (itinerary(120, STAY, **CIRCLE, **{"return": None}), (0, 0)),
         (itinerary(120, layover("AMS", "2027-01-10T08:10", "2027-01-10T08:30"), STAY, **CIRCLE), (1, 0)),
         (itinerary(120, STAY, layover("AMS", "2027-01-14T19:00", "2027-01-14T19:30"), **CIRCLE), (0, 1)),
     ],
-    ids=["a return of its own", "a circle that stays", "with a change there", "with a change back"],
+    ids=[
+        "a return of its own",
+        "a circle that stays",
+        "with a return of null",
+        "with a change there",
+        "with a change back",
+    ],
 )
 def test_there_and_back_comes_in_two_shapes(package: tuple[str, Tool], said: Any, stops: tuple[int, int]) -> None:
     url, tool = package
