@@ -1,16 +1,20 @@
-"""Duffel, against a server that takes what its documentation says and nothing else, each branch of its errors included.
+"""Duffel, against a server whose every request is held against its documentation, each branch of its errors included.
 
-No contract of the vendor's is at hand: the shapes are those of https://duffel.com/docs/api/v2/offer-requests.
+No contract of the vendor's is at hand: the shapes are transcribed by hand from
+https://duffel.com/docs/api/v2/offer-requests and https://duffel.com/docs/api/overview/making-requests.
 """
 
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
+from jsonschema import Draft202012Validator
 from travel_kit import Canned, canned, clock, context, look, search
 
 from llmcoder import (
@@ -71,10 +75,75 @@ def answer(*offers: dict[str, Any], live: bool = False) -> dict[str, Any]:
     return {"data": {"id": "orq_1", "live_mode": live, "offers": list(offers), "slices": [], "passengers": []}}
 
 
+CODE = {"type": "string", "pattern": "^[A-Z]{3}$"}
+PASSENGER = {
+    "oneOf": [
+        {"properties": {"type": {"enum": ["adult", "child", "infant_without_seat"]}}, "required": ["type"]},
+        {"properties": {"age": {"type": "integer", "minimum": 0, "maximum": 130}}, "required": ["age"]},
+    ],
+    "maxProperties": 1,
+}
+SLICE = {
+    "type": "object",
+    "properties": {"origin": CODE, "destination": CODE, "departure_date": {"pattern": r"^\d{4}-\d\d-\d\d$"}},
+    "required": ["origin", "destination", "departure_date"],
+    "additionalProperties": False,
+}
+DATA = {
+    "type": "object",
+    "properties": {
+        "slices": {"type": "array", "minItems": 1, "items": SLICE},
+        "passengers": {"type": "array", "minItems": 1, "maxItems": 9, "items": PASSENGER},
+        "cabin_class": {"enum": ["first", "business", "premium_economy", "economy"]},
+        "max_connections": {"type": "integer", "minimum": 0},
+    },
+    "required": ["slices", "passengers"],
+    "additionalProperties": False,
+}
+OFFER_REQUEST = Draft202012Validator(
+    {"type": "object", "properties": {"data": DATA}, "required": ["data"], "additionalProperties": False}
+)
+
+
+def violations(server: Canned) -> list[str]:
+    """What the documentation does not allow of what was asked."""
+    wrong: list[str] = []
+    for method, path, headers, body in server.requests:
+        address, _, query = path.partition("?")
+        if headers.get("duffel-version") != "v2" or not headers.get("authorization", "").startswith("Bearer duffel_"):
+            wrong.append(f"{path}: no version, or no token")
+        if (method, address) == ("POST", "/air/offer_requests"):
+            timeout_ms = int(dict(parse_qsl(query)).get("supplier_timeout", 20_000))
+            wrong += [error.message for error in OFFER_REQUEST.iter_errors(json.loads(body))]
+            wrong += [] if 2_000 <= timeout_ms <= 60_000 and "return_offers=true" in query else [query]
+        elif (method, address) != ("GET", "/air/airlines"):
+            wrong.append(f"{method} {path} is not there")
+    return wrong
+
+
 @pytest.fixture
 def duffel() -> Iterator[Canned]:
     with canned() as server:
         yield server
+        assert violations(server) == []
+
+
+def test_what_the_documentation_does_not_allow_would_be_seen(duffel: Canned) -> None:
+    duffel.say(201, answer())
+    look(ctx_of(duffel), source="duffel")
+    ((method, path, headers, body),) = duffel.requests
+    wrong = [
+        (method, path, headers, body.replace(b'"BER"', b'"Berlin"')),
+        (method, path, headers, body.replace(b'"adult"', b'"pensioner"')),
+        (method, path, headers, body.replace(b'"cabin_class"', b'"cabin"')),
+        (method, path.replace("20000", "90000"), headers, body),
+        (method, "/air/orders", headers, body),
+        (method, path, headers | {"duffel-version": "v1"}, body),
+    ]
+    for one in wrong:
+        duffel.requests[:] = [one]
+        assert violations(duffel) != [], one
+    duffel.requests.clear()
 
 
 def ctx_of(duffel: Canned, **more: Any) -> FakeContext:
