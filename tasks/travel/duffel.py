@@ -33,9 +33,9 @@ from tasks.travel.asking import Service, ask, items, members, no_wait_for_an_acc
 from tasks.travel.search import Passengers, Search, SourceName
 from tasks.travel.settings import DuffelSettings
 from tasks.travel.source import (
-    Quotes,
-    Request,
-    Source,
+    FlightRequest,
+    FlightSource,
+    SourceAnswer,
     cheapest,
     is_elsewhere,
     leg,
@@ -95,16 +95,16 @@ DUFFEL: ConnectionKind[DuffelAccount] = ConnectionKind(
 )
 
 
-class DuffelSource(Source):
+class DuffelSource(FlightSource):
     """Offers of Duffel's airlines, in the name of the user's account or the installation's."""
 
     name = SourceName.DUFFEL
 
-    def quotes(self, search: Search, ctx: Context) -> Quotes:
+    def quotes(self, search: Search, ctx: Context) -> SourceAnswer:
         with no_wait_for_an_account():
             return self._quotes(search, ctx)
 
-    def _quotes(self, search: Search, ctx: Context) -> Quotes:
+    def _quotes(self, search: Search, ctx: Context) -> SourceAnswer:
         connection = ctx.connection(DUFFEL)
         service = _service(connection.credentials, ctx, connection.account)
         requests = requests_of(search)
@@ -119,7 +119,7 @@ class DuffelSource(Source):
             read = [one for one in (flight_of(offer, search) for offer in offers) if one is not None]
             live, dropped = live and answer.get("live_mode") is not False, dropped + len(offers) - len(read)
             flights += read
-        return Quotes(cheapest(flights, search), dropped == 0, None if live else TEST_NOTE, recorded=not live)
+        return SourceAnswer(cheapest(flights, search), dropped == 0, None if live else TEST_NOTE, recorded=not live)
 
 
 def _service(account: DuffelAccount, caller: Caller, name: str = "") -> Service:
@@ -134,7 +134,7 @@ def _service(account: DuffelAccount, caller: Caller, name: str = "") -> Service:
     return Service("Duffel", PROVIDER, name, caller.settings(DuffelSettings).duffel_api_url, headers, error_of)
 
 
-def offer_request(request: Request, search: Search) -> dict[str, Any]:
+def offer_request(request: FlightRequest, search: Search) -> dict[str, Any]:
     """The body of an offer request."""
     slices = [_slice(request.origin, request.destination, request.depart_on)]
     if request.return_on is not None:

@@ -8,7 +8,7 @@ from llmcoder import BadInput, Context, Effect, Model, Retry, action
 from models.db.database import database
 from tasks.travel.places import MOST_PROPOSALS, candidates, place_of
 from tasks.travel.search import FlightQuery, PlaceText, Search, search_of
-from tasks.travel.source import Quotes, Source
+from tasks.travel.source import FlightSource, SourceAnswer
 from tasks.travel.sources import source_of
 from tasks.travel.views import Flights, PlaceView
 
@@ -55,7 +55,7 @@ def flights(query: FlightQuery, ctx: Context) -> Flights:
     return flights_view(search, source, source.quotes(search, ctx))
 
 
-def flights_view(search: Search, source: Source, quotes: Quotes) -> Flights:
+def flights_view(search: Search, source: FlightSource, quotes: SourceAnswer) -> Flights:
     """What a source says, with what it was asked.
 
     Raises:

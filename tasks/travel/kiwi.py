@@ -16,13 +16,13 @@ from llmcoder.context import Context
 from llmcoder.declare.connection import Caller
 from llmcoder.errors import Refused, Transient
 from tasks.travel.asking import items, members, read
-from tasks.travel.mcp_session import Server, ToolAnswer, converse
+from tasks.travel.mcp_session import McpServer, ToolAnswer, converse
 from tasks.travel.search import Cabin, Search, SourceName
 from tasks.travel.settings import TravelSettings
 from tasks.travel.source import (
-    Quotes,
-    Request,
-    Source,
+    FlightRequest,
+    FlightSource,
+    SourceAnswer,
     cheapest,
     is_elsewhere,
     leg,
@@ -48,15 +48,15 @@ LISTS = ("itineraries", "flights", "results", "data", "result")
 NOTE = "Kiwi.com combines airlines that do not know each other; see `self_transfer`."
 
 
-class KiwiSource(Source):
+class KiwiSource(FlightSource):
     """Kiwi.com's public search."""
 
     name = SourceName.KIWI
 
-    def quotes(self, search: Search, ctx: Context) -> Quotes:
+    def quotes(self, search: Search, ctx: Context) -> SourceAnswer:
         requests = requests_of(search)
 
-        async def talk(server: Server) -> list[tuple[Request, list[Any]]]:
+        async def talk(server: McpServer) -> list[tuple[FlightRequest, list[Any]]]:
             parameters = _parameters(await server.tools())
             answers = []
             for number, request in enumerate(requests):
@@ -68,13 +68,13 @@ class KiwiSource(Source):
         answers = converse(TITLE, ctx.settings(TravelSettings).kiwi_mcp_url, ctx, talk)
         readings = [flight_of(one, request, search) for request, raw in answers for one in raw]
         flights = [one for one in readings if one is not None]
-        return Quotes(cheapest(flights, search), len(flights) == len(readings), NOTE)
+        return SourceAnswer(cheapest(flights, search), len(flights) == len(readings), NOTE)
 
 
 def what_it_offers(settings: TravelSettings, caller: Caller) -> str:
     """Ask for its tools, for `doctor`. Raises as a search does."""
 
-    async def talk(server: Server) -> str:
+    async def talk(server: McpServer) -> str:
         _parameters(await server.tools())
         return f"{TITLE}'s public search, without a key."
 
@@ -103,7 +103,7 @@ KNOWN = NEEDED | {
 }  # fmt: skip
 
 
-def arguments_of(request: Request, search: Search, parameters: frozenset[str]) -> dict[str, Any]:
+def arguments_of(request: FlightRequest, search: Search, parameters: frozenset[str]) -> dict[str, Any]:
     """The arguments of a call, as far as the tool takes them.
 
     Raises:
@@ -146,7 +146,7 @@ def itineraries_of(answer: ToolAnswer) -> list[Any]:
     raise Transient(f"{TITLE} answered with something that is no list of flights.")
 
 
-def flight_of(itinerary: object, request: Request, search: Search) -> Flight | None:
+def flight_of(itinerary: object, request: FlightRequest, search: Search) -> Flight | None:
     """An itinerary as a flight; None where it is not what we know."""
     one = members(itinerary)
     cost = price(one.get("price"), one.get("currency") or search.currency or USUAL_CURRENCY)
@@ -161,7 +161,7 @@ def flight_of(itinerary: object, request: Request, search: Search) -> Flight | N
     )  # fmt: skip
 
 
-def _ways(one: dict[str, Any], request: Request, search: Search) -> tuple[Way, Way | None] | None:
+def _ways(one: dict[str, Any], request: FlightRequest, search: Search) -> tuple[Way, Way | None] | None:
     """There and back. The way back is a `return` of its own, or the stay is one of the layovers."""
     if request.return_on is None:
         out = _way(one)

@@ -62,7 +62,7 @@ class ToolAnswer:
     texts: tuple[str, ...]
 
 
-class Server:
+class McpServer:
     """The server of a conversation."""
 
     def __init__(self, title: str, client: Client) -> None:
@@ -94,7 +94,7 @@ class Server:
         return ToolAnswer(result.structured_content, texts)
 
 
-def converse(title: str, url: str, caller: Caller, talk: Callable[[Server], Awaitable[T]]) -> T:
+def converse(title: str, url: str, caller: Caller, talk: Callable[[McpServer], Awaitable[T]]) -> T:
     """Hold a conversation, and give back what comes of it.
 
     Raises:
@@ -113,7 +113,7 @@ def converse(title: str, url: str, caller: Caller, talk: Callable[[Server], Awai
         raise _remedy(title, wire, error) from error
 
 
-async def _held(title: str, url: str, wire: Any, talk: Callable[[Server], Awaitable[T]]) -> T:
+async def _held(title: str, url: str, wire: Any, talk: Callable[[McpServer], Awaitable[T]]) -> T:
     import httpx2
     from mcp import Client
     from mcp.client.streamable_http import streamable_http_client
@@ -125,7 +125,7 @@ async def _held(title: str, url: str, wire: Any, talk: Callable[[Server], Awaita
             transport = streamable_http_client(url, http_client=http, max_sse_event_size=LARGEST_ANSWER_BYTES)
             known_as = Implementation(name="LLMCoder", version=VERSION)
             async with Client(transport, client_info=known_as, cache=None) as client:
-                return await talk(Server(title, client))
+                return await talk(McpServer(title, client))
 
 
 def _wire(title: str, caller: Caller) -> Any:

@@ -46,7 +46,7 @@ class Airport:
 
 
 @dataclass(frozen=True)
-class Place:
+class TravelPlace:
     """Where somebody wants to fly from or to.
 
     Attributes:
@@ -90,7 +90,7 @@ def airport(code: str) -> Airport | None:
     return table().airports.get(code)
 
 
-def place_of(text: str) -> Place:
+def place_of(text: str) -> TravelPlace:
     """What somebody means.
 
     Raises:
@@ -107,7 +107,7 @@ def place_of(text: str) -> Place:
     raise BadInput(f"There is no airport or city {text!r} with flights.{hint} Write an IATA code, such as BER.")
 
 
-def candidates(text: str) -> list[Place]:
+def candidates(text: str) -> list[TravelPlace]:
     """Every place that the text may mean; the one alone where it is clear."""
     code = text.strip().upper()
     if (by_code := table().of_code(code)) is not None:
@@ -117,14 +117,14 @@ def candidates(text: str) -> list[Place]:
     return _clear(_in_country(places, folded(where)) if where.strip() else places)
 
 
-def _in_country(places: Sequence[Place], where: str) -> list[Place]:
+def _in_country(places: Sequence[TravelPlace], where: str) -> list[TravelPlace]:
     """Those of a country, or of a region of one."""
     return [
         one for one in places if where in (one.country.lower(), *(folded(airport.region) for airport in one.airports))
     ]
 
 
-def _clear(places: list[Place]) -> list[Place]:
+def _clear(places: list[TravelPlace]) -> list[TravelPlace]:
     """The one that gave its metropolitan area or its time zone the name, where there is one."""
     for is_the_one in (_is_metropolitan, _names_its_zone):
         chosen = [one for one in places if is_the_one(one)]
@@ -133,11 +133,11 @@ def _clear(places: list[Place]) -> list[Place]:
     return places
 
 
-def _is_metropolitan(place: Place) -> bool:
+def _is_metropolitan(place: TravelPlace) -> bool:
     return place.code is not None and place.code in table().areas
 
 
-def _names_its_zone(place: Place) -> bool:
+def _names_its_zone(place: TravelPlace) -> bool:
     named = folded(place.zone.rpartition("/")[2].replace("_", " "))
     return named in SAME_CITY.get(folded(place.name), (folded(place.name),))
 
@@ -158,14 +158,14 @@ class Table:
                 airports.setdefault(folded(name), []).append(one)
         return airports
 
-    def of_code(self, code: str) -> Place | None:
+    def of_code(self, code: str) -> TravelPlace | None:
         """An airport; a metropolitan area where no airport has the code."""
         one = self.airports.get(code)
         if one is None:
             return self.areas.get(code)
-        return Place(one.city, one.country, code, (one,))
+        return TravelPlace(one.city, one.country, code, (one,))
 
-    def of_name(self, name: str) -> list[Place]:
+    def of_name(self, name: str) -> list[TravelPlace]:
         """The cities of a name; else those that begin with it; else what has its words in its own name."""
         names = SAME_CITY.get(name, (name,))
         areas = [one for one in self.areas.values() if folded(one.name) in names]
@@ -189,10 +189,10 @@ class Table:
             return []
         return [one for one in self.airports.values() if set(words) <= set(folded(f"{one.name} {one.city}").split())]
 
-    def _area(self, code: str, area: dict[str, Any]) -> Place:
+    def _area(self, code: str, area: dict[str, Any]) -> TravelPlace:
         codes = dict.fromkeys([*area["airports"], *ALSO_OF.get(code, ())])
         members = tuple(self.airports[one] for one in codes if one in self.airports)
-        return Place(area["name"], area["country"], code, members)
+        return TravelPlace(area["name"], area["country"], code, members)
 
 
 @lru_cache(1)
@@ -210,19 +210,19 @@ def _airport(row: Mapping[str, Any]) -> Airport:
     )  # fmt: skip
 
 
-def _cities(airports: Iterable[Airport]) -> list[Place]:
+def _cities(airports: Iterable[Airport]) -> list[TravelPlace]:
     """Airports that lie together are one place."""
     groups: list[list[Airport]] = []
     for one in dict.fromkeys(airports):
         home = next((group for group in groups if _is_together(one, group[0])), None)
         groups.append([one]) if home is None else home.append(one)
     return [
-        Place(group[0].city, group[0].country, group[0].code if len(group) == 1 else None, tuple(group))
+        TravelPlace(group[0].city, group[0].country, group[0].code if len(group) == 1 else None, tuple(group))
         for group in groups
     ]
 
 
-def _is_near(one: Airport, areas: Iterable[Place]) -> bool:
+def _is_near(one: Airport, areas: Iterable[TravelPlace]) -> bool:
     return any(_is_together(one, area.airports[0]) for area in areas)
 
 

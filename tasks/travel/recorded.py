@@ -23,7 +23,7 @@ from llmcoder.model import Model
 from llmcoder.money import Money
 from tasks.travel.places import airport
 from tasks.travel.search import Cabin, CurrencyCode, Passengers, Search, SourceName
-from tasks.travel.source import Quotes, Source, cheapest, is_elsewhere, leg, transfer, way
+from tasks.travel.source import FlightSource, SourceAnswer, cheapest, is_elsewhere, leg, transfer, way
 from tasks.travel.views import Flight, Leg, Way
 
 NOTE = "Recorded quotes, moved to your days: nobody sells at these prices. Ask another source for those of today."
@@ -76,7 +76,7 @@ class RecordedQuotes(Model):
     routes: list[RecordedRoute] = Field(min_length=1, description="What is known.")
 
 
-class RecordedSource(Source):
+class RecordedSource(FlightSource):
     """Answers from a file."""
 
     name = SourceName.RECORDED
@@ -84,14 +84,14 @@ class RecordedSource(Source):
     def __init__(self, file: Path | None) -> None:
         self._known = own_quotes(file) if file is not None else bundled_quotes()
 
-    def quotes(self, search: Search, ctx: Context) -> Quotes:
+    def quotes(self, search: Search, ctx: Context) -> SourceAnswer:
         self.check_watch(search)
         flights: list[Flight] = []
         days = list(search.days())
         for number, (depart_on, return_on) in enumerate(days):
             ctx.progress(number / len(days), f"{depart_on}")
             flights += self._of_day(search, depart_on, return_on)
-        return Quotes(cheapest(flights, search), note=NOTE, recorded=True)
+        return SourceAnswer(cheapest(flights, search), note=NOTE, recorded=True)
 
     def check_watch(self, search: Search) -> None:
         if search.currency not in (None, self._known.currency):

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringC
 from llmcoder.errors import BadInput
 from llmcoder.model import Model
 from llmcoder.money import exponent_of
-from tasks.travel.places import Place, place_of
+from tasks.travel.places import TravelPlace, place_of
 
 MOST_PASSENGERS = 9
 MOST_FLEXIBLE_DAYS = 3
@@ -134,8 +134,8 @@ class Search:
         limit: How many flights are wanted, at most.
     """
 
-    origin: Place
-    destination: Place
+    origin: TravelPlace
+    destination: TravelPlace
     depart_on: date
     return_on: date | None
     flexible_days: int

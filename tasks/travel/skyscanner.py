@@ -25,9 +25,9 @@ from tasks.travel.asking import Service, ask, items, members, no_wait_for_an_acc
 from tasks.travel.search import Cabin, Search, SourceName
 from tasks.travel.settings import SkyscannerSettings
 from tasks.travel.source import (
-    Quotes,
-    Request,
-    Source,
+    FlightRequest,
+    FlightSource,
+    SourceAnswer,
     cheapest,
     is_elsewhere,
     leg,
@@ -98,16 +98,16 @@ SKYSCANNER: ConnectionKind[SkyscannerAccount] = ConnectionKind(
 )
 
 
-class SkyscannerSource(Source):
+class SkyscannerSource(FlightSource):
     """What travel agents and airlines ask for, by Skyscanner."""
 
     name = SourceName.SKYSCANNER
 
-    def quotes(self, search: Search, ctx: Context) -> Quotes:
+    def quotes(self, search: Search, ctx: Context) -> SourceAnswer:
         with no_wait_for_an_account():
             return self._quotes(search, ctx)
 
-    def _quotes(self, search: Search, ctx: Context) -> Quotes:
+    def _quotes(self, search: Search, ctx: Context) -> SourceAnswer:
         connection = ctx.connection(SKYSCANNER)
         service = _service(connection.credentials, ctx, connection.account)
         requests = requests_of(search)
@@ -117,7 +117,7 @@ class SkyscannerSource(Source):
             answer = _search(request, search, ctx, service, _Share(number, len(requests)))
             flights += flights_of(answer.results, search)
             complete = complete and answer.complete
-        return Quotes(cheapest(flights, search), complete, None if complete else "Skyscanner had not finished.")
+        return SourceAnswer(cheapest(flights, search), complete, None if complete else "Skyscanner had not finished.")
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class _Answer:
     degraded: bool = False
 
 
-def _search(request: Request, search: Search, ctx: Context, service: Service, share: _Share) -> _Answer:
+def _search(request: FlightRequest, search: Search, ctx: Context, service: Service, share: _Share) -> _Answer:
     """A search from its beginning to its end, or to where there is no more time."""
     ctx.progress(share.at(0), f"{request.origin} - {request.destination}, {request.depart_on}")
     body = create_body(request, search, ctx.settings(SkyscannerSettings))
@@ -181,7 +181,7 @@ def _service(account: SkyscannerAccount, caller: Caller, name: str = "") -> Serv
     return Service("Skyscanner", PROVIDER, name, url, headers, error_of)
 
 
-def create_body(request: Request, search: Search, settings: SkyscannerSettings) -> dict[str, Any]:
+def create_body(request: FlightRequest, search: Search, settings: SkyscannerSettings) -> dict[str, Any]:
     """The body of `create`."""
     legs = [_query_leg(request.origin, request.destination, request.depart_on)]
     if request.return_on is not None:

@@ -28,7 +28,7 @@ LARGEST_EXPONENT = 12
 
 
 @dataclass(frozen=True)
-class Quotes:
+class SourceAnswer:
     """What a source says.
 
     Attributes:
@@ -43,7 +43,7 @@ class Quotes:
     recorded: bool = False
 
 
-class Source(ABC):
+class FlightSource(ABC):
     """Knows what flights cost.
 
     Attributes:
@@ -53,7 +53,7 @@ class Source(ABC):
     name: str
 
     @abstractmethod
-    def quotes(self, search: Search, ctx: Context) -> Quotes:
+    def quotes(self, search: Search, ctx: Context) -> SourceAnswer:
         """Ask for flights; progress is shown, and a cancellation ends it. Nothing is booked, so it may be repeated.
 
         Raises:
@@ -72,7 +72,7 @@ class Source(ABC):
 
 
 @dataclass(frozen=True)
-class Request:
+class FlightRequest:
     """One of the requests that a search becomes: a source takes one pair of codes and one pair of days at a time."""
 
     origin: str
@@ -81,14 +81,14 @@ class Request:
     return_on: date | None
 
 
-def requests_of(search: Search) -> list[Request]:
+def requests_of(search: Search) -> list[FlightRequest]:
     """What a source is asked, the wanted days first.
 
     Raises:
         BadInput: Those are too many; the detail says how to ask for less.
     """
     requests = [
-        Request(origin, destination, depart_on, return_on)
+        FlightRequest(origin, destination, depart_on, return_on)
         for depart_on, return_on in search.days()
         for origin in search.origin.asked_codes
         for destination in search.destination.asked_codes

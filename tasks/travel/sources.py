@@ -9,10 +9,10 @@ from tasks.travel.recorded import RecordedSource
 from tasks.travel.search import SourceName
 from tasks.travel.settings import TravelSettings
 from tasks.travel.skyscanner import SkyscannerSource
-from tasks.travel.source import Source
+from tasks.travel.source import FlightSource
 
 
-def source_of(name: SourceName | None, ctx: Context) -> Source:
+def source_of(name: SourceName | None, ctx: Context) -> FlightSource:
     """The named source, or the installation's own choice.
 
     Raises:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from llmcoder.model import Model
 from llmcoder.money import Money
-from tasks.travel.places import Airport, Place
+from tasks.travel.places import Airport, TravelPlace
 
 #: Whether one changes between tickets: then nobody waits for a late flight, and luggage is collected and checked in.
 SelfTransfer = Literal["no", "yes", "possible"]
@@ -39,7 +39,7 @@ class PlaceView(Model):
     airports: list[AirportView] = Field(description="Its airports.")
 
     @classmethod
-    def of(cls, place: Place) -> PlaceView:
+    def of(cls, place: TravelPlace) -> PlaceView:
         airports = [AirportView.of(one) for one in place.airports]
         write = place.code or f"{place.name}, {place.country}"
         return cls(name=place.name, country=place.country, code=place.code, write=write, airports=airports)

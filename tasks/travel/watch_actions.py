@@ -10,8 +10,7 @@ from models.db.database import database, reading, writing
 from models.owned_records import was_read
 from tasks.travel import watch_store as store
 from tasks.travel.search import Search, Trip, search_of
-from tasks.travel.source import Quotes as Answer
-from tasks.travel.source import Source
+from tasks.travel.source import FlightSource, SourceAnswer
 from tasks.travel.sources import source_of
 from tasks.travel.views import Flight
 from tasks.travel.watch_store import NewQuote
@@ -20,13 +19,13 @@ from tasks.travel.watch_views import (
     Alerts,
     CheckedPrice,
     Evidence,
-    NewWatch,
+    NewPriceWatch,
+    PriceQuotes,
+    PriceWatch,
+    PriceWatchChoice,
+    PriceWatches,
     QuoteListing,
-    Quotes,
     Unwatched,
-    Watch,
-    WatchChoice,
-    Watches,
     WatchListing,
 )
 
@@ -36,7 +35,7 @@ WHAT = "price watches"
 
 
 @action("travel.unwatch", effect=Effect.DESTROY, repeatable=True, timeout_s=TIMEOUT_S)
-def unwatch(which: WatchChoice, ctx: Context) -> Unwatched:
+def unwatch(which: PriceWatchChoice, ctx: Context) -> Unwatched:
     """Watch a price no longer.
 
     Its schedule, its quotes and its alerts go with it; one that is gone already is no error. To pause it, pause its
@@ -50,10 +49,10 @@ def unwatch(which: WatchChoice, ctx: Context) -> Unwatched:
     "travel.watch_price",
     effect=Effect.WRITE,
     repeatable=True,
-    undo=Undo(unwatch, lambda new, watch: WatchChoice(watch_id=watch.id)),
+    undo=Undo(unwatch, lambda new, watch: PriceWatchChoice(watch_id=watch.id)),
     timeout_s=TIMEOUT_S,
 )
-def watch_price(new: NewWatch, ctx: Context) -> Watch:
+def watch_price(new: NewPriceWatch, ctx: Context) -> PriceWatch:
     """Watch what a trip costs, and be told once of each drop under a threshold.
 
     From then on the clock asks for prices, so this is more than a record: a macro's or a schedule's waits. You are told
@@ -70,22 +69,22 @@ def watch_price(new: NewWatch, ctx: Context) -> Watch:
 
 
 @action("travel.watches", effect=Effect.READ, timeout_s=TIMEOUT_S)
-def watches(listing: WatchListing, ctx: Context) -> Watches:
+def watches(listing: WatchListing, ctx: Context) -> PriceWatches:
     """List your price watches, newest first, with what they saw last."""
     with reading(WHAT) as conn:
         rows = store.listed(conn, ctx.user.id, listing.before, listing.limit + 1)
         items = [store.watch_view(conn, row) for row in rows[: listing.limit]]
-    return Watches(items=items, next=_next(rows, listing.limit))
+    return PriceWatches(items=items, next=_next(rows, listing.limit))
 
 
 @action("travel.quotes", effect=Effect.READ, outside=True, timeout_s=TIMEOUT_S)
-def quotes(listing: QuoteListing, ctx: Context) -> Quotes:
+def quotes(listing: QuoteListing, ctx: Context) -> PriceQuotes:
     """List what a watched trip has cost, newest first, with source and age."""
     now = database().now()
     with reading(WHAT) as conn:
         rows = store.quotes_of(conn, ctx.user.id, listing.watch_id, listing.before, listing.limit + 1)
     items = [store.quote_view(row, now) for row in rows[: listing.limit]]
-    return Quotes(items=items, next=_next(rows, listing.limit))
+    return PriceQuotes(items=items, next=_next(rows, listing.limit))
 
 
 @action("travel.alerts", effect=Effect.READ, outside=True, timeout_s=TIMEOUT_S)
@@ -99,7 +98,7 @@ def alerts(listing: AlertListing, ctx: Context) -> Alerts:
 @action(
     store.CHECK, effect=Effect.DRAFT, keeps=True, outside=True, timeout_s=LOOK_TIMEOUT_S, retry=Retry(first_wait_s=30)
 )
-def check_price(which: WatchChoice, ctx: Context) -> CheckedPrice:
+def check_price(which: PriceWatchChoice, ctx: Context) -> CheckedPrice:
     """Ask what a watched trip costs now, and keep that.
 
     The schedule of a watch does it; `POST /schedules/{id}/run` does it at once.
@@ -126,7 +125,7 @@ def tell_price_drop(evidence: Evidence, _ctx: Context) -> Evidence:
     return evidence
 
 
-def _quote(quote_id: UUID, source: Source, search: Search, answer: Answer) -> NewQuote:
+def _quote(quote_id: UUID, source: FlightSource, search: Search, answer: SourceAnswer) -> NewQuote:
     """The cheapest flight that is what was asked for, at a price that compares."""
     matching = [one for one in answer.flights if not one.other_airport]
     comparable = [one for one in matching if one.price.currency == search.currency]

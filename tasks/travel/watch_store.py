@@ -28,7 +28,7 @@ from models.schedules.store import CatchUp, Overlap, Schedule
 from tasks.travel.search import Search, Trip
 from tasks.travel.tables import price_alerts, price_quotes, price_watches
 from tasks.travel.views import Flight
-from tasks.travel.watch_views import Alert, CheckedPrice, Evidence, NewWatch, Quote, Watch, sentence
+from tasks.travel.watch_views import Alert, CheckedPrice, Evidence, NewPriceWatch, PriceWatch, Quote, sentence
 
 CHECK = "travel.check_price"
 MOST_WATCHES = 100
@@ -46,7 +46,7 @@ own = price_watches.c
 # --- a watch
 
 
-def add(conn: sa.Connection, user_id: UUID, watch_id: UUID, new: NewWatch, search: Search, source: str,
+def add(conn: sa.Connection, user_id: UUID, watch_id: UUID, new: NewPriceWatch, search: Search, source: str,
         now: datetime) -> Any:  # fmt: skip
     """Keep a watch and its schedule, which looks at once and then until the last day of departure is over.
 
@@ -74,7 +74,7 @@ def name_of(search: Search) -> str:
     return f"{search.origin.name} - {search.destination.name}, {search.depart_on}{back}"[:200]
 
 
-def trip_of(new: NewWatch, source: str) -> str:
+def trip_of(new: NewPriceWatch, source: str) -> str:
     """What is asked for at each look, as JSON; its source does not change with the settings."""
     names = set(Trip.model_fields)
     fields = new.model_dump(mode="json", by_alias=False, include=names) | {"source": source}
@@ -119,7 +119,7 @@ def listed(conn: sa.Connection, user_id: UUID, before: UUID | None, limit: int) 
     return list(conn.execute(query.order_by(own.id.desc()).limit(limit)).all())
 
 
-def remove(conn: sa.Connection, user_id: UUID, watch_id: UUID, now: datetime) -> Watch | None:
+def remove(conn: sa.Connection, user_id: UUID, watch_id: UUID, now: datetime) -> PriceWatch | None:
     """Delete a watch with its quotes, alerts and schedule; gives it back as it was, None where it is gone already."""
     row = get(conn, user_id, watch_id, locked=True)
     if row is None:
@@ -133,12 +133,12 @@ def remove(conn: sa.Connection, user_id: UUID, watch_id: UUID, now: datetime) ->
     return removed
 
 
-def watch_view(conn: sa.Connection, row: Any) -> Watch:
+def watch_view(conn: sa.Connection, row: Any) -> PriceWatch:
     """A watch with what its schedule says."""
     was_read(row)
     schedule = schedules.get(conn, row.user_id, row.id)
     enabled = schedule is not None and schedule.enabled and schedule.next_fire_at is not None
-    return Watch(
+    return PriceWatch(
         id=row.id, name=row.name, trip=Trip.model_validate_json(row.trip), source=row.source,
         below=Money(row.threshold_minor, row.currency), every_s=row.every_s, is_below=row.is_below, drops=row.drops,
         last_price=_money(row.last_minor, row.currency), lowest_price=_money(row.lowest_minor, row.currency),

@@ -25,7 +25,7 @@ def _more_than_nothing(price: Money) -> Money:
     return price
 
 
-class NewWatch(Trip):
+class NewPriceWatch(Trip):
     """A trip whose price is to be watched."""
 
     below: Annotated[Money, AfterValidator(_more_than_nothing)] = Field(
@@ -38,13 +38,13 @@ class NewWatch(Trip):
     )
 
 
-class WatchChoice(Model):
+class PriceWatchChoice(Model):
     """Which watch is meant."""
 
     watch_id: UUID = Field(description="The watch's id.", examples=[AN_ID])
 
 
-class Watch(Model):
+class PriceWatch(Model):
     """A watch over the price of a trip. Its schedule has the same id."""
 
     id: UUID = Field(description="The watch's id, and that of its schedule.")
@@ -71,17 +71,17 @@ class WatchListing(Model):
     before: UUID | None = Field(None, description="`next` of the page before; left out, the newest are returned.")
 
 
-class Watches(Model):
+class PriceWatches(Model):
     """Watches, newest first."""
 
-    items: list[Watch] = Field(description="Them.")
+    items: list[PriceWatch] = Field(description="Them.")
     next: UUID | None = Field(description="`before` of the page after this one; null on the last page.")
 
 
 class Unwatched(Model):
     """A watch that is gone, with its quotes."""
 
-    removed: Watch | None = Field(description="The watch as it was; null when it was gone already.")
+    removed: PriceWatch | None = Field(description="The watch as it was; null when it was gone already.")
 
 
 class QuoteListing(WatchListing):
@@ -104,7 +104,7 @@ class Quote(Model):
     flight: Flight | None = Field(description="The cheapest one.")
 
 
-class Quotes(Model):
+class PriceQuotes(Model):
     """Quotes of a watch, newest first."""
 
     items: list[Quote] = Field(description="Them.")
