@@ -249,6 +249,7 @@ OUR_RECORDS = ("general.", "reminders.")
 OURS = {
     "email.add_watch": "a row here", "email.change_watch": "a row here", "email.remove_watch": "a row here",
     "system.stop_realtime": "our own processes", "tasks.ask_person": "a person answers",
+    "travel.unwatch": "rows here", "travel.watch_price": "rows here",
 }  # fmt: skip
 
 

@@ -161,6 +161,22 @@ INPUTS: dict[str, dict[str, Any]] = {
     "reminders.snooze": {"when": "in 20 minutes"},
     "reminders.tell": {"text": "hello", "due_at": "2030-01-01T00:00:00Z"},
     "system.stop_realtime": {},
+    "travel.alerts": {},
+    "travel.check_price": {},
+    "travel.quotes": {"watch_id": "01937b2e-7c00-7000-8000-000000000001"},
+    "travel.tell_price_drop": {
+        "name": "B's",
+        "number": 1,
+        "below": "9.00 EUR",
+        "price": "8.00 EUR",
+        "quoted_at": "2030-01-01T00:00:00Z",
+        "source": "recorded",
+        "recorded": True,
+        "watch_id": "01937b2e-7c00-7000-8000-000000000001",
+        "quote_id": "01937b2e-7c00-7000-8000-000000000001",
+    },
+    "travel.unwatch": {},
+    "travel.watches": {},
 }
 
 #: By command of the WebSocket: the rest of a message. Ids are put in by their types.

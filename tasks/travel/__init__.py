@@ -1,0 +1,1 @@
+"""Flights: what they cost, and watches over their prices."""
