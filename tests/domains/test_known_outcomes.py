@@ -249,6 +249,8 @@ OUR_RECORDS = ("general.", "reminders.")
 OURS = {
     "email.add_watch": "a row here", "email.change_watch": "a row here", "email.remove_watch": "a row here",
     "system.stop_realtime": "our own processes", "tasks.ask_person": "a person answers",
+    "news.add_feed": "it only reads there; rows here", "news.add_search": "likewise", "news.mark_unread": "rows here",
+    "news.restore_feeds": "rows here",
 }  # fmt: skip
 
 
