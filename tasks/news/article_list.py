@@ -1,13 +1,14 @@
 """The list of articles: stories, newest first, each with the sources that tell it.
 
-Each question walks an index in the order of the answer, from the place where the page before ended. Words are looked up
-in the full-text index where few stories have them; where many do, the newest stories are gone through instead, and a
-page is full after a few.
+Each question walks an index in the order of the answer, from the place where the page before ended. For words the
+newest stories are gone through first: where many have them, the page is full after a few. Where it is not, few have
+them, and the full-text index has these at hand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -22,18 +23,19 @@ from llmcoder.declare.filter import Filter
 from llmcoder.errors import BadInput
 from llmcoder.provenance import Taint, current
 from models.db.database import reading
-from tasks.news import full_text
+from tasks.news import feed_store, full_text
 from tasks.news.records import Article, ArticleFilter, ArticleSource, Media
 from tasks.news.search_words import words_of
 from tasks.news.tables import articles, feeds, stories
 
 own = stories.c
-#: Words that more stories have are common.
-COMMON = 2_000
+#: So many stories are gone through for words that may be common.
+GONE_THROUGH = 1_000
+#: What the full-text index says of words is sorted as far as this; more have only words that a page is full of anyway.
+MOST_MATCHES = 50_000
 #: As the partial indexes say it; a parameter would keep both stores from seeing that they fit.
 SHOWN = own.sources > sa.literal_column("0")
 UNREAD = own.read_at.is_(None)
-_ORDER = (own.at.desc(), own.number.desc())
 
 
 class Articles(ReadableStore[Article]):
@@ -104,17 +106,62 @@ def _rows(conn: sa.Connection, user_id: UUID, asked: ArticleFilter, place: Place
     sources = None if asked.source is None else sources_named(conn, user_id, asked.source)
     if sources is not None and not sources:
         return []
+    walk = _Walk(user_id, tuple(conditions), sources, place)
     if asked.text is None:
-        return _newest(conn, user_id, conditions, sources, place, most)
-    words = words_of([asked.text])
-    if not words:
+        return conn.execute(walk.query([stories]).limit(most)).all()
+    return _with_words(conn, walk, words_of([asked.text]), most)
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """Through a user's stories, newest first, by an index in this order.
+
+    Attributes:
+        sources: One of these tells it; any where None.
+        place: Where it begins.
+    """
+
+    user_id: UUID
+    conditions: tuple[sa.ColumnElement[bool], ...]
+    sources: list[UUID] | None
+    place: Place | None
+
+    def query(self, columns: Sequence[Any]) -> sa.Select[Any]:
+        """One source has an index of its own."""
+        if self.sources is not None and len(self.sources) == 1:
+            told = articles.c
+            query = sa.select(*columns).join(articles, told.story == own.number)
+            is_told = (told.feed_id == self.sources[0], told.hidden.is_(False), SHOWN)
+            query = query.where(*is_told, *self.conditions, *_before(self.place, told.story_at, told.story))
+            return query.order_by(told.story_at.desc(), told.story.desc())
+        query = sa.select(*columns).where(own.user_id == self.user_id, SHOWN, *self.conditions)
+        query = query.where(*self._is_told(), *_before(self.place, own.at, own.number))
+        return query.order_by(own.at.desc(), own.number.desc())
+
+    def of_matches(self, conn: sa.Connection, reader: int, words: Sequence[str]) -> sa.Select[Any]:
+        """Not a walk: of the few that have the words those that fit, sorted."""
+        hits = full_text.matching(conn, reader, words, MOST_MATCHES)
+        # No word of the user here: the hits are theirs alone, and a store that reads it would walk all others instead.
+        query = sa.select(stories).join(hits, hits.c.number == own.number).where(SHOWN, *self.conditions)
+        query = query.where(*self._is_told(), *_before(self.place, own.at, own.number))
+        return query.order_by(own.at.desc(), own.number.desc())
+
+    def _is_told(self) -> list[sa.ColumnElement[bool]]:
+        if self.sources is None:
+            return []
+        told = articles.c
+        return [sa.exists().where(told.story == own.number, told.feed_id.in_(self.sources), told.hidden.is_(False))]
+
+
+def _with_words(conn: sa.Connection, walk: _Walk, words: list[str], most: int) -> Sequence[Any]:
+    reader = feed_store.reader_number(conn, walk.user_id)
+    if not words or reader is None:
         return []
-    numbers = full_text.find(conn, user_id, words, COMMON + 1)
-    if len(numbers) > COMMON:
-        has_all = [own.words.contains(f" {word}", autoescape=True) for word in words]
-        return _newest(conn, user_id, [*conditions, *has_all], sources, place, most)
-    conditions += [own.user_id == user_id, SHOWN, *_told_by(sources), *_before(place, own.at, own.number)]
-    return _newest_of(conn, numbers, conditions, most)
+    newest = walk.query([own.number.label("number")]).limit(GONE_THROUGH).subquery()
+    has_all = full_text.has_words(words)
+    among = sa.select(stories).join(newest, newest.c.number == own.number).where(*has_all)
+    found = conn.execute(among.order_by(own.at.desc(), own.number.desc()).limit(most)).all()
+    return found if len(found) == most else conn.execute(walk.of_matches(conn, reader, words).limit(most)).all()
 
 
 def _before(place: Place | None, at: sa.ColumnElement[Any], number: sa.ColumnElement[Any]) -> list[Any]:
@@ -147,40 +194,6 @@ def sources_named(conn: sa.Connection, user_id: UUID, text: str) -> list[UUID]:
     by_id = [row.id for row in rows if str(row.id) == text.lower()]
     part = fold(text)
     return by_id or [row.id for row in rows if part in fold(row.title) or part in fold(row.url)]
-
-
-def _newest(
-    conn: sa.Connection,
-    user_id: UUID,
-    conditions: Sequence[Any],
-    sources: list[UUID] | None,
-    place: Place | None,
-    most: int,
-) -> Sequence[Any]:
-    if sources is not None and len(sources) == 1:
-        told = articles.c
-        query = sa.select(stories).join(articles, told.story == own.number)
-        before = _before(place, told.story_at, told.story)
-        query = query.where(told.feed_id == sources[0], told.hidden.is_(False), SHOWN, *conditions, *before)
-        return conn.execute(query.order_by(told.story_at.desc(), told.story.desc()).limit(most)).all()
-    before = _before(place, own.at, own.number)
-    query = sa.select(stories).where(own.user_id == user_id, SHOWN, *conditions, *_told_by(sources), *before)
-    return conn.execute(query.order_by(*_ORDER).limit(most)).all()
-
-
-def _told_by(sources: list[UUID] | None) -> list[sa.ColumnElement[bool]]:
-    if sources is None:
-        return []
-    told = articles.c
-    return [sa.exists().where(told.story == own.number, told.feed_id.in_(sources), told.hidden.is_(False))]
-
-
-def _newest_of(conn: sa.Connection, numbers: list[int], conditions: Sequence[Any], most: int) -> Sequence[Any]:
-    """Of a few stories those that fit; sorted here, since a store that is to sort them may walk all others instead."""
-    query = sa.select(own.number, own.at).where(own.number.in_(numbers), *conditions)
-    found = sorted(conn.execute(query), key=lambda row: (row.at, row.number), reverse=True)[:most]
-    rows = conn.execute(sa.select(stories).where(own.number.in_([row.number for row in found]))).all()
-    return sorted(rows, key=lambda row: (row.at, row.number), reverse=True)
 
 
 # --- places

@@ -49,11 +49,23 @@ def key_of(provider: str, url: str, language: str = "") -> str:
     return hashlib.sha256(f"{provider}\n{place}".encode("utf-8", "replace")).hexdigest()
 
 
-def lock(conn: sa.Connection, user_id: UUID, now: datetime) -> None:
-    """Wait for whoever else changes the user's sources and stories, until the end of the transaction."""
+def lock(conn: sa.Connection, user_id: UUID, now: datetime) -> int:
+    """Wait for whoever else changes the user's sources and stories, until the end of the transaction.
+
+    Returns:
+        The number by which the full-text index knows the user.
+    """
     row = conflicts.insert(conn.dialect.name, readers).values(user_id=user_id, created_at=now)
     conn.execute(row.on_conflict_do_nothing(index_elements=["user_id"]))
-    conn.execute(sa.select(readers.c.user_id).where(readers.c.user_id == user_id).with_for_update()).one()
+    locked = sa.select(readers.c.number).where(readers.c.user_id == user_id).with_for_update()
+    number: int = conn.execute(locked).scalar_one()
+    return number
+
+
+def reader_number(conn: sa.Connection, user_id: UUID) -> int | None:
+    """The same, for who only reads; None for a user who never had a source."""
+    number: int | None = conn.execute(sa.select(readers.c.number).where(readers.c.user_id == user_id)).scalar()
+    return number
 
 
 def add(conn: sa.Connection, user_id: UUID, source: NewSource, job_id: UUID, feed_id: UUID, now: datetime) -> Any:

@@ -1,60 +1,75 @@
 """The full-text index of stories on both stores: FTS5 on SQLite, a tsvector under a GIN index on PostgreSQL.
 
-Words come from `search_words`, so that nothing a user writes is syntax here, and whose stories are meant is part of
-the index: a query that names no user finds nothing of anybody.
+Words come from `search_words`, so that nothing a user writes is syntax here. Each stands there behind its reader's
+number, so that a word costs a reader nothing that only others have, and finds nothing of theirs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 import sqlalchemy as sa
+
+from tasks.news.search_words import is_whole
+from tasks.news.tables import stories
 
 
 @dataclass(frozen=True)
 class StoryWords:
-    """A story as the index takes it."""
+    """A story as the index takes it.
+
+    Attributes:
+        reader: The number of its user (`feed_store.lock`).
+    """
 
     number: int
-    user_id: UUID
+    reader: int
     words: Sequence[str]
 
 
-_PUT_SQLITE = sa.text("INSERT OR REPLACE INTO news_fts (rowid, scope, words) VALUES (:number, :scope, :words)")
+_PUT_SQLITE = sa.text("INSERT OR REPLACE INTO news_fts (rowid, words) VALUES (:number, :words)")
 _PUT_POSTGRESQL = sa.text(
     "INSERT INTO news_fts (number, words) VALUES (:number, CAST(:words AS tsvector)) "
     "ON CONFLICT (number) DO UPDATE SET words = excluded.words"
 )
-_FIND_SQLITE = sa.text("SELECT rowid FROM news_fts WHERE news_fts MATCH :wanted LIMIT :most")
-_FIND_POSTGRESQL = sa.text("SELECT news_hits(CAST(:wanted AS tsquery), :most)")
+_MATCH_SQLITE = sa.text("SELECT rowid AS number FROM news_fts WHERE news_fts MATCH :wanted")
+_MATCH_POSTGRESQL = sa.text("SELECT hit AS number FROM news_hits(CAST(:wanted AS tsquery), :most) AS hit")
 
 
 def put(conn: sa.Connection, entries: Sequence[StoryWords]) -> None:
     """Index stories, anew where they are indexed already."""
     if not entries:
         return
+    on_sqlite = conn.dialect.name == "sqlite"
+    term = "{}" if on_sqlite else "'{}'"
+    rows = [
+        {"number": one.number, "words": " ".join(term.format(_term(one.reader, word)) for word in one.words)}
+        for one in entries
+    ]
+    conn.execute(_PUT_SQLITE if on_sqlite else _PUT_POSTGRESQL, rows)
+
+
+def matching(conn: sa.Connection, reader: int, words: Sequence[str], most: int) -> sa.Subquery:
+    """The numbers of a reader's stories that have all the words.
+
+    Args:
+        most: On PostgreSQL; there they come from a function, which the planner takes for a small table.
+    """
     if conn.dialect.name == "sqlite":
-        rows = [{"number": one.number, "scope": _scope(one.user_id), "words": " ".join(one.words)} for one in entries]
-        conn.execute(_PUT_SQLITE, rows)
+        wanted = " AND ".join(f'"{_term(reader, word)}"{"" if is_whole(word) else " *"}' for word in words)
+        match = _MATCH_SQLITE.bindparams(wanted=wanted)
     else:
-        lexemes = [" ".join([f"'#{_scope(one.user_id)}'", *(f"'{word}'" for word in one.words)]) for one in entries]
-        conn.execute(
-            _PUT_POSTGRESQL,
-            [{"number": one.number, "words": text} for one, text in zip(entries, lexemes, strict=True)],
-        )
+        wanted = " & ".join(f"'{_term(reader, word)}'{'' if is_whole(word) else ':*'}" for word in words)
+        match = _MATCH_POSTGRESQL.bindparams(wanted=wanted, most=most)
+    return match.columns(sa.column("number", sa.BigInteger)).subquery("hits")
 
 
-def find(conn: sa.Connection, user_id: UUID, words: Sequence[str], most: int) -> list[int]:
-    """Stories of a user that have words beginning with each of these, in no order; at most so many."""
-    if conn.dialect.name == "sqlite":
-        each = " AND ".join(f'"{word}" *' for word in words)
-        wanted = f'scope : "{_scope(user_id)}" AND words : ({each})'
-        return list(conn.execute(_FIND_SQLITE, {"wanted": wanted, "most": most}).scalars())
-    wanted = " & ".join([f"'#{_scope(user_id)}'", *(f"'{word}':*" for word in words)])
-    return list(conn.execute(_FIND_POSTGRESQL, {"wanted": wanted, "most": most}).scalars())
+def has_words(words: Sequence[str]) -> list[sa.ColumnElement[bool]]:
+    """The same, looked for in a story's own column."""
+    own = stories.c.words
+    return [own.contains(f" {word} " if is_whole(word) else f" {word}", autoescape=True) for word in words]
 
 
-def _scope(user_id: UUID) -> str:
-    return f"u{user_id.hex}"
+def _term(reader: int, word: str) -> str:
+    return f"{reader}z{word}"

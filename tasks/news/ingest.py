@@ -22,7 +22,7 @@ from tasks.news import feed_store, full_text
 from tasks.news.feed import FeedEntry
 from tasks.news.identity import WITHIN, TitleIndex, page_key, title_words
 from tasks.news.search_words import as_column, words_of
-from tasks.news.tables import articles, feeds, stories
+from tasks.news.tables import articles, feeds, readers, stories
 
 #: Older ones are told by their pages alone; nobody tells them anew.
 COMPARED = timedelta(days=14)
@@ -285,25 +285,23 @@ def _write(conn: sa.Connection, feed: Any, fresh: Sequence[Pending], now: dateti
 
 
 def _complete_stories(conn: sa.Connection, numbers: set[int]) -> None:
-    """Have stories know their sources and their words."""
+    """Have stories know their sources and their words: those of all titles, and of the first one's summary."""
     for some in _batches(sorted(numbers), 500):
         feed_store.count_sources(conn, stories.c.number.in_(some))
-        columns = (articles.c.story, articles.c.title, articles.c.summary, stories.c.user_id)
-        query = sa.select(*columns).join(stories, stories.c.number == articles.c.story)
-        texts: dict[int, list[str]] = {}
-        users: dict[int, UUID] = {}
-        for story, title, summary, user_id in conn.execute(
+        query = sa.select(articles.c.story, articles.c.title, articles.c.summary, readers.c.number)
+        query = query.join(readers, readers.c.user_id == articles.c.user_id)
+        texts: dict[tuple[int, int], list[str]] = {}
+        for story, title, summary, reader in conn.execute(
             query.where(articles.c.story.in_(some)).order_by(articles.c.number)
         ):
-            texts.setdefault(story, []).extend((title, summary))
-            users[story] = user_id
+            texts.setdefault((story, reader), []).extend((title, summary))
         entries = [
-            full_text.StoryWords(story, users[story], words_of([*said[::2], *said[1:2]]))
-            for story, said in texts.items()
+            full_text.StoryWords(story, reader, words_of([*said[::2], *said[1:2]]))
+            for (story, reader), said in texts.items()
         ]
-        for entry in entries:
-            column = {"words": as_column(entry.words)}
-            conn.execute(sa.update(stories).where(stories.c.number == entry.number).values(column))
+        change = sa.update(stories).where(stories.c.number == sa.bindparam("which"))
+        columns = [{"which": one.number, "put": as_column(one.words)} for one in entries]
+        conn.execute(change.values(words=sa.bindparam("put")), columns)
         full_text.put(conn, entries)
 
 

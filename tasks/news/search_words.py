@@ -9,6 +9,7 @@ from llmcoder.caseless import fold
 
 MAX_WORD_CHARS = 40
 MOST_WORDS = 150
+MIN_BEGINNING = 3
 _BREAKS = re.compile(
     r"[\s!-/:-@\[-`{-~\u00a1-\u00bf\u2000-\u206f\u2e00-\u2e7f\u3000-\u303f\uff00-\uff0f\uff1a-\uff20]+"
 )
@@ -32,6 +33,11 @@ def _parts(piece: str) -> Iterable[str]:
     runs = _SPACELESS.findall(piece)
     pairs = [run[at : at + 2] for run in runs for at in range(len(run) if len(run) < 2 else len(run) - 1)]
     return [*_SPACELESS.split(piece), *pairs]
+
+
+def is_whole(word: str) -> bool:
+    """Whether only the word itself is meant: too many words begin with so short a one, which mostly is a name (EU)."""
+    return len(word) < MIN_BEGINNING and word.isascii()
 
 
 def as_column(words: Iterable[str]) -> str:

@@ -19,8 +19,10 @@ Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 readers = sa.Table(
     "news_readers",
     metadata,
-    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("number", Number, primary_key=True),  # by which the full-text index knows them
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     sa.Column("created_at", Instant, nullable=False),
+    sa.UniqueConstraint("user_id", name="uq_news_readers_user_id"),
 )
 
 feeds = sa.Table(

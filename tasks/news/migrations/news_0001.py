@@ -14,10 +14,9 @@ NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 INSTANT = sa.DateTime(timezone=True)
 
 # Words come as `tasks.news.search_words` makes them, so the tokenizer only splits them at spaces, and both stores find
-# the same. `scope` is the user, so that a word of somebody else's costs nothing.
+# the same. Each stands behind its reader's number.
 ON_SQLITE = (
-    "CREATE VIRTUAL TABLE news_fts USING fts5("
-    "scope, words, content='', contentless_delete=1, tokenize='ascii', prefix='2 3')",
+    "CREATE VIRTUAL TABLE news_fts USING fts5(words, content='', contentless_delete=1, tokenize='ascii')",
     "CREATE TRIGGER news_stories_gone AFTER DELETE ON news_stories "
     "BEGIN DELETE FROM news_fts WHERE rowid = old.number; END",
 )
@@ -43,10 +42,12 @@ def upgrade() -> None:
 def _sources() -> None:
     op.create_table(
         "news_readers",
+        sa.Column("number", NUMBER, nullable=False),
         sa.Column("user_id", sa.Uuid(), nullable=False),
         sa.Column("created_at", INSTANT, nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], "fk_news_readers_user_id", ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("user_id", name="pk_news_readers"),
+        sa.PrimaryKeyConstraint("number", name="pk_news_readers"),
+        sa.UniqueConstraint("user_id", name="uq_news_readers_user_id"),
     )
     op.create_table(
         "news_feeds",
