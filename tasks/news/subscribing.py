@@ -44,8 +44,13 @@ def columns_of(answer: FetchedFeed, feed: ParsedFeed, now: datetime) -> dict[str
     fresh_until = answer.fresh_until or (now + wait if feed.ttl_s else now)
     return {
         "etag": answer.etag, "last_modified": answer.last_modified, "next_at": fresh_until,
-        "note": feed.note or None, "site_url": feed.site_url,
+        "note": _note(feed) or None, "site_url": feed.site_url,
     }  # fmt: skip
+
+
+def _note(feed: ParsedFeed) -> str:
+    moved = f"It says that it has moved to {feed.moved_to}." if feed.moved_to else ""
+    return " ".join(filter(None, (feed.note, moved)))
 
 
 def whole_address(text: str) -> str:
