@@ -93,10 +93,9 @@ class Feeds(Model):
 
 
 class ChangedFeeds(Model):
-    """What became of sources."""
+    """What became of sources. Their titles are not here: they are a feed's words, and to take this back would wait."""
 
     feed_ids: list[UUID] = Field(description="Those that it was done to.")
-    titles: list[str] = Field(description="Their titles.")
 
 
 class CatalogueListing(Model):
@@ -167,7 +166,8 @@ def restore_feeds(which: FeedChoices, ctx: Context) -> ChangedFeeds:
     now = database().now()
     with writing("sources") as conn:
         feed_store.lock(conn, ctx.user.id, now)
-        return _changed(feed_store.put_back(conn, ctx.user.id, which.feed_ids, now))
+        rows = feed_store.put_back(conn, ctx.user.id, which.feed_ids, now)
+    return ChangedFeeds(feed_ids=[row.id for row in rows])
 
 
 @action(
@@ -190,7 +190,8 @@ def remove_feed(which: FeedChoice, ctx: Context) -> ChangedFeeds:
         else:
             assert which.added_by is not None
             ids = feed_store.added_by(conn, ctx.user.id, which.added_by)
-        return _changed(feed_store.remove(conn, ctx.user.id, ids, ctx.job_id, now))
+        rows = feed_store.remove(conn, ctx.user.id, ids, ctx.job_id, now)
+    return ChangedFeeds(feed_ids=[row.id for row in rows])
 
 
 @action(
@@ -309,12 +310,6 @@ def export_opml(_given: WholeOutline, ctx: Context) -> WrittenOutline:
     return WrittenOutline(
         file=file, feeds=len(feeds), left_out=[row.title for row in rows if row.provider != FEED]
     )  # fmt: skip
-
-
-def _changed(rows: list[Any]) -> ChangedFeeds:
-    for row in rows:
-        was_read(row)
-    return ChangedFeeds(feed_ids=[row.id for row in rows], titles=[row.title for row in rows])
 
 
 def shown(row: Any) -> dict[str, Any]:
