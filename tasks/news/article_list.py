@@ -157,10 +157,9 @@ def _with_words(conn: sa.Connection, walk: _Walk, words: list[str], most: int) -
     reader = feed_store.reader_number(conn, walk.user_id)
     if not words or reader is None:
         return []
-    newest = walk.query([own.number.label("number")]).limit(GONE_THROUGH).subquery()
-    has_all = full_text.has_words(words)
-    among = sa.select(stories).join(newest, newest.c.number == own.number).where(*has_all)
-    found = conn.execute(among.order_by(own.at.desc(), own.number.desc()).limit(most)).all()
+    newest = walk.query(list(stories.c)).limit(GONE_THROUGH).subquery()
+    among = sa.select(newest).where(*full_text.has_words(words, newest.c.words))
+    found = conn.execute(among.order_by(newest.c.at.desc(), newest.c.number.desc()).limit(most)).all()
     return found if len(found) == most else conn.execute(walk.of_matches(conn, reader, words).limit(most)).all()
 
 

@@ -1,4 +1,4 @@
-"""Feeds to begin with: public, without an account, in several languages and of several leanings."""
+"""Feeds to begin with: public, without an account, in several languages; one needs no network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ class KnownFeed:
     language: str = "en"
 
 
+#: The address of the one that comes with the program.
+TIPS_URL = "llmcoder:tips"
 CATALOGUE = (
+    KnownFeed("tips", "LLMCoder: tips", TIPS_URL, "tips"),
     KnownFeed("bbc-world", "BBC News: World", "https://feeds.bbci.co.uk/news/world/rss.xml", "world"),
     KnownFeed("guardian-world", "The Guardian: World", "https://www.theguardian.com/world/rss", "world"),
     KnownFeed("npr", "NPR News", "https://feeds.npr.org/1001/rss.xml", "world"),

@@ -13,11 +13,11 @@ from llmcoder.provenance import Taint
 from models.db.database import database, reading, writing
 from models.owned_records import was_read
 from tasks.news import catalogue, feed_store, opml
-from tasks.news.feed_store import FEED, NewSource
+from tasks.news.feed_store import BUILT_IN, FEED, NewSource
 from tasks.news.ingest import KnownTitles, ingest
 from tasks.news.records import NO_NUL, Feed, Title, Topic
 from tasks.news.settings import NewsSettings
-from tasks.news.subscribing import FoundFeed, find_feed, whole_address
+from tasks.news.subscribing import FoundFeed, built_in, find_feed, whole_address
 
 TIMEOUT_S = 120.0
 QUICK_S = 30.0
@@ -101,7 +101,7 @@ class ChangedFeeds(Model):
 class CatalogueListing(Model):
     """Which feeds of the catalogue are wanted."""
 
-    topic: Literal["world", "business", "science", "technology", "comics"] | None = Field(
+    topic: Literal["tips", "world", "business", "science", "technology", "comics"] | None = Field(
         None, description="Only those of this topic."
     )
     language: str | None = Field(None, max_length=10, description="Only those in this language, such as en or de.")
@@ -157,7 +157,7 @@ class WrittenOutline(Model):
 
     file: FileRef = Field(description="The list, attached to the job.")
     feeds: int = Field(description="How many it has.")
-    left_out: list[str] = Field(description="Searches, which are no feeds.")
+    left_out: list[str] = Field(description="What is no feed elsewhere: searches, and the tips of this program.")
 
 
 @action("news.restore_feeds", effect=Effect.WRITE, repeatable=True, timeout_s=QUICK_S)
@@ -211,11 +211,13 @@ def add_feed(new: NewFeed, ctx: Context) -> AddedFeed:
     known = _of_catalogue(new.name)
     address = whole_address(new.url or "") if known is None else known.url
     ctx.progress(0.1, f"Fetching {address}")
-    found = find_feed(address, ctx, database().now())
+    is_built_in = address == catalogue.TIPS_URL
+    found = built_in() if is_built_in else find_feed(address, ctx, database().now())
     ctx.progress(0.6, f"Reading {found.feed.title or found.url}")
     source = NewSource(
         url=found.url,
         title=new.title or (known.title if known else found.feed.title) or found.url,
+        provider=BUILT_IN if is_built_in else FEED,
         topic=new.topic or (known.topic if known else ""),
         site_url=found.feed.site_url,
         own_title=new.title is not None or known is not None,

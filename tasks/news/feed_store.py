@@ -19,6 +19,8 @@ from tasks.news.tables import articles, feeds, readers, stories
 
 own = feeds.c
 FEED = "feed"
+#: What comes with the program.
+BUILT_IN = "built-in"
 MOST_FEEDS = 2_000
 #: Removed sources can be given back for so long.
 KEPT_REMOVED = timedelta(days=30)

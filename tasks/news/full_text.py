@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from tasks.news.search_words import is_whole
-from tasks.news.tables import stories
 
 
 @dataclass(frozen=True)
@@ -65,10 +64,9 @@ def matching(conn: sa.Connection, reader: int, words: Sequence[str], most: int) 
     return match.columns(sa.column("number", sa.BigInteger)).subquery("hits")
 
 
-def has_words(words: Sequence[str]) -> list[sa.ColumnElement[bool]]:
-    """The same, looked for in a story's own column."""
-    own = stories.c.words
-    return [own.contains(f" {word} " if is_whole(word) else f" {word}", autoescape=True) for word in words]
+def has_words(words: Sequence[str], column: sa.ColumnElement[str]) -> list[sa.ColumnElement[bool]]:
+    """The same, looked for in a story's own words."""
+    return [column.contains(f" {word} " if is_whole(word) else f" {word}", autoescape=True) for word in words]
 
 
 def _term(reader: int, word: str) -> str:

@@ -15,12 +15,12 @@ from models.db.database import database, writing
 from tasks.news import feed_store
 from tasks.news.feed import ParsedFeed, UnreadableFeed
 from tasks.news.feed_reader import read_feed
-from tasks.news.feed_store import FEED
-from tasks.news.fetching import FeedGone, FetchedFeed, fetch
+from tasks.news.feed_store import BUILT_IN, FEED
+from tasks.news.fetching import LONGEST_WAIT, FeedGone, FetchedFeed, fetch
 from tasks.news.ingest import IngestReport, KnownTitles, ingest
 from tasks.news.search_services import SERVICES, Search
 from tasks.news.settings import NewsSettings
-from tasks.news.subscribing import columns_of
+from tasks.news.subscribing import built_in, columns_of
 
 #: Sources that are asked at the same time.
 AT_ONCE = 6
@@ -123,6 +123,11 @@ def _unchanged(answer: FetchedFeed, now: datetime) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _ask_nobody(row: Any, ctx: Context) -> Answer:
+    now, found = database().now(), built_in()
+    return Answer(row, found.feed, found.columns(now) | {"next_at": now + LONGEST_WAIT})
+
+
 def _ask_service(row: Any, ctx: Context) -> Answer:
     now, service = database().now(), SERVICES[row.provider]
     entries = service.search(Search(row.url, row.language), ctx, now)
@@ -131,7 +136,11 @@ def _ask_service(row: Any, ctx: Context) -> Answer:
 
 
 #: How the sources of a provider are asked.
-ASK: dict[str, Callable[[Any, Context], Answer]] = {FEED: _ask_feed} | dict.fromkeys(SERVICES, _ask_service)
+ASK: dict[str, Callable[[Any, Context], Answer]] = {
+    FEED: _ask_feed,
+    BUILT_IN: _ask_nobody,
+    **dict.fromkeys(SERVICES, _ask_service),
+}
 
 
 def _keep(answer: Answer, feed: ParsedFeed, titles: KnownTitles, ctx: Context) -> IngestReport:

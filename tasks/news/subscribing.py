@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from llmcoder import BadInput
 from llmcoder.context import Context
 from llmcoder.net.guard import parse_target
+from tasks.news.catalogue import TIPS_URL
 from tasks.news.discovery import FeedLink, feeds_of
 from tasks.news.encoding import text_of_feed
 from tasks.news.feed import ParsedFeed, UnreadableFeed
 from tasks.news.feed_reader import is_web_page, read_feed
 from tasks.news.fetching import LONGEST_WAIT, FetchedFeed, fetch
 
+TIPS = Path(__file__).parent / "tips.xml"
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
 
@@ -90,6 +93,13 @@ def find_feed(url: str, ctx: Context, now: datetime) -> FoundFeed:
             continue
         return replace(found, others=links[:number] + links[number + 1 :])
     raise UnreadableFeed(f"{host} has a web page there, and what it names is no feed: {problems[0]}")
+
+
+def built_in() -> FoundFeed:
+    """The feed that comes with the program, so that there is something to read without a network."""
+    body = TIPS.read_bytes()
+    answer = FetchedFeed(body, "application/atom+xml", TIPS_URL, None, None, None)
+    return FoundFeed(TIPS_URL, answer, read_feed(body, answer.content_type, ""))
 
 
 def _links(answer: FetchedFeed) -> list[FeedLink] | None:

@@ -163,11 +163,28 @@ def test_a_removed_source_takes_what_only_it_tells_and_comes_back_with_it(reader
 
 def test_the_catalogue_has_about_twenty_feeds_that_are_taken_by_name(reader: Reader) -> None:
     found = reader.do(suggest_feeds).items
-    assert 18 <= len(found) <= 30
+    assert 18 <= len(found) <= 30 and found[0].name == "tips"
     assert len({one.name for one in found}) == len({one.url for one in found}) == len(found)
     assert {one.language for one in reader.do(suggest_feeds, language="de").items} == {"de"}
-    with pytest.raises(BadInput, match="it has bbc-world"):
+    with pytest.raises(BadInput, match="it has tips, bbc-world"):
         reader.do(add_feed, name="no-such")
+
+
+def test_there_is_something_to_read_without_a_network(reader: Reader) -> None:
+    added = reader.do(add_feed, name="tips")
+    assert (added.added, added.provider, added.topic) == (10, "built-in", "tips")
+    assert "Try out what is configured" in titles(reader, source="tips")
+    make_due_at_once(reader, added.id)
+    report = reader.do(refresh)
+    assert (report.asked, report.failed, report.added, report.changed) == (1, 0, 0, 0)
+    assert reader.do(export_opml).feeds == 0
+
+
+def make_due_at_once(reader: Reader, feed_id: Any) -> None:
+    from models.db.database import database
+
+    with database().write() as conn:
+        conn.execute(sa.update(feeds).where(feeds.c.id == feed_id).values(next_at=database().now()))
 
 
 # --- asked only for what is new

@@ -89,7 +89,9 @@ def test_the_contract_of_newsapi_takes_our_requests(strict_fake: Callable[..., A
     SERVICES["newsapi"].search(Search("budget", "en"), ctx, NOW)
     SERVICES["newsapi"].search(Search("budget"), ctx, NOW)
     assert fake.refusals() == [] and fake.operations() == ["GET /everything"] * 2
-    fake.override("GET /everything", 200, NEWSAPI)
+    # that contract has no null where the real service does
+    full = {**NEWSAPI["articles"][0], "urlToImage": "https://i.example/a.jpg", "source": {"id": "p", "name": "Paper"}}  # type: ignore[dict-item]
+    fake.override("GET /everything", 200, {"status": "ok", "totalResults": 1, "articles": [full]})
     assert len(SERVICES["newsapi"].search(Search("budget"), ctx, NOW)) == 1
     fake.override("GET /everything", 429, {"status": "error", "code": "rateLimited", "message": "Slow down."})
     with pytest.raises(RateLimited, match="Slow down"):
