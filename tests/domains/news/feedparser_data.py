@@ -40,7 +40,7 @@ def folder() -> Path:
 
 def _fetch(kept: Path) -> None:
     with tempfile.TemporaryDirectory() as made:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-build-isolation"]
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
         command += ["--no-binary", ":all:", "--dest", made, f"feedparser=={VERSION}"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         archive = next(Path(made).glob("*.tar.gz"), None)
