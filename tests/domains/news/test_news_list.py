@@ -200,7 +200,7 @@ def fill(db: Database, user_id: UUID, count: int) -> list[UUID]:
 
 WANTED: list[dict[str, Any]] = [
     {}, {"unread": True}, {"topic": "topic7"}, {"since": ago(days=1)}, {"source": "Source 1"}, {"text": "w13"},
-    {"text": "story of"}, {"unread": True, "topic": "topic7"}, {"topic": "topic7", "text": "alpha"},
+    {"text": "story of"}, {"unread": True, "topic": "topic7"}, {"topic": "topic7", "text": "beta"},
 ]  # fmt: skip
 
 
