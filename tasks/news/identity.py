@@ -14,6 +14,7 @@ from llmcoder.caseless import fold
 
 #: Of two titles this share of their words and pairs of words is the same, if they are of one story.
 ALIKE = 0.6
+ALIKE_IF_EXCHANGED = 0.8
 #: Shorter titles ("Morning briefing") are everybody's.
 MIN_WORDS = 4
 #: So far apart sources tell the same story.
@@ -137,11 +138,18 @@ def _as_words(part: str) -> list[str]:
 
 
 def likeness(one: TitleWords, other: TitleWords) -> float:
-    """From 0 to 1: how much of two titles is the same; 0 where they differ in a figure, or in a not."""
-    if one.numbers != other.numbers or one.turns != other.turns:
+    """How much of two titles is the same, from 0 to 1; 0 where that is not enough to be of one story.
+
+    One title may say more than the other. Where each has a word that the other lacks, one was exchanged ("tariffs on
+    Canada", "tariffs on Mexico"), and a figure or a "not" that is exchanged makes another story of it.
+    """
+    exchanged = not (one.numbers <= other.numbers or other.numbers <= one.numbers)
+    if exchanged or one.turns != other.turns:
         return 0.0
     shared = len(one.shingles & other.shingles)
-    return shared / (len(one.shingles) + len(other.shingles) - shared) if shared else 0.0
+    share = shared / (len(one.shingles) + len(other.shingles) - shared) if shared else 0.0
+    mine, theirs = set(one.words), set(other.words)
+    return share if share >= (ALIKE if mine <= theirs or theirs <= mine else ALIKE_IF_EXCHANGED) else 0.0
 
 
 @dataclass
@@ -168,7 +176,7 @@ class TitleIndex:
             story: best
             for story in self._sharing(title)
             if abs(self.stories[story][0] - at) <= WITHIN
-            and (best := max(likeness(title, one) for one in self.stories[story][1])) >= ALIKE
+            and (best := max(likeness(title, one) for one in self.stories[story][1])) > 0
         }
         return sorted(scores, key=lambda story: (-scores[story], story))
 

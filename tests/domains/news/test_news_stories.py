@@ -76,6 +76,8 @@ def test_one_story_of_ten_feeds_by_its_page_is_one_item(reader: Reader, serve: S
         ("Morning briefing", "Morning briefing"),
         ("Bayern beats Dortmund in final of the cup", "Dortmund beats Leipzig in final of the league"),
         ("New phone of Acme has a better camera", "New watch of Acme has a longer battery life"),
+        ("Trump says he will impose tariffs on Canada", "Trump says he will impose tariffs on Mexico"),
+        ("Man arrested after stabbing in London", "Man arrested after stabbing in Manchester"),
         ("Earthquake of magnitude 6.1 strikes off Japan", "Earthquake of magnitude 5.4 strikes off Japan"),
     ],
 )
