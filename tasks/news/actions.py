@@ -8,8 +8,10 @@ from tasks.news.feed_actions import (
     export_opml,
     import_opml,
     list_feeds,
+    put_topic_back,
     remove_feed,
     restore_feeds,
+    set_topic,
     suggest_feeds,
 )
 from tasks.news.reading_actions import list_articles, mark_read, mark_unread
@@ -18,6 +20,7 @@ from tasks.news.search_actions import add_search
 from tasks.news.summary_actions import summarize
 
 __all__ = [
-    "add_feed", "add_search", "export_opml", "gather_digest", "import_opml", "list_articles", "list_feeds", "mark_read",
-    "mark_unread", "refresh", "remove_feed", "restore_feeds", "suggest_feeds", "summarize",
+    "add_feed", "add_search", "export_opml", "gather_digest", "import_opml", "list_articles", "list_feeds",
+    "mark_read", "mark_unread", "put_topic_back", "refresh", "remove_feed", "restore_feeds", "set_topic",
+    "suggest_feeds", "summarize",
 ]  # fmt: skip

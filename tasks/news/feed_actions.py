@@ -79,6 +79,20 @@ class AddedFeed(Feed):
     others: list[str] = Field(description="Other feeds that the page names.")
 
 
+class SourceTopic(Model):
+    """A source and its topic."""
+
+    feed_id: UUID = Field(description="Which one.", examples=["01937b2e-7c00-7000-8000-000000000001"])
+    topic: Topic | None = Field(None, description="Its topic, such as technology; null for none.", examples=["science"])
+
+
+class ChangedTopic(Model):
+    """The topic of a source."""
+
+    before: str | None = Field(description="What it was; null for none.")
+    topic: str | None = Field(description="What it is now.")
+
+
 class FeedListing(Model):
     """Which sources are wanted."""
 
@@ -245,6 +259,36 @@ def _added(source: NewSource, found: FoundFeed, ctx: Context) -> AddedFeed:
             **shown(row), is_new=row.added_by == ctx.job_id, added_by=ctx.job_id, added=report.added,
             stories=report.stories, others=[one.url for one in found.others],
         )  # fmt: skip
+
+
+@action("news.put_topic_back", effect=Effect.WRITE, repeatable=True, timeout_s=QUICK_S)
+def put_topic_back(given: SourceTopic, ctx: Context) -> ChangedTopic:
+    """Give a source the topic again that it had."""
+    return _with_topic(given, ctx)
+
+
+@action(
+    "news.set_topic",
+    effect=Effect.WRITE,
+    repeatable=True,
+    own_records=True,
+    undo=Undo(put_topic_back, lambda given, was: SourceTopic(feed_id=given.feed_id, topic=was.before)),
+    timeout_s=QUICK_S,
+)
+def set_topic(given: SourceTopic, ctx: Context) -> ChangedTopic:
+    """Give a source, and the articles that it told, another topic."""
+    return _with_topic(given, ctx)
+
+
+def _with_topic(given: SourceTopic, ctx: Context) -> ChangedTopic:
+    now = database().now()
+    with writing("sources") as conn:
+        feed_store.lock(conn, ctx.user.id, now)
+        row = feed_store.by_id(conn, ctx.user.id, given.feed_id)
+        if row is None:
+            raise NotFound(f"You have no source {given.feed_id}.")
+        feed_store.set_topic(conn, row, given.topic or "", now)
+    return ChangedTopic(before=row.topic or None, topic=given.topic)
 
 
 @action("news.list_feeds", effect=Effect.READ, outside=True, timeout_s=QUICK_S)

@@ -166,6 +166,13 @@ def count_sources(conn: sa.Connection, which: sa.ColumnElement[bool]) -> None:
     conn.execute(sa.update(stories).where(which).values(sources=shown.scalar_subquery()))
 
 
+def set_topic(conn: sa.Connection, row: Any, topic: str, now: datetime) -> None:
+    """Change a source's topic, and that of the stories that had it from there."""
+    conn.execute(sa.update(feeds).where(own.id == row.id).values(topic=topic, updated_at=now))
+    told = sa.select(articles.c.story).where(articles.c.feed_id == row.id)
+    conn.execute(sa.update(stories).where(stories.c.number.in_(told), stories.c.topic == row.topic).values(topic=topic))
+
+
 def succeeded(conn: sa.Connection, feed_id: UUID, values: dict[str, Any], now: datetime) -> None:
     """Keep what a source's answer says of itself; in the transaction that writes its articles."""
     done = {"fetched_at": now, "failures": 0, "updated_at": now}

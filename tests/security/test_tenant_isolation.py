@@ -164,6 +164,8 @@ INPUTS: dict[str, dict[str, Any]] = {
     "news.list_articles": {},
     "news.mark_read": {},
     "news.mark_unread": {},
+    "news.put_topic_back": {},
+    "news.set_topic": {"topic": "of B"},
     "news.refresh": {},
     "news.remove_feed": {},
     "news.restore_feeds": {},

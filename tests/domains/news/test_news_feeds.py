@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from news_kit import Item, Reader, ServedFeed, ago, many, rss
+from news_kit import Item, Reader, ServedFeed, ago, many, new_id, rss
 
 from llmcoder import BadInput, Forbidden, NotFound, Transient
 from llmcoder.errors import Cancelled, RateLimited
@@ -21,13 +21,15 @@ from tasks.news.actions import (
     import_opml,
     list_articles,
     list_feeds,
+    put_topic_back,
     refresh,
     remove_feed,
     restore_feeds,
+    set_topic,
     suggest_feeds,
 )
 from tasks.news.feed import UnreadableFeed
-from tasks.news.feed_actions import FeedChoice, NewFeed
+from tasks.news.feed_actions import FeedChoice, NewFeed, SourceTopic
 from tasks.news.tables import articles, feeds
 
 pytestmark = pytest.mark.both_stores
@@ -168,6 +170,19 @@ def test_the_catalogue_has_about_twenty_feeds_that_are_taken_by_name(reader: Rea
     assert {one.language for one in reader.do(suggest_feeds, language="de").items} == {"de"}
     with pytest.raises(BadInput, match="it has tips, bbc-world"):
         reader.do(add_feed, name="no-such")
+
+
+def test_a_topic_is_changed_with_the_articles_that_have_it_and_back(reader: Reader, serve: Serve) -> None:
+    url, _ = serve("/feed", rss(many(2)))
+    added = reader.do(add_feed, url=url, topic="old")
+    given = SourceTopic(feed_id=added.id, topic="new")
+    changed = reader.do(set_topic, **given.model_dump(mode="json"))
+    assert (len(titles(reader, topic="new")), titles(reader, topic="old")) == (2, [])
+    undo = set_topic.undo.input(given, changed)
+    reader.do(put_topic_back, **undo.model_dump(mode="json"))
+    assert (titles(reader, topic="new"), len(titles(reader, topic="old"))) == ([], 2)
+    with pytest.raises(NotFound):
+        reader.do(set_topic, feed_id=str(new_id()), topic="x")
 
 
 def test_there_is_something_to_read_without_a_network(reader: Reader) -> None:
