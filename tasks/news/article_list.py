@@ -106,14 +106,14 @@ def _rows(conn: sa.Connection, user_id: UUID, asked: ArticleFilter, place: Place
     sources = None if asked.source is None else sources_named(conn, user_id, asked.source)
     if sources is not None and not sources:
         return []
-    walk = _Walk(user_id, tuple(conditions), sources, place)
+    walk = _StoryWalk(user_id, tuple(conditions), sources, place)
     if asked.text is None:
         return conn.execute(walk.query([stories]).limit(most)).all()
     return _with_words(conn, walk, words_of([asked.text]), most)
 
 
 @dataclass(frozen=True)
-class _Walk:
+class _StoryWalk:
     """Through a user's stories, newest first, by an index in this order.
 
     Attributes:
@@ -153,7 +153,7 @@ class _Walk:
         return [sa.exists().where(told.story == own.number, told.feed_id.in_(self.sources), told.hidden.is_(False))]
 
 
-def _with_words(conn: sa.Connection, walk: _Walk, words: list[str], most: int) -> Sequence[Any]:
+def _with_words(conn: sa.Connection, walk: _StoryWalk, words: list[str], most: int) -> Sequence[Any]:
     reader = feed_store.reader_number(conn, walk.user_id)
     if not words or reader is None:
         return []

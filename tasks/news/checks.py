@@ -24,10 +24,10 @@ def newsapi_answers(_settings: NewsApiSettings, caller: Caller) -> str:
 
 
 def _answers(name: str, caller: Caller) -> str:
-    from tasks.news.search_services import SERVICES, Search
+    from tasks.news.search_services import SERVICES, ServiceSearch
 
     service = SERVICES[name]
-    service.search(Search("news", most=1), caller, datetime.now(UTC))
+    service.search(ServiceSearch("news", most=1), caller, datetime.now(UTC))
     return f"{service.title} takes the key."
 
 

@@ -15,7 +15,7 @@ from models.owned_records import was_read
 from tasks.news import catalogue, feed_store, opml
 from tasks.news.feed_store import BUILT_IN, FEED, NewSource
 from tasks.news.ingest import KnownTitles, ingest
-from tasks.news.records import NO_NUL, Feed, Title, Topic
+from tasks.news.records import NO_NUL, NewsFeed, Title, Topic
 from tasks.news.settings import NewsSettings
 from tasks.news.subscribing import FoundFeed, built_in, find_feed, whole_address
 
@@ -69,7 +69,7 @@ class FeedChoices(Model):
     )  # fmt: skip
 
 
-class AddedFeed(Feed):
+class AddedFeed(NewsFeed):
     """A source that was added."""
 
     is_new: bool = Field(description="False where it was there already.")
@@ -103,7 +103,7 @@ class FeedListing(Model):
 class Feeds(Model):
     """Sources."""
 
-    items: list[Feed] = Field(description="Them, the first added first.")
+    items: list[NewsFeed] = Field(description="Them, the first added first.")
 
 
 class ChangedFeeds(Model):
@@ -301,7 +301,7 @@ def list_feeds(wanted: FeedListing, ctx: Context) -> Feeds:
         for row in rows
         if wanted.topic in (None, row.topic) and wanted.failing in (None, row.failures > 0)
     ]  # fmt: skip
-    return Feeds(items=[Feed(**shown(row)) for row in kept])
+    return Feeds(items=[NewsFeed(**shown(row)) for row in kept])
 
 
 @action("news.suggest_feeds", effect=Effect.READ, timeout_s=QUICK_S)
@@ -360,4 +360,4 @@ def export_opml(_given: WholeOutline, ctx: Context) -> WrittenOutline:
 
 def shown(row: Any) -> dict[str, Any]:
     was_read(row)
-    return {name: getattr(row, name) for name in Feed.model_fields}
+    return {name: getattr(row, name) for name in NewsFeed.model_fields}

@@ -95,7 +95,7 @@ class _EnoughEntries(Exception):
     """All entries that are taken were read."""
 
 
-class _Bounded:
+class _BoundedParser:
     """What keeps feedparser within its time, whichever of its two parsers reads. Stands before it in the classes."""
 
     ends_at: float
@@ -176,7 +176,7 @@ def _parsed(text: str, url: str) -> Mapping[str, Any]:
     note = ""
     if parser.bozo:
         note = f"It is not well-formed: {str(parser.exc).removeprefix('<unknown>:')[:200]}."
-        parser = _made(type("Loose", (_Bounded, api.LooseFeedParser), {}), url, entities)
+        parser = _made(type("Loose", (_BoundedParser, api.LooseFeedParser), {}), url, entities)
         if len(data) > MOST_ILL_FORMED_BYTES:
             raise UnreadableFeed(f"{note} So large a feed must be.")
         with suppress(_EnoughEntries):
@@ -188,7 +188,7 @@ def _parsed(text: str, url: str) -> Mapping[str, Any]:
 
 
 def _strictly(api: Any, data: bytes, url: str) -> Any:
-    parser = _made(type("Strict", (_Bounded, api.StrictFeedParser), {}), url, is_strict=True)
+    parser = _made(type("Strict", (_BoundedParser, api.StrictFeedParser), {}), url, is_strict=True)
     reader = xml.sax.make_parser()
     reader.setFeature(xml.sax.handler.feature_namespaces, True)
     reader.setFeature(xml.sax.handler.feature_external_ges, False)

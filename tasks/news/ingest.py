@@ -75,7 +75,7 @@ class IngestReport:
 
 
 @dataclass
-class Pending:
+class PendingEntry:
     """An entry on its way into a row."""
 
     entry: FeedEntry
@@ -127,7 +127,7 @@ def ingest(
 class _Known:
     """The articles of a source that its entries may be."""
 
-    def __init__(self, conn: sa.Connection, feed_id: UUID, pending: Sequence[Pending]) -> None:
+    def __init__(self, conn: sa.Connection, feed_id: UUID, pending: Sequence[PendingEntry]) -> None:
         self._keys = {one.key for one in pending}
         pages = [one.page_key for one in pending if one.page_key]
         titles = [one.entry.title for one in pending if one.entry.published_at is not None]
@@ -140,7 +140,7 @@ class _Known:
         self._by_title = {(row.title, row.published_at): row for row in moved if row.published_at is not None}
         self._taken: set[int] = set()
 
-    def row_of(self, one: Pending) -> Any:
+    def row_of(self, one: PendingEntry) -> Any:
         """By its own key; else by its page, or by title and time, where its source has given it another key."""
         row = self._by_key.get(one.key)
         if row is None and one.page_key:
@@ -153,11 +153,11 @@ class _Known:
         return row
 
 
-def _pending(entries: Sequence[FeedEntry], now: datetime, keep: timedelta) -> list[Pending]:
+def _pending(entries: Sequence[FeedEntry], now: datetime, keep: timedelta) -> list[PendingEntry]:
     """The entries that are taken, the oldest first, so that the newest gets the highest number."""
     guids = Counter(entry.guid for entry in entries if entry.guid)
     pages = Counter(page_key(entry.original_url or entry.url) for entry in entries)
-    found: dict[str, Pending] = {}
+    found: dict[str, PendingEntry] = {}
     for entry in reversed(entries):
         if not entry.title and not entry.url and not entry.summary:
             continue
@@ -165,7 +165,7 @@ def _pending(entries: Sequence[FeedEntry], now: datetime, keep: timedelta) -> li
         page = page if pages[page] == 1 else ""  # one page for all tells nothing
         at = entry.published_at if entry.published_at and entry.published_at <= now + AHEAD else now
         key = _key_of(entry, guids[entry.guid] == 1, page)
-        found[key] = Pending(entry, key, page or None, at)
+        found[key] = PendingEntry(entry, key, page or None, at)
     in_time = sorted(found.values(), key=lambda one: one.at)
     return [one for at, one in enumerate(in_time) if one.at >= now - keep or at >= len(in_time) - ALWAYS_TAKEN]
 
@@ -182,7 +182,7 @@ def _key_of(entry: FeedEntry, is_own: bool, page: str) -> str:
     return hashlib.sha256("\n".join(parts).encode("utf-8", "replace")).hexdigest()
 
 
-def _columns(one: Pending) -> dict[str, Any]:
+def _columns(one: PendingEntry) -> dict[str, Any]:
     """What of an entry is kept."""
     entry = one.entry
     media = [asdict(file) for file in entry.enclosures]
@@ -198,7 +198,7 @@ def _said(columns: dict[str, Any]) -> str:
     return hashlib.sha256("\n".join(told).encode("utf-8", "replace")).hexdigest()
 
 
-def _bring_up_to_date(conn: sa.Connection, row: Any, one: Pending) -> int:
+def _bring_up_to_date(conn: sa.Connection, row: Any, one: PendingEntry) -> int:
     columns = _columns(one)
     said = _said(columns)
     if said == row.said and row.key == one.key:
@@ -218,7 +218,9 @@ def _still_listed(conn: sa.Connection, numbers: Iterable[int], now: datetime) ->
 # --- what is new
 
 
-def _find_stories(conn: sa.Connection, feed: Any, fresh: Sequence[Pending], titles: KnownTitles, now: datetime) -> int:
+def _find_stories(
+    conn: sa.Connection, feed: Any, fresh: Sequence[PendingEntry], titles: KnownTitles, now: datetime
+) -> int:
     """Say of each entry which story it belongs to; those that nobody told yet begin one. Returns how many do."""
     by_page = _stories_of_pages(conn, feed.user_id, [one.page_key for one in fresh if one.page_key])
     taken: set[int] = set()  # a source tells a story once
@@ -257,7 +259,7 @@ def _told_by(conn: sa.Connection, feed_id: UUID, numbers: Iterable[int]) -> set[
     return told
 
 
-def _begin(conn: sa.Connection, feed: Any, beginning: Sequence[Pending], now: datetime) -> list[int]:
+def _begin(conn: sa.Connection, feed: Any, beginning: Sequence[PendingEntry], now: datetime) -> list[int]:
     if not beginning:
         return []
     rows = [
@@ -269,7 +271,7 @@ def _begin(conn: sa.Connection, feed: Any, beginning: Sequence[Pending], now: da
     return list(conn.execute(new_rows, rows).scalars())
 
 
-def _write(conn: sa.Connection, feed: Any, fresh: Sequence[Pending], now: datetime) -> None:
+def _write(conn: sa.Connection, feed: Any, fresh: Sequence[PendingEntry], now: datetime) -> None:
     found = sa.select(stories.c.number, stories.c.at).where(stories.c.number.in_({one.story for one in fresh}))
     story_at = {row.number: row.at for row in conn.execute(found)}
     rows = []

@@ -72,7 +72,7 @@ class Article(Model):
     sources: list[ArticleSource] = Field(description="Who tells it, the first one first.")
 
 
-class Feed(Model):
+class NewsFeed(Model):
     """A source."""
 
     id: UUID = Field(description="Its id.")

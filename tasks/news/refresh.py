@@ -18,7 +18,7 @@ from tasks.news.feed_reader import read_feed
 from tasks.news.feed_store import BUILT_IN, FEED
 from tasks.news.fetching import LONGEST_WAIT, FeedGone, FetchedFeed, fetch
 from tasks.news.ingest import IngestReport, KnownTitles, ingest
-from tasks.news.search_services import SERVICES, Search
+from tasks.news.search_services import SERVICES, ServiceSearch
 from tasks.news.settings import NewsSettings
 from tasks.news.subscribing import built_in, columns_of
 
@@ -29,7 +29,7 @@ GONE_WAIT = timedelta(days=7)
 
 
 @dataclass(frozen=True)
-class Answer:
+class FeedAnswer:
     """What asking one source came to.
 
     Attributes:
@@ -44,7 +44,7 @@ class Answer:
 
 
 @dataclass
-class Refreshed:
+class RefreshTally:
     """What came of all of them."""
 
     asked: int = 0
@@ -60,9 +60,9 @@ class Refreshed:
         self.changed += report.changed
 
 
-def refresh(rows: Sequence[Any], ctx: Context) -> Refreshed:
+def refresh(rows: Sequence[Any], ctx: Context) -> RefreshTally:
     """Ask these sources; one that fails is asked later, and stops no other."""
-    total, titles = Refreshed(), KnownTitles(ctx.user.id)
+    total, titles = RefreshTally(), KnownTitles(ctx.user.id)
     for answer in _answers(rows, ctx):
         total.asked += 1
         ctx.progress(0.95 * total.asked / len(rows), answer.row.title)
@@ -77,11 +77,11 @@ def refresh(rows: Sequence[Any], ctx: Context) -> Refreshed:
     return total
 
 
-def _answers(rows: Sequence[Any], ctx: Context) -> Iterator[Answer]:
+def _answers(rows: Sequence[Any], ctx: Context) -> Iterator[FeedAnswer]:
     """As they come in. What ends the job ends the asking; what is on the way is waited for."""
     left = iter(rows)
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="news") as pool:
-        running: set[Future[Answer]] = set()
+        running: set[Future[FeedAnswer]] = set()
         try:
             while True:
                 while len(running) < AT_ONCE and (row := next(left, None)) is not None:
@@ -96,25 +96,25 @@ def _answers(rows: Sequence[Any], ctx: Context) -> Iterator[Answer]:
                 one.cancel()
 
 
-def _ask(row: Any, ctx: Context) -> Answer:
+def _ask(row: Any, ctx: Context) -> FeedAnswer:
     try:
         return ASK[row.provider](row, ctx)
     except Cancelled:
         raise
     except ActionError as error:
-        return Answer(row, error=error)
+        return FeedAnswer(row, error=error)
 
 
-def _ask_feed(row: Any, ctx: Context) -> Answer:
+def _ask_feed(row: Any, ctx: Context) -> FeedAnswer:
     now = database().now()
     answer = fetch(row.url, ctx, now, row.etag, row.last_modified)
     if answer.body is None:
-        return Answer(row, columns=_unchanged(answer, now))
+        return FeedAnswer(row, columns=_unchanged(answer, now))
     try:
         feed = read_feed(answer.body, answer.content_type, answer.url, ctx.check)
     except UnreadableFeed as error:
         raise UnreadableFeed(f"{parse_target(answer.url).host}: {error.detail}") from error
-    return Answer(row, feed, columns_of(answer, feed, now))
+    return FeedAnswer(row, feed, columns_of(answer, feed, now))
 
 
 def _unchanged(answer: FetchedFeed, now: datetime) -> dict[str, Any]:
@@ -123,27 +123,27 @@ def _unchanged(answer: FetchedFeed, now: datetime) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _ask_nobody(row: Any, ctx: Context) -> Answer:
+def _ask_nobody(row: Any, ctx: Context) -> FeedAnswer:
     now, found = database().now(), built_in()
-    return Answer(row, found.feed, found.columns(now) | {"next_at": now + LONGEST_WAIT})
+    return FeedAnswer(row, found.feed, found.columns(now) | {"next_at": now + LONGEST_WAIT})
 
 
-def _ask_service(row: Any, ctx: Context) -> Answer:
+def _ask_service(row: Any, ctx: Context) -> FeedAnswer:
     now, service = database().now(), SERVICES[row.provider]
-    entries = service.search(Search(row.url, row.language), ctx, now)
+    entries = service.search(ServiceSearch(row.url, row.language), ctx, now)
     columns = {"next_at": now + service.every, "note": None}
-    return Answer(row, ParsedFeed(row.provider, "", entries=tuple(entries)), columns)
+    return FeedAnswer(row, ParsedFeed(row.provider, "", entries=tuple(entries)), columns)
 
 
 #: How the sources of a provider are asked.
-ASK: dict[str, Callable[[Any, Context], Answer]] = {
+ASK: dict[str, Callable[[Any, Context], FeedAnswer]] = {
     FEED: _ask_feed,
     BUILT_IN: _ask_nobody,
     **dict.fromkeys(SERVICES, _ask_service),
 }
 
 
-def _keep(answer: Answer, feed: ParsedFeed, titles: KnownTitles, ctx: Context) -> IngestReport:
+def _keep(answer: FeedAnswer, feed: ParsedFeed, titles: KnownTitles, ctx: Context) -> IngestReport:
     """The articles, and what stands for them at the server, in one transaction."""
     row, keep = answer.row, ctx.settings(NewsSettings).keep
     columns = dict(answer.columns or {})
@@ -160,12 +160,12 @@ def _keep(answer: Answer, feed: ParsedFeed, titles: KnownTitles, ctx: Context) -
     return report
 
 
-def _keep_unchanged(answer: Answer) -> None:
+def _keep_unchanged(answer: FeedAnswer) -> None:
     with writing("sources") as conn:
         feed_store.succeeded(conn, answer.row.id, answer.columns or {}, database().now())
 
 
-def _keep_failure(answer: Answer, error: ActionError) -> None:
+def _keep_failure(answer: FeedAnswer, error: ActionError) -> None:
     retry_at = error.retry_at if isinstance(error, RateLimited) else None
     with writing("sources") as conn:
         now = database().now()

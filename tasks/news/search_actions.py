@@ -13,7 +13,7 @@ from tasks.news.feed_actions import AddedFeed, FeedChoice, remove_feed, shown
 from tasks.news.feed_store import NewSource
 from tasks.news.ingest import KnownTitles, ingest
 from tasks.news.records import NO_NUL, Title, Topic
-from tasks.news.search_services import SERVICES, Search
+from tasks.news.search_services import SERVICES, ServiceSearch
 from tasks.news.settings import NewsSettings
 
 Query = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=200, pattern=NO_NUL)]
@@ -46,7 +46,7 @@ def add_search(new: NewSearch, ctx: Context) -> AddedFeed:
     """
     service, now = SERVICES[new.provider], database().now()
     ctx.progress(0.1, f"Asking {service.title}")
-    entries = service.search(Search(new.query, new.language or ""), ctx, now)
+    entries = service.search(ServiceSearch(new.query, new.language or ""), ctx, now)
     title = new.title or f"{service.title}: {new.query}"
     source = NewSource(
         new.query, title, provider=new.provider, topic=new.topic or "", language=new.language or "", own_title=True

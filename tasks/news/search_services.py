@@ -47,7 +47,7 @@ PLAN_NOTE = (
 
 
 @dataclass(frozen=True)
-class Search:
+class ServiceSearch:
     """What is searched for.
 
     Attributes:
@@ -71,7 +71,7 @@ class SearchService(ABC):
     settings: ClassVar[type[Settings]]
     every: ClassVar[timedelta]
 
-    def search(self, wanted: Search, caller: Caller, now: datetime) -> list[FeedEntry]:
+    def search(self, wanted: ServiceSearch, caller: Caller, now: datetime) -> list[FeedEntry]:
         """The newest articles that a search finds.
 
         Raises:
@@ -102,7 +102,7 @@ class SearchService(ABC):
         return said if isinstance(said, dict) else {}
 
     @abstractmethod
-    def request(self, wanted: Search, own: Any) -> tuple[str, dict[str, str]]:
+    def request(self, wanted: ServiceSearch, own: Any) -> tuple[str, dict[str, str]]:
         """Address and headers."""
 
     @abstractmethod
@@ -137,7 +137,7 @@ class Guardian(SearchService):
 
     name, title, settings, every = "guardian", "The Guardian", GuardianSettings, timedelta(minutes=30)
 
-    def request(self, wanted: Search, own: GuardianSettings) -> tuple[str, dict[str, str]]:
+    def request(self, wanted: ServiceSearch, own: GuardianSettings) -> tuple[str, dict[str, str]]:
         given = {"q": wanted.query, "order-by": "newest", "page-size": str(wanted.most)}
         given |= {"show-fields": "trailText,byline,thumbnail"} | ({"lang": wanted.language} if wanted.language else {})
         given["api-key"] = _secret(own.guardian_api_key)
@@ -172,7 +172,7 @@ class GNews(SearchService):
 
     name, title, settings, every = "gnews", "GNews", GNewsSettings, timedelta(hours=1)
 
-    def request(self, wanted: Search, own: GNewsSettings) -> tuple[str, dict[str, str]]:
+    def request(self, wanted: ServiceSearch, own: GNewsSettings) -> tuple[str, dict[str, str]]:
         given = {"q": wanted.query, "sortby": "publishedAt", "max": str(wanted.most)}
         given |= {"lang": wanted.language} if wanted.language else {}
         key = {"X-Api-Key": _secret(own.gnews_api_key)}
@@ -198,7 +198,7 @@ class NewsApi(SearchService):
 
     name, title, settings, every = "newsapi", "NewsAPI", NewsApiSettings, timedelta(hours=1)
 
-    def request(self, wanted: Search, own: NewsApiSettings) -> tuple[str, dict[str, str]]:
+    def request(self, wanted: ServiceSearch, own: NewsApiSettings) -> tuple[str, dict[str, str]]:
         given = {"q": wanted.query, "sortBy": "publishedAt", "pageSize": str(wanted.most), "page": "1"}
         given |= {"language": wanted.language} if wanted.language else {}
         given["apiKey"] = _secret(own.newsapi_api_key)

@@ -18,7 +18,7 @@ from llmcoder.testing import FakeContext
 from models.db.database import Database
 from tasks.news import checks
 from tasks.news.actions import add_feed, add_search, list_articles, list_feeds, refresh
-from tasks.news.search_services import SERVICES, Search, next_midnight
+from tasks.news.search_services import SERVICES, ServiceSearch, next_midnight
 from tasks.news.settings import GNewsSettings, GuardianSettings, NewsApiSettings
 
 pytestmark = pytest.mark.both_stores
@@ -73,7 +73,7 @@ def answer(server: Any, name: str, status: int, body: object, **headers: str) ->
 @pytest.mark.parametrize("name", ANSWERS)
 def test_what_a_service_finds_is_read(name: str, server: Any, caller: FakeContext) -> None:
     answer(server, name, 200, ANSWERS[name][1])
-    (entry,) = SERVICES[name].search(Search("budget", "en", most=7), caller, NOW)
+    (entry,) = SERVICES[name].search(ServiceSearch("budget", "en", most=7), caller, NOW)
     assert (entry.title, entry.summary) == ("Parliament approves budget after night of talks", "Long night")
     assert entry.published_at == datetime(2026, 11, 29, 8, tzinfo=UTC)
     assert entry.author in ("Ann Author", "Paper") and entry.url.endswith("/a")
@@ -86,16 +86,16 @@ def test_what_a_service_finds_is_read(name: str, server: Any, caller: FakeContex
 def test_the_contract_of_newsapi_takes_our_requests(strict_fake: Callable[..., Any]) -> None:
     fake = strict_fake("newsapi_ballerina.yaml", "--base", "/v2")
     ctx = FakeContext([NewsApiSettings(newsapi_api_key=KEY, newsapi_api_url=fake.url)], fetch_allow=("127.0.0.1",))
-    SERVICES["newsapi"].search(Search("budget", "en"), ctx, NOW)
-    SERVICES["newsapi"].search(Search("budget"), ctx, NOW)
+    SERVICES["newsapi"].search(ServiceSearch("budget", "en"), ctx, NOW)
+    SERVICES["newsapi"].search(ServiceSearch("budget"), ctx, NOW)
     assert fake.refusals() == [] and fake.operations() == ["GET /everything"] * 2
     # that contract has no null where the real service does
     full = {**NEWSAPI["articles"][0], "urlToImage": "https://i.example/a.jpg", "source": {"id": "p", "name": "Paper"}}  # type: ignore[dict-item]
     fake.override("GET /everything", 200, {"status": "ok", "totalResults": 1, "articles": [full]})
-    assert len(SERVICES["newsapi"].search(Search("budget"), ctx, NOW)) == 1
+    assert len(SERVICES["newsapi"].search(ServiceSearch("budget"), ctx, NOW)) == 1
     fake.override("GET /everything", 429, {"status": "error", "code": "rateLimited", "message": "Slow down."})
     with pytest.raises(RateLimited, match="Slow down"):
-        SERVICES["newsapi"].search(Search("budget"), ctx, NOW)
+        SERVICES["newsapi"].search(ServiceSearch("budget"), ctx, NOW)
 
 
 def newsapi(code: str) -> dict[str, str]:
@@ -143,7 +143,7 @@ def test_an_error_is_the_one_whose_remedy_helps(
 ) -> None:  # fmt: skip
     answer(server, name, status, body, **headers)
     with pytest.raises(kind) as refusal:
-        SERVICES[name].search(Search("budget"), caller, NOW)
+        SERVICES[name].search(ServiceSearch("budget"), caller, NOW)
     assert type(refusal.value) is kind
     assert "the-key" not in str(refusal.value)
 
@@ -164,7 +164,7 @@ def test_a_limit_says_until_when(
 ) -> None:
     answer(server, name, status, body, **headers)
     with pytest.raises(RateLimited) as limit:
-        SERVICES[name].search(Search("budget"), caller, NOW)
+        SERVICES[name].search(ServiceSearch("budget"), caller, NOW)
     assert (limit.value.retry_at, limit.value.provider) == (until, name)
 
 
@@ -174,16 +174,16 @@ def test_silence_and_a_server_that_is_not_there_are_tried_again(
 ) -> None:
     server.routes[ANSWERS[name][0]] = lambda exchange: exchange.hang_up()
     with pytest.raises(Transient, match="did not answer completely"):
-        SERVICES[name].search(Search("budget"), caller, NOW)
+        SERVICES[name].search(ServiceSearch("budget"), caller, NOW)
     nowhere = FakeContext(settings_at(refused_url), fetch_allow=("127.0.0.1",))
     with pytest.raises(Transient, match="Nothing was sent"):
-        SERVICES[name].search(Search("budget"), nowhere, NOW)
+        SERVICES[name].search(ServiceSearch("budget"), nowhere, NOW)
 
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_without_a_key_nothing_is_asked(name: str) -> None:
     with pytest.raises(NotConfigured, match="_API_KEY"):
-        SERVICES[name].search(Search("budget"), FakeContext(), NOW)
+        SERVICES[name].search(ServiceSearch("budget"), FakeContext(), NOW)
 
 
 def test_a_day_of_utc_ends_at_midnight_wherever_one_is() -> None:
