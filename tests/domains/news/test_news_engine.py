@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "integration"))
 
 from engine_kit import Engine, engine_on
 from inline_kit import Inline
+from served import serving
 
 pytestmark = pytest.mark.both_stores
 Serve = Callable[..., tuple[str, ServedFeed]]
@@ -87,6 +88,31 @@ def test_what_a_macro_makes_of_an_article_is_tainted_and_an_agent_s_source_waits
 def running(db_url: str, tmp_path: Path) -> Iterator[Engine]:
     with engine_on(Engine, db_url, tmp_path, FETCH_ALLOW="127.0.0.1") as made:
         yield made
+
+
+def test_the_first_three_commands_of_the_page_show_something_real_to_a_new_user(
+    running: Engine, server: Any, serve: Serve, tmp_path: Path
+) -> None:
+    serve("/feed", rss(many(2), "Own"))
+    page = b'<html><head><link rel="alternate" type="application/rss+xml" href="/feed"></head></html>'
+    serve("/", page, media_type="text/html")
+    running.start_worker()
+    with (
+        use(Config.open(running.own_environ, cwd=tmp_path)),
+        serving(running.db, running.redis.url, tmp_path, FETCH_ALLOW="127.0.0.1") as served,
+        served.client(running.user) as client,
+    ):
+        assert client.get("/news/articles").json() == {"items": [], "next": None}
+        for given in ({"name": "tips"}, {"url": f"{server.url}/", "topic": "technology"}):
+            done = client.post("/news/add_feed", json=given, headers={"prefer": "wait=60"}).json()
+            assert done["state"] == "succeeded", done
+        found = client.get("/news/articles", params={"unread": "true", "limit": 10}).json()
+        assert len(found["items"]) == 10 and found["next"] is not None
+        rest = client.get("/news/articles", params={"unread": "true", "limit": 10, "cursor": found["next"]}).json()
+        assert len(rest["items"]) == 2 and rest["next"] is None
+        one = client.get(f"/news/articles/{found['items'][0]['id']}").json()
+        assert one["title"] == found["items"][0]["title"] and one["content"] is not None
+        assert client.post("/news/articles", json={}).status_code == 405
 
 
 @pytest.mark.slow("kills a worker and waits for its lease")
