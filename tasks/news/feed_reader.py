@@ -14,7 +14,6 @@ import xml.sax
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urljoin
 
 from llmcoder.media_types import is_page
 from tasks.news import json_feed
@@ -24,12 +23,14 @@ from tasks.news.feed import Enclosure, FeedEntry, ParsedFeed, UnreadableFeed
 from tasks.news.markup import (
     MAX_SUMMARY_CHARS,
     MAX_TITLE_CHARS,
+    MOST_URL_CHARS,
     first_image,
     looks_like_html,
     one_line,
     safe_html,
     shortened,
     text_of,
+    web_address,
 )
 
 #: Of one feed; those that come first are taken.
@@ -40,7 +41,6 @@ MOST_ATTRIBUTES = 500
 MOST_DEPTH = 500
 MOST_TAGS = 50
 MOST_ENCLOSURES = 10
-MOST_URL_CHARS = 2_000
 #: Of elements that hold no prose: feedparser takes the square of an author's length, 54 s for 100 KB of dots.
 MOST_NAME_CHARS = 300
 READING_WITHIN_S = 20.0
@@ -48,7 +48,7 @@ LONG = frozenset({"content", "description", "summary", "subtitle", "tagline", "i
 #: What content is, as far as it is text; what was written in base64 has lost its type.
 _TEXTS = ("text/", "application/xhtml", "application/octet-stream")
 _FEED = re.compile(r"<(?:rss|rdf:RDF|feed|channel)[\s>]", re.IGNORECASE)
-_ADDRESS = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
+_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 _DURATION = re.compile(r"(?:(\d{1,3}):)?(\d{1,4}):(\d{1,2})(?:\.\d+)?|(\d{1,7})(?:\.\d+)?")
 _PERIODS = {"hourly": 3600, "daily": 86_400, "weekly": 604_800, "monthly": 2_592_000, "yearly": 31_536_000}
 
@@ -318,20 +318,8 @@ def _address_of(said: Any, url: str) -> str:
     links = [one for one in dict.get(said, "links") or () if one.get("href")]
     by_rel = {rel: [str(one["href"]) for one in links if one.get("rel") == rel] for rel in ("alternate", "enclosure")}
     guid = str(dict.get(said, "id") or "")
-    named = [str(dict.get(said, "link") or ""), *by_rel["alternate"], guid if _ADDRESS.fullmatch(guid) else ""]
+    named = [str(dict.get(said, "link") or ""), *by_rel["alternate"], web_address(guid)]
     return next((found for one in [*named, *by_rel["enclosure"]] if (found := web_address(one, url))), "")
-
-
-def web_address(text: str, base: str = "") -> str:
-    """The address that a text names, if it is one of the web; whole, where a base is given."""
-    text = text.strip()
-    if not text or len(text) > MOST_URL_CHARS:
-        return ""
-    try:
-        whole = urljoin(base, text) if base else text
-    except ValueError:
-        return ""
-    return whole if _ADDRESS.fullmatch(whole) else ""
 
 
 def _instant(said: Any, name: str) -> Any:

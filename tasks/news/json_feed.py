@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urljoin
 
 from llmcoder import strict_json
 from tasks.news.dates import instant_of
@@ -17,6 +16,7 @@ from tasks.news.markup import (
     safe_html,
     shortened,
     text_of,
+    web_address,
 )
 
 MOST_ENTRIES = 1_000
@@ -105,9 +105,4 @@ def _line(said: dict[str, Any], name: str) -> str:
 
 
 def _address(said: dict[str, Any], name: str, base: str) -> str:
-    value = _text(said, name).strip()
-    try:
-        whole = urljoin(base, value) if value else ""
-    except ValueError:
-        return ""
-    return whole if whole.lower().startswith(("http://", "https://")) and len(whole) <= 2_000 else ""
+    return web_address(_text(said, name), base)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import html as entities
 import re
+from urllib.parse import urljoin
 
 #: Of one entry; a longer one is cut before it is cleaned.
 MAX_HTML_CHARS = 200_000
 MAX_SUMMARY_CHARS = 1_000
 MAX_TITLE_CHARS = 500
+MOST_URL_CHARS = 2_000
 
 _TAGS = {
     "a", "abbr", "audio", "b", "bdi", "bdo", "blockquote", "br", "caption", "cite", "code", "dd", "del", "dfn", "div",
@@ -48,6 +50,7 @@ _BOUNDARY = re.compile(
 # A picture of one pixel tells somebody that the entry is read.
 _PIXEL = re.compile(r"<img\b[^<>]{0,2000}\b(?:width|height)=[\"']?[01](?:px)?[\"'\s/>][^<>]{0,2000}>", re.IGNORECASE)
 _IMAGE = re.compile(r"<img\b[^<>]{0,4000}?\bsrc=\"(https?://[^\"<>\s]{1,2000})\"", re.IGNORECASE)
+_ADDRESS = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-z][^<>]*>|<!--|&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z]\w{1,30});", re.IGNORECASE)
 # What no text may hold that PostgreSQL keeps, and what only hides in one.
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u2060\ufeff\ufffe\uffff]")
@@ -100,6 +103,18 @@ def first_image(safe: str) -> str:
     """The first picture of cleaned HTML; empty where there is none."""
     found = _IMAGE.search(safe)
     return entities.unescape(found[1]) if found else ""
+
+
+def web_address(text: str, base: str = "") -> str:
+    """The address that a text names, if it is one of the web; whole, where a base is given."""
+    text = text.strip()
+    if not text or len(text) > MOST_URL_CHARS or _UNSEEN.search(text):
+        return ""
+    try:
+        whole = urljoin(base, text) if base else text
+    except ValueError:
+        return ""
+    return whole if _ADDRESS.fullmatch(whole) and len(whole) <= MOST_URL_CHARS else ""
 
 
 def shortened(text: str, most_chars: int) -> str:

@@ -11,8 +11,7 @@ from xml.sax.saxutils import quoteattr
 
 from llmcoder import BadInput
 from tasks.news.encoding import text_of_feed
-from tasks.news.feed_reader import web_address
-from tasks.news.markup import one_line
+from tasks.news.markup import one_line, web_address
 
 MAX_BYTES = 5 * 1024 * 1024
 MOST_FEEDS = 2_000

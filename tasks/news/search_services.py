@@ -32,8 +32,7 @@ from llmcoder.retry_after import retry_at
 from llmcoder.settings import Settings
 from tasks.news.dates import instant_of
 from tasks.news.feed import FeedEntry
-from tasks.news.feed_reader import web_address
-from tasks.news.markup import MAX_SUMMARY_CHARS, MAX_TITLE_CHARS, one_line, shortened, text_of
+from tasks.news.markup import MAX_SUMMARY_CHARS, MAX_TITLE_CHARS, one_line, shortened, text_of, web_address
 from tasks.news.settings import GNewsSettings, GuardianSettings, NewsApiSettings
 
 LIMITS = Limits(read_s=15, total_s=30, wire_bytes=5 * 1024 * 1024)

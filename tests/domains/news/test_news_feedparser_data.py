@@ -15,8 +15,8 @@ from news_kit import Reader, ServedFeed
 
 from tasks.news.actions import add_feed
 from tasks.news.feed import FeedEntry, ParsedFeed, UnreadableFeed
-from tasks.news.feed_reader import read_feed, web_address
-from tasks.news.markup import MAX_SUMMARY_CHARS, MAX_TITLE_CHARS, one_line, shortened, text_of
+from tasks.news.feed_reader import read_feed
+from tasks.news.markup import MAX_SUMMARY_CHARS, MAX_TITLE_CHARS, one_line, shortened, text_of, web_address
 
 #: Where its own tests serve it.
 SERVED = "http://127.0.0.1:8097/tests/"

@@ -185,6 +185,18 @@ def test_a_topic_is_changed_with_the_articles_that_have_it_and_back(reader: Read
         reader.do(set_topic, feed_id=str(new_id()), topic="x")
 
 
+def test_what_no_store_keeps_is_left_out(reader: Reader, serve: Serve) -> None:
+    odd = "a\\u0000b\\ud800c"
+    item = f'''{{"id": "{odd}", "url": "https://a.example/{odd}", "title": "{odd}", "content_html": "<p>{odd}</p>",
+      "image": "https://a.example/{odd}", "authors": [{{"name": "{odd}"}}], "tags": ["{odd}"],
+      "attachments": [{{"url": "https://a.example/x", "mime_type": "{odd}", "size_in_bytes": 1e400}}]}}'''
+    body = f'{{"version": "https://jsonfeed.org/version/1", "title": "{odd}", "items": [{item}]}}'
+    url, _ = serve("/feed", body.encode(), media_type="application/feed+json")
+    assert reader.do(add_feed, url=url).added == 1
+    (title,) = titles(reader)
+    assert title.startswith("ab")
+
+
 def test_there_is_something_to_read_without_a_network(reader: Reader) -> None:
     added = reader.do(add_feed, name="tips")
     assert (added.added, added.provider, added.topic) == (10, "built-in", "tips")
