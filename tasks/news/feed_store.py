@@ -24,6 +24,8 @@ BUILT_IN = "built-in"
 MOST_FEEDS = 2_000
 #: Removed sources can be given back for so long.
 KEPT_REMOVED = timedelta(days=30)
+#: At one refresh; the next one goes on.
+MOST_PRUNED, BATCH = 10_000, 500
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=15), timedelta(days=1)
 
 
@@ -192,12 +194,26 @@ def prune(conn: sa.Connection, user_id: UUID, now: datetime, keep: timedelta) ->
     Returns:
         How many stories went.
     """
-    conn.execute(sa.delete(feeds).where(own.user_id == user_id, own.removed_at < now - KEPT_REMOVED))
-    old = sa.select(stories.c.number).where(
-        stories.c.user_id == user_id, stories.c.sources > sa.literal_column("0"), stories.c.at < now - keep
-    )
-    gone = sa.delete(articles).where(articles.c.story.in_(old), articles.c.listed_at < now - KEPT_REMOVED)
-    conn.execute(gone)
-    told = sa.exists().where(articles.c.story == stories.c.number)
-    empty = sa.delete(stories).where(stories.c.user_id == user_id, sa.not_(told), stories.c.at < now - KEPT_REMOVED)
-    return conn.execute(empty).rowcount
+    long_ago = now - KEPT_REMOVED
+    removed = list(conn.execute(sa.select(own.id).where(own.user_id == user_id, own.removed_at < long_ago)).scalars())
+    told = articles.c
+    old = sa.select(told.number, told.story).join(stories, stories.c.number == told.story)
+    old = old.where(stories.c.user_id == user_id, stories.c.sources > sa.literal_column("0"), stories.c.at < now - keep)
+    rows = conn.execute(old.where(told.listed_at < long_ago).limit(MOST_PRUNED)).all()
+    of_removed = sa.select(told.story).where(told.feed_id.in_(removed))
+    numbers = {row.story for row in rows} | (set(conn.execute(of_removed).scalars()) if removed else set())
+    for start in range(0, len(rows), BATCH):
+        conn.execute(sa.delete(articles).where(told.number.in_([row.number for row in rows[start : start + BATCH]])))
+    conn.execute(sa.delete(feeds).where(own.id.in_(removed)))
+    return _delete_untold(conn, sorted(numbers))
+
+
+def _delete_untold(conn: sa.Connection, numbers: list[int]) -> int:
+    """Of these stories those that nobody tells any more; the others know their sources anew."""
+    gone = 0
+    for start in range(0, len(numbers), BATCH):
+        these = stories.c.number.in_(numbers[start : start + BATCH])
+        untold = sa.not_(sa.exists().where(articles.c.story == stories.c.number))
+        gone += conn.execute(sa.delete(stories).where(these, untold)).rowcount
+        count_sources(conn, these)
+    return gone

@@ -30,7 +30,7 @@ from tasks.news.actions import (
 )
 from tasks.news.feed import UnreadableFeed
 from tasks.news.feed_actions import FeedChoice, NewFeed, SourceTopic
-from tasks.news.tables import articles, feeds
+from tasks.news.tables import articles, feeds, stories
 
 pytestmark = pytest.mark.both_stores
 Serve = Callable[..., tuple[str, ServedFeed]]
@@ -317,12 +317,27 @@ def test_old_articles_go_and_what_is_listed_stays(reader: Reader, serve: Serve, 
     assert "Of long ago" not in titles(reader), "older than what is kept"
     with db.write() as conn:
         conn.execute(sa.update(articles).values(listed_at=db.now() - timedelta(days=31)))
-        from tasks.news.tables import stories
-
         conn.execute(sa.update(stories).values(at=db.now() - timedelta(days=300)))
     feed.body = rss(many(3))
     reader.do(refresh)
     assert len(titles(reader)) == 3
+
+
+def test_a_source_that_was_removed_long_ago_is_gone_with_what_only_it_told(
+    reader: Reader, serve: Serve, db: Database
+) -> None:
+    shared = Item("Volcano erupts on the island of Java again", "https://a.example/volcano", at=ago(hours=2))
+    for name in ("One", "Two"):
+        url, _ = serve(f"/{name}", rss([shared, *many(2, name)], name))
+        last = reader.do(add_feed, url=url)
+    reader.do(remove_feed, feed_id=str(last.id))
+    with db.write() as conn:
+        conn.execute(sa.update(feeds).values(removed_at=db.now() - timedelta(days=31)).where(feeds.c.id == last.id))
+    reader.do(refresh)
+    with db.read() as conn:
+        left = [conn.execute(sa.select(sa.func.count()).select_from(one)).scalar_one() for one in (feeds, stories)]
+        sources = set(conn.execute(sa.select(stories.c.sources)).scalars())
+    assert (left, sources) == ([1, 3], {1})
 
 
 def make_due(db: Database) -> None:
