@@ -75,6 +75,9 @@ def routers_for(registry: Registry) -> Iterator[APIRouter]:
         own = Router(prefix=f"/{collection.path}", tags=[collection.domain])
         for add_reading in (_add_list, _add_show):
             add_reading(own, collection)
+        if collection.only_read:
+            yield own
+            continue
         for add_changing in (_add_addition, _add_change, _add_removal):
             add_changing(own, collection, registry)
         yield own
@@ -106,7 +109,7 @@ def _add_addition(router: APIRouter, collection: AnyCollection, registry: Regist
         """Keep a new record; `Location` is its address."""
         job = _waiting(request, registry, who, collection.adds, body, key)
         if job is None:
-            added = collection.store.add(who.user_id, body)
+            added = collection.changeable.add(who.user_id, body)
         elif (result := _result_of(job)) is None:
             return _of_job(job)
         else:
@@ -133,7 +136,7 @@ def _add_change(router: APIRouter, collection: AnyCollection, registry: Registry
         given = None if collection.changes is None else collection.change_of(record_id, body)
         job = _waiting(request, registry, who, collection.changes, given, key)
         if job is None:
-            return _there(collection, record_id, collection.store.change(who.user_id, record_id, body))
+            return _there(collection, record_id, collection.changeable.change(who.user_id, record_id, body))
         result = _result_of(job)
         return _of_job(job) if result is None else collection.item.model_validate(result)
 
@@ -149,7 +152,7 @@ def _add_removal(router: APIRouter, collection: AnyCollection, registry: Registr
         given = None if collection.removes is None else collection.removal_of(record_id)
         job = _waiting(request, registry, who, collection.removes, given, key)
         if job is None:
-            _there(collection, record_id, collection.store.remove(who.user_id, record_id) or None)
+            _there(collection, record_id, collection.changeable.remove(who.user_id, record_id) or None)
         elif (result := _result_of(job)) is None:
             return _of_job(job)
         else:

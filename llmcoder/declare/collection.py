@@ -8,6 +8,9 @@
 Discovered in `tasks/<domain>/collections.py`. Each change is an action, too: what a person asks for in person is done
 at once and answered with the record, and what must wait for a person (an agent's, or what a policy says) is a job of
 it. A change without an action is for the user in person alone.
+
+Records that nobody adds or changes by hand (articles of feeds, bookings of a bank) are a collection that is only read:
+it has neither `new` nor `change`, and its store is a `ReadableStore`.
 """
 
 from __future__ import annotations
@@ -43,12 +46,11 @@ class Page(Model, Generic[Item]):
     )
 
 
-class Store(ABC, Generic[New, Change, Item]):
-    """Where the records of a collection are kept. A user's id narrows every method: others' records do not exist.
+class ReadableStore(ABC, Generic[Item]):
+    """Where the records of a collection are read. A user's id narrows every method: others' records do not exist.
 
     Raises:
-        Transient: The database is busy or away; nothing was changed.
-        Uncertain: The connection broke during the commit of a change.
+        Transient: The database is busy or away.
     """
 
     #: What the list can be asked for.
@@ -71,6 +73,15 @@ class Store(ABC, Generic[New, Change, Item]):
     def get(self, user_id: UUID, item_id: UUID) -> Item | None:
         """The user's record of that id; None also when it is somebody else's."""
 
+
+class Store(ReadableStore[Item], Generic[New, Change, Item]):
+    """Where the records of a collection are kept.
+
+    Raises:
+        Transient: The database is busy or away; nothing was changed.
+        Uncertain: The connection broke during the commit of a change.
+    """
+
     @abstractmethod
     def add(self, user_id: UUID, new: New) -> Item:
         """Keep a new record."""
@@ -91,10 +102,10 @@ class Collection(Generic[New, Change, Item]):
     Args:
         path: `<domain>/<nouns>`, for ever: the address of the collection.
         title: Its entry in a menu.
-        new: What is sent to add a record.
-        change: What is sent to change one; a field left out stays.
         item: A record as it is shown; has an `id`.
         store: Where the records are kept.
+        new: What is sent to add a record; neither it nor `change` where the collection is only read.
+        change: What is sent to change one; a field left out stays.
         adds: The action that adds one; takes `new` and returns `item`.
         changes: The one that changes one; takes the fields of `change` and the record's id, and returns `item`.
         removes: The one that removes one; takes the record's id, and returns what was `removed`, empty if nothing was.
@@ -105,10 +116,10 @@ class Collection(Generic[New, Change, Item]):
 
     path: str
     title: str
-    new: type[New]
-    change: type[Change]
     item: type[Item]
-    store: Store[New, Change, Item]
+    store: Store[New, Change, Item] | ReadableStore[Item]
+    new: type[New] | None = None
+    change: type[Change] | None = None
     adds: Action[Any, Any] | None = None
     changes: Action[Any, Any] | None = None
     removes: Action[Any, Any] | None = None
@@ -124,6 +135,17 @@ class Collection(Generic[New, Change, Item]):
         return self.store.filter
 
     @property
+    def only_read(self) -> bool:
+        """Whether nobody adds, changes or removes a record by its address."""
+        return self.new is None and self.change is None
+
+    @property
+    def changeable(self) -> Store[New, Change, Item]:
+        """The store of one that is not only read."""
+        assert isinstance(self.store, Store)
+        return self.store
+
+    @property
     def domain(self) -> str:
         return self.path.partition("/")[0]
 
@@ -133,7 +155,7 @@ class Collection(Generic[New, Change, Item]):
 
     def change_of(self, item_id: UUID, change: Change) -> BaseModel:
         """The input of the action that changes a record."""
-        assert self.changes is not None
+        assert self.changes is not None and self.change is not None
         given = {name: getattr(change, name) for name in change.model_fields_set}
         wanted: BaseModel = self.changes.input(**{_id_field(self.changes, self.change): item_id}, **given)
         return wanted
@@ -147,6 +169,13 @@ class Collection(Generic[New, Change, Item]):
     def _action_rules(self) -> list[tuple[bool, str]]:
         adds, changes, removes = self.adds, self.changes, self.removes
         every = [one for one in (adds, changes, removes) if one is not None]
+        if self.new is None or self.change is None:
+            return [
+                (self.new is not self.change, "a collection has both `new` and `change`, or is only read"),
+                (bool(every), "one that is only read names no actions that change it"),
+            ]
+        if not isinstance(self.store, Store):
+            return [(True, "a collection that is changed has a Store, not only a ReadableStore")]
         strange = [one.name for one in every if not one.effect.writes or one.connects or one.requires]
         return [
             (
@@ -169,7 +198,7 @@ class Collection(Generic[New, Change, Item]):
 
     def _rules(self) -> list[tuple[bool, str]]:
         """Every rule of a declaration, each with whether this one breaks it."""
-        given = (self.new, self.change)
+        given = [kind for kind in (self.new, self.change) if kind is not None]
         lenient = [kind.__name__ for kind in (*given, self.filter) if kind.model_config.get("extra") != "forbid"]
         undescribed = [
             f"{kind.__name__}.{name}"

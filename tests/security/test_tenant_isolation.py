@@ -11,6 +11,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, get_args
 from uuid import UUID
 
@@ -34,6 +35,10 @@ from llmcoder.states import Reason, State
 from llmcoder.testing import FakeContext, run_action
 from models.connections import store as connections
 from models.jobs.tables import jobs
+from tasks.news import feed_store
+from tasks.news.article_list import ARTICLES
+from tasks.news.feed import FeedEntry
+from tasks.news.ingest import KnownTitles, ingest
 from tests.integration.waiting import eventually
 
 pytestmark = pytest.mark.both_stores
@@ -108,6 +113,7 @@ def recipes() -> dict[str, Callable[[Served, httpx.Client], list[str]]]:
         "/macros/{macro_id}": lambda _, a: [added(a, "/macros", MACRO)],
         "/general/notes/{record_id}": lambda _, a: [added(a, "/general/notes", {"text": CANARY})],
         "/general/todos/{record_id}": lambda _, a: [added(a, "/general/todos", {"title": CANARY})],
+        "/news/articles/{record_id}": lambda served, _: [told_article(served)],
         "/email/watches/{record_id}": lambda _, a: [added(a, "/email/watches", {"instructions": CANARY})],
     }
 
@@ -155,6 +161,15 @@ INPUTS: dict[str, dict[str, Any]] = {
     "general.remove_note": {},
     "general.remove_todo": {},
     "general.reopen_todo": {},
+    "news.list_articles": {},
+    "news.mark_read": {},
+    "news.mark_unread": {},
+    "news.put_topic_back": {},
+    "news.set_topic": {"topic": "of B"},
+    "news.refresh": {},
+    "news.remove_feed": {},
+    "news.restore_feeds": {},
+    "news.summarize": {},
     "reminders.done": {},
     "reminders.list": {},
     "reminders.remove": {},
@@ -229,6 +244,19 @@ def added(client: httpx.Client, path: str, body: dict[str, Any]) -> str:
     answer = client.post(path, json=body)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
+
+
+def told_article(served: Served) -> str:
+    """An article of a source of A's, as a refresh would keep it."""
+    a, now = served.users["alice"].id, served.db.now()
+    with served.db.write() as conn:
+        feed_store.lock(conn, a, now)
+        source = feed_store.NewSource("https://feed.example/", CANARY)
+        feed = feed_store.add(conn, a, source, new_id(), new_id(), now)
+        entry = FeedEntry(CANARY, f"https://feed.example/{CANARY}", CANARY, CANARY)
+        ingest(conn, feed, [entry], KnownTitles(a), now, timedelta(days=9))
+    (article,) = ARTICLES.page(a, None, 1).items
+    return str(article.id)
 
 
 def connected(served: Served) -> str:
@@ -517,8 +545,9 @@ def test_an_id_of_anothers_in_an_input_is_an_unknown_id(served: Served, world: W
 
 
 def outcome(action: Any, given: dict[str, Any], user: User) -> str:
+    ctx = FakeContext(user=user)
     try:
-        return str(run_action(action, given, FakeContext(user=user)).result)
+        return str(run_action(action, given, ctx).result).replace(str(ctx.job_id), "<job>")
     except ActionError as error:
         return f"{type(error).__name__}: {error.detail}"
 

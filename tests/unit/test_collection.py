@@ -14,7 +14,8 @@ from pydantic import BaseModel, Field
 
 import tasks
 from llmcoder import Context, DeclarationError, Effect, Model, action
-from llmcoder.declare.collection import Collection
+from llmcoder.declare.collection import Collection, Page, ReadableStore
+from llmcoder.declare.filter import Filter
 from llmcoder.registry import Registry, registry
 from models.owned_records import OwnedRows
 from models.tables import metadata
@@ -52,6 +53,20 @@ STORE = OwnedRows(rows, Item)
 RIGHT = {"path": "general/things", "title": "Things", "new": New, "change": New, "item": Item, "store": STORE}
 
 
+class Shelf(ReadableStore[Item]):
+    def page(self, user_id: UUID, cursor: str | None, limit: int, wanted: Filter | None = None) -> Page[Item]:
+        return Page[Item](items=[], next=None)
+
+    def get(self, user_id: UUID, item_id: UUID) -> Item | None:
+        return None
+
+
+def test_a_collection_that_is_only_read_needs_no_store_that_changes():
+    collection = Collection("general/things", title="Things", item=Item, store=Shelf())
+    assert collection.only_read
+    assert not Collection(**RIGHT).only_read
+
+
 def test_a_right_declaration_stands():
     collection = Collection(**RIGHT)
     assert (collection.domain, collection.nouns) == ("general", "things")
@@ -66,6 +81,8 @@ def test_a_right_declaration_stands():
         ({"change": Lenient}, "Lenient must forbid unknown fields"),
         ({"new": Undescribed}, "missing on Undescribed.text"),
         ({"item": Nameless}, "Nameless has a field id: UUID"),
+        ({"change": None}, "both `new` and `change`, or is only read"),
+        ({"store": Shelf()}, "has a Store, not only a ReadableStore"),
     ],
 )
 def test_a_wrong_declaration_names_its_rule(wrong, rule):

@@ -88,7 +88,7 @@ def test_a_digest_of_all_parts_is_gathered_by_their_own_jobs(engine: Engine) -> 
     ended = engine.until(engine.submit(known["digest.weekly"]), State.SUCCEEDED, State.FAILED, within_s=60)
     found = json.loads(ended.result or "null")
     assert ended.state == State.SUCCEEDED, ended.error
-    assert found["title"].startswith("Weekly digest, ") and set(found["left_out"]) == {"mail", "issues"}
+    assert found["title"].startswith("Weekly digest, ") and set(found["left_out"]) == {"mail", "issues", "news"}
     with engine.db.read() as conn:
         steps = set(conn.execute(sa.select(jobs.c.action).where(jobs.c.parent_id == ended.id)).scalars())
     assert steps >= {"general.list_todos", "reminders.list", "tasks.list_troubles", "tasks.list_upcoming"}
