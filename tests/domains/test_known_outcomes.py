@@ -248,6 +248,14 @@ OUR_RECORDS = ("general.", "reminders.")
 #: Those that no provider answers, and why.
 OURS = {
     "email.add_watch": "a row here", "email.change_watch": "a row here", "email.remove_watch": "a row here",
+    **dict.fromkeys(
+        (
+            "finance.change_account", "finance.change_rule", "finance.change_transaction", "finance.remove_account",
+            "finance.remove_rule", "finance.remove_transaction", "finance.reopen_doubts", "finance.restore_categories",
+            "finance.undo_import",
+        ),
+        "rows here",
+    ),
     "system.stop_realtime": "our own processes", "tasks.ask_person": "a person answers",
 }  # fmt: skip
 
