@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from llmcoder import BadInput
 from llmcoder.money import Money
+from llmcoder.text import whole
 
 MIB = 1024 * 1024
 #: Ten thousand transactions take 10 MB in the most talkative format (CAMT); nobody's account has more of them.
@@ -141,7 +142,7 @@ def in_one_line(*parts: str | None, longest: int = LONGEST_TEXT) -> str:
     """The parts that say something new, with single blanks: banks repeat the name in the purpose."""
     wanted: list[str] = []
     for part in parts:
-        text = " ".join((part or "").replace("\0", " ").split())
+        text = " ".join(whole(part or "").replace("\0", " ").split())
         if text and not any(text.casefold() in one.casefold() for one in wanted):
             wanted = [one for one in wanted if one.casefold() not in text.casefold()] + [text]
     return " · ".join(wanted)[:longest]
