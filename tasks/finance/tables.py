@@ -99,6 +99,7 @@ transactions = sa.Table(
     sa.Index("ix_finance_transactions_amount", "user_id", "minor", "id"),
     sa.Index("ix_finance_transactions_pending", "user_id", "pending", "booked_on", "id"),
     sa.Index("ix_finance_transactions_user", "user_id", "id"),
+    sa.Index("ix_finance_transactions_provider", "account_id", "provider_id"),  # one that a provider changes
 )
 
 #: Which import has seen which transaction: one that two files hold outlives the undo of one of them.
@@ -159,4 +160,31 @@ rules = sa.Table(
     sa.Column("updated_at", Instant, nullable=False),
     *origin_columns(),
     sa.Index("ix_finance_rules_user", "user_id", "id"),
+)
+
+#: Links at which people sign in at their banks (Plaid), and what became of them.
+bank_links = sa.Table(
+    "finance_bank_links",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),  # of the job that made it
+    _user(),
+    sa.Column("token", sa.String(300), nullable=False),  # good for nothing without this installation's secret
+    sa.Column("item", sa.String(300)),  # the account that is signed in to again; null for a new one
+    sa.Column("connected", sa.Text),  # accounts that came of it, as JSON
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    sa.Index("ix_finance_bank_links_user", "user_id", "id"),
+)
+
+#: How far the transactions of a connected account have been read.
+syncs = sa.Table(
+    "finance_syncs",
+    metadata,
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("provider", sa.String(20), primary_key=True),
+    sa.Column("connection", sa.String(300), primary_key=True),
+    sa.Column("cursor", sa.Text),  # null before the first reading
+    sa.Column("edits", sa.Text),  # what users had said of pending transactions that are gone, as JSON, by their ids
+    sa.Column("synced_at", Instant),
+    sa.Column("updated_at", Instant, nullable=False),
 )
