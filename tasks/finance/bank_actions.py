@@ -98,8 +98,8 @@ class Synced(Model):
 
 @action(
     "finance.connect_bank",
-    effect=Effect.WRITE,
-    repeatable=True,
+    effect=Effect.DRAFT,  # a page at which nobody has been yet
+    keeps=True,
     provider=PLAID_PROVIDER,
     requires=(PlaidSettings,),
     timeout_s=60,

@@ -122,7 +122,7 @@ def _added(conn: sa.Connection, doubt: Any, row: Row, now: datetime) -> UUID:
         id=added_id, user_id=doubt.user_id, account_id=doubt.account_id, booked_on=row.booked_on,
         value_on=row.value_on, minor=row.amount.minor, currency=row.amount.currency, text=row.text,
         text_folded=fold(row.text), payee=row.payee, text_key=key, nth=(last or 0) + 1, provider_id=row.provider_id,
-        pending=row.pending, category=category, category_by=by, note=None, created_at=now, updated_at=now,
-        taint=doubt.taint, sources=doubt.sources,
+        pending=row.pending, category=category, category_by=by, note=None, source="file", created_at=now,
+        updated_at=now, taint=doubt.taint, sources=doubt.sources,
     ))  # fmt: skip
     return added_id

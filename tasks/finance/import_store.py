@@ -66,12 +66,10 @@ def undo(conn: sa.Connection, import_id: UUID, now: datetime) -> tuple[int, int]
     for at in range(0, len(seen), AT_ONCE):
         ids = seen[at : at + AT_ONCE]
         elsewhere = sa.select(own.transaction_id).where(own.transaction_id.in_(ids))
-        made_by_hand = sa.select(transactions.c.id).where(
-            transactions.c.id.in_(ids),
-            transactions.c.created_at < _begun(import_id),
-            transactions.c.id.not_in(elsewhere),
+        others = sa.select(transactions.c.id).where(
+            transactions.c.id.in_(ids), transactions.c.source != "file", transactions.c.id.not_in(elsewhere)
         )
-        kept = set(conn.execute(elsewhere).scalars()) | set(conn.execute(made_by_hand).scalars())
+        kept = set(conn.execute(elsewhere).scalars()) | set(conn.execute(others).scalars())
         left = [one for one in ids if one not in kept]
         conn.execute(sa.delete(transactions).where(transactions.c.id.in_(left)))
         gone += len(left)
@@ -79,8 +77,3 @@ def undo(conn: sa.Connection, import_id: UUID, now: datetime) -> tuple[int, int]
     conn.execute(sa.delete(doubts).where(doubts.c.import_id == import_id))
     conn.execute(sa.update(imports).where(imports.c.id == import_id).values(undone_at=now, updated_at=now))
     return gone, len(seen) - gone
-
-
-def _begun(import_id: UUID) -> sa.ScalarSelect[Any]:
-    """What was there before the import: added by hand, or told by a provider."""
-    return sa.select(imports.c.created_at).where(imports.c.id == import_id).scalar_subquery()

@@ -135,7 +135,7 @@ class AccountImport:
             "booked_on": row.booked_on, "value_on": row.value_on, "minor": identity.minor,
             "currency": identity.currency, "text": row.text, "text_folded": fold(row.text), "payee": row.payee,
             "text_key": identity.text_key, "nth": nth, "provider_id": row.provider_id, "pending": row.pending,
-            "category": category, "category_by": by, "note": None, "created_at": self._now,
+            "category": category, "category_by": by, "note": None, "source": "file", "created_at": self._now,
             "updated_at": self._now, **self._origin,
         }  # fmt: skip
 

@@ -12,7 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from pydantic import Field, model_validator
 
-from llmcoder import Context, Effect, Model, action
+from llmcoder import Context, Effect, Model, NotFound, action
 from llmcoder.declare.filter import Number
 from llmcoder.file import FileRef
 from llmcoder.money import Money
@@ -80,6 +80,7 @@ def summary(wanted: Period, ctx: Context) -> Summary:
 
     Pending transactions do not count. Currencies are not added up: nobody said at which rate.
     """
+    _refuse_unknown(ctx, wanted.account)
     until = wanted.until or database().now().date()
     since = wanted.since or _months_before(until, DEFAULT_MONTHS - 1)
     year, month = sa.extract("year", own.booked_on), sa.extract("month", own.booked_on)
@@ -95,6 +96,16 @@ def summary(wanted: Period, ctx: Context) -> Summary:
         rows = conn.execute(query).all()
         _read_all(conn, ctx, since, until, wanted.account)
     return Summary(months=_months(rows))
+
+
+def _refuse_unknown(ctx: Context, account: UUID | None) -> None:
+    """Nothing is said of an account that is not the user's, not even that it is empty."""
+    if account is None:
+        return
+    query = sa.select(accounts.c.id).where(accounts.c.id == account, accounts.c.user_id == ctx.user.id)
+    with reading("finance_accounts") as conn:
+        if conn.execute(query).first() is None:
+            raise NotFound(f"You have no account {account}.")
 
 
 def _months_before(day: date, months: int) -> date:
@@ -242,6 +253,7 @@ def _shown_oddity(one: patterns.Oddity) -> UnusualPayment:
 
 def _payments(ctx: Context, since: date, account: UUID | None) -> list[Payment]:
     """The newest booked transactions since a day."""
+    _refuse_unknown(ctx, account)
     columns = (own.id, own.account_id, own.booked_on, own.minor, own.currency, own.text, own.payee, own.category)
     one = [] if account is None else [own.account_id == account]
     query = (
@@ -311,6 +323,7 @@ def export(wanted: Period, ctx: Context) -> ExportedFile:
 
     Imported again it adds nothing. What a spreadsheet would take for a formula is marked as text.
     """
+    _refuse_unknown(ctx, wanted.account)
     count = 0
 
     def lines() -> Iterator[bytes]:

@@ -123,8 +123,8 @@ def _insert(conn: sa.Connection, user_id: UUID, item_id: UUID, new: NewTransacti
         id=item_id, user_id=user_id, account_id=account.id, booked_on=new.booked_on, value_on=None,
         minor=new.amount.minor, currency=new.amount.currency, text=text, text_folded=fold(text), payee=None,
         text_key=text_key(text), nth=(last or 0) + 1, provider_id=None, pending=False, category=category,
-        category_by=None if category is None else "user" if new.category else "rule", note=new.note, created_at=now,
-        updated_at=now, **origin_of_new(),
+        category_by=None if category is None else "user" if new.category else "rule", note=new.note,
+        source="hand", created_at=now, updated_at=now, **origin_of_new(),
     ))  # fmt: skip
 
 

@@ -175,6 +175,7 @@ class Sync:
         said = self._edits.pop(one.books, {}) if one.books else {}
         values = self._values(rows, one) | {
             "id": new_id(), "user_id": self._user_id, "account_id": account_id, "note": said.get("note"),
+            "source": self._provider,
             "category": said.get("category") or category, "created_at": self._now, "updated_at": self._now,
             "category_by": "user" if said.get("category") else "provider" if by == "file" else by, **self._origin,
         }  # fmt: skip

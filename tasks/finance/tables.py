@@ -79,6 +79,7 @@ transactions = sa.Table(
     sa.Column("category", sa.String(60)),
     sa.Column("category_by", sa.String(10)),  # user, rule, file or provider
     sa.Column("note", sa.String(1000)),
+    sa.Column("source", sa.String(10), nullable=False),  # file, hand, simplefin or plaid: only a file's is undone
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
     *origin_columns(),

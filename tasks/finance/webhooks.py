@@ -14,6 +14,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jwt
+
 from llmcoder.errors import Forbidden, Transient
 
 HEADER = "plaid-verification"
@@ -77,8 +79,6 @@ def prove(headers: Mapping[str, str], body: bytes, ask: GetKey, keys: Keys, now:
         Forbidden: It has not.
         Transient: The key could not be had now.
     """
-    import jwt
-
     token = headers.get(HEADER, "")
     if not token or len(token) > LONGEST_TOKEN:
         raise _forged()
@@ -102,8 +102,6 @@ def prove(headers: Mapping[str, str], body: bytes, ask: GetKey, keys: Keys, now:
 
 
 def _claims(token: str, key: Mapping[str, Any]) -> dict[str, Any]:
-    import jwt
-
     public = {name: key[name] for name in ("kty", "crv", "x", "y") if isinstance(key.get(name), str)}
     options: Any = {"verify_aud": False, "verify_iat": False, "require": ["iat", "request_body_sha256"]}
     try:

@@ -161,6 +161,7 @@ INPUTS: dict[str, dict[str, Any]] = {
     "finance.change_rule": {"category": "B was here"},
     "finance.change_transaction": {"note": "B was here"},
     "finance.export": {},
+    "finance.finish_connecting": {},
     "finance.list_doubts": {},
     "finance.list_imports": {},
     "finance.list_accounts": {},

@@ -94,6 +94,7 @@ def upgrade() -> None:
         sa.Column("category", sa.String(length=60)),
         sa.Column("category_by", sa.String(length=10)),
         sa.Column("note", sa.String(length=1000)),
+        sa.Column("source", sa.String(length=10), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("taint", sa.String(length=8)),

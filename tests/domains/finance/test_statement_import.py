@@ -315,6 +315,13 @@ def test_what_another_import_has_too_outlives_the_undo_of_one(bring, run, kept):
     assert [text for _, _, text in kept()] == ["Tea", "Pay"]
 
 
+def test_undoing_both_imports_of_a_transaction_removes_it(bring, run, kept):
+    first, second = bring(ofx(COFFEE, TEA)), bring(ofx(TEA, PAY))
+    for report in (first, second):
+        run(actions.undo_import, import_id=report.import_id)
+    assert kept() == []
+
+
 def test_what_was_added_by_hand_outlives_the_undo_of_an_import_that_has_it(bring, run, kept):
     account = bring(ofx(TEA)).accounts[0].account_id
     run(actions.add_transaction, account=str(account), booked_on="2024-02-01", amount="-3.50 EUR", text="Coffee")

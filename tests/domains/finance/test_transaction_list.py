@@ -37,7 +37,7 @@ def fill(db: Database, user: User, count: int, account_id: UUID | None = None) -
             **base, "id": new_id(), "account_id": account_id, "booked_on": FIRST + timedelta(days=n // 5), "value_on": None,
             "minor": -100 - n, "currency": "EUR", "text": f"Shop {n}", "text_folded": fold(f"Shop {n}"), "payee": None,
             "text_key": text_key(f"Shop {n}"), "nth": 1, "provider_id": None, "pending": n % 50 == 0,
-            "category": "Food" if n % 7 == 0 else None, "category_by": None, "note": None, "taint": None, "sources": None,
+            "category": "Food" if n % 7 == 0 else None, "category_by": None, "note": None, "source": "file", "taint": None, "sources": None,
         }
         for n in range(count)
     ]  # fmt: skip
