@@ -17,7 +17,7 @@ from tasks.finance.records import (
     Account,
     AccountChange,
     AccountFilter,
-    NewAccount,
+    NewBankAccount,
 )
 from tasks.finance.store import ACCOUNTS
 
@@ -31,7 +31,7 @@ class AccountListing(AccountFilter):
     before: Cursor | None = PAGE_BEFORE
 
 
-class AccountChoice(Model):
+class BankAccountChoice(Model):
     """Which account is meant."""
 
     account_id: UUID = Field(description="The account's id.", examples=[A_TRANSACTION])
@@ -56,7 +56,7 @@ def list_accounts(wanted: AccountListing, ctx: Context) -> Page[Account]:
 
 
 @action("finance.remove_account", effect=Effect.DESTROY, repeatable=True, timeout_s=TIMEOUT_S)
-def remove_account(which: AccountChoice, ctx: Context) -> RemovedAccount:
+def remove_account(which: BankAccountChoice, ctx: Context) -> RemovedAccount:
     """Remove an account with all of its transactions."""
     return RemovedAccount(removed=ACCOUNTS.take(ctx.user.id, which.account_id))
 
@@ -66,10 +66,10 @@ def remove_account(which: AccountChoice, ctx: Context) -> RemovedAccount:
     effect=Effect.WRITE,
     repeatable=True,
     own_records=True,
-    undo=Undo(remove_account, lambda new, added: AccountChoice(account_id=added.id)),
+    undo=Undo(remove_account, lambda new, added: BankAccountChoice(account_id=added.id)),
     timeout_s=TIMEOUT_S,
 )
-def add_account(new: NewAccount, ctx: Context) -> Account:
+def add_account(new: NewBankAccount, ctx: Context) -> Account:
     """Keep an account by name, such as cash.
 
     An import adds the accounts that its file names by itself.

@@ -26,7 +26,7 @@ from tasks.finance.provider_rows import Unusable
 from tasks.finance.settings import PlaidSettings
 from tasks.finance.simplefin_client import SimpleFinClient
 from tasks.finance.statement import short
-from tasks.finance.sync_store import Applied, BankAccount, Changes, Sync, cursor_of, oldest_first
+from tasks.finance.sync_store import Applied, Changes, ProviderAccount, Sync, cursor_of, oldest_first
 from tasks.finance.tables import bank_links
 
 TIMEOUT_S = 300.0
@@ -335,7 +335,7 @@ def _take_account(told: Mapping[str, Any], changes: Changes, messages: list[str]
     if not number or len(currency) != 3:
         messages.append(f"The account {name!r} is in no currency of ISO 4217, so it is left out.")
         return
-    changes.accounts.append(BankAccount(number, name, currency))
+    changes.accounts.append(ProviderAccount(number, name, currency))
     rows = told.get("transactions")
     for one in rows if isinstance(rows, list) else []:
         try:

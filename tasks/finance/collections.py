@@ -7,7 +7,7 @@ from tasks.finance.account_actions import add_account, change_account, remove_ac
 from tasks.finance.records import (
     Account,
     AccountChange,
-    NewAccount,
+    NewBankAccount,
     NewTransaction,
     Transaction,
     TransactionChange,
@@ -21,7 +21,7 @@ transactions = Collection(
     store=TRANSACTIONS, adds=add_transaction, changes=change_transaction, removes=remove_transaction,
 )  # fmt: skip
 accounts = Collection(
-    "finance/accounts", title="Accounts", new=NewAccount, change=AccountChange, item=Account, store=ACCOUNTS,
+    "finance/accounts", title="Accounts", new=NewBankAccount, change=AccountChange, item=Account, store=ACCOUNTS,
     adds=add_account, changes=change_account, removes=remove_account,
 )  # fmt: skip
 rules = Collection(

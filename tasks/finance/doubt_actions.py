@@ -31,7 +31,7 @@ class ImportListing(Model):
     before: UUID | None = Field(None, description="`next` of the page before; left out, the newest.")
 
 
-class Import(Model):
+class StatementImport(Model):
     """An import of a statement."""
 
     import_id: UUID = Field(description="Its id, to undo it.")
@@ -42,10 +42,10 @@ class Import(Model):
     at: str = Field(description="When, in UTC.")
 
 
-class Imports(Model):
+class StatementImports(Model):
     """Imports, newest first."""
 
-    items: list[Import] = Field(description="Them.")
+    items: list[StatementImport] = Field(description="Them.")
     next: UUID | None = Field(description="`before` of the page after this one; null on the last page.")
 
 
@@ -71,7 +71,7 @@ class DoubtChoice(Model):
     )
 
 
-class Answer(Model):
+class DoubtAnswer(Model):
     """What a person says of rows that may be one."""
 
     answer: Literal["same", "different"] = Field(
@@ -90,19 +90,19 @@ class Settled(Model):
 
 
 @action("finance.list_imports", effect=Effect.READ, timeout_s=TIMEOUT_S)
-def list_imports(wanted: ImportListing, ctx: Context) -> Imports:
+def list_imports(wanted: ImportListing, ctx: Context) -> StatementImports:
     """List your imports of statements, newest first."""
     older = [] if wanted.before is None else [imports.c.id < wanted.before]
     query = sa.select(imports).where(imports.c.user_id == ctx.user.id, *older).order_by(imports.c.id.desc())
     with reading("finance_imports") as conn:
         rows = conn.execute(query.limit(wanted.limit + 1)).all()
     items = [_shown_import(row) for row in rows[: wanted.limit]]
-    return Imports(items=items, next=rows[wanted.limit - 1].id if len(rows) > wanted.limit else None)
+    return StatementImports(items=items, next=rows[wanted.limit - 1].id if len(rows) > wanted.limit else None)
 
 
-def _shown_import(row: Any) -> Import:
+def _shown_import(row: Any) -> StatementImport:
     was_read(row)
-    return Import(
+    return StatementImport(
         import_id=row.id, file_name=row.file_name, format=row.format, added=row.added,
         undone=row.undone_at is not None, at=row.created_at.isoformat(),
     )  # fmt: skip
@@ -136,7 +136,7 @@ def reopen_doubts(which: DoubtChoice, ctx: Context) -> Settled:
     undo=Undo(reopen_doubts, lambda given, settled: DoubtChoice(doubt_ids=settled.doubt_ids[:MOST_AT_ONCE])),
     timeout_s=TIMEOUT_S,
 )
-def settle_doubts(given: Answer, ctx: Context) -> Settled:
+def settle_doubts(given: DoubtAnswer, ctx: Context) -> Settled:
     """Say whether doubtful rows of a statement are transactions you have already.
 
     Those that are different are added. The same file imported again does not ask again.

@@ -62,7 +62,7 @@ class NewImport(StatementFile):
     )
 
 
-class Question(Model):
+class OpenQuestion(Model):
     """What the file leaves open."""
 
     field: str = Field(description="The field that answers it.")
@@ -106,7 +106,7 @@ class PreviewAccount(Model):
     notes: list[str] = Field(description="What was left out.")
 
 
-class Preview(Model):
+class StatementPreview(Model):
     """What an import of the file would read."""
 
     format: Format | None = Field(description="Its format.")
@@ -115,7 +115,7 @@ class Preview(Model):
         description="Of CSV: the columns as they were seen. Give it to the import, changed or not."
     )
     accounts: list[PreviewAccount] = Field(description="Its statements.")
-    questions: list[Question] = Field(description="What must be said before it can be imported.")
+    questions: list[OpenQuestion] = Field(description="What must be said before it can be imported.")
 
 
 class ImportedAccount(Model):
@@ -163,7 +163,7 @@ class UndoneImport(Model):
 
 
 @action("finance.preview_statement", effect=Effect.DRAFT, timeout_s=TIMEOUT_S)
-def preview_statement(given: StatementFile, ctx: Context) -> Preview:
+def preview_statement(given: StatementFile, ctx: Context) -> StatementPreview:
     """Look at a bank's statement, and change nothing.
 
     Shows the accounts, the first transactions, whether the balances add up, and how a CSV's columns were understood.
@@ -172,15 +172,15 @@ def preview_statement(given: StatementFile, ctx: Context) -> Preview:
     try:
         found = _read(given, ctx)
     except Unclear as unclear:
-        asked = Question(field=unclear.field, question=unclear.detail, choices=list(unclear.choices))
-        return Preview(format=None, encoding=None, layout=given.layout, accounts=[], questions=[asked])
+        asked = OpenQuestion(field=unclear.field, question=unclear.detail, choices=list(unclear.choices))
+        return StatementPreview(format=None, encoding=None, layout=given.layout, accounts=[], questions=[asked])
     questions = []
     if given.account is None and any(one.number is None for one in found.statements):
         questions.append(
-            Question(field="account", question="The file names no account. What is it called?", choices=[])
+            OpenQuestion(field="account", question="The file names no account. What is it called?", choices=[])
         )
     accounts = [_previewed(one) for one in found.statements[:MOST_DOUBTS_SHOWN]]
-    return Preview(
+    return StatementPreview(
         format=found.format, encoding=found.encoding, layout=found.layout, accounts=accounts, questions=questions
     )
 

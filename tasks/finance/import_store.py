@@ -1,4 +1,4 @@
-"""Imports as rows: begun, found again, undone; and the questions that they left."""
+"""StatementImports as rows: begun, found again, undone; and the questions that they left."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ DEFAULT_MONTHS = 6
 own = transactions.c
 
 
-class Period(Model):
+class SpendingPeriod(Model):
     """A time, and an account where only one counts."""
 
     model_config = Model.model_config | {"validate_by_name": True, "serialize_by_alias": True}
@@ -75,7 +75,7 @@ class Summary(Model):
 
 
 @action("finance.summary", effect=Effect.READ, timeout_s=TIMEOUT_S)
-def summary(wanted: Period, ctx: Context) -> Summary:
+def summary(wanted: SpendingPeriod, ctx: Context) -> Summary:
     """Sum up what came and went, by month and category.
 
     Pending transactions do not count. Currencies are not added up: nobody said at which rate.
@@ -286,7 +286,7 @@ class Spending(Model):
 
 
 @action("finance.spending", effect=Effect.READ, timeout_s=TIMEOUT_S)
-def spending(wanted: Period, ctx: Context) -> Spending:
+def spending(wanted: SpendingPeriod, ctx: Context) -> Spending:
     """Say in a few lines what was spent, and what of it is unusual."""
     until = wanted.until or database().now().date()
     since = wanted.since or until - timedelta(days=7)
@@ -318,7 +318,7 @@ class ExportedFile(Model):
 
 
 @action("finance.export", effect=Effect.DRAFT, keeps=True, timeout_s=TIMEOUT_S)
-def export(wanted: Period, ctx: Context) -> ExportedFile:
+def export(wanted: SpendingPeriod, ctx: Context) -> ExportedFile:
     """Write transactions into a CSV file.
 
     Imported again it adds nothing. What a spreadsheet would take for a formula is marked as text.
@@ -339,7 +339,7 @@ def export(wanted: Period, ctx: Context) -> ExportedFile:
     return ExportedFile(file=file, transactions=count)
 
 
-def _exported(wanted: Period, ctx: Context) -> Iterator[Any]:
+def _exported(wanted: SpendingPeriod, ctx: Context) -> Iterator[Any]:
     """Page by page, so that no number of them needs memory."""
     place: tuple[date, UUID] | None = None
     conditions = [own.user_id == ctx.user.id]

@@ -12,7 +12,7 @@ from tasks.finance.plaid_client import PlaidClient
 from tasks.finance.plaid_errors import Mutation
 from tasks.finance.provider_rows import Told, Unusable
 from tasks.finance.statement import short
-from tasks.finance.sync_store import BankAccount, Changes, oldest_first
+from tasks.finance.sync_store import Changes, ProviderAccount, oldest_first
 
 #: 500 transactions each; an account of two years has a few thousand.
 MOST_PAGES = 400
@@ -91,11 +91,11 @@ def _found(
     return Walk(Changes(known, oldest_first(rows), removed), cursor, notes)
 
 
-def _account(told: dict[str, Any]) -> BankAccount | None:
+def _account(told: dict[str, Any]) -> ProviderAccount | None:
     balances = told.get("balances")
     currency = balances.get("iso_currency_code") if isinstance(balances, dict) else None
     if not isinstance(told.get("account_id"), str) or not isinstance(currency, str):
         return None
     mask = f" ··{told['mask']}" if told.get("mask") else ""
     name = short(str(told.get("official_name") or told.get("name") or "Account"), 120) or "Account"
-    return BankAccount(told["account_id"], f"{name}{mask}"[:140], currency)
+    return ProviderAccount(told["account_id"], f"{name}{mask}"[:140], currency)

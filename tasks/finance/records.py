@@ -120,7 +120,7 @@ class AccountFilter(Filter):
     currency: Annotated[Currency | None, Equals("currency")] = Field(None, description="Only those in this currency.")
 
 
-class NewAccount(Model):
+class NewBankAccount(Model):
     """An account to keep transactions of."""
 
     name: Name = Field(description="What you call it.", examples=["Cash"])

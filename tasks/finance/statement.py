@@ -13,9 +13,10 @@ from llmcoder.money import Money
 from llmcoder.text import whole
 
 MIB = 1024 * 1024
-#: Ten thousand transactions take 10 MB in the most talkative format (CAMT); nobody's account has more of them.
+#: Ten thousand transactions take 10 to 30 MB in the most talkative format (CAMT).
 MOST_BYTES = 256 * MIB
-MOST_ROWS = 50_000
+#: All of them are one transaction of the database, during which SQLite lets nobody else write: about a second.
+MOST_ROWS = 20_000
 MOST_ACCOUNTS = 200
 LONGEST_TEXT = 1_000
 LONGEST_NAME = 140

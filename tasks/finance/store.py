@@ -24,7 +24,7 @@ from tasks.finance.records import (
     Account,
     AccountChange,
     AccountFilter,
-    NewAccount,
+    NewBankAccount,
     NewTransaction,
     Transaction,
     TransactionChange,
@@ -128,13 +128,13 @@ def _insert(conn: sa.Connection, user_id: UUID, item_id: UUID, new: NewTransacti
     ))  # fmt: skip
 
 
-class Accounts(OwnedRows[NewAccount, AccountChange, Account]):
+class Accounts(OwnedRows[NewBankAccount, AccountChange, Account]):
     """Accounts; what files call one is kept beside it."""
 
     def columns(self, fields: dict[str, Any], now: datetime) -> dict[str, Any]:
         return super().columns(fields, now) | ({"provider": "file"} if "currency" in fields else {})
 
-    def add(self, user_id: UUID, new: NewAccount, item_id: UUID | None = None) -> Account:
+    def add(self, user_id: UUID, new: NewBankAccount, item_id: UUID | None = None) -> Account:
         """As `Store.add`. Raises `BadMoney` for a currency that does not exist."""
         exponent_of(new.currency)
         added = super().add(user_id, new, item_id)

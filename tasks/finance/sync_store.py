@@ -32,7 +32,7 @@ MOST_EDITS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class BankAccount:
+class ProviderAccount:
     """An account as a provider names it."""
 
     id: str
@@ -50,7 +50,7 @@ class Changes:
         window: Of providers that tell what there is: from which day on; a pending one that is not told is gone.
     """
 
-    accounts: list[BankAccount]
+    accounts: list[ProviderAccount]
     told: list[Told]
     removed: list[str] = field(default_factory=list)
     window: date | None = None
@@ -120,7 +120,7 @@ class Sync:
         accounts = {one.id: one for one in changes.accounts}
         gone = set(changes.removed)
         for account_id, told in by_account.items():
-            about = accounts.get(account_id) or BankAccount(account_id, account_id, told[0].row.amount.currency)
+            about = accounts.get(account_id) or ProviderAccount(account_id, account_id, told[0].row.amount.currency)
             self._account(about, told, gone, changes.window)
         for about in changes.accounts:
             if about.id not in by_account:
@@ -130,7 +130,7 @@ class Sync:
         self._conn.execute(sa.update(syncs).where(*which).values(**values, synced_at=self._now, updated_at=self._now))
         return self.applied
 
-    def _account(self, about: BankAccount, told: list[Told], gone: set[str], window: date | None) -> None:
+    def _account(self, about: ProviderAccount, told: list[Told], gone: set[str], window: date | None) -> None:
         account = account_of_number(
             self._conn,
             self._user_id,

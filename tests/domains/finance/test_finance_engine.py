@@ -25,6 +25,7 @@ sys.path.insert(0, str(HERE.parents[1] / "integration"))
 from engine_kit import Engine, engine_on, eventually  # noqa: E402
 from served import serving  # noqa: E402
 
+pytestmark = pytest.mark.both_stores
 LATER_S = 60.0
 STATEMENT = mt940(("2024-02-01", "-3,50", "Coffee"), ("2024-02-02", "100,00", "Pay"), closing=("2024-02-29", "196,50"))
 

@@ -1,4 +1,4 @@
-"""Imports: added once, twins kept two, doubts asked about, proven against the balance, undone as one, on both stores."""
+"""StatementImports: added once, twins kept two, doubts asked about, proven against the balance, undone as one, on both stores."""
 
 # ruff: noqa: E501  (a row of a table is a line)
 

@@ -432,7 +432,7 @@ def test_a_statement_of_a_gigabyte_is_refused_unread():
         reading.read(io.BytesIO(), 10**9, Given(TODAY), CsvLayout())
 
 
-@pytest.mark.slow("reads 50,000 lines, and nothing less tells what that takes")
+@pytest.mark.slow("reads 20,000 lines, and nothing less tells what that takes")
 def test_as_many_rows_as_may_be_are_read():
     content = "Date;Amount;Text\n" + "2024-01-31;5,00;tea\n" * MOST_ROWS
     assert len(rows_of(read(content, currency="EUR"))) == MOST_ROWS
