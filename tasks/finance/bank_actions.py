@@ -172,10 +172,10 @@ def finish_connecting(which: LinkChoice, ctx: Context) -> ConnectedBanks:
         why = f" It was left ({session.exit_reason})." if session.exit_reason else ""
         raise BadInput(f"Nobody has signed in at that page yet.{why} Open it, sign in, then run this again.")
     ctx.armed({"link": str(row.id)})
-    for token in session.public_tokens:
+    for token, bank in session.public_tokens.items():
         key = hashlib.sha256(token.encode()).hexdigest()
         if key not in known:
-            known[key] = _exchanged(client, token, ctx)
+            known[key] = _exchanged(client, token, bank, ctx)
             _keep_exchanges(row, known)
     return ConnectedBanks(accounts=list(dict.fromkeys(known.values())))
 
@@ -198,10 +198,10 @@ def _keep_exchanges(row: Any, known: dict[str, str]) -> None:
         conn.execute(sa.update(bank_links).where(bank_links.c.id == row.id).values(**values))
 
 
-def _exchanged(client: PlaidClient, public_token: str, ctx: Context) -> str:
+def _exchanged(client: PlaidClient, public_token: str, bank: str | None, ctx: Context) -> str:
     """The item that a public token stands for, kept before anything else is asked: it is given once."""
     access_token, item_id = client.exchange(public_token)
-    _keep(PLAID, item_id, PlaidItem(access_token=SecretStr(access_token), institution=None), ctx)
+    _keep(PLAID, item_id, PlaidItem(access_token=SecretStr(access_token), institution=short(bank, 200)), ctx)
     return item_id
 
 

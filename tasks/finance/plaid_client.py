@@ -45,12 +45,12 @@ class Session:
     """What became of a link.
 
     Attributes:
-        public_tokens: One for each bank that was connected.
+        public_tokens: One for each bank that was connected, and what the bank is called.
         is_finished: A person has gone through it, to the end.
         exit_reason: Why they left before it, where they did.
     """
 
-    public_tokens: tuple[str, ...]
+    public_tokens: dict[str, str | None]
     is_finished: bool
     exit_reason: str | None
 
@@ -121,11 +121,11 @@ class PlaidClient:
         request = LinkTokenGetRequest(link_token=link_token)
         answer = self._ask(lambda api, how: api.link_token_get(request, **how))
         sessions = [one for one in answer.get("link_sessions") or [] if isinstance(one, dict)]
-        tokens = [token for one in sessions for token in _public_tokens(one)]
+        tokens = {token: bank for one in sessions for token, bank in _public_tokens(one)}
         exits = [one["exit"] for one in sessions if isinstance(one.get("exit"), dict)]
         reason = _exit_reason(exits[-1]) if exits else None
         finished = any(one.get("finished_at") for one in sessions)
-        return Session(tuple(dict.fromkeys(tokens)), finished and (bool(tokens) or not exits), reason)
+        return Session(tokens, finished and (bool(tokens) or not exits), reason)
 
     def exchange(self, public_token: str) -> tuple[str, str]:
         """Give a public token for an item's access token; it counts once.
@@ -323,14 +323,21 @@ def _instant(text: object) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _public_tokens(session: Mapping[str, Any]) -> list[str]:
+def _public_tokens(session: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    """Those of a session, each with the name of its bank."""
     results = session.get("results")
     items = results.get("item_add_results") if isinstance(results, dict) else None
-    found = [_text(one, "public_token") for one in items or [] if isinstance(one, dict)]
+    found = [(_text(one, "public_token"), _bank(one)) for one in items or [] if isinstance(one, dict)]
     older = session.get("on_success")
     if not found and isinstance(older, dict):
-        found = [_text(older, "public_token")]
-    return [one for one in found if one]
+        metadata = older.get("metadata")
+        found = [(_text(older, "public_token"), _bank(metadata if isinstance(metadata, dict) else {}))]
+    return [(token, bank) for token, bank in found if token]
+
+
+def _bank(told: Mapping[str, Any]) -> str | None:
+    institution = told.get("institution")
+    return _text(institution, "name") or None if isinstance(institution, dict) else None
 
 
 def _exit_reason(left: Mapping[str, Any]) -> str:

@@ -28,6 +28,7 @@ ACCOUNT = {
     "type": "depository", "subtype": "checking",
     "balances": {"available": 100.5, "current": 110.0, "limit": None, "iso_currency_code": "USD", "unofficial_currency_code": None},
 }  # fmt: skip
+BANK = {"name": "First Platypus Bank", "institution_id": "ins_1"}
 _PLACE = dict.fromkeys(("address", "city", "region", "postal_code", "country", "lat", "lon", "store_number"))
 _PAYMENT = dict.fromkeys(
     ("reference_number", "ppd_id", "payee", "by_order_of", "payer", "payment_method", "payment_processor", "reason")
@@ -142,7 +143,7 @@ class Plaid:
         tokens = self.links.get(given["link_token"], ...)
         if tokens is ...:
             return error("INVALID_INPUT", "INVALID_LINK_TOKEN")
-        added = [{"public_token": one, "accounts": [], "institution": None} for one in tokens or []]
+        added = [{"public_token": one, "accounts": [], "institution": BANK} for one in tokens or []]
         none_of = ("cra_item_add_results", "cra_update_results", "bank_income_results", "payroll_income_results")
         results: dict[str, Any] = {name: [] for name in none_of}
         results |= {"item_add_results": added, "document_income_results": None}

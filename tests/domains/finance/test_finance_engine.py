@@ -88,6 +88,19 @@ def test_a_file_is_imported_once_exported_and_taken_back_as_one(
     assert texts(alice) == []
 
 
+def test_the_digest_says_what_was_spent(running: tuple[Engine, httpx.Client]) -> None:
+    engine, alice = running
+    engine.start_worker()
+    today = engine.db.now().date().isoformat()
+    body = {"account": "Cash", "booked_on": today, "amount": "-3.50 EUR", "text": "Coffee", "category": "Drinks"}
+    assert alice.post("/finance/transactions", json=body).status_code == 201
+    job = done(alice, "digest.daily", parts=["spending"])
+    assert "3.50 EUR in 1 payment" in json.dumps(job["result"])
+    assert "Drinks" in json.dumps(job["result"])
+    suggested = {one["name"] for one in alice.get("/schedules/defaults").json()["items"]}
+    assert {"Unusual payments of the week", "Connected bank, every morning"} <= suggested
+
+
 def test_what_is_refused_says_why_and_leaves_nothing(running: tuple[Engine, httpx.Client]) -> None:
     engine, alice = running
     engine.start_worker()

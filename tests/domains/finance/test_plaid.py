@@ -33,7 +33,7 @@ from llmcoder.settings import EngineSettings
 from llmcoder.testing import FakeContext, run_action
 from models.connections import store as connections
 from models.db.database import Database
-from tasks.finance import actions, hooks, webhooks
+from tasks.finance import actions, checks, hooks, webhooks
 from tasks.finance.connections import PLAID, PlaidItem
 from tasks.finance.plaid_client import PlaidClient
 from tasks.finance.settings import PlaidSettings
@@ -305,6 +305,9 @@ def test_a_bank_is_connected_at_plaids_own_page(plaid, context, db, user):
     done = run_action(actions.finish_connecting, {"link_id": link.link_id}, context(connected=False)).result
     assert done.accounts == ["item-1"]
     assert accounts_of(db, user) == {"item-1": "access-1"}
+    with db.read() as conn:
+        [stored] = connections.listed(conn, user.id, "plaid")
+    assert json.loads(stored.shown) == {"institution": "First Platypus Bank"}
 
 
 def test_who_has_not_signed_in_yet_is_told_so_and_may_ask_again(plaid, context):
@@ -391,6 +394,13 @@ def test_anothers_link_is_an_unknown_one(plaid, context, new_user, settings_of):
 def test_without_a_client_nothing_is_asked(user):
     with pytest.raises(NotConfigured, match="PLAID_CLIENT_ID"):
         run_action(actions.connect_bank, {}, FakeContext(user=user))
+
+
+def test_the_doctor_says_how_many_banks_there_are_and_what_is_wrong(plaid, context, settings_of):
+    assert checks.PLAID.ask(settings_of, context()) == "Plaid, sandbox: 12,000 banks in US."
+    plaid.faults["/institutions/get"] = [error("INVALID_INPUT", "INVALID_API_KEYS")]
+    with pytest.raises(NotConfigured, match="does not know PLAID_CLIENT_ID"):
+        checks.PLAID.ask(settings_of, context())
 
 
 # --- webhooks
@@ -508,7 +518,7 @@ def test_everything_that_is_asked_keeps_plaids_own_contract_and_so_does_the_serv
     item = plaid.sign_in(link.token)
     item.log = [("added", transaction(f"t{n}", "1.25", "2024-02-01", f"Shop {n}")) for n in range(3)]
     session = client.session_of(link.token)
-    access_token, item_id = client.exchange(session.public_tokens[0])
+    access_token, item_id = client.exchange(next(iter(session.public_tokens)))
     assert item_id == "item-1"
     client.create_link(user.id, None, access_token)
     assert client.item(access_token)["item_id"] == "item-1"
