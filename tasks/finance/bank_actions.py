@@ -319,7 +319,8 @@ def _sync_simplefin(connection: Connection[SimpleFinAccess], ctx: Context) -> Sy
     since = first if before is None else max(first, datetime.fromisoformat(before) - timedelta(days=OVERLAP_DAYS))
     client = SimpleFinClient(connection.credentials.access_url.get_secret_value(), ctx, connection.account, ctx)
     found = client.accounts(since)
-    changes = Changes([], [], window=since.date())
+    # a bank that the bridge could not ask now has no pending ones in its answer, and they are not gone for that
+    changes = Changes([], [], window=None if found.messages else since.date())
     messages = list(found.messages)
     for told in found.accounts:
         _take_account(told, changes, messages)

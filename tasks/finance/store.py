@@ -180,8 +180,10 @@ def account_of_number(
         id=account_id, user_id=user_id, name=name[:140], number=number[:140], currency=currency, provider=provider,
         created_at=now, updated_at=now, **origin_of_new(),
     ))  # fmt: skip
-    _keep_key(conn, user_id, key, account_id)
-    return account_by_id(conn, user_id, account_id)
+    _keep_key(conn, user_id, key, account_id)  # which waits for another import that has met the number first
+    if (first := conn.execute(query).scalar_one()) != account_id:
+        conn.execute(sa.delete(accounts).where(accounts.c.id == account_id))
+    return account_by_id(conn, user_id, first)
 
 
 def account_by_id(conn: sa.Connection, user_id: UUID, account_id: UUID) -> Any:

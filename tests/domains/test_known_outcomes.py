@@ -37,8 +37,8 @@ from inline_kit import Inline
 from jira_server import EMAIL, jira_on_loopback
 from jira_server import TOKEN as JIRA_TOKEN
 from mail_server import MailServer, running, why_missing
-from scripted_mail import Eavesdropper, Last, Script, scripted, smtp
 from plaid_server import plaid_on_loopback
+from scripted_mail import Eavesdropper, Last, Script, scripted, smtp
 from slack_server import BOT, BOT_TOKEN, GENERAL, slack_on_loopback
 
 from engine import commands

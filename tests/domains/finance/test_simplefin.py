@@ -216,6 +216,14 @@ def test_a_pending_one_that_is_not_told_any_more_is_gone(bridge, sync, kept):
     assert [pending for *_, pending in kept()] == [False]
 
 
+def test_a_bank_that_could_not_be_asked_keeps_its_pending_ones(bridge, sync, kept):
+    bridge.accounts = [account(row("p", "-5.00", "Coffee", posted=0, transacted_at=recently(2), pending=True))]
+    sync()
+    bridge.accounts, bridge.more = [account()], {"errors": ["My Bank does not answer."]}
+    assert sync().removed == 0
+    assert len(kept()) == 1
+
+
 @pytest.mark.parametrize(
     "more",
     [

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -132,6 +133,13 @@ def test_accounts_keep_apart_what_is_alike(bring, kept):
     bring(ofx(COFFEE, account="1"))
     assert counts(bring(ofx(COFFEE, account="2"))) == (1, 0, 0)
     assert len(kept()) == 2
+
+
+def test_imports_at_the_same_time_make_one_account_and_add_nothing_twice(bring, run, kept):
+    with ThreadPoolExecutor(4) as threads:
+        reports = list(threads.map(bring, [ofx(COFFEE, COFFEE, TEA), ofx(COFFEE, COFFEE, PAY)] * 2))
+    assert sum(one.added for one in reports) == len(kept()) == 4
+    assert len(run(actions.list_accounts).items) == 1
 
 
 # --- a person is asked
