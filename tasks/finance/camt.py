@@ -32,7 +32,6 @@ _STATEMENTS = frozenset({"Rpt", "Stmt", "Ntfctn"})
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]{0,500}\?>")
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
 _OPENING = ("OPBD", "PRCD", "ITBD", "OPAV")
-_CLOSING = ("CLBD", "ITBD", "CLAV")
 #: Elements below an entry or a balance; what nests deeper or says more is no statement.
 MOST_ELEMENTS_BELOW = 400_000
 

@@ -75,7 +75,6 @@ class Table:
     Attributes:
         columns: By role, its place from 0; several of `text`.
         names: Of the columns; empty where the file has none.
-        first: The line of the first record, from 1.
         preamble: What stands before the header.
     """
 

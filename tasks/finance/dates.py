@@ -9,9 +9,6 @@ from functools import lru_cache
 
 from tasks.finance.statement import EARLIEST, LATEST, BadStatement, Unclear, shown
 
-#: How the parts of a date may follow each other: year, month, day.
-ORDERS = ("dmy", "mdy", "ymd")
-
 _TIME = r"(?:[T ,]+\d{1,2}[:.]\d{2}.*)?"
 _NUMBERS = re.compile(rf"(\d{{1,4}})\s*([./\-' ])\s*(\d{{1,2}})\s*([./\-' ])\s*(\d{{1,4}})\.?{_TIME}", re.ASCII)
 _SOLID = re.compile(r"(\d{4})(\d{2})(\d{2})(?:\d{6})?", re.ASCII)

@@ -44,7 +44,6 @@ _CONTAINERS = _STATEMENTS | _TRANSACTIONS | _ACCOUNTS | _PARTS
 #: Movements of an investment account that are not those of its money.
 _INVESTMENTS = re.compile(r"(?:BUY|SELL)(?:DEBT|MF|OPT|OTHER|STOCK)|INCOME|REINVEST|INVEXPENSE|TRANSFER|MARGININTEREST"
                           r"|RETOFCAP|SPLIT|CLOSUREOPT|JRNLFUND|JRNLSEC")  # fmt: skip
-_BY_TYPE = {"DEBIT", "CHECK", "PAYMENT", "FEE", "SRVCHG", "ATM", "POS", "DIRECTDEBIT"}
 
 
 def read(pieces: Iterable[str], given: Given) -> list[Statement]:

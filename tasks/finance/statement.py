@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import TypeVar
 
 from llmcoder import BadInput
 from llmcoder.money import Money
@@ -22,8 +20,6 @@ LONGEST_TEXT = 1_000
 LONGEST_NAME = 140
 #: What nobody's bank has booked; a date beyond is a misread one.
 EARLIEST, LATEST = date(1950, 1, 1), date(2150, 1, 1)
-
-T = TypeVar("T")
 
 
 class BadStatement(BadInput):
@@ -173,10 +169,3 @@ def day(year: int, month: int, of_month: int, place: str) -> date:
     if not EARLIEST <= found <= LATEST:
         raise BadStatement(f"{place}: {found} is no day on which a bank has booked anything.")
     return found
-
-
-def limited(rows: Iterable[T], most: int, what: str) -> Iterator[T]:
-    for count, one in enumerate(rows, 1):
-        if count > most:
-            raise BadStatement(f"The file has more than {most:,} {what}.")
-        yield one

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -293,7 +293,3 @@ def _differs(before: Any, values: dict[str, Any]) -> bool:
 
 def oldest_first(told: Iterable[Told]) -> list[Told]:
     return sorted(told, key=lambda one: (one.row.booked_on, one.row.provider_id or ""))
-
-
-def days_before(now: datetime, days: int) -> datetime:
-    return now - timedelta(days=days)
