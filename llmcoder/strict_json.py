@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 from uuid import UUID
@@ -149,6 +150,22 @@ def read_lenient(text: str | bytes) -> Any:
             return plain(json.loads(unmarked, parse_int=_integer))
         except (ValueError, RecursionError) as error:
             raise NotJson(str(error)) from None
+
+
+def read_exact(text: str | bytes) -> Any:
+    """As `read_lenient`, for a provider's answer with amounts of money: a number with a fraction is a Decimal.
+
+    Raises:
+        NotJson: It is no JSON, or nested more than 200 levels deep.
+    """
+    unmarked = text.removeprefix("\ufeff") if isinstance(text, str) else utf8(text)
+    try:
+        value = json.loads(unmarked, parse_float=Decimal, parse_int=_integer, parse_constant=_no_number)
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        raise NotJson(str(error)) from None
+    if is_deeper(value, MOST_DEEP):
+        raise NotTaken(f"it is nested more than {MOST_DEEP} levels deep")
+    return value
 
 
 def has_more_containers(text: bytes, most: int) -> bool:

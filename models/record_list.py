@@ -3,7 +3,7 @@
 Both stores give the same records in the same order: text is compared by its folded form in code-point order, whatever
 the locale of a database is, and what has no value comes last in either direction. Every statement is narrowed by the
 user first, from the table's index on (user_id, id); newest first walks that index, any other order sorts what is the
-user's.
+user's, unless the column is never empty and there is an index on (user_id, column, id), which is then walked.
 """
 
 from __future__ import annotations
@@ -140,6 +140,8 @@ class RecordList:
         )
         if order.column is None:
             return query.order_by(own.id.desc() if order.descending else own.id)
+        if self._always_set(order):  # an index on it and the id gives this order, and not that with NULLS LAST
+            return query.order_by(*((key.desc(), own.id.desc()) if order.descending else (key, own.id)))
         if order.descending:
             return query.order_by(key.desc().nulls_last(), own.id.desc())
         return query.order_by(key.asc().nulls_last(), own.id)
@@ -187,8 +189,14 @@ class RecordList:
         if value is None:
             return sa.and_(key.is_(None), later)
         here = _bound(value, key)
+        if self._always_set(order):  # as one comparison, so that the walk of an index begins there
+            last, place = sa.tuple_(key, own.id), sa.tuple_(here, sa.literal(record_id, own.id.type))
+            return last < place if order.descending else last > place
         beyond = key < here if order.descending else key > here
         return sa.or_(beyond, sa.and_(key == here, later), key.is_(None))
+
+    def _always_set(self, order: PageOrder) -> bool:
+        return order.column is not None and not self._table.c[order.column].nullable
 
     def _conditions(self, wanted: Filter) -> list[Condition]:
         found: list[Condition] = []

@@ -7,6 +7,7 @@ Every action that writes has a row here, or says why no provider answers it.
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import os
@@ -23,7 +24,7 @@ from urllib.parse import urlsplit
 import pytest
 
 HERE = Path(__file__).parent
-for folder in ("jira", "confluence", "slack", "email"):
+for folder in ("jira", "confluence", "slack", "email", "finance"):
     sys.path.append(str(HERE / folder))
 sys.path.append(str(HERE.parent / "integration"))
 
@@ -36,6 +37,7 @@ from inline_kit import Inline
 from jira_server import EMAIL, jira_on_loopback
 from jira_server import TOKEN as JIRA_TOKEN
 from mail_server import MailServer, running, why_missing
+from plaid_server import plaid_on_loopback
 from scripted_mail import Eavesdropper, Last, Script, scripted, smtp
 from slack_server import BOT, BOT_TOKEN, GENERAL, slack_on_loopback
 
@@ -149,7 +151,7 @@ class Exchange(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def rig(db: Database, user: User, tmp_path: Path) -> Iterator[Callable[..., tuple[Inline, Between]]]:
+def rig(db: Database, db_url: str, user: User, tmp_path: Path) -> Iterator[Callable[..., tuple[Inline, Between]]]:
     """An engine, and what stands before the provider that its settings name."""
     with ExitStack() as stack:
 
@@ -160,8 +162,8 @@ def rig(db: Database, user: User, tmp_path: Path) -> Iterator[Callable[..., tupl
             stack.callback(thread.join)
             stack.callback(between.server_close)
             stack.callback(between.shutdown)
-            told = {"FETCH_ALLOW": "127.0.0.1", "DATA_DIR": str(tmp_path), **environ(between.url)}
-            stack.enter_context(use(Config.open(told, cwd=tmp_path)))
+            told = {"FETCH_ALLOW": "127.0.0.1", "DATA_DIR": str(tmp_path), "DATABASE_URL": db_url}
+            stack.enter_context(use(Config.open(told | environ(between.url), cwd=tmp_path)))
             return Inline(db, user, Registry(discover())), between
 
         yield made
@@ -210,6 +212,19 @@ def plain(rig: Any, stack: ExitStack, write: str, given: Callable[[Any], dict[st
     return engine, between, given(between.url)
 
 
+def plaid(rig: Any, stack: ExitStack, write: str, given: Callable[[Any], dict[str, Any]]) -> Case:
+    bank = stack.enter_context(plaid_on_loopback())
+    names = {"PLAID_CLIENT_ID": "client", "PLAID_SECRET": "secret"}
+    engine, between = rig(bank.url, write, lambda url: {"PLAID_URL": url, **names})
+    link = engine.done("finance.connect_bank", {})
+    bank.sign_in("link-sandbox-1")
+    return engine, between, given(link)
+
+
+def simplefin_token(url: str) -> dict[str, Any]:
+    return {"token": base64.b64encode(f"{url}/claim/1".encode()).decode()}
+
+
 #: Each action that a provider answers: who that is, which request writes, and what it is given.
 ROWS: dict[str, tuple[Callable[..., Case], str, Callable[[Any], dict[str, Any]]]] = {
     "http.request": (plain, "^POST", lambda url: {"method": "POST", "url": f"{url}/x", "json": {"a": 1}}),
@@ -242,12 +257,22 @@ ROWS: dict[str, tuple[Callable[..., Case], str, Callable[[Any], dict[str, Any]]]
     "email.unlabel": (gmail, "/modify", lambda mail: {"ids": [mail.id], "remove": ["STARRED"]}),
     "email.archive": (gmail, "/modify", lambda mail: {"ids": [mail.id]}),
     "email.unarchive": (gmail, "/modify", lambda mail: {"ids": [mail.id]}),
+    "finance.finish_connecting": (plaid, "public_token/exchange", lambda link: {"link_id": str(link.id)}),
+    "finance.connect_simplefin": (plain, "^POST", simplefin_token),
 }  # fmt: skip
 #: Domains of which nothing but our own database knows.
 OUR_RECORDS = ("general.", "reminders.")
 #: Those that no provider answers, and why.
 OURS = {
     "email.add_watch": "a row here", "email.change_watch": "a row here", "email.remove_watch": "a row here",
+    **dict.fromkeys(
+        (
+            "finance.change_account", "finance.change_rule", "finance.change_transaction", "finance.remove_account",
+            "finance.remove_rule", "finance.remove_transaction", "finance.reopen_doubts", "finance.restore_categories",
+            "finance.undo_import",
+        ),
+        "rows here",
+    ),
     "system.stop_realtime": "our own processes", "tasks.ask_person": "a person answers",
     "travel.unwatch": "rows here", "travel.watch_price": "rows here",
     "news.add_feed": "it only reads there; rows here", "news.add_search": "likewise", "news.mark_unread": "rows here",

@@ -97,6 +97,7 @@ LISTS = {
     "GET /webhooks",
     "GET /files",
 }
+SPENT = {"account": "Cash", "booked_on": "2026-01-01", "amount": "-1.00 EUR", "text": CANARY}
 #: Push; tried at the end of this file.
 PUSH = {"GET /jobs/stream", "WS /ws"}
 
@@ -115,6 +116,11 @@ def recipes() -> dict[str, Callable[[Served, httpx.Client], list[str]]]:
         "/general/todos/{record_id}": lambda _, a: [added(a, "/general/todos", {"title": CANARY})],
         "/news/articles/{record_id}": lambda served, _: [told_article(served)],
         "/email/watches/{record_id}": lambda _, a: [added(a, "/email/watches", {"instructions": CANARY})],
+        "/finance/accounts/{record_id}": lambda _, a: [
+            added(a, "/finance/accounts", {"name": CANARY, "currency": "EUR"})
+        ],
+        "/finance/rules/{record_id}": lambda _, a: [added(a, "/finance/rules", {"words": CANARY, "category": CANARY})],
+        "/finance/transactions/{record_id}": lambda _, a: [added(a, "/finance/transactions", SPENT)],
     }
 
 
@@ -132,6 +138,9 @@ def bodies(job: Mapping[str, Any] | None) -> dict[str, Any]:
         "PATCH /general/notes/{record_id}": {"text": "B was here"},
         "PATCH /general/todos/{record_id}": {"title": "B was here"},
         "PATCH /email/watches/{record_id}": {"instructions": "B was here"},
+        "PATCH /finance/accounts/{record_id}": {"name": "B was here"},
+        "PATCH /finance/rules/{record_id}": {"category": "B was here"},
+        "PATCH /finance/transactions/{record_id}": {"note": "B was here"},
         "POST /schedules": {"name": "B's", "action": "test.echo", "every_s": 3600},
         "POST /hooks": {"name": "B's", "action": "test.echo", "scheme": "hmac"},
         "PATCH /hooks/{hook_id}": {"name": "B was here"},
@@ -153,6 +162,28 @@ def bodies(job: Mapping[str, Any] | None) -> dict[str, Any]:
 INPUTS: dict[str, dict[str, Any]] = {
     "email.change_watch": {"instructions": "B was here"},
     "email.remove_watch": {},
+    "finance.categorize": {"category": "B was here"},
+    "finance.change_account": {"name": "B was here"},
+    "finance.change_rule": {"category": "B was here"},
+    "finance.change_transaction": {"note": "B was here"},
+    "finance.export": {},
+    "finance.finish_connecting": {},
+    "finance.list_doubts": {},
+    "finance.list_imports": {},
+    "finance.list_accounts": {},
+    "finance.list_rules": {},
+    "finance.list_transactions": {},
+    "finance.recurring": {},
+    "finance.remove_account": {},
+    "finance.remove_rule": {},
+    "finance.remove_transaction": {},
+    "finance.reopen_doubts": {},
+    "finance.restore_categories": {},
+    "finance.settle_doubts": {"answer": "same"},
+    "finance.spending": {},
+    "finance.summary": {},
+    "finance.undo_import": {},
+    "finance.unusual": {},
     "general.change_note": {"text": "B was here"},
     "general.change_todo": {"title": "B was here"},
     "general.complete_todo": {},

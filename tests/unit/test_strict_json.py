@@ -62,6 +62,21 @@ def test_what_nobody_could_correct_is_replaced(text: str, value: Any) -> None:
 MARKED = ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"]
 
 
+def test_an_amount_of_money_is_read_digit_by_digit() -> None:
+    found = strict_json.read_exact(
+        b'\xef\xbb\xbf{"a": 0.1, "b": 90071992547409931.05, "c": -2307.21, "d": 5, "e": 1e3}'
+    )
+    assert {name: str(value) for name, value in found.items()} == {
+        "a": "0.1", "b": "90071992547409931.05", "c": "-2307.21", "d": "5", "e": "1E+3"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["", "{", "NaN", "[1.5, Infinity]", "[" * 300 + "]" * 300, "[" * 100_000, "nonsense"])
+def test_what_is_no_json_has_no_exact_reading_either(text: str) -> None:
+    with pytest.raises(strict_json.NotJson):
+        strict_json.read_exact(text)
+
+
 @pytest.mark.parametrize("codec", MARKED)
 @pytest.mark.parametrize("value", [1, "", "ü", {"a": "朱镕基"}, ["😀"], {"\ufeff": "\ufeff"}])
 def test_a_byte_order_mark_is_no_error_and_neither_is_what_windows_writes(codec: str, value: Any) -> None:

@@ -1,0 +1,323 @@
+"""How a bank's CSV is laid out: seen by the names of its columns and by what stands in them, shown, and confirmable."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Literal
+
+from pydantic import Field
+
+from llmcoder import Model
+from tasks.finance import csv_columns
+from tasks.finance.amounts import has_digit
+from tasks.finance.csv_columns import ROLES
+from tasks.finance.dates import readings
+from tasks.finance.statement import BadStatement, Unclear, shown
+
+MOST_COLUMNS = 100
+DELIMITERS = (";", ",", "\t", "|")
+#: Lines in which the header is looked for; banks write up to twenty about the account first.
+HEAD_LINES = 60
+SAMPLE_LINES = 300
+_AMOUNT = re.compile(r"[^\d]{0,8}\d[\d.,'’  ]*(?:[^\d]{0,8})$")
+_SIGNS = {
+    "d": -1, "dr": -1, "debit": -1, "debet": -1, "s": -1, "soll": -1, "af": -1, "out": -1, "-": -1, "dbit": -1,
+    "debito": -1, "débit": -1, "withdrawal": -1, "lastschrift": -1, "belastung": -1, "cargo": -1, "ud": -1, "ut": -1,
+    "c": 1, "cr": 1, "credit": 1, "kredit": 1, "h": 1, "haben": 1, "bij": 1, "in": 1, "+": 1, "crdt": 1, "credito": 1,
+    "crédit": 1, "deposit": 1, "gutschrift": 1, "abono": 1, "ind": 1, "inn": 1,
+}  # fmt: skip
+
+_CODE = re.compile(r"[A-Z]{3}", re.ASCII)
+Column = str | int
+
+
+class CsvLayout(Model):
+    """How a CSV file is laid out: columns by header, or by number from 1. What is left out is seen in the file."""
+
+    delimiter: Literal[";", ",", "\t", "|"] | None = Field(None, description="Between columns.", examples=[";"])
+    header_line: int | None = Field(
+        None, ge=0, le=HEAD_LINES, description="The line with the names of the columns, from 1; 0 where there is none."
+    )
+    date: Column | None = Field(None, description="Column of the booking date.", examples=["Buchungstag"])
+    value_date: Column | None = Field(None, description="Column of the value date.")
+    amount: Column | None = Field(
+        None, description="Column of the amount, negative for money out.", examples=["Betrag"]
+    )
+    debit: Column | None = Field(None, description="Column of money out, where there are two.")
+    credit: Column | None = Field(None, description="Column of money in, where there are two.")
+    sign: Column | None = Field(None, description="Column that says debit or credit, where the amount has no sign.")
+    fee: Column | None = Field(None, description="Column of a fee that is taken beside the amount.")
+    balance: Column | None = Field(None, description="Column of the balance after each transaction.")
+    currency: Column | None = Field(None, description="Column of the currency.")
+    payee: Column | None = Field(None, description="Column of the other side's name.")
+    text: list[Column] | None = Field(None, max_length=10, description="Columns that say what it was.")
+    reference: Column | None = Field(None, description="Column of the bank's own number.")
+    category: Column | None = Field(None, description="Column of a category.")
+    account: Column | None = Field(None, description="Column of your own account, where the file has several.")
+    status: Column | None = Field(None, description="Column that says what is pending.")
+    decimal: Literal[".", ","] | None = Field(None, description="The sign before the decimals.", examples=[","])
+    date_order: Literal["dmy", "mdy", "ymd"] | None = Field(
+        None, description="Whether day or month comes first in its dates: dmy, mdy or ymd.", examples=["dmy"]
+    )
+    negate: bool | None = Field(
+        None, description="True where money out has no minus, as in the files of some credit cards."
+    )
+
+
+@dataclass(slots=True)
+class Table:
+    """A layout, found in a file.
+
+    Attributes:
+        columns: By role, its place from 0; several of `text`.
+        names: Of the columns; empty where the file has none.
+        preamble: What stands before the header.
+    """
+
+    delimiter: str
+    header_line: int
+    columns: dict[str, int | list[int]]
+    names: list[str] = field(default_factory=list)
+    preamble: list[list[str]] = field(default_factory=list)
+
+    def at(self, role: str) -> int | None:
+        found = self.columns.get(role)
+        return found if isinstance(found, int) else None
+
+    @property
+    def texts(self) -> list[int]:
+        found = self.columns.get("text")
+        return found if isinstance(found, list) else []
+
+    def name_of(self, index: int) -> Column:
+        own = self.names[index].strip() if index < len(self.names) else ""
+        return own if own and self.names.count(self.names[index]) == 1 else index + 1
+
+
+def records(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
+    """The records of a file.
+
+    Raises:
+        BadStatement: One has more columns than any bank writes, or a quotation mark that nothing closes.
+    """
+    try:
+        for record in csv.reader((f"{line}\n" for line in lines), delimiter=delimiter):
+            if len(record) > MOST_COLUMNS:
+                raise BadStatement(f"A line has {len(record)} columns; a statement has at most {MOST_COLUMNS}.")
+            yield record
+    except csv.Error as error:
+        raise BadStatement(f"The CSV is broken: {error}. A quotation mark may not be closed.") from None
+
+
+def find(sample: Sequence[str], given: CsvLayout) -> Table:
+    """The layout of a file by its first lines, and what the caller says of it.
+
+    Raises:
+        Unclear: There is no telling which column is the date, or the amount.
+        BadStatement: A column that the caller names is not there; or too many are.
+    """
+    delimiters = [given.delimiter] if given.delimiter else _delimiters(sample)
+    tables = [(table, count) for one in delimiters for table, count in [_table(sample, one, given)]]
+    best = max(tables, key=lambda one: one[1])[0]
+    _check(best, sample)
+    return best
+
+
+def _delimiters(sample: Sequence[str]) -> list[str]:
+    if sample and sample[0].lower().startswith("sep=") and sample[0][4:5] in DELIMITERS:
+        return [sample[0][4]]
+    present = [one for one in DELIMITERS if sum(one in line for line in sample) >= min(2, len(sample))]
+    return present or [","]
+
+
+def _table(sample: Sequence[str], delimiter: str, given: CsvLayout) -> tuple[Table, int]:
+    """The layout with this delimiter, and how well it fits."""
+    rows = list(islice(records(sample, delimiter), SAMPLE_LINES))
+    header = _header_row(rows, given)
+    body = rows[header + 1 :] if header is not None else rows
+    names = rows[header] if header is not None else []
+    columns = _by_name(names, body) if names else {}
+    if not {"date"} <= set(columns) or not {"amount", "debit", "credit"} & set(columns):
+        columns = _by_content(body) | columns
+    columns |= _by_caller(given, names)
+    table = Table(delimiter, 0 if header is None else header + 1, columns, names, rows[: header or 0])
+    fits = _fitting(body, table)
+    width = max((len(row) for row in rows), default=0)
+    return table, fits * 1000 + len(columns) * 10 + min(width, 9)
+
+
+def _header_row(rows: list[list[str]], given: CsvLayout) -> int | None:
+    if given.header_line is not None:
+        return given.header_line - 1 if 0 < given.header_line <= len(rows) else None
+    scores = [_named(row) for row in rows[:HEAD_LINES]]
+    best = max(range(len(scores)), key=lambda at: scores[at], default=None)
+    if (named := _row_of_names(rows, given)) is not None:
+        return named
+    if best is not None and scores[best] >= 2 and not any(_is_date(cell) for cell in rows[best]):
+        return best
+    first = next((at for at, row in enumerate(rows) if any(cell.strip() for cell in row)), None)
+    if first is not None and len(rows[first]) > 1 and not any(_is_date(one) or is_amount(one) for one in rows[first]):
+        return first
+    return None
+
+
+def _row_of_names(rows: list[list[str]], given: CsvLayout) -> int | None:
+    """The line that has the columns which the caller names."""
+    said = [getattr(given, role) for role in ROLES]
+    columns = [column for one in said for column in (one if isinstance(one, list) else [one])]
+    names = {one.strip() for one in columns if isinstance(one, str) and not one.isdigit()}
+    if not names:
+        return None
+    return next((at for at, row in enumerate(rows[:HEAD_LINES]) if names <= {cell.strip() for cell in row}), None)
+
+
+def _named(row: list[str]) -> int:
+    roles = {role for cell in row if cell.strip() and (role := csv_columns.role_of(cell))}
+    has_money = roles & {"amount", "debit", "credit"}
+    return len(roles) + (3 if "date" in roles and has_money else 0)
+
+
+def _by_name(names: list[str], body: list[list[str]]) -> dict[str, int | list[int]]:
+    """By role, the first column of it whose cells can be that."""
+    columns: dict[str, int | list[int]] = {}
+    texts: list[int] = []
+    # a name that is known as it stands counts before one that only has such a word in it
+    for index, name in sorted(enumerate(names), key=lambda one: csv_columns.known_role(one[1]) is None):
+        role = csv_columns.role_of(name) if name.strip() else None
+        cells = [row[index].strip() for row in body if index < len(row) and row[index].strip()]
+        role = _as_filled(role, cells)
+        if role == "text":
+            texts.append(index)
+        elif role is not None and role not in columns:
+            columns[role] = index
+    if "date" not in columns and "value_date" in columns:
+        columns["date"] = columns.pop("value_date")
+    if texts:
+        columns["text"] = sorted(texts[:10])
+    if "debit" in columns and "credit" in columns and "amount" in columns:
+        columns = _amount_or_two(columns, body)
+    return columns
+
+
+def _as_filled(role: str | None, cells: list[str]) -> str | None:
+    """The role, where what stands in the column can be that: `Valuta` is a date for some and a currency for others."""
+    if role in ("value_date", "currency") and cells:
+        as_date = sum(_is_date(one) for one in cells) * 2 > len(cells)
+        as_code = sum(len(one) == 3 and one.isalpha() for one in cells) * 2 > len(cells)
+        return "value_date" if as_date else "currency" if as_code else None
+    if role == "date" and cells and not any(_is_date(one) for one in cells):
+        return None
+    if role in ("amount", "debit", "credit", "balance", "fee") and cells and not any(map(is_amount, cells)):
+        return "sign" if _are_signs(cells) else None
+    if role == "sign":
+        return "sign" if cells and _are_signs(cells) else None
+    if role == "account" and len(set(cells)) > 20:
+        return None
+    return role
+
+
+def _amount_or_two(columns: dict[str, int | list[int]], body: list[list[str]]) -> dict[str, int | list[int]]:
+    """Where there are all three, the amount has its own sign if any of it is negative; else the two tell."""
+    at = columns["amount"]
+    assert isinstance(at, int)
+    signed = any("-" in row[at] or "(" in row[at] or "−" in row[at] for row in body if at < len(row))
+    gone = ("debit", "credit") if signed else ("amount",)
+    return {role: place for role, place in columns.items() if role not in gone}
+
+
+def _by_content(body: list[list[str]]) -> dict[str, int | list[int]]:
+    """Of a file without names: the column of dates, the one of amounts, and the texts."""
+    width = max((len(row) for row in body), default=0)
+    filled = {at: [row[at].strip() for row in body if at < len(row) and row[at].strip()] for at in range(width)}
+    dates = [at for at, cells in filled.items() if cells and sum(map(_is_date, cells)) >= 0.9 * len(cells)]
+    money = [at for at, cells in filled.items() if at not in dates and _are_amounts(cells)]
+    columns: dict[str, int | list[int]] = {"date": dates[0]} if dates else {}
+    signed = [at for at in money if any("-" in one for one in filled[at])]
+    if len(money) == 1 or len(signed) == 1:
+        columns["amount"] = signed[0] if len(signed) == 1 else money[0]
+    if len(dates) > 1:
+        columns["value_date"] = dates[1]
+    codes = [at for at, cells in filled.items() if cells and all(_CODE.fullmatch(one) for one in cells)]
+    if codes:
+        columns["currency"] = codes[0]
+    texts = [
+        at for at, cells in filled.items() if at not in (*dates, *money, *codes) and any(len(one) > 2 for one in cells)
+    ]
+    if texts:
+        columns["text"] = texts[:10]
+    return columns
+
+
+def _are_amounts(cells: list[str]) -> bool:
+    """Numbers of which some have decimals or a sign: whole ones may be anything."""
+    if not cells or sum(map(is_amount, cells)) < 0.9 * len(cells):
+        return False
+    return any("." in one or "," in one or one.startswith("-") for one in cells)
+
+
+def _are_signs(cells: list[str]) -> bool:
+    return all(sign_of(one) for one in cells)
+
+
+def sign_of(cell: str) -> int:
+    """-1 for money out, 1 for money in, 0 where it says neither."""
+    return _SIGNS.get(cell.strip().casefold(), 0)
+
+
+def _by_caller(given: CsvLayout, names: list[str]) -> dict[str, int | list[int]]:
+    columns: dict[str, int | list[int]] = {}
+    for role in ROLES:
+        wanted = getattr(given, role)
+        if isinstance(wanted, list):
+            columns[role] = [_place(one, names) for one in wanted]
+        elif wanted is not None:
+            columns[role] = _place(wanted, names)
+    return columns
+
+
+def _place(column: Column, names: list[str]) -> int:
+    if isinstance(column, int) or column.isdigit():
+        if 1 <= int(column) <= MOST_COLUMNS:
+            return int(column) - 1
+        raise BadStatement(f"There is no column {column}; they are counted from 1.")
+    key = csv_columns.key_of(column)
+    for at, name in enumerate(names):
+        if name.strip() == column.strip() or (key and csv_columns.key_of(name) == key):
+            return at
+    known = ", ".join(shown(one, 30) for one in names if one.strip()) or "none has a name; say their numbers"
+    raise BadStatement(f"There is no column {shown(column)}. There are: {known}.")
+
+
+def _fitting(body: list[list[str]], table: Table) -> int:
+    """How many lines have a date and an amount where they should be."""
+    date_at, money = table.at("date"), [table.at(one) for one in ("amount", "debit", "credit")]
+    if date_at is None or not any(at is not None for at in money):
+        return 0
+    return sum(
+        date_at < len(row)
+        and _is_date(row[date_at])
+        and any(at is not None and at < len(row) and has_digit(row[at]) for at in money)
+        for row in body
+    )
+
+
+def _check(table: Table, sample: Sequence[str]) -> None:
+    shown_names = ", ".join(shown(one, 30) for one in table.names if one.strip())
+    there = (
+        f"Its columns are {shown_names}" if shown_names else f"Its first line is {shown(sample[0] if sample else '')}"
+    )
+    for roles, what in ((("date",), "the date"), (("amount", "debit", "credit"), "the amount")):
+        if not any(role in table.columns for role in roles):
+            raise Unclear(f"It cannot be told which column is {what}. {there}. Say it in `layout`.", roles[0])
+
+
+def _is_date(cell: str) -> bool:
+    return readings(cell.strip(), 2000) is not None if 4 < len(cell) < 40 else False
+
+
+def is_amount(cell: str) -> bool:
+    return len(cell) < 40 and _AMOUNT.match(cell.strip()) is not None
