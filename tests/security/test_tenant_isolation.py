@@ -108,6 +108,10 @@ def recipes() -> dict[str, Callable[[Served, httpx.Client], list[str]]]:
         "/macros/{macro_id}": lambda _, a: [added(a, "/macros", MACRO)],
         "/general/notes/{record_id}": lambda _, a: [added(a, "/general/notes", {"text": CANARY})],
         "/general/todos/{record_id}": lambda _, a: [added(a, "/general/todos", {"title": CANARY})],
+        "/learning/resources/{record_id}": lambda _, a: [
+            added(a, "/learning/resources", {"title": CANARY, "topic": CANARY})
+        ],
+        "/learning/cards/{record_id}": lambda _, a: [added(a, "/learning/cards", {"front": CANARY, "back": CANARY})],
         "/email/watches/{record_id}": lambda _, a: [added(a, "/email/watches", {"instructions": CANARY})],
     }
 
@@ -126,6 +130,8 @@ def bodies(job: Mapping[str, Any] | None) -> dict[str, Any]:
         "PATCH /general/notes/{record_id}": {"text": "B was here"},
         "PATCH /general/todos/{record_id}": {"title": "B was here"},
         "PATCH /email/watches/{record_id}": {"instructions": "B was here"},
+        "PATCH /learning/resources/{record_id}": {"title": "B was here"},
+        "PATCH /learning/cards/{record_id}": {"front": "B was here"},
         "POST /schedules": {"name": "B's", "action": "test.echo", "every_s": 3600},
         "POST /hooks": {"name": "B's", "action": "test.echo", "scheme": "hmac"},
         "PATCH /hooks/{hook_id}": {"name": "B was here"},
@@ -155,6 +161,17 @@ INPUTS: dict[str, dict[str, Any]] = {
     "general.remove_note": {},
     "general.remove_todo": {},
     "general.reopen_todo": {},
+    "learning.change_card": {"front": "B was here"},
+    "learning.change_resource": {"title": "B was here"},
+    "learning.list_cards": {},
+    "learning.list_resources": {},
+    "learning.remove_card": {},
+    "learning.remove_cards": {},
+    "learning.remove_import": {},
+    "learning.remove_resource": {},
+    "learning.remove_resources": {},
+    "learning.review": {"rating": "good"},
+    "learning.take_back_review": {},
     "reminders.done": {},
     "reminders.list": {},
     "reminders.remove": {},
