@@ -193,6 +193,7 @@ def test_json_that_is_none_is_damage(learner: Learner, tmp_path: Path, where: st
     refused(learner, zipped(collection(tmp_path, fill)), "damaged")
 
 
+@pytest.mark.both_stores
 def test_columns_of_the_wrong_kind_break_nothing(learner: Learner, tmp_path: Path) -> None:
     """SQLite keeps anything in any column."""
     odd: list[Any] = [None, -1, 2**62, 1.5, b"\xff\xfe", "text", ""]
@@ -213,6 +214,7 @@ def test_columns_of_the_wrong_kind_break_nothing(learner: Learner, tmp_path: Pat
     assert done.added + done.left_out == len(odd)
 
 
+@pytest.mark.both_stores
 def test_texts_that_no_store_takes_are_made_so(learner: Learner, tmp_path: Path) -> None:
     def fill(conn: sqlite3.Connection) -> None:
         add(conn, 1, ["a\x00b", "c" * 100_000])
