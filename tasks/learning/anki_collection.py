@@ -39,8 +39,9 @@ from tasks.learning.incoming import (
 
 #: Of one value: a note of Anki's is at most some 100 KB.
 MOST_VALUE_BYTES = 8 << 20
-#: Reviews of all cards; somebody who answers 200 a day has as many after seven years.
-MOST_REVIEWS = 500_000
+#: Reviews of all cards; somebody who answers 200 a day has as many after four years. They are one transaction.
+MOST_REVIEWS = 300_000
+_TOO_MANY = f"At most {MOST_CARDS:,} cards and {MOST_REVIEWS:,} reviews are imported at once. Export some decks only."
 #: Of one card; what is older is left out.
 MOST_OF_A_CARD = 1_000
 AT_ONCE = 500
@@ -137,9 +138,7 @@ def read(conn: Any, *, with_history: bool) -> Iterator[IncomingCard]:
             count += 1
             reviews += len(card.history)
             if count > MOST_CARDS or reviews > MOST_REVIEWS:
-                raise UnreadableCards(
-                    f"At most {MOST_CARDS:,} cards with {MOST_REVIEWS:,} reviews are imported at once."
-                )
+                raise UnreadableCards(_TOO_MANY)
             yield card
 
 

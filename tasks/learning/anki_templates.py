@@ -18,6 +18,10 @@ _ANSWER_LINE = re.compile(r"<hr[^>]{0,100}\bid\s*=\s*[\"']?answer[\"']?[^>]{0,10
 _FURIGANA = re.compile(r" ?([^ \n>]+?)\[(?!sound:)([^\]\n]{1,50})\]")
 LONGEST_TEMPLATE = 200_000
 _FRONT_SIDE = "FrontSide"
+#: Filters of what a question hides: what is to be typed in, and what is seen at a click.
+_HIDDEN = frozenset(("type", "hint"))
+#: Holes in an image, by their places in it; nothing that can be asked as text.
+_IN_IMAGE = "image-occlusion:"
 
 
 @dataclass(frozen=True)
@@ -52,14 +56,14 @@ class NoteType:
         if number >= len(self.templates):
             return text_of(values[0] if values else ""), text_of("<br>".join(values[1:]))
         template = self.templates[number]
-        front = text_of(filled(template.question, named))
+        front = text_of(filled(template.question, named, asking=True))
         back = text_of(_without_question(filled(template.answer, named)))
         return front or text_of(values[0] if values else ""), back
 
     def _with_hole(self, values: Sequence[str], number: int, named: Mapping[str, str]) -> tuple[str, str]:
         """The text with this card's holes left in it; the other fields are the rest of the answer."""
         holes = [value for value in values if (number + 1) in cloze.numbers_of(value)]
-        if not holes:
+        if not holes or any(_IN_IMAGE in value for value in holes):
             return "", ""
         question = self.templates[0].question if self.templates else ""
         answer = self.templates[0].answer if self.templates else ""
@@ -73,8 +77,12 @@ class NoteType:
         return text_of(cloze.only(text, number + 1)), text_of("<br>".join(rest))
 
 
-def filled(template: str, named: Mapping[str, str]) -> str:
-    """A template with every place filled; sections whose field is empty are left out."""
+def filled(template: str, named: Mapping[str, str], *, asking: bool = False) -> str:
+    """A template with every place filled; sections whose field is empty are left out.
+
+    Args:
+        asking: Of a question, which shows neither a hint nor what is to be typed in.
+    """
     template = _without_comments(template[:LONGEST_TEMPLATE])
     parts: list[str] = []
     shown = [True]
@@ -91,7 +99,7 @@ def filled(template: str, named: Mapping[str, str]) -> str:
             if len(shown) > 1:
                 shown.pop()
         elif shown[-1]:
-            parts.append(_value(name, named))
+            parts.append(_value(name, named, asking=asking))
     if shown[-1]:
         parts.append(template[at:])
     return "".join(parts)
@@ -107,9 +115,10 @@ def _without_comments(template: str) -> str:
     return "".join([*parts, template[at:]])
 
 
-def _value(name: str, named: Mapping[str, str]) -> str:
+def _value(name: str, named: Mapping[str, str], *, asking: bool) -> str:
     *filters, field = [part.strip() for part in name.split(":")]
-    if field == _FRONT_SIDE and field not in named:
+    is_spoken = any(one.startswith("tts") for one in filters)
+    if is_spoken or (asking and not _HIDDEN.isdisjoint(filters)) or (field == _FRONT_SIDE and field not in named):
         return ""
     value = named.get(field, "")
     if "kanji" in filters or "kana" in filters:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ SAMPLE_LINES = 50
 _SEPARATORS = {
     "comma": ",", "semicolon": ";", "tab": "\t", "space": " ", "pipe": "|", "colon": ":", "\\t": "\t",
 }  # fmt: skip
+#: By which a file tells Excel its separator.
+_EXCEL = re.compile(r"\"?sep=(.)\"?\n", re.IGNORECASE)
 #: In the order in which they are believed.
 _LIKELY = ("\t", ";", ",", "|")
 #: What columns are called, in English, German, French and Spanish.
@@ -81,7 +84,7 @@ def read(content: bytes, deck: str | None = None) -> Iterator[IncomingCard]:
     text = decode(content)
     if "\x00" in text:
         raise UnreadableCards("This is neither an Anki package nor a text file of cards.")
-    comments, body, lines = _parted(text)
+    comments, body, lines = _parted(text.replace("\r\n", "\n").replace("\r", "\n"))
     layout = _layout(comments, body)
     if deck is not None and "deck" not in comments:
         layout.deck = deck
@@ -92,10 +95,12 @@ def _parted(text: str) -> tuple[dict[str, str], str, int]:
     """The comments at the beginning, by name; the rest; and how many lines came before it."""
     comments: dict[str, str] = {}
     at = lines = 0
+    if excel := _EXCEL.match(text):
+        comments["separator"], at, lines = excel[1], excel.end(), 1
     while text.startswith("#", at):
         end = text.find("\n", at)
         end = len(text) if end < 0 else end + 1
-        name, colon, value = text[at + 1 : end].rstrip("\r\n").partition(":")
+        name, colon, value = text[at + 1 : end].rstrip("\n").partition(":")
         if colon:
             comments[name.strip().lower()] = value
         at = end
@@ -209,4 +214,4 @@ def _of_row(row: Sequence[str], layout: _Layout) -> Iterator[IncomingCard]:
 
 
 def _plain(cell: str, layout: _Layout) -> str:
-    return text_of(cell) if layout.html else storable(cell).replace("\r\n", "\n").strip()
+    return text_of(cell) if layout.html else storable(cell).strip()

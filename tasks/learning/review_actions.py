@@ -228,7 +228,7 @@ def review(answer: Answer, ctx: Context) -> Reviewed:
 
     Give each answer a key of your own: then one that is sent twice counts once.
     """
-    key = answer.key or f"job {ctx.job_id}"
+    key = f"job {ctx.job_id}" if answer.key is None else f"client {answer.key}"
     with writing("learning_cards") as conn:
         card = _card(conn, ctx, answer.card_id)
         if card is None:

@@ -109,7 +109,7 @@ reviews = sa.Table(
     sa.Column("id", sa.Uuid, primary_key=True),
     _user(),
     sa.Column("card_id", sa.Uuid, nullable=False),
-    sa.Column("client_key", sa.String(100), nullable=False),
+    sa.Column("client_key", sa.String(120), nullable=False),  # `client` and what the client said, or a key of ours
     sa.Column("kind", sa.String(8), nullable=False),  # review, void, state: see scheduling.Kind
     sa.Column("rating", sa.SmallInteger),  # 1 again to 4 easy
     sa.Column("reviewed_at", Instant, nullable=False),

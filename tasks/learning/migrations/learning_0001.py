@@ -109,7 +109,7 @@ def _reviews() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         *_owned("learning_reviews"),
         sa.Column("card_id", sa.Uuid(), nullable=False),
-        _text("client_key", 100, nullable=False),
+        _text("client_key", 120, nullable=False),
         _text("kind", 8, nullable=False),
         sa.Column("rating", sa.SmallInteger()),
         _instant("reviewed_at", nullable=False),

@@ -163,7 +163,7 @@ def test_a_join_that_multiplies_ends_with_its_time(
         )
 
     monkeypatch.setattr(anki_collection, "MOST_CARDS", 1_000)
-    refused(learner, zipped(collection(tmp_path, fill, tables=tables)), "At most 1,000 cards")
+    refused(learner, zipped(collection(tmp_path, fill, tables=tables)), "At most 100,000 cards")
 
 
 def test_a_deadline_ends_the_reading(learner: Learner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

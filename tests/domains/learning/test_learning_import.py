@@ -186,6 +186,8 @@ def test_without_history_all_cards_are_new(learner: Learner, tmp_path: Path) -> 
         ("<!-- {{Back}} -->{{hint:Front}}", "{{edit:text:Back}}", ["a", "b"], "a", "b"),
         ("{{Tags}}: {{Front}} {{Deck}} {{Subdeck}}", "{{Back}}", ["a", "b"], "verbs: a Spanish::Verbs Verbs", "b"),
         ("{{Nothing}}", "{{Back}}", ["a", "b"], "a", "b"),
+        ("{{Front}}{{type:Back}}{{hint:Back}}", "{{FrontSide}}<hr id=answer>{{type:Back}}", ["a", "b"], "a", "b"),
+        ("{{Front}}{{tts en_US:Back}}", "{{Back}}{{tts de_DE voices=x:Front}}", ["a", "b"], "a", "b"),
         ("{{kanji:Front}}", "{{kana:Front}}", [" 日本[にほん]", ""], "日本", "にほん"),
     ],
 )
@@ -198,6 +200,17 @@ def test_a_template_is_filled_as_anki_fills_it(
     done = imported(learner, "x.apkg", zipped(collection(tmp_path, fill, models)))
     assert done.left_out == (0 if back else 1)
     assert [(one.front, one.back) for one in kept(learner).values()] == ([(front, back)] if back else [])
+
+
+def test_a_hole_in_an_image_is_left_out(learner: Learner, tmp_path: Path) -> None:
+    hole = "{{c1::image-occlusion:rect:left=.1:top=.2:width=.3:height=.1:oi=1}}"
+    names = [{"name": "Occlusion"}, {"name": "Image"}]
+    models = {
+        "1": {"name": "Occlusion", "type": 1, "flds": names, "tmpls": [{"qfmt": "{{cloze:Occlusion}}", "afmt": ""}]}
+    }
+    fill = lambda conn: add(conn, 1, [hole, "<img src=heart.png>"])  # noqa: E731
+    done = imported(learner, "x.apkg", zipped(collection(tmp_path, fill, models)))
+    assert (done.added, done.left_out) == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -247,6 +260,8 @@ def read(text: str | bytes, deck: str | None = None) -> list[tuple[str, str, str
         ("#guid column:1\n#notetype column:2\n#separator:,\ng,Basic,a,b\n", [("a", "b", "Default", ())]),
         ('"a ""quoted""","two\nlines"\n', [('a "quoted"', "two\nlines", "Default", ())]),
         ("# a comment\na,b\n# another\n\n,,\n", [("a", "b", "Default", ())]),
+        ("sep=;\na, x;b\n", [("a, x", "b", "Default", ())]),
+        ("a,b\rc,d\r", [("a", "b", "Default", ()), ("c", "d", "Default", ())]),
         ("a,b,more,\n", [("a", "b\nmore", "Default", ())]),
         ("{{c1::a}} {{c2::b}}\n", [("{{c1::a}} b", "", "Default", ()), ("a {{c2::b}}", "", "Default", ())]),
         ("a\u2028x,b\n", [("a\u2028x", "b", "Default", ())]),

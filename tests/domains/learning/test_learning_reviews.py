@@ -261,6 +261,16 @@ def test_an_answer_is_taken_back_once_and_the_log_keeps_both(learner: Learner) -
 
 
 @both_stores
+def test_no_key_of_a_client_stands_in_the_way_of_ours(learner: Learner) -> None:
+    card_id = card_of(learner)
+    first = learner(review, card_id=card_id, rating="good")
+    learner(review, card_id=card_id, rating="good", key=f"void {first.review_id}")
+    learner(review, card_id=card_id, rating="good", key="x" * 100)
+    learner(take_back_review, review_id=first.review_id)
+    assert row_of(learner, card_id).reviews == 2
+
+
+@both_stores
 def test_the_log_refuses_to_be_changed(learner: Learner) -> None:
     card_id = card_of(learner)
     learner(review, card_id=card_id, rating="good")
