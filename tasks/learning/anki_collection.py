@@ -27,9 +27,9 @@ from tasks.learning import anki_wire
 from tasks.learning.anki_templates import NoteType, Template
 from tasks.learning.incoming import (
     MOST_CARDS,
-    Answered,
     IncomingCard,
-    Scheduled,
+    PastReview,
+    PastSchedule,
     UnreadableCards,
     cut,
     key_of,
@@ -153,23 +153,23 @@ def _batches(conn: Any) -> Iterator[list[Any]]:
         last = rows[-1][0]
 
 
-def _logs(conn: Any, ids: Sequence[int]) -> dict[int, tuple[Answered, ...]]:
+def _logs(conn: Any, ids: Sequence[int]) -> dict[int, tuple[PastReview, ...]]:
     """What people answered, of these cards: what was set by hand is no answer, and a card that was reset has none."""
-    found: dict[int, list[Answered]] = defaultdict(list)
+    answers: dict[int, list[PastReview]] = defaultdict(list)
     marks = ", ".join("?" * len(ids))
     for number, card, ease, factor, took_ms, kind in conn.execute(
         f"SELECT id, cid, ease, factor, time, type FROM revlog WHERE cid IN ({marks}) ORDER BY id", tuple(ids)
     ):
         at = _instant(number, 1000)
         if kind == MANUAL and factor == 0 and ease == 0:
-            found[card].clear()
+            answers[card].clear()
         elif at is not None and ease in (1, 2, 3, 4) and not (kind == CRAMMED and factor == 0):
             took_s = took_ms / 1000 if isinstance(took_ms, int) and 0 <= took_ms <= DAY_S * 1000 else None
-            found[card].append(Answered(number, at, ease, took_s))
-    return {card: tuple(entries[-MOST_OF_A_CARD:]) for card, entries in found.items()}
+            answers[card].append(PastReview(number, at, ease, took_s))
+    return {card: tuple(entries[-MOST_OF_A_CARD:]) for card, entries in answers.items()}
 
 
-def _card(collection: Collection, row: Any, log: tuple[Answered, ...], *, with_history: bool) -> IncomingCard:
+def _card(collection: Collection, row: Any, log: tuple[PastReview, ...], *, with_history: bool) -> IncomingCard:
     _, note, deck, number, _, queue, _, _, _, _, odid, _, guid, kind, tags, fields = row
     number = number if isinstance(number, int) and 0 <= number < 1_000 else 0
     deck_name = collection.decks.get(odid or deck) or collection.decks.get(deck, "")
@@ -193,7 +193,7 @@ def _card(collection: Collection, row: Any, log: tuple[Answered, ...], *, with_h
     )
 
 
-def _scheduled(collection: Collection, row: Any, log: tuple[Answered, ...]) -> Scheduled | None:
+def _scheduled(collection: Collection, row: Any, log: tuple[PastReview, ...]) -> PastSchedule | None:
     """Where Anki stands with a card that comes back in days; one within its minutes follows from its answers."""
     _, _, _, _, kind, _, due, interval, factor, odue, odid, data, *_ = row
     due = odue if odid else due
@@ -208,14 +208,14 @@ def _scheduled(collection: Collection, row: Any, log: tuple[Answered, ...]) -> S
         memory = _memory_of_interval(interval, factor / 1000)
     stability, difficulty = memory or (None, None)
     at = log[-1].at if log else due_at - timedelta(days=interval)
-    return Scheduled(at, due_at, stability, difficulty)
+    return PastSchedule(at, due_at, stability, difficulty)
 
 
 def _memory_of(data: object) -> tuple[float, float] | None:
     """What FSRS in Anki knows of a card: stability and difficulty."""
     try:
-        known = strict_json.read_lenient(str(data)) if data else {}
-        stability, difficulty = float(known["s"]), float(known["d"])
+        memory = strict_json.read_lenient(str(data)) if data else {}
+        stability, difficulty = float(memory["s"]), float(memory["d"])
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
     fits = isfinite(stability) and isfinite(difficulty) and 0.001 <= stability <= 36_500 and 1 <= difficulty <= 10
@@ -297,8 +297,8 @@ def _types_of_tables(conn: Any) -> dict[int, NoteType]:
     for kind, number, name in conn.execute("SELECT ntid, ord, name FROM fields LIMIT 1000000"):
         fields[kind].append((number, storable(str(name))))
     for kind, number, config in conn.execute("SELECT ntid, ord, config FROM templates LIMIT 100000"):
-        found = anki_wire.fields_of(config if isinstance(config, bytes) else b"")
-        templates[kind].append((number, Template(anki_wire.text(found, 1), anki_wire.text(found, 2))))
+        message = anki_wire.fields_of(config if isinstance(config, bytes) else b"")
+        templates[kind].append((number, Template(anki_wire.text(message, 1), anki_wire.text(message, 2))))
     return {
         kind: NoteType(
             name=storable(str(name)),

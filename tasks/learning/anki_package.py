@@ -108,11 +108,11 @@ def _refuse_large_directory(package: IO[bytes]) -> None:
 
 def _size_64(package: IO[bytes], locator: int, end_64: int) -> int:
     """Where `zipfile` looks: at the place that the locator names, or right before it."""
-    found = 0
+    size = 0
     for place in {end_64, locator - _END_64.size}:
         if 0 <= place <= locator - _END_64.size:
             package.seek(place)
             values = _END_64.unpack(package.read(_END_64.size))
             if values[0] == b"PK\x06\x06":
-                found = max(found, values[8])
-    return found
+                size = max(size, values[8])
+    return size

@@ -67,8 +67,8 @@ class NoteType:
             return "", ""
         question = self.templates[0].question if self.templates else ""
         answer = self.templates[0].answer if self.templates else ""
-        shown = set(re.findall(r"cloze:([^{}:]+?)\s*\}\}", question))
-        text = next((named[name] for name in shown if named.get(name) in holes), holes[0])
+        names = set(re.findall(r"cloze:([^{}:]+?)\s*\}\}", question))
+        text = next((named[name] for name in names if named.get(name) in holes), holes[0])
         rest = [
             value
             for name, value in zip(self.fields, values, strict=False)
@@ -85,22 +85,22 @@ def filled(template: str, named: Mapping[str, str], *, asking: bool = False) -> 
     """
     template = _without_comments(template[:LONGEST_TEMPLATE])
     parts: list[str] = []
-    shown = [True]
+    visible = [True]
     at = 0
     for tag in _TAG.finditer(template):
-        if shown[-1]:
+        if visible[-1]:
             parts.append(template[at : tag.start()])
         at = tag.end()
         mark, name = tag[1], tag[2]
         if mark in ("#", "^"):
             has_text = bool(named.get(name, "").strip())
-            shown.append(shown[-1] and has_text is (mark == "#"))
+            visible.append(visible[-1] and has_text is (mark == "#"))
         elif mark == "/":
-            if len(shown) > 1:
-                shown.pop()
-        elif shown[-1]:
+            if len(visible) > 1:
+                visible.pop()
+        elif visible[-1]:
             parts.append(_value(name, named, asking=asking))
-    if shown[-1]:
+    if visible[-1]:
         parts.append(template[at:])
     return "".join(parts)
 

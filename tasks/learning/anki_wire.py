@@ -11,22 +11,22 @@ _VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5
 
 def fields_of(message: bytes) -> dict[int, int | bytes]:
     """The last value of each field; what comes behind something that is no field is left out."""
-    found: dict[int, int | bytes] = {}
+    fields: dict[int, int | bytes] = {}
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
         kind, number = key & 7, key >> 3
         if kind == _VARINT:
-            found[number], at = _varint(message, at)
+            fields[number], at = _varint(message, at)
         elif kind == _BYTES:
             size, at = _varint(message, at)
-            found[number] = message[at : at + size]
+            fields[number] = message[at : at + size]
             at += size
         elif kind in (_FIXED_64, _FIXED_32):
             at += 8 if kind == _FIXED_64 else 4
         else:
-            return found
-    return found
+            return fields
+    return fields
 
 
 def text(fields: dict[int, int | bytes], number: int) -> str:

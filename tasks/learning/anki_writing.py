@@ -122,9 +122,9 @@ class Package:
             kind, due, left = 1 if memory.state is CardState.LEARNING else 3, int(memory.due_at.timestamp()), 1001
             days = max(1, round(memory.stability or 1)) if kind == 3 else 0
         queue = -1 if card.suspended else min(kind, 2) if kind != 3 else 1
-        known = memory.stability is not None and memory.difficulty is not None
+        has_memory = memory.stability is not None and memory.difficulty is not None
         data: dict[str, Any] = {}
-        if known and memory.last_review_at is not None:
+        if has_memory and memory.last_review_at is not None:
             data = {"s": round(memory.stability or 0, 4), "d": round(memory.difficulty or 0, 3)}
             data |= {"lrt": int(memory.last_review_at.timestamp())}
         ease = EASE if kind >= 2 else 0
@@ -132,12 +132,12 @@ class Package:
             kind, queue, due, days, ease, memory.reviews, memory.lapses, left, 0, 0, 0, strict_json.write(data),
         )  # fmt: skip
 
-    def _log_id(self, wanted: int) -> int:
+    def _log_id(self, at_ms: int) -> int:
         """The instant of an answer in milliseconds, by which Anki knows it; a later one where that is taken."""
-        while wanted in self._log_ids:
-            wanted += 1
-        self._log_ids.add(wanted)
-        return wanted
+        while at_ms in self._log_ids:
+            at_ms += 1
+        self._log_ids.add(at_ms)
+        return at_ms
 
     def _describe(self, conn: sqlite3.Connection) -> None:
         now_s = int(self._now.timestamp())

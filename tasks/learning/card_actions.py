@@ -117,8 +117,8 @@ def change_card(change: ChangedCard, ctx: Context) -> Card:
 
     What you have learned of it stays: for another question make another card.
     """
-    given = {name: getattr(change, name) for name in change.model_fields_set - {"card_id"}}
-    card = CARDS.change(ctx.user.id, change.card_id, CardChange(**given))
+    changes = {name: getattr(change, name) for name in change.model_fields_set - {"card_id"}}
+    card = CARDS.change(ctx.user.id, change.card_id, CardChange(**changes))
     if card is None:
         raise NotFound(f"You have no card {change.card_id}; it may have been removed.")
     return card

@@ -69,8 +69,8 @@ class Done:
 
 
 def done(conn: sa.Connection, user_id: UUID, day: LearningDay) -> Done:
-    """Each card counts once, however often it was answered that day; what was taken back does not count."""
-    answered = (
+    """Each card counts once, however often it was answered_cards that day; what was taken back does not count."""
+    answered_cards = (
         sa.select(log.card_id)
         .where(
             log.user_id == user_id, log.reviewed_at >= day.start, log.reviewed_at < day.end,
@@ -82,7 +82,7 @@ def done(conn: sa.Connection, user_id: UUID, day: LearningDay) -> Done:
     is_new = own.introduced_at >= day.start
     query = sa.select(
         sa.func.count().filter(is_new), sa.func.count().filter(sa.or_(own.id.is_(None), sa.not_(is_new)))
-    ).select_from(answered.outerjoin(cards, own.id == answered.c.card_id))
+    ).select_from(answered_cards.outerjoin(cards, own.id == answered_cards.c.card_id))
     new, known = conn.execute(query).one()
     return Done(new, known)
 

@@ -24,10 +24,10 @@ class _Hole:
 
 def numbers_of(text: str) -> list[int]:
     """The numbers of the holes, each once, in order; Anki makes a card of each."""
-    found: set[int] = set()
+    numbers: set[int] = set()
 
     def note(hole: _Hole) -> None:
-        found.update(hole.numbers)
+        numbers.update(hole.numbers)
         for part in hole.parts:
             if isinstance(part, _Hole):
                 note(part)
@@ -35,7 +35,7 @@ def numbers_of(text: str) -> list[int]:
     for part in _parsed(text).parts:
         if isinstance(part, _Hole):
             note(part)
-    return sorted(found)
+    return sorted(numbers)
 
 
 def question(text: str, number: int | None = None) -> str:

@@ -109,8 +109,8 @@ def _parted(text: str) -> tuple[dict[str, str], str, int]:
 
 
 def _layout(comments: Mapping[str, str], body: str) -> _Layout:
-    said = comments.get("separator", "")
-    separator = _SEPARATORS.get(said.strip().lower(), said[:1] if len(said) == 1 else "") or _told(body)
+    name = comments.get("separator", "")
+    separator = _SEPARATORS.get(name.strip().lower(), name[:1] if len(name) == 1 else "") or _told(body)
     layout = _Layout(separator, html=comments.get("html", "").strip().lower() == "true")
     layout.deck = tidy_deck(comments["deck"]) if comments.get("deck", "").strip() else DEFAULT_DECK
     layout.tags = comments.get("tags", "")
@@ -145,12 +145,12 @@ def _told(body: str) -> str:
 
 def _roles_of(names: Sequence[str]) -> dict[str, int]:
     """By what columns are called; empty where none of them is a question or an answer."""
-    found: dict[str, int] = {}
+    columns: dict[str, int] = {}
     for at, name in enumerate(names):
         role = _ROLES.get(fold(name).strip())
         if role is not None:
-            found.setdefault(role, at)
-    return found if "front" in found and "back" in found else {}
+            columns.setdefault(role, at)
+    return columns if "front" in columns and "back" in columns else {}
 
 
 def _cards(body: str, layout: _Layout, before: int) -> Iterator[IncomingCard]:
@@ -209,8 +209,8 @@ def _of_row(row: Sequence[str], layout: _Layout) -> Iterator[IncomingCard]:
     guid = cell("guid").strip() or hashlib.sha256("\x1f".join((deck, front, back)).encode()).hexdigest()[:40]
     holes = cloze.numbers_of(front)
     for number in holes or [1]:
-        shown = cloze.only(front, number) if holes else front
-        yield IncomingCard(key_of(guid, number - 1), cut(shown), cut(back), deck, tags)
+        side = cloze.only(front, number) if holes else front
+        yield IncomingCard(key_of(guid, number - 1), cut(side), cut(back), deck, tags)
 
 
 def _plain(cell: str, layout: _Layout) -> str:

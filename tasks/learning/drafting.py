@@ -55,12 +55,12 @@ class Draft:
 
 def drafts(materials: Iterable[Material], most: int) -> list[Draft]:
     """The surest cards of all records, at most a few of each, in the order of the records."""
-    found: list[Draft] = []
+    candidates: list[Draft] = []
     for one in materials:
         best = sorted(_of(one), key=lambda draft: -draft.sureness)[:MOST_OF_A_RECORD]
-        found += best
-    chosen = set(map(id, sorted(found, key=lambda draft: -draft.sureness)[:most]))
-    return [draft for draft in found if id(draft) in chosen]
+        candidates += best
+    chosen = set(map(id, sorted(candidates, key=lambda draft: -draft.sureness)[:most]))
+    return [draft for draft in candidates if id(draft) in chosen]
 
 
 def _of(material: Material) -> Iterator[Draft]:
@@ -95,9 +95,9 @@ def _candidates(material: Material) -> Iterator[tuple[str, str, float]]:
 def _answered(lines: list[str]) -> Iterator[tuple[str, str, float]]:
     """A question on one line and its answer on the next."""
     for line, following in pairwise(lines):
-        asked, told = _QUESTION.match(line), _ANSWER.match(following)
-        if asked and told:
-            yield asked[1].strip(), told[1].strip(), 1.0
+        question, answer = _QUESTION.match(line), _ANSWER.match(following)
+        if question and answer:
+            yield question[1].strip(), answer[1].strip(), 1.0
         elif line.endswith("?") and 3 <= len(line.split()) <= MOST_WORDS and following and not following.endswith("?"):
             yield line, following, 0.9
 

@@ -38,7 +38,7 @@ class Format(StrEnum):
     CSV = "csv"  # what stands on the cards, with Anki's comments at its beginning
 
 
-class ExportWish(Model):
+class ExportRequest(Model):
     """Which cards, and as what."""
 
     format: Format = Field(Format.APKG, description="apkg: an Anki package; csv: a text file.")
@@ -57,7 +57,7 @@ class Exported(Model):
 
 
 @action("learning.export", effect=Effect.DRAFT, keeps=True, timeout_s=TIMEOUT_S)
-def export(wish: ExportWish, ctx: Context) -> Exported:
+def export(request: ExportRequest, ctx: Context) -> Exported:
     """Write your cards into a file: an Anki package or CSV.
 
     learning.import_cards reads both; it knows the cards again that are here.
@@ -66,12 +66,12 @@ def export(wish: ExportWish, ctx: Context) -> Exported:
 
     def counted() -> Iterator[OutgoingCard]:
         nonlocal count
-        for card in _cards(wish, ctx):
+        for card in _cards(request, ctx):
             count += 1
             yield card
 
-    name = f"cards.{wish.format}"
-    if wish.format is Format.CSV:
+    name = f"cards.{request.format}"
+    if request.format is Format.CSV:
         file = ctx.attach(name, _as_csv(counted()), "text/csv")
     else:
         with TemporaryDirectory(prefix="llmcoder-cards-") as folder:
@@ -88,21 +88,24 @@ def _as_csv(outgoing: Iterator[OutgoingCard]) -> Iterator[bytes]:
         yield line.getvalue().encode()
 
 
-def _cards(wish: ExportWish, ctx: Context) -> Iterator[OutgoingCard]:
+def _cards(request: ExportRequest, ctx: Context) -> Iterator[OutgoingCard]:
     """The user's cards, the oldest first, some hundred at a time."""
     own = cards.c
-    wanted = [own.user_id == ctx.user.id, *([] if wish.deck is None else [own.deck_folded == fold(wish.deck)])]
-    with_log = wish.with_history and wish.format is Format.APKG
+    conditions = [
+        own.user_id == ctx.user.id,
+        *([] if request.deck is None else [own.deck_folded == fold(request.deck)]),
+    ]
+    with_log = request.with_history and request.format is Format.APKG
     last = None
     while True:
         ctx.check()
         beyond = sa.true() if last is None else own.id > last
         with reading(cards.name) as conn:
-            rows = conn.execute(sa.select(cards).where(*wanted, beyond).order_by(own.id).limit(AT_ONCE)).all()
+            rows = conn.execute(sa.select(cards).where(*conditions, beyond).order_by(own.id).limit(AT_ONCE)).all()
             logs = log_rows.entries_of(conn, ctx.user.id, [row.id for row in rows]) if with_log else {}
         for row in rows:
             was_read(row)
-            yield _outgoing(row, logs.get(row.id, []), with_history=wish.with_history)
+            yield _outgoing(row, logs.get(row.id, []), with_history=request.with_history)
         if len(rows) < AT_ONCE:
             return
         last = rows[-1].id

@@ -61,7 +61,7 @@ class Imported(Model):
     added: int = Field(description="How many cards are new.")
     already_there: int = Field(description="How many you had from an earlier import; they are as they were.")
     reviews: int = Field(description="How many answers of before came with them.")
-    left_out: int = Field(description="How many have no question or no answer as text, such as images alone.")
+    left_out: int = Field(description="How many have no question or no answer, or ask for a place in an image.")
     media: int = Field(description="How many sounds and images the package holds; cards name them and have no copy.")
     decks: dict[str, int] = Field(description="How many new cards are in which deck.")
 
@@ -178,14 +178,14 @@ def _ready(card: IncomingCard) -> _Ready:
 def _log_of(card: IncomingCard) -> list[Entry]:
     """The log of a card that comes from elsewhere: its answers, and where that program stands with it."""
     log = [Entry(new_id(), one.at, rating=Rating.of(one.rating), duration_s=one.duration_s) for one in card.history]
-    told = card.scheduled
-    if told is None:
+    schedule = card.scheduled
+    if schedule is None:
         return log
-    stability, difficulty = told.stability, told.difficulty
+    stability, difficulty = schedule.stability, schedule.difficulty
     if stability is None or difficulty is None:
-        known = replayed(log, told.at)
-        stability, difficulty = known.stability, known.difficulty
-    state = Entry(new_id(), told.at, Kind.STATE, stability=stability, difficulty=difficulty, due_at=told.due_at)
+        memory = replayed(log, schedule.at)
+        stability, difficulty = memory.stability, memory.difficulty
+    state = Entry(new_id(), schedule.at, Kind.STATE, stability=stability, difficulty=difficulty, due_at=schedule.due_at)
     return [*log, state]
 
 
@@ -209,18 +209,18 @@ def _kept(spool: IO[bytes], ctx: Context, left_out: int, media: int) -> Imported
 
 def _add(conn: sa.Connection, ctx: Context, given: dict[UUID, _Ready]) -> int:
     """Write cards down that are not there yet, with their answers of before; returns how many of those."""
-    known = _known_here(conn, ctx, given)
-    wanted = {card_id: one for card_id, one in given.items() if _own_id(one.card.key) not in known}
-    if not wanted:
+    ids_here = _known_here(conn, ctx, given)
+    new_cards = {card_id: one for card_id, one in given.items() if _own_id(one.card.key) not in ids_here}
+    if not new_cards:
         return 0
-    CARDS.add_all(conn, ctx.user.id, [_row(card_id, one, ctx.job_id) for card_id, one in wanted.items()])
+    CARDS.add_all(conn, ctx.user.id, [_row(card_id, one, ctx.job_id) for card_id, one in new_cards.items()])
     own = cards.c
-    there = sa.select(own.id).where(own.id.in_(list(wanted)), own.import_id == ctx.job_id)
+    there = sa.select(own.id).where(own.id.in_(list(new_cards)), own.import_id == ctx.job_id)
     now = database().now()
     log = [
-        _log_row(ctx, card_id, wanted[card_id].card.key, entry, now)
+        _log_row(ctx, card_id, new_cards[card_id].card.key, entry, now)
         for card_id in conn.execute(there).scalars()
-        for entry in wanted[card_id].log
+        for entry in new_cards[card_id].log
     ]
     log_rows.add_all(conn, log)
     return sum(row["kind"] == Kind.REVIEW for row in log)

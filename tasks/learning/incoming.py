@@ -25,7 +25,7 @@ class UnreadableCards(BadInput):
 
 
 @dataclass(frozen=True)
-class Answered:
+class PastReview:
     """One review that another program remembers.
 
     Attributes:
@@ -40,7 +40,7 @@ class Answered:
 
 
 @dataclass(frozen=True)
-class Scheduled:
+class PastSchedule:
     """Where another program stands with a card.
 
     Attributes:
@@ -67,8 +67,8 @@ class IncomingCard:
     deck: str = DEFAULT_DECK
     tags: tuple[str, ...] = ()
     suspended: bool = False
-    history: tuple[Answered, ...] = ()
-    scheduled: Scheduled | None = None
+    history: tuple[PastReview, ...] = ()
+    scheduled: PastSchedule | None = None
 
     @property
     def is_card(self) -> bool:

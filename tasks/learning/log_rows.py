@@ -57,11 +57,11 @@ def _insert(conn: sa.Connection) -> Any:
 
 def entries_of(conn: sa.Connection, user_id: UUID, card_ids: Sequence[UUID]) -> dict[UUID, list[Entry]]:
     """The logs of these cards."""
-    found: dict[UUID, list[Entry]] = defaultdict(list)
+    logs: dict[UUID, list[Entry]] = defaultdict(list)
     query = sa.select(reviews).where(log.card_id.in_(card_ids), log.user_id == user_id)
     for row in conn.execute(query):
-        found[row.card_id].append(entry_of(row))
-    return found
+        logs[row.card_id].append(entry_of(row))
+    return logs
 
 
 def replay(conn: sa.Connection, user_id: UUID, card: Any) -> Memory:

@@ -47,12 +47,12 @@ def gathered(wanted: list[str], since: datetime, ctx: Context) -> list[Material]
 
     Whose words it holds goes with it: the trail of the job notes every record that is read.
     """
-    found = list(_decisions(since, ctx)) if JOBS in wanted else []
+    materials = list(_decisions(since, ctx)) if JOBS in wanted else []
     for collection in registry().collections():
         if collection.path in wanted and collection.excerpt is not None:
             page = collection.store.page(ctx.user.id, None, MOST_RECORDS)
-            found += [_record(collection, item) for item in page.items if _changed_at(item, since) >= since]
-    return [one for one in found if one.text.strip()]
+            materials += [_record(collection, item) for item in page.items if _changed_at(item, since) >= since]
+    return [one for one in materials if one.text.strip()]
 
 
 def _record(collection: Any, item: Any) -> Material:
@@ -68,14 +68,14 @@ def _changed_at(item: Any, unknown: datetime) -> datetime:
 
 def _decisions(since: datetime, ctx: Context) -> Iterator[Material]:
     """Jobs that a person approved: what they let pass is what they know to be right."""
-    known = registry()
+    actions = registry()
     with reading("jobs") as conn:
-        jobs = inquiries.approved(conn, ctx.user.id, since, known.outside, MOST_RECORDS)
+        jobs = inquiries.approved(conn, ctx.user.id, since, actions.outside, MOST_RECORDS)
     for job in jobs:
         ctx.trail.read(job.taint, (job.id, *job.sources))
         texts = [*_texts(strict_json.read_lenient(job.input)), *_texts(strict_json.read_lenient(job.result or "null"))]
         text = "\n\n".join(dict.fromkeys(texts))[:LONGEST_CHARS]
-        summary = known.facts[job.action].summary if job.action in known.facts else job.action
+        summary = actions.facts[job.action].summary if job.action in actions.facts else job.action
         yield Material(f"/jobs/{job.id}", one_line(f"{summary} {text}", LONGEST_TITLE), text)
 
 

@@ -109,8 +109,8 @@ def change_resource(change: ChangedResource, ctx: Context) -> Resource:
 
     A field left out stays as it is; what stood there before is gone.
     """
-    given = {name: getattr(change, name) for name in change.model_fields_set - {"resource_id"}}
-    resource = RESOURCES.change(ctx.user.id, change.resource_id, ResourceChange(**given))
+    changes = {name: getattr(change, name) for name in change.model_fields_set - {"resource_id"}}
+    resource = RESOURCES.change(ctx.user.id, change.resource_id, ResourceChange(**changes))
     if resource is None:
         raise NotFound(f"You have no resource {change.resource_id}; it may have been removed.")
     return resource

@@ -138,7 +138,7 @@ class OptionsChange(ChangeModel):
     fuzz: bool | None = Field(None, description="Whether intervals vary a little; null leaves it.")
 
 
-class OptionsAsked(Model):
+class OptionsQuery(Model):
     """All of your limits; nothing is left out."""
 
 
@@ -149,7 +149,7 @@ class ChangedOptions(Model):
     before: Options = Field(description="As they were before.")
 
 
-class ScheduleAsked(Model):
+class ScheduleQuery(Model):
     """All cards; nothing is left out."""
 
 
@@ -170,10 +170,10 @@ def due(wanted: DueListing, ctx: Context) -> DueCards:
     deck = None if wanted.deck is None else fold(wanted.deck)
     with reading("learning_cards") as conn:
         at = card_rows.today(conn, ctx.user.id)
-        done = card_rows.done(conn, ctx.user.id, at.day)
+        answers = card_rows.done(conn, ctx.user.id, at.day)
         waiting = card_rows.waiting(conn, ctx.user.id, at, deck)
-        known_left = min(waiting.reviews, max(0, at.options.daily_reviews - done.reviews))
-        new_left = min(waiting.new, max(0, at.options.daily_new - done.new))
+        known_left = min(waiting.reviews, max(0, at.options.daily_reviews - answers.reviews))
+        new_left = min(waiting.new, max(0, at.options.daily_new - answers.new))
         rows = card_rows.learning(conn, ctx.user.id, at.now, deck, wanted.limit)
         room = min(known_left, wanted.limit - len(rows))
         if room:
@@ -189,7 +189,7 @@ def due(wanted: DueListing, ctx: Context) -> DueCards:
         summary=_summary(waiting.learning, known_left, new_left, beyond),
         left_today=left,
         waiting=beyond,
-        answered_today=done.new + done.reviews,
+        answered_today=answers.new + answers.reviews,
         next_learning_at=waiting.next_learning_at,
         day_ends_at=at.day.end,
         timezone=at.zone.key,
@@ -242,7 +242,7 @@ def review(answer: Answer, ctx: Context) -> Reviewed:
 
 
 @action("learning.show_options", effect=Effect.READ, timeout_s=TIMEOUT_S)
-def show_options(wanted: OptionsAsked, ctx: Context) -> Options:
+def show_options(wanted: OptionsQuery, ctx: Context) -> Options:
     """Show your limits of a day."""
     with reading("learning_options") as conn:
         return options.load(conn, ctx.user.id)
@@ -272,7 +272,7 @@ def change_options(change: OptionsChange, ctx: Context) -> ChangedOptions:
 
 
 @action("learning.check_schedule", effect=Effect.READ, timeout_s=CHECK_TIMEOUT_S)
-def check_schedule(wanted: ScheduleAsked, ctx: Context) -> ScheduleCheck:
+def check_schedule(wanted: ScheduleQuery, ctx: Context) -> ScheduleCheck:
     """Compute every card anew from its log of reviews, and compare."""
     count, wrong = 0, []
     with reading("learning_cards") as conn:
@@ -285,12 +285,12 @@ def check_schedule(wanted: ScheduleAsked, ctx: Context) -> ScheduleCheck:
 
 
 def _change_options(change: OptionsChange, ctx: Context) -> ChangedOptions:
-    given = {name: value for name, value in change.model_dump().items() if value is not None}
+    changes = {name: value for name, value in change.model_dump().items() if value is not None}
     with writing("learning_options") as conn:
         before = options.load(conn, ctx.user.id)
-        wanted = Options(**{**before.model_dump(), **given})
-        options.save(conn, ctx.user.id, wanted)
-    return ChangedOptions(now=wanted, before=before)
+        options_now = Options(**{**before.model_dump(), **changes})
+        options.save(conn, ctx.user.id, options_now)
+    return ChangedOptions(now=options_now, before=before)
 
 
 def _new_entry(conn: sa.Connection, answer: Answer, ctx: Context) -> Entry:

@@ -130,7 +130,7 @@ def replayed(entries: Iterable[Entry], created_at: datetime) -> Memory:
     for one in sorted(listed, key=lambda entry: (entry.at, entry.id)):
         if one.id in void or one.kind is Kind.VOID:
             continue
-        memory = _as_told(memory, one) if one.kind is Kind.STATE else reviewed(memory, one)
+        memory = _as_stated(memory, one) if one.kind is Kind.STATE else reviewed(memory, one)
     return memory
 
 
@@ -180,17 +180,17 @@ def varied_days(days: int, chance: float) -> int:
     return least + min(int(chance * (most - least + 1)), most - least)
 
 
-def _as_told(memory: Memory, told: Entry) -> Memory:
-    assert told.stability is not None and told.difficulty is not None
+def _as_stated(memory: Memory, statement: Entry) -> Memory:
+    assert statement.stability is not None and statement.difficulty is not None
     return replace(
         memory,
         state=CardState.REVIEW,
         step=None,
-        stability=told.stability,
-        difficulty=told.difficulty,
-        due_at=told.due_at or told.at + timedelta(days=max(1, round(told.stability))),
-        introduced_at=memory.introduced_at or told.at,
-        last_review_at=told.at,
+        stability=statement.stability,
+        difficulty=statement.difficulty,
+        due_at=statement.due_at or statement.at + timedelta(days=max(1, round(statement.stability))),
+        introduced_at=memory.introduced_at or statement.at,
+        last_review_at=statement.at,
     )
 
 

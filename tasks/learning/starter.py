@@ -66,14 +66,14 @@ _ROWS: tuple[tuple[str, str, str, str, Level, ResourceKind, int, str], ...] = (
 
 def resources(topics: Iterable[str] = ()) -> list[NewResource]:
     """Those of these topics, in any case; all where none is named."""
-    wanted = {fold(topic) for topic in topics}
+    topic_keys = {fold(topic) for topic in topics}
     return [
         NewResource(
             title=title, topic=topic, url=url, author=author, level=level, kind=kind, language="en", minutes=minutes,
             notes=notes,
         )
         for topic, title, url, author, level, kind, minutes, notes in _ROWS
-        if not wanted or fold(topic) in wanted
+        if not topic_keys or fold(topic) in topic_keys
     ]  # fmt: skip
 
 

@@ -50,13 +50,13 @@ class Resources(OwnedRows[NewResource, ResourceChange, Resource]):
         own = resources.c
         with writing(resources.name) as conn:
             there = sa.select(own.url).where(own.user_id == user_id, own.url.in_([one.url for one in new]))
-            known = set(conn.execute(there).scalars())
+            urls_here = set(conn.execute(there).scalars())
             now = database().now()
             owner = {"user_id": user_id, "created_at": now, "updated_at": now, **origin_of_new()}
             rows = [
                 self._with_folded(self.columns(_with_progress(one).model_dump(), now)) | owner | {"id": new_id()}
                 for one in new
-                if one.url not in known
+                if one.url not in urls_here
             ]
             if rows:
                 conn.execute(sa.insert(resources), rows)

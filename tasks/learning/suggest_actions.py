@@ -31,7 +31,7 @@ MOST_CHARS = 40_000
 MOST_RESOURCES = 5
 
 
-class SuggestionWish(Model):
+class SuggestionRequest(Model):
     """What to draft from, and how much."""
 
     places: list[str] = Field(
@@ -83,25 +83,24 @@ class DraftedCards(Model):
 
 
 @action("learning.suggest", effect=Effect.DRAFT, timeout_s=TIMEOUT_S)
-def suggest(wish: SuggestionWish, ctx: Context) -> Suggestions:
+def suggest(request: SuggestionRequest, ctx: Context) -> Suggestions:
     """Draft cards from what you noted and approved, each with a link to its source.
 
     A language model drafts them where one is configured, else the form of what you wrote does. To keep them, give them
     to learning.add_cards.
     """
-    known = places()
-    if unknown := sorted(set(wish.places) - set(known)):
-        raise BadInput(f"places: there is no {', '.join(unknown)}; there is {', '.join(known)}.")
-    since = database().now() - timedelta(days=wish.days)
-    materials = gathered(wish.places or known, since, ctx)
-    fresh = materials if wish.again else _without_cards(materials, ctx)
-    drafted, use, note = _drafted(fresh, wish, ctx)
+    all_places = places()
+    if unknown := sorted(set(request.places) - set(all_places)):
+        raise BadInput(f"places: there is no {', '.join(unknown)}; there is {', '.join(all_places)}.")
+    since = database().now() - timedelta(days=request.days)
+    materials = gathered(request.places or all_places, since, ctx)
+    fresh = materials if request.again else _without_cards(materials, ctx)
+    drafts, use, note = _drafted(fresh, request, ctx)
     if not fresh:
-        note = (
-            f"There is nothing of the last {wish.days} days that has no card yet in {', '.join(wish.places or known)}."
-        )
+        looked_in = ", ".join(request.places or all_places)
+        note = f"There is nothing of the last {request.days} days that has no card yet in {looked_in}."
     return Suggestions(
-        cards=_new_ones(drafted, ctx),
+        cards=_new_ones(drafts, ctx),
         resources=_resources(materials, ctx),
         looked_at=len(materials),
         note=note,
@@ -121,44 +120,48 @@ def _without_cards(materials: list[Material], ctx: Context) -> list[Material]:
 
 
 def _drafted(
-    materials: list[Material], wish: SuggestionWish, ctx: Context
+    materials: list[Material], request: SuggestionRequest, ctx: Context
 ) -> tuple[list[NewCard], PromptUse | None, str | None]:
     """By a model; without one, or where it fails, by words, and why."""
     note = None
-    if wish.use_model and materials:
+    if request.use_model and materials:
         try:
             model = ctx.use(LanguageModel)
             if model.configured():
-                return *_by_model(model, materials, wish), None
+                return *_by_model(model, materials, request), None
         except NotConfigured:
             pass
         except (Cancelled, RateLimited):
             raise
         except ActionError as error:
             note = f"No model drafted: {error.detail}"
-    drafts = drafting.drafts(materials, wish.most)
-    return [_card(draft.material, draft.front, draft.back, wish.deck) for draft in drafts], None, note
+    drafts = drafting.drafts(materials, request.most)
+    return [_card(draft.material, draft.front, draft.back, request.deck) for draft in drafts], None, note
 
 
-def _by_model(model: LanguageModel, materials: list[Material], wish: SuggestionWish) -> tuple[list[NewCard], PromptUse]:
-    shown: list[Material] = []
+def _by_model(
+    model: LanguageModel, materials: list[Material], request: SuggestionRequest
+) -> tuple[list[NewCard], PromptUse]:
+    records: list[Material] = []
     parts: list[str] = []
     left = MOST_CHARS
     for one in materials:
-        part = f"[{len(shown) + 1}] {one.title}\n{one.text}"
+        part = f"[{len(records) + 1}] {one.title}\n{one.text}"
         if len(part) > left:
             break
         left -= len(part)
-        shown.append(one)
+        records.append(one)
         parts.append(part)
     prompt = PROMPTS["cards"]
-    done = model.structured(prompt.messages("\n\n".join(parts), most=wish.most), DraftedCards, max_tokens=MOST_TOKENS)
-    made = [
-        _card(shown[one.record - 1], one.front.strip(), one.back.strip(), wish.deck)
-        for one in done.value.cards[: wish.most]
-        if 1 <= one.record <= len(shown) and one.front.strip() and one.back.strip()
+    answer = model.structured(
+        prompt.messages("\n\n".join(parts), most=request.most), DraftedCards, max_tokens=MOST_TOKENS
+    )
+    drafts = [
+        _card(records[one.record - 1], one.front.strip(), one.back.strip(), request.deck)
+        for one in answer.value.cards[: request.most]
+        if 1 <= one.record <= len(records) and one.front.strip() and one.back.strip()
     ]
-    return made, PromptUse.of(prompt.name, done.completions)
+    return drafts, PromptUse.of(prompt.name, answer.completions)
 
 
 def _card(source: Material, front: str, back: str, deck: str) -> NewCard:
@@ -181,13 +184,13 @@ def _resources(materials: list[Material], ctx: Context) -> list[SuggestedResourc
     """Those of whose topic the records speak most, and that the user does not have."""
     own = resources.c
     with reading(resources.name) as conn:
-        known = set(conn.execute(sa.select(own.url).where(own.user_id == ctx.user.id)).scalars())
+        own_urls = set(conn.execute(sa.select(own.url).where(own.user_id == ctx.user.id)).scalars())
     texts = [fold(f"{one.title} {one.text}") for one in materials]
     speaking = {
         topic: sum(bool(re.search(rf"\b{re.escape(fold(topic))}\b", text)) for text in texts)
         for topic in starter.topics()
     }
-    fitting = [one for one in starter.resources() if one.url not in known and speaking[one.topic]]
+    fitting = [one for one in starter.resources() if one.url not in own_urls and speaking[one.topic]]
     fitting.sort(key=lambda one: -speaking[one.topic])
     return [
         SuggestedResource(resource=one, because=f"{speaking[one.topic]} of your records speak of {one.topic}.")
