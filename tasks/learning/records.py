@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StrictBool, StringConstraints, model_validator
+from pydantic import Field, StrictBool, StringConstraints, model_validator
 
 from llmcoder import Model
 from llmcoder.declare.filter import Equals, Filter, HasWords, IsSet, Number, Words
@@ -25,20 +24,16 @@ def _text(longest: int) -> StringConstraints:
     return StringConstraints(strip_whitespace=True, min_length=1, max_length=longest, pattern=NO_NUL)
 
 
-def _address(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise ValueError("is no address") from None
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise ValueError("begins with http:// or https://, and names a host")
-    return url
-
-
 Title = Annotated[str, _text(300)]
 Topic = Annotated[str, _text(80)]
 Person = Annotated[str, _text(200)]
-Url = Annotated[str, _text(2_000), AfterValidator(_address)]
+#: What a browser may open: a host by its name or its IPv4 address.
+Url = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, max_length=2_000, pattern=r"^https?://[\w.-]+(:[0-9]{1,5})?([/?#][^\s\x00]*)?$"
+    ),
+]
 Remarks = Annotated[str, StringConstraints(strip_whitespace=True, max_length=10_000, pattern=NO_NUL)]
 Deck = Annotated[str, _text(200)]
 Side = Annotated[str, _text(LONGEST_SIDE)]
