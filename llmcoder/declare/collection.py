@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -96,6 +97,19 @@ class Store(ReadableStore[Item], Generic[New, Change, Item]):
 
 
 @dataclass(frozen=True)
+class Excerpt:
+    """What a record says, as other domains may read it.
+
+    Args:
+        title: What it is called; may be empty.
+        text: All that it says, as plain text or markdown.
+    """
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Collection(Generic[New, Change, Item]):
     """One kind of record, and everything a door needs to know about it.
 
@@ -109,6 +123,8 @@ class Collection(Generic[New, Change, Item]):
         adds: The action that adds one; takes `new` and returns `item`.
         changes: The one that changes one; takes the fields of `change` and the record's id, and returns `item`.
         removes: The one that removes one; takes the record's id, and returns what was `removed`, empty if nothing was.
+        excerpt: What a record says to domains that draft from whatever a user keeps, a language model included. Without
+            it they read none of these records: of money, places and people a user expects that.
 
     Raises:
         DeclarationError: The declaration breaks a rule; at import, naming the rule.
@@ -123,6 +139,7 @@ class Collection(Generic[New, Change, Item]):
     adds: Action[Any, Any] | None = None
     changes: Action[Any, Any] | None = None
     removes: Action[Any, Any] | None = None
+    excerpt: Callable[[Any], Excerpt] | None = None
 
     def __post_init__(self) -> None:
         for broken, rule in self._rules():

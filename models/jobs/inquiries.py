@@ -15,7 +15,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from llmcoder.context import User
-from llmcoder.provenance import Taint
+from llmcoder.provenance import Taint, worse
 from llmcoder.states import Reason, State
 from models.accounts.tables import users
 from models.jobs import taint
@@ -169,6 +169,59 @@ def troubled(
         TroubledJob(
             row.id, row.action, row.state, row.reason, row.error,
             taint.of_error(row.tainted, row.origin, row.result_taint), row.finished_at,
+        )
+        for row in conn.execute(query)
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedJob:
+    """A job that a person approved, and that did what it was to do; `input` and `result` are JSON text.
+
+    Attributes:
+        input: As it was approved, with what the person had changed of it.
+        taint: Of whose words input and result are made.
+        sources: The jobs that these came from.
+    """
+
+    id: UUID
+    action: str
+    input: str
+    result: str | None
+    decided_at: datetime
+    taint: Taint | None
+    sources: tuple[UUID, ...]
+
+
+def approved(
+    conn: sa.Connection, user_id: UUID, since: datetime, outside: Collection[str], limit: int
+) -> list[DecidedJob]:
+    """The user's jobs that a person approved since then and that succeeded; the newest first.
+
+    Args:
+        outside: Names of the actions that bring in what others wrote.
+    """
+    own = jobs.c
+    query = (
+        sa.select(
+            own.id, own.action, own.input, own.result, own.decided_at, own.tainted, own.origin, own.result_taint,
+            own.sources,
+        )
+        .where(
+            own.user_id == user_id, own.state == State.SUCCEEDED, own.decided_at >= since,
+            own.approved_sha256.is_not(None),
+        )
+        .order_by(own.id.desc())
+        .limit(limit)
+    )  # fmt: skip
+    return [
+        DecidedJob(
+            row.id, row.action, row.input, row.result, row.decided_at,
+            worse(
+                taint.of_input(row.tainted, row.origin), row.result_taint,
+                Taint.OUTSIDE if row.action in outside else None,
+            ),
+            taint.ids_of(row.sources),
         )
         for row in conn.execute(query)
     ]  # fmt: skip

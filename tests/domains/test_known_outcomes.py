@@ -261,7 +261,7 @@ ROWS: dict[str, tuple[Callable[..., Case], str, Callable[[Any], dict[str, Any]]]
     "finance.connect_simplefin": (plain, "^POST", simplefin_token),
 }  # fmt: skip
 #: Domains of which nothing but our own database knows.
-OUR_RECORDS = ("general.", "reminders.")
+OUR_RECORDS = ("general.", "learning.", "reminders.")
 #: Those that no provider answers, and why.
 OURS = {
     "email.add_watch": "a row here", "email.change_watch": "a row here", "email.remove_watch": "a row here",

@@ -142,17 +142,18 @@ NOT_FOR_AGENTS = {"POST /hooks/{hook_id}"}
 
 #: Doors that lead to no action of the caller's choice: they read, or have an object or a command of their own.
 ELSEWHERE = (
-    "DELETE /files/", "GET /files", "GET /files/", "POST /files",
-    "DELETE /connections/", "DELETE /email/", "DELETE /general/", "DELETE /hooks/", "DELETE /macros/",
-    "DELETE /schedules/", "DELETE /webhooks/", "GET /", "GET /actions", "GET /approvals", "GET /audit", "GET /auth/",
-    "GET /config", "GET /connections", "GET /connections/", "GET /docs", "GET /docs/", "GET /email/", "GET /general/",
-    "GET /health/", "GET /hooks", "GET /hooks/", "GET /jobs", "GET /jobs/", "GET /macros", "GET /macros/",
-    "GET /metrics", "GET /openapi.json", "GET /preferences", "GET /schedules", "GET /schedules/", "GET /webhooks",
-    "GET /webhooks/", "MOUNT /legacy", "PATCH /config", "PATCH /email/", "PATCH /general/", "PATCH /webhooks/",
-    "POST /auth/", "POST /connections", "POST /connections/", "POST /email/", "POST /general/",
-    "POST /hooks/{hook_id}/secret", "POST /jobs/{job_id}/cancel", "POST /jobs/{job_id}/reject",
-    "POST /jobs/{job_id}/resolve", "POST /macros/runs/", "POST /schedules/{schedule_id}/pause",
-    "POST /schedules/{schedule_id}/resume", "POST /webhooks", "POST /webhooks/", "PUT /preferences",
+    "DELETE /files/", "GET /files", "GET /files/", "POST /files", "DELETE /connections/", "DELETE /email/",
+    "DELETE /general/", "DELETE /learning/", "DELETE /hooks/", "DELETE /macros/", "DELETE /schedules/",
+    "DELETE /webhooks/", "GET /", "GET /actions", "GET /approvals", "GET /audit", "GET /auth/", "GET /config",
+    "GET /connections", "GET /connections/", "GET /docs", "GET /docs/", "GET /email/", "GET /general/",
+    "GET /learning/", "GET /health/", "GET /hooks", "GET /hooks/", "GET /jobs", "GET /jobs/", "GET /macros",
+    "GET /macros/", "GET /metrics", "GET /openapi.json", "GET /preferences", "GET /schedules", "GET /schedules/",
+    "GET /webhooks", "GET /webhooks/", "MOUNT /legacy", "PATCH /config", "PATCH /email/", "PATCH /general/",
+    "PATCH /learning/", "PATCH /webhooks/", "POST /auth/", "POST /connections", "POST /connections/",
+    "POST /email/", "POST /general/", "POST /learning/", "POST /hooks/{hook_id}/secret",
+    "POST /jobs/{job_id}/cancel", "POST /jobs/{job_id}/reject", "POST /jobs/{job_id}/resolve", "POST /macros/runs/",
+    "POST /schedules/{schedule_id}/pause", "POST /schedules/{schedule_id}/resume", "POST /webhooks",
+    "POST /webhooks/", "PUT /preferences",
 )  # fmt: skip
 
 

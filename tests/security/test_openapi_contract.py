@@ -67,6 +67,10 @@ RULES_BEYOND_THE_SCHEMA = {
     "GET /schedules/{schedule_id}/runs": "`cursor` is an instant that a database can keep",
     "POST /email/watches": "which accounts the caller has",
     "PATCH /email/watches/{record_id}": "likewise",
+    "POST /learning/resources": "`percent` and `progress` say the same",
+    "PATCH /learning/resources/{record_id}": "likewise",
+    "POST /learning/cards": "a card has a back, or a hole in its front",
+    "POST /learning/add_cards": "likewise",
     "POST /files": "a form holds one file, and nothing is compressed",
     "POST /auth/register": "what an address is, JSON Schema's `email` knows less well than the standards",
 }

@@ -115,6 +115,10 @@ def recipes() -> dict[str, Callable[[Served, httpx.Client], list[str]]]:
         "/general/notes/{record_id}": lambda _, a: [added(a, "/general/notes", {"text": CANARY})],
         "/general/todos/{record_id}": lambda _, a: [added(a, "/general/todos", {"title": CANARY})],
         "/news/articles/{record_id}": lambda served, _: [told_article(served)],
+        "/learning/resources/{record_id}": lambda _, a: [
+            added(a, "/learning/resources", {"title": CANARY, "topic": CANARY})
+        ],
+        "/learning/cards/{record_id}": lambda _, a: [added(a, "/learning/cards", {"front": CANARY, "back": CANARY})],
         "/email/watches/{record_id}": lambda _, a: [added(a, "/email/watches", {"instructions": CANARY})],
         "/finance/accounts/{record_id}": lambda _, a: [
             added(a, "/finance/accounts", {"name": CANARY, "currency": "EUR"})
@@ -141,6 +145,8 @@ def bodies(job: Mapping[str, Any] | None) -> dict[str, Any]:
         "PATCH /finance/accounts/{record_id}": {"name": "B was here"},
         "PATCH /finance/rules/{record_id}": {"category": "B was here"},
         "PATCH /finance/transactions/{record_id}": {"note": "B was here"},
+        "PATCH /learning/resources/{record_id}": {"title": "B was here"},
+        "PATCH /learning/cards/{record_id}": {"front": "B was here"},
         "POST /schedules": {"name": "B's", "action": "test.echo", "every_s": 3600},
         "POST /hooks": {"name": "B's", "action": "test.echo", "scheme": "hmac"},
         "PATCH /hooks/{hook_id}": {"name": "B was here"},
@@ -201,6 +207,17 @@ INPUTS: dict[str, dict[str, Any]] = {
     "news.remove_feed": {},
     "news.restore_feeds": {},
     "news.summarize": {},
+    "learning.change_card": {"front": "B was here"},
+    "learning.change_resource": {"title": "B was here"},
+    "learning.list_cards": {},
+    "learning.list_resources": {},
+    "learning.remove_card": {},
+    "learning.remove_cards": {},
+    "learning.remove_import": {},
+    "learning.remove_resource": {},
+    "learning.remove_resources": {},
+    "learning.review": {"rating": "good"},
+    "learning.take_back_review": {},
     "reminders.done": {},
     "reminders.list": {},
     "reminders.remove": {},

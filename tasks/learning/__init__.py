@@ -1,0 +1,1 @@
+"""Learning: resources to work through, and cards that come back when they are about to be forgotten."""
