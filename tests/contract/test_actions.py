@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 ACTIONS = list(REGISTRY.values())
 VENDORS = [
     "openai", "ollama", "googleapiclient", "jira", "slack_sdk", "plaid", "playwright", "torch", "transformers",
-    "trafilatura", "bs4", "pypdf", "httpx", "lxml", "mcp", "httpx2", "airportsdata", "feedparser", "nh3", "fsrs", "zstandard",
+    "trafilatura", "bs4", "pypdf", "httpx", "lxml", "mcp", "httpx2",
+    "airportsdata", "feedparser", "nh3", "fsrs", "zstandard",
 ]  # fmt: skip
 
 every_action = pytest.mark.parametrize("action", ACTIONS, ids=[action.name for action in ACTIONS])
