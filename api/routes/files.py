@@ -35,12 +35,12 @@ Range = Annotated[str | None, Header(alias="range", description="One range of by
 IfRange = Annotated[str | None, Header(alias="if-range", description="The range counts only while this is the `ETag`.")]
 IfNoneMatch = Annotated[str | None, Header(description="The `ETag` you have: 304 while it is the same.")]
 Disposition = Annotated[str | None, Header(description="May say what the file is called (RFC 6266).")]
-Encoding = Annotated[str | None, Header(description="Only `identity`: a file is sent as it is.")]
+Encoding = Annotated[str | None, Header(description="No coding (`identity`): a file is sent as it is.")]
 
 FORM = "multipart/form-data"
 BODY: dict[str, Any] = {
     "requestBody": {
-        "required": True,
+        "required": False,  # a file may be empty
         "content": {
             "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
             FORM: {
