@@ -33,8 +33,8 @@ REASONS = {
     "A provider's side of a job; the engine's side of it is in test_worker and test_fence.": """
         test_gmail_connection test_mail_engine test_mail_ollama test_jira_engine test_jira_killed test_llm_engine
         test_slack_socket test_confluence_killed test_confluence_index_job test_digest test_window test_confluence_ask
-        test_realtime test_known_outcomes test_document_engine""",
-        test_realtime test_known_outcomes test_travel_docs test_travel_worker""",
+        test_realtime test_known_outcomes test_document_engine
+        test_travel_docs test_travel_worker""",
 }
 SQLITE_IS_ENOUGH = {name for names in REASONS.values() for name in names.split()}
 
