@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ACTIONS = list(REGISTRY.values())
 VENDORS = [
     "openai", "ollama", "googleapiclient", "jira", "slack_sdk", "plaid", "playwright", "torch", "transformers",
-    "trafilatura", "bs4", "pypdf", "httpx", "lxml",
+    "trafilatura", "bs4", "pypdf", "httpx", "lxml", "recipe_scrapers", "extruct", "rdflib",
 ]  # fmt: skip
 
 every_action = pytest.mark.parametrize("action", ACTIONS, ids=[action.name for action in ACTIONS])

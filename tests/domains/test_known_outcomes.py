@@ -243,8 +243,8 @@ ROWS: dict[str, tuple[Callable[..., Case], str, Callable[[Any], dict[str, Any]]]
     "email.archive": (gmail, "/modify", lambda mail: {"ids": [mail.id]}),
     "email.unarchive": (gmail, "/modify", lambda mail: {"ids": [mail.id]}),
 }  # fmt: skip
-#: Domains of which nothing but our own database knows.
-OUR_RECORDS = ("general.", "reminders.")
+#: Domains of which nothing but our own database knows; a page that has a recipe is only read.
+OUR_RECORDS = ("general.", "recipe.", "reminders.")
 #: Those that no provider answers, and why.
 OURS = {
     "email.add_watch": "a row here", "email.change_watch": "a row here", "email.remove_watch": "a row here",

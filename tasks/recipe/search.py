@@ -1,0 +1,251 @@
+"""How the list of recipes is asked of SQL: from the rarest thing that is asked for, or along the list's own order.
+
+Every user's recipes have an inverted index (`recipe_terms`). What is asked for is counted there, up to a bound: the
+rarest thing says which recipes may be meant, and each is looked at for the rest. Where everything is common, the list
+is walked in its order, and a page of it is full soon. So no list is longer to find than its page, or than `RARE` rows.
+
+"What I have" is a search for sets: at most m of a recipe's foods are missing, so one of its m + 1 rarest is there
+(prefix filtering, Chaudhuri et al. 2006). Those are looked for first, and rare foods have short lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from llmcoder.caseless import fold
+from llmcoder.declare import cursor as cursors
+from llmcoder.declare.filter import words_of
+from llmcoder.errors import BadInput
+from tasks.recipe.contents import Terms
+from tasks.recipe.foods import STAPLES, food_key
+from tasks.recipe.records import DIETS, RecipeFilter
+from tasks.recipe.tables import recipe_terms, recipe_words, recipes
+
+#: So many recipes are sorted, and looked at one by one; with more, the list is walked in its order.
+RARE = 1_000
+#: More words than this with a part in them are common.
+MOST_MATCHING_WORDS = 200
+DEFAULT_MISSING = 2
+Condition = sa.ColumnElement[bool]
+own = recipes.c
+
+
+class Kind(StrEnum):
+    """What a term is."""
+
+    WORD = "w"
+    FOOD = "f"
+    TAG = "t"
+    DIET = "d"
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order of the list: by a column, and what is equal by age."""
+
+    name: str
+
+    @property
+    def descending(self) -> bool:
+        return self.name.startswith("-")
+
+    @property
+    def column(self) -> sa.ColumnElement[Any]:
+        columns: dict[str, sa.ColumnElement[Any]] = {"minutes": own.minutes_key, "title": own.title_key}
+        return columns.get(self.name.removeprefix("-"), own.id)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One thing that is asked for, as the index has it: any of some terms."""
+
+    kind: Kind
+    terms: tuple[str, ...]
+    #: Of foods: at most so many rarer ones in the recipe; None where it does not matter.
+    place: int | None = None
+    #: A part of words, where too many words have it.
+    part: str | None = None
+
+    def rows(self, user_id: UUID) -> sa.Select[Any]:
+        """The ids of the recipes with it."""
+        term = recipe_terms.c
+        found = sa.select(term.recipe_id).where(term.user_id == user_id, term.kind == self.kind)
+        found = found.where(term.term == self.terms[0] if len(self.terms) == 1 else term.term.in_(self.terms))
+        return found if self.place is None else found.where(term.place <= self.place)
+
+    def holds(self) -> Condition:
+        """Whether the recipe at hand has it."""
+        term = recipe_terms.c
+        here = (term.user_id == own.user_id, term.recipe_id == own.id, term.kind == self.kind)
+        if self.part is not None:
+            named = term.term.contains(self.part, autoescape=True)
+        else:
+            named = term.term == self.terms[0] if len(self.terms) == 1 else term.term.in_(self.terms)
+        placed = [] if self.place is None else [term.place <= self.place]
+        return sa.exists().where(*here, named, *placed)
+
+
+def foods_asked_for(names: Sequence[str] | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(key for key in map(food_key, names or ()) if key))
+
+
+def place_of(cursor: str | None, wanted: RecipeFilter) -> tuple[Any, UUID] | None:
+    """Where the page before ended: the value that sorts and the id.
+
+    Raises:
+        BadInput: It is no cursor of this list.
+    """
+    if cursor is None:
+        return None
+    if wanted.order == "-created":
+        try:
+            record = UUID(cursor)
+        except ValueError:
+            pass
+        else:
+            return record, record
+    value, record_id = _read(cursor, wanted)
+    try:
+        record = UUID(record_id)
+        kinds = {"minutes": int, "title": str}
+        kind = kinds.get(wanted.order.removeprefix("-"))
+        if kind is None:
+            return record, record
+        if not isinstance(value, kind) or isinstance(value, bool) or "\0" in str(value):
+            raise TypeError
+        return value, record
+    except (ValueError, TypeError, AttributeError):  # one that somebody made, sums and all
+        raise BadInput("The cursor is none that was given out. Take `next` of a page as it is.") from None
+
+
+def _read(cursor: str, wanted: RecipeFilter) -> tuple[Any, Any]:
+    place = cursors.read(_scope(wanted), cursor)
+    if len(place) != 2:
+        raise BadInput("The cursor is none that was given out. Take `next` of a page as it is.")
+    return place[0], place[1]
+
+
+def cursor_after(value: Any, record_id: UUID, wanted: RecipeFilter) -> str:
+    key = None if isinstance(value, UUID) else value
+    return cursors.written(_scope(wanted), [key, record_id.hex])
+
+
+def _scope(wanted: RecipeFilter) -> list[Any]:
+    return ["recipe/recipes", wanted.order, wanted.given()]
+
+
+def statement(
+    conn: sa.Connection, user_id: UUID, wanted: RecipeFilter, place: tuple[Any, UUID] | None, limit: int
+) -> sa.Select[Any] | None:
+    """The user's own recipes from a place on; None where surely none is meant."""
+    order = Order(wanted.order)
+    things = _things(conn, user_id, wanted)
+    query = sa.select(recipes, order.column.label("sort_key")).where(own.user_id == user_id)
+    query = query.where(*_plain_conditions(wanted), *_quick(conn, user_id, wanted))
+    if place is not None:
+        here, beyond = sa.tuple_(order.column, own.id), sa.tuple_(*place)
+        alone = order.column is own.id
+        mine: Any = own.id if alone else here
+        other: Any = place[1] if alone else beyond
+        query = query.where(mine < other if order.descending else mine > other)
+    if things:
+        counts = {thing: _count(conn, user_id, thing) for thing in things if thing.part is None}
+        if 0 in counts.values():
+            return None
+        rarest = min(counts, key=lambda thing: counts[thing]) if counts else None
+        if rarest is not None and counts[rarest] <= RARE:
+            query = query.where(own.id.in_(rarest.rows(user_id)))
+        query = query.where(*(thing.holds() for thing in things if thing is not rarest or counts[rarest] > RARE))
+    by = (order.column,) if order.column is own.id else (order.column, own.id)
+    return query.order_by(*(one.desc() if order.descending else one for one in by)).limit(limit)
+
+
+def _count(conn: sa.Connection, user_id: UUID, thing: Wanted) -> int:
+    """How many recipes have it, up to one more than `RARE`."""
+    rows = thing.rows(user_id).limit(RARE + 1).subquery()
+    return int(conn.execute(sa.select(sa.func.count()).select_from(rows)).scalar_one())
+
+
+def _things(conn: sa.Connection, user_id: UUID, wanted: RecipeFilter) -> list[Wanted]:
+    things = [_word(conn, user_id, word) for word in words_of(wanted.text or "")]
+    things += [Wanted(Kind.FOOD, (food,)) for food in foods_asked_for(wanted.uses)]
+    things += [Wanted(Kind.TAG, (fold(tag),)) for tag in wanted.tags or ()]
+    things += [Wanted(Kind.DIET, (diet,)) for diet in DIETS if diet in (wanted.diet or ())]
+    if wanted.ingredients:
+        things.append(Wanted(Kind.FOOD, foods_asked_for(wanted.ingredients), place=_missing(wanted)))
+    return [thing for thing in things if thing.terms or thing.part]
+
+
+def _word(conn: sa.Connection, user_id: UUID, word: str) -> Wanted:
+    """The words of the user's recipes that it is a part of."""
+    known = recipe_words.c
+    query = sa.select(known.word).where(known.user_id == user_id, known.word.contains(word, autoescape=True))
+    words = tuple(conn.execute(query.limit(MOST_MATCHING_WORDS + 1)).scalars())
+    if len(words) > MOST_MATCHING_WORDS:
+        return Wanted(Kind.WORD, (), part=word)
+    return Wanted(Kind.WORD, words or (word,))
+
+
+def _missing(wanted: RecipeFilter) -> int:
+    return DEFAULT_MISSING if wanted.missing is None else wanted.missing
+
+
+def _quick(conn: sa.Connection, user_id: UUID, wanted: RecipeFilter) -> list[Condition]:
+    """Recipes that take no longer. SQLite would look for them by their time and sort them, however many there are."""
+    if wanted.max_minutes is None:
+        return []
+    quick = own.minutes_key <= wanted.max_minutes
+    if conn.dialect.name != "sqlite" or wanted.order == "minutes":
+        return [quick]
+    rows = sa.select(own.id).where(own.user_id == user_id, quick).limit(RARE + 1).subquery()
+    count = conn.execute(sa.select(sa.func.count()).select_from(rows)).scalar_one()
+    return [quick if count <= RARE else own.minutes_key + 0 <= wanted.max_minutes]
+
+
+def _plain_conditions(wanted: RecipeFilter) -> list[Condition]:
+    found: list[Condition] = []
+    term = recipe_terms.c
+    here = (term.user_id == own.user_id, term.recipe_id == own.id, term.kind == Kind.FOOD)
+    if without := foods_asked_for(wanted.without):
+        found.append(~sa.exists().where(*here, term.term.in_(without)))
+    if wanted.ingredients:
+        there = foods_asked_for(wanted.ingredients)
+        lacking = sa.select(sa.func.count()).where(*here, term.place.is_not(None), term.term.not_in(there))
+        found.append(lacking.scalar_subquery() <= _missing(wanted))
+    return found
+
+
+# --- the same, of a recipe that has no row
+
+
+def matches(terms: Terms, minutes: int | None, wanted: RecipeFilter) -> bool:
+    """Whether a recipe that comes with the program is meant: what `statement` says of rows."""
+    if wanted.max_minutes is not None and (minutes is None or minutes > wanted.max_minutes):
+        return False
+    if any(not any(word in known for known in terms.words) for word in words_of(wanted.text or "")):
+        return False
+    if not {fold(tag) for tag in wanted.tags or ()} <= terms.tags or not set(wanted.diet or ()) <= terms.diets:
+        return False
+    if not set(foods_asked_for(wanted.uses)) <= terms.foods or terms.foods & set(foods_asked_for(wanted.without)):
+        return False
+    return not wanted.ingredients or _is_nearly_there(terms, wanted)
+
+
+def _is_nearly_there(terms: Terms, wanted: RecipeFilter) -> bool:
+    there, most = set(foods_asked_for(wanted.ingredients)), _missing(wanted)
+    lacking = [food for food in terms.needed if food not in there]
+    return len(lacking) <= most and bool(there & set(terms.needed[: most + 1]))
+
+
+def missing_of(needed: Sequence[str], wanted: RecipeFilter) -> list[str] | None:
+    """What a recipe needs beside what is there."""
+    if not wanted.ingredients:
+        return None
+    there = {*foods_asked_for(wanted.ingredients), *STAPLES}
+    return [food for food in needed if food not in there]
