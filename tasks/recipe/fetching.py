@@ -8,7 +8,7 @@ from llmcoder import strict_json
 from llmcoder.charsets import decode, header_labels, inner_labels
 from llmcoder.context import Context
 from llmcoder.errors import ActionError, BadInput, Forbidden, NotFound, RateLimited, Refused, Transient, Uncertain
-from llmcoder.media_types import HTML, XHTML, named, sniffed
+from llmcoder.media_types import HTML, PLAIN, XHTML, named, sniffed
 from llmcoder.net import Limits, Response
 from llmcoder.net.guard import parse_target
 from llmcoder.retry_after import retry_at
@@ -43,7 +43,8 @@ def _source(answer: Response) -> str:
     if kind in _JSON:
         return f"<script type='application/ld+json'>{_as_script(text)}</script>"
     seen = sniffed(answer.body)
-    if kind in (HTML, XHTML) or seen == HTML or (kind.startswith("text/") and "<" in text[:1_000]):
+    is_other = seen not in ("", HTML, XHTML, PLAIN)
+    if not is_other and (kind in (HTML, XHTML) or seen == HTML or (kind.startswith("text/") and "<" in text[:1_000])):
         return text
     host = parse_target(answer.url).host
     raise BadInput(f"{host} gave {seen or kind or 'something unknown'} and no web page.")
