@@ -64,6 +64,11 @@ def food_key(name: str) -> str:
     return _known(bare) or " ".join(bare)[:LONGEST_KEY].strip()
 
 
+def known_foods() -> list[str]:
+    """The keys of the table, the most common first."""
+    return list(_names())
+
+
 def is_known(name: str) -> bool:
     """Whether the table has it."""
     words = _words(name)
