@@ -15,6 +15,8 @@ from tasks.recipe.records import Ingredient, NewRecipe, RecipeChange
 #: Words of one recipe that it is found by, each of at most so many letters.
 MOST_WORDS = 300
 LONGEST_WORD = 60
+#: Of a term; a letter may become several where it is folded.
+LONGEST_TERM = 100
 _WORD = re.compile(r"\w[\w'’]*", re.UNICODE)
 
 #: As JSON has it; without what is a column of its own.
@@ -124,6 +126,11 @@ class Terms:
     diets: frozenset[str]
 
 
+def tag_term(tag: str) -> str:
+    """A tag as it is looked for: in any case."""
+    return fold(tag)[:LONGEST_TERM]
+
+
 def terms_of(content: Content) -> Terms:
     texts = [content["title"], *content.get("tags", ()), *(one["line"] for one in content["ingredients"])]
     texts += [content.get("description") or "", content.get("source_name") or "", content.get("author") or ""]
@@ -139,6 +146,6 @@ def terms_of(content: Content) -> Terms:
         words=frozenset(words),
         foods=frozenset(key for one in content["ingredients"] for key in one.get("keys", ())),
         needed=tuple(foods_of(content)),
-        tags=frozenset(fold(tag) for tag in content.get("tags", ())),
+        tags=frozenset(map(tag_term, content.get("tags", ()))),
         diets=frozenset(diets),
     )

@@ -8,6 +8,7 @@ else's thread. What would fetch something finds no sockets.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,7 @@ TIME_LIMIT_S = 20
 MEMORY_BYTES = 2 * 1024**3
 #: How often a cancelled job is noticed.
 LOOK_EVERY_S = 0.2
+PASSED_ON = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "PYTHONHOME", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH")
 
 
 def read_in_process(html: str, url: str | None, ctx: Context) -> PageReading:
@@ -46,7 +48,7 @@ def read_in_process(html: str, url: str | None, ctx: Context) -> PageReading:
         given.seek(0)
         try:
             child = subprocess.Popen(
-                command_line(__name__), stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+                command_line(__name__), stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environ()
             )
         except OSError as error:
             raise Transient(f"No process could be started that reads the page ({error.strerror}).") from error
@@ -57,6 +59,11 @@ def read_in_process(html: str, url: str | None, ctx: Context) -> PageReading:
         ctx.log("the page could not be read", exit_status=child.returncode, reason=last[:300])
         raise BadInput("The page cannot be read: it is broken, or made to take more time or memory than a page may.")
     return PageReading(**strict_json.read(answer))
+
+
+def _environ() -> dict[str, str]:
+    """What Python needs, and none of our keys."""
+    return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
 
 
 def _communicated(child: subprocess.Popen[bytes], ctx: Context) -> tuple[bytes, bytes]:

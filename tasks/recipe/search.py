@@ -18,11 +18,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from llmcoder.caseless import fold
 from llmcoder.declare import cursor as cursors
 from llmcoder.declare.filter import words_of
 from llmcoder.errors import BadInput
-from tasks.recipe.contents import Terms
+from tasks.recipe.contents import Terms, tag_term
 from tasks.recipe.foods import STAPLES, food_key
 from tasks.recipe.records import DIETS, RecipeFilter
 from tasks.recipe.tables import recipe_terms, recipe_words, recipes
@@ -144,6 +143,8 @@ def statement(
     conn: sa.Connection, user_id: UUID, wanted: RecipeFilter, place: tuple[Any, UUID] | None, limit: int
 ) -> sa.Select[Any] | None:
     """The user's own recipes from a place on; None where surely none is meant."""
+    if wanted.ingredients and not foods_asked_for(wanted.ingredients):
+        return None  # nothing that is a food
     order = Order(wanted.order)
     things = _things(conn, user_id, wanted)
     query = sa.select(recipes, order.column.label("sort_key")).where(own.user_id == user_id)
@@ -175,7 +176,7 @@ def _count(conn: sa.Connection, user_id: UUID, thing: Wanted) -> int:
 def _things(conn: sa.Connection, user_id: UUID, wanted: RecipeFilter) -> list[Wanted]:
     things = [_word(conn, user_id, word) for word in words_of(wanted.text or "")]
     things += [Wanted(Kind.FOOD, (food,)) for food in foods_asked_for(wanted.uses)]
-    things += [Wanted(Kind.TAG, (fold(tag),)) for tag in wanted.tags or ()]
+    things += [Wanted(Kind.TAG, (tag_term(tag),)) for tag in wanted.tags or ()]
     things += [Wanted(Kind.DIET, (diet,)) for diet in DIETS if diet in (wanted.diet or ())]
     if wanted.ingredients:
         things.append(Wanted(Kind.FOOD, foods_asked_for(wanted.ingredients), place=_missing(wanted)))
@@ -230,7 +231,7 @@ def matches(terms: Terms, minutes: int | None, wanted: RecipeFilter) -> bool:
         return False
     if any(not any(word in known for known in terms.words) for word in words_of(wanted.text or "")):
         return False
-    if not {fold(tag) for tag in wanted.tags or ()} <= terms.tags or not set(wanted.diet or ()) <= terms.diets:
+    if not set(map(tag_term, wanted.tags or ())) <= terms.tags or not set(wanted.diet or ()) <= terms.diets:
         return False
     if not set(foods_asked_for(wanted.uses)) <= terms.foods or terms.foods & set(foods_asked_for(wanted.without)):
         return False

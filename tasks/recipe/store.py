@@ -25,7 +25,7 @@ from models.db.database import database, reading, writing
 from models.owned_records import origin_of_changed, origin_of_new, was_read
 from tasks.recipe.built_in import WRITTEN_AT, BuiltIn, built_ins
 from tasks.recipe.contents import Content, changed, content_of, foods_of, lines_of, terms_of
-from tasks.recipe.records import NewRecipe, Recipe, RecipeChange, RecipeFilter
+from tasks.recipe.records import Ingredient, NewRecipe, Recipe, RecipeChange, RecipeFilter
 from tasks.recipe.search import Kind, Order, cursor_after, matches, missing_of, place_of, statement
 from tasks.recipe.tables import (
     UNKNOWN_MINUTES,
@@ -39,6 +39,8 @@ from tasks.recipe.tables import (
 #: Of one user. The lists are measured with half as many.
 MOST_RECIPES = 200_000
 MOST_REVISIONS = 20
+#: Of one recipe as JSON; a page of a list holds up to 200 of them.
+LARGEST_CONTENT = 200_000
 WHAT = "recipes"
 own = recipes.c
 
@@ -195,10 +197,17 @@ def shown(row: Any, wanted: RecipeFilter | None = None) -> Recipe:
     was_read(row)
     content = strict_json.read(row.content)
     return Recipe.model_validate(
-        content
+        _known_fields(content)
         | {"id": row.id, "revision": row.revision, "created_at": row.created_at, "updated_at": row.updated_at}
         | {"missing": None if wanted is None else missing_of(foods_of(content), wanted)}
     )
+
+
+def _known_fields(content: Content) -> Content:
+    """Without what only a later version knows, which may run beside this one."""
+    known = {name: value for name, value in content.items() if name in Recipe.model_fields}
+    lines = [{name: one[name] for name in one if name in Ingredient.model_fields} for one in content["ingredients"]]
+    return known | {"ingredients": lines}
 
 
 def _as_recipe(one: BuiltIn, wanted: RecipeFilter | None = None) -> Recipe:
@@ -241,10 +250,13 @@ def put(conn: sa.Connection, row: Any, content: Content, job_id: UUID | None) ->
 
 
 def _columns(content: Content) -> dict[str, Any]:
+    text = strict_json.write(content)
+    if len(text) > LARGEST_CONTENT:
+        raise BadInput(f"{content['title'][:80]} is longer than a recipe may be: {LARGEST_CONTENT} characters in all.")
     return {
         "title_key": fold(content["title"])[:200],
         "minutes_key": content.get("minutes", UNKNOWN_MINUTES),
-        "content": strict_json.write(content),
+        "content": text,
     }
 
 

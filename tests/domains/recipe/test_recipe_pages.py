@@ -408,6 +408,14 @@ def test_a_page_is_read_in_a_process_of_its_own() -> None:
     assert reading.recipe == read(SOUP) and reading.read_by == ["schema.org"]
 
 
+def test_the_process_that_reads_pages_knows_none_of_our_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://secret")
+    show = "import sys, os, json; sys.stdin.read(); print(json.dumps({'title': ' '.join(sorted(os.environ))}))"
+    monkeypatch.setattr(page_process, "command_line", lambda _: [sys.executable, "-c", show])
+    names = (read_in_process(page(SOUP), URL, FakeContext()).title or "").split()
+    assert "DATABASE_URL" not in names and set(names) <= {*page_process.PASSED_ON, "LC_CTYPE"}
+
+
 def test_there_is_no_network_where_pages_are_read() -> None:
     code = (
         "from tasks.recipe.page_process import refuse_network; refuse_network()\n"

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from llmcoder import BadInput, NotFound, User
+from llmcoder import BadInput, NotFound, User, strict_json
 from llmcoder.ids import new_id
 from models.db.database import Database
 from tasks.recipe.actions import (
@@ -69,6 +69,29 @@ def test_a_heading_is_the_group_of_the_lines_after_it(kitchen: Kitchen) -> None:
         ("For the dough", "200 g flour"), ("For the top", "2 apples"),
     ]  # fmt: skip
     assert as_new(recipe)["ingredients"] == ["For the dough:", "200 g flour", "For the top:", "2 apples"]
+
+
+def test_letters_that_become_many_where_they_are_folded_fit(kitchen: Kitchen) -> None:
+    recipe = kitchen.add(title="\ufdfa" * 300, tags=["\ufdfa" * 60], ingredients=["1 " + "\ufdfa" * 400])
+    assert titles(kitchen, tags=["\ufdfa" * 60]) == titles(kitchen, sort="title") == [recipe.title]
+
+
+def test_a_recipe_longer_than_any_is_refused(kitchen: Kitchen) -> None:
+    with pytest.raises(BadInput, match="longer than a recipe"):
+        kitchen.add(steps=["x" * 9_000] * 50)
+    recipe = kitchen.add()
+    with pytest.raises(BadInput, match="longer than a recipe"):
+        kitchen.run(change_recipe, recipe_id=recipe.id, steps=["x" * 9_000] * 50)
+    assert kitchen.run(list_recipes, own=True).items == [recipe]
+
+
+def test_what_a_later_version_keeps_of_a_recipe_hides_it_from_no_earlier_one(kitchen: Kitchen, db: Database) -> None:
+    recipe = kitchen.add()
+    with db.write() as conn:
+        content = strict_json.read(conn.execute(sa.select(recipes.c.content)).scalar_one())
+        content["ingredients"][0]["calories"], content["video"] = 7, "later"
+        conn.execute(sa.update(recipes).values(content=strict_json.write(content)))
+    assert kitchen.run(list_recipes, own=True).items == [recipe]
 
 
 # --- changes, and the way back
@@ -216,7 +239,8 @@ FILTERS: list[dict[str, Any]] = [
     {"ingredients": ["Eier", "Milch", "Mehl", "Butter"], "missing": 0},
     {"ingredients": ["chickpeas", "tahini", "lemon juice"], "missing": 2},
     {"ingredients": ["rice"], "missing": 5, "diet": ["vegan"], "max_minutes": 60},
-    {"ingredients": ["unicorn"], "missing": 5}, {"uses": ["garlic"], "without": ["onion"], "sort": "title"},
+    {"ingredients": ["unicorn"], "missing": 5},
+    {"ingredients": ["..."], "missing": 5}, {"uses": ["garlic"], "without": ["onion"], "sort": "title"},
 ]  # fmt: skip
 
 
