@@ -2,7 +2,7 @@
 
 Every user's recipes have an inverted index (`recipe_terms`). What is asked for is counted there, up to a bound: the
 rarest thing says which recipes may be meant, and each is looked at for the rest. Where everything is common, the list
-is walked in its order, and a page of it is full soon. So no list is longer to find than its page, or than `RARE` rows.
+of the rarest term, or of all recipes, is walked in its order until the page is full, which is soon.
 
 "What I have" is a search for sets: at most m of a recipe's foods are missing, so one of its m + 1 rarest is there
 (prefix filtering, Chaudhuri et al. 2006). Those are looked for first, and rare foods have short lists.
@@ -27,7 +27,9 @@ from tasks.recipe.records import DIETS, RecipeFilter
 from tasks.recipe.tables import recipe_terms, recipe_words, recipes
 
 #: So many recipes are sorted, and looked at one by one; with more, the list is walked in its order.
-RARE = 1_000
+RARE = 4_000
+#: As far as anybody counts.
+COUNTED = 20_000
 #: More words than this with a part in them are common.
 MOST_MATCHING_WORDS = 200
 DEFAULT_MISSING = 2
@@ -59,6 +61,9 @@ class Order:
         columns: dict[str, sa.ColumnElement[Any]] = {"minutes": own.minutes_key, "title": own.title_key}
         return columns.get(self.name.removeprefix("-"), own.id)
 
+    def turned(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        return column.desc() if self.descending else column
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -70,6 +75,11 @@ class Wanted:
     place: int | None = None
     #: A part of words, where too many words have it.
     part: str | None = None
+
+    @property
+    def is_one_list(self) -> bool:
+        """Whether the index has it as one list in the order of ids."""
+        return len(self.terms) == 1 and self.place is None
 
     def rows(self, user_id: UUID) -> sa.Select[Any]:
         """The ids of the recipes with it."""
@@ -142,34 +152,65 @@ def _scope(wanted: RecipeFilter) -> list[Any]:
 def statement(
     conn: sa.Connection, user_id: UUID, wanted: RecipeFilter, place: tuple[Any, UUID] | None, limit: int
 ) -> sa.Select[Any] | None:
-    """The user's own recipes from a place on; None where surely none is meant."""
+    """The user's own recipes from a place on, those of one page and in no order; None where surely none is meant.
+
+    Which they are is found out in the indexes alone; only then their contents are read.
+    """
     if wanted.ingredients and not foods_asked_for(wanted.ingredients):
         return None  # nothing that is a food
-    order = Order(wanted.order)
     things = _things(conn, user_id, wanted)
-    query = sa.select(recipes, order.column.label("sort_key")).where(own.user_id == user_id)
-    query = query.where(*_plain_conditions(wanted), *_quick(conn, user_id, wanted))
-    if place is not None:
-        here, beyond = sa.tuple_(order.column, own.id), sa.tuple_(*place)
-        alone = order.column is own.id
-        mine: Any = own.id if alone else here
-        other: Any = place[1] if alone else beyond
-        query = query.where(mine < other if order.descending else mine > other)
-    if things:
-        counts = {thing: _count(conn, user_id, thing) for thing in things if thing.part is None}
-        if 0 in counts.values():
-            return None
-        rarest = min(counts, key=lambda thing: counts[thing]) if counts else None
-        if rarest is not None and counts[rarest] <= RARE:
-            query = query.where(own.id.in_(rarest.rows(user_id)))
-        query = query.where(*(thing.holds() for thing in things if thing is not rarest or counts[rarest] > RARE))
+    counts = {thing: _count(conn, user_id, thing) for thing in things if thing.part is None}
+    if 0 in counts.values():
+        return None
+    order = Order(wanted.order)
+    conditions = [*_plain_conditions(wanted), *_quick(conn, user_id, wanted)]
+    rarest = min(counts, key=lambda thing: counts[thing]) if counts else None
+    if rarest is not None and counts[rarest] <= RARE:
+        conditions.append(own.id.in_(rarest.rows(user_id)))
+    elif rarest is not None and order.column is own.id and rarest.is_one_list:
+        others = [thing.holds() for thing in things if thing is not rarest]
+        return _with_contents(user_id, _along(rarest, user_id, order, place, [*conditions, *others]).limit(limit))
+    else:
+        rarest = None
+    conditions += [thing.holds() for thing in things if thing is not rarest]
+    ids = sa.select(own.id.label("recipe_id"), order.column.label("sort_key"))
+    ids = ids.where(own.user_id == user_id, *conditions, *_beyond(order, own.id, place))
     by = (order.column,) if order.column is own.id else (order.column, own.id)
-    return query.order_by(*(one.desc() if order.descending else one for one in by)).limit(limit)
+    return _with_contents(user_id, ids.order_by(*map(order.turned, by)).limit(limit))
+
+
+def _along(
+    thing: Wanted, user_id: UUID, order: Order, place: tuple[Any, UUID] | None, conditions: list[Condition]
+) -> sa.Select[Any]:
+    """The ids that the index has under a term, which are in the order of the list, as far as they fulfil the rest."""
+    there = recipe_terms.alias("there")
+    both = there.join(recipes, sa.and_(own.user_id == there.c.user_id, own.id == there.c.recipe_id))
+    ids = sa.select(there.c.recipe_id.label("recipe_id"), there.c.recipe_id.label("sort_key")).select_from(both)
+    named = (there.c.user_id == user_id, there.c.kind == thing.kind, there.c.term == thing.terms[0])
+    return ids.where(*named, *conditions, *_beyond(order, there.c.recipe_id, place)).order_by(
+        order.turned(there.c.recipe_id)
+    )
+
+
+def _with_contents(user_id: UUID, ids: sa.Select[Any]) -> sa.Select[Any]:
+    page = ids.subquery("page")
+    both = page.join(recipes, sa.and_(own.user_id == user_id, own.id == page.c.recipe_id))
+    return sa.select(recipes, page.c.sort_key).select_from(both)
+
+
+def _beyond(order: Order, record_id: sa.ColumnElement[Any], place: tuple[Any, UUID] | None) -> list[Condition]:
+    """What comes after the place where the page before ended."""
+    if place is None:
+        return []
+    alone = order.column is own.id
+    mine: Any = record_id if alone else sa.tuple_(order.column, record_id)
+    other: Any = place[1] if alone else sa.tuple_(*place)
+    return [mine < other if order.descending else mine > other]
 
 
 def _count(conn: sa.Connection, user_id: UUID, thing: Wanted) -> int:
-    """How many recipes have it, up to one more than `RARE`."""
-    rows = thing.rows(user_id).limit(RARE + 1).subquery()
+    """How many recipes have it, up to a bound."""
+    rows = thing.rows(user_id).limit(COUNTED).subquery()
     return int(conn.execute(sa.select(sa.func.count()).select_from(rows)).scalar_one())
 
 

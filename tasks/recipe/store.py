@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -43,6 +44,8 @@ MOST_REVISIONS = 20
 LARGEST_CONTENT = 200_000
 WHAT = "recipes"
 own = recipes.c
+_PAGE = Page[Recipe]
+_FIELDS, _FIELDS_OF_LINE = frozenset(Recipe.model_fields), frozenset(Ingredient.model_fields)
 
 
 @dataclass(frozen=True)
@@ -69,12 +72,12 @@ class RecipeStore(Store[NewRecipe, RecipeChange, Recipe]):
         with reading(WHAT) as conn:
             rows = [] if asked.own is False else _own_rows(conn, user_id, asked, place, limit + 1)
             replaced = set() if asked.own else _replaced(conn, user_id)
-        mine = [(row.sort_key, row.id, shown(row, asked)) for row in rows]
+        mine = [(row.sort_key, row.id, row) for row in rows]
         others = [] if asked.own else _built_in_rows(asked, replaced, place, limit + 1)
         merged = heapq.merge(mine, others, key=lambda one: one[:2], reverse=asked.order.startswith("-"))
-        found = [one for one, _ in zip(merged, range(limit + 1), strict=False)]
+        found: list[tuple[Any, UUID, Any]] = list(islice(merged, limit + 1))
         following = cursor_after(*found[limit - 1][:2], asked) if len(found) > limit else None
-        return Page[Recipe](items=[recipe for _, _, recipe in found[:limit]], next=following)
+        return _PAGE(items=[_in_list(one, asked) for _, _, one in found[:limit]], next=following)
 
     def get(self, user_id: UUID, item_id: UUID) -> Recipe | None:
         with reading(WHAT) as conn:
@@ -152,12 +155,17 @@ def _own_rows(
     conn: sa.Connection, user_id: UUID, wanted: RecipeFilter, place: tuple[Any, UUID] | None, limit: int
 ) -> Sequence[Any]:
     query = statement(conn, user_id, wanted, place, limit)
-    return [] if query is None else conn.execute(query).all()
+    rows = [] if query is None else conn.execute(query).all()
+    return sorted(rows, key=lambda row: (row.sort_key, row.id), reverse=wanted.order.startswith("-"))
+
+
+def _in_list(one: Any, wanted: RecipeFilter) -> Recipe:
+    return _as_recipe(one, wanted) if isinstance(one, BuiltIn) else shown(one, wanted)
 
 
 def _built_in_rows(
     wanted: RecipeFilter, replaced: set[UUID], place: tuple[Any, UUID] | None, limit: int
-) -> list[tuple[Any, UUID, Recipe]]:
+) -> list[tuple[Any, UUID, BuiltIn]]:
     order = Order(wanted.order)
     meant = [
         (_sort_key(order, one), one.id, one)
@@ -167,7 +175,7 @@ def _built_in_rows(
     if place is not None:
         meant = [one for one in meant if (one[:2] < place if order.descending else one[:2] > place)]
     meant.sort(key=lambda one: one[:2], reverse=order.descending)
-    return [(key, one_id, _as_recipe(one, wanted)) for key, one_id, one in meant[:limit]]
+    return meant[:limit]
 
 
 def _sort_key(order: Order, one: BuiltIn) -> Any:
@@ -199,14 +207,14 @@ def shown(row: Any, wanted: RecipeFilter | None = None) -> Recipe:
     return Recipe.model_validate(
         _known_fields(content)
         | {"id": row.id, "revision": row.revision, "created_at": row.created_at, "updated_at": row.updated_at}
-        | {"missing": None if wanted is None else missing_of(foods_of(content), wanted)}
+        | {"missing": None if wanted is None or not wanted.ingredients else missing_of(foods_of(content), wanted)}
     )
 
 
 def _known_fields(content: Content) -> Content:
     """Without what only a later version knows, which may run beside this one."""
-    known = {name: value for name, value in content.items() if name in Recipe.model_fields}
-    lines = [{name: one[name] for name in one if name in Ingredient.model_fields} for one in content["ingredients"]]
+    known = {name: value for name, value in content.items() if name in _FIELDS}
+    lines = [{name: one[name] for name in one if name in _FIELDS_OF_LINE} for one in content["ingredients"]]
     return known | {"ingredients": lines}
 
 

@@ -63,6 +63,12 @@ recipe_terms = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# What is nearly all at home: the recipes of which a food is among the rarest.
+sa.Index(
+    "ix_recipe_terms_place", *(recipe_terms.c[name] for name in ("user_id", "kind", "term", "place", "recipe_id")),
+    postgresql_where=recipe_terms.c.place.is_not(None), sqlite_where=recipe_terms.c.place.is_not(None),
+)  # fmt: skip
+
 #: The words of all of a user's recipes, each once: parts of words are looked for here.
 recipe_words = sa.Table(
     "recipe_words",

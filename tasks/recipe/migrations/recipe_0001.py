@@ -82,6 +82,14 @@ def _terms() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_recipe_terms_recipe", "recipe_terms", ["user_id", "recipe_id", "kind", "term", "place"])
+    placed = sa.text("place IS NOT NULL")
+    op.create_index(
+        "ix_recipe_terms_place",
+        "recipe_terms",
+        ["user_id", "kind", "term", "place", "recipe_id"],
+        postgresql_where=placed,
+        sqlite_where=placed,
+    )
     op.create_table(
         "recipe_words",
         *_user("recipe_words"),
