@@ -33,6 +33,9 @@ COUNTED = 20_000
 #: More words than this with a part in them are common.
 MOST_MATCHING_WORDS = 200
 DEFAULT_MISSING = 2
+#: The place of what is not needed. A look at one recipe says it so that PostgreSQL takes the index of that recipe, and
+#: not the one of places, which it would read as a whole for each.
+NOWHERE = 1_000
 Condition = sa.ColumnElement[bool]
 own = recipes.c
 
@@ -81,12 +84,21 @@ class Wanted:
         """Whether the index has it as one list in the order of ids."""
         return len(self.terms) == 1 and self.place is None
 
+    @property
+    def most_looked_at(self) -> int:
+        """Up to so many recipes with it are looked at one by one: of those with something that is at home, few are
+        nearly all at home, however many there are."""
+        return RARE if self.place is None else COUNTED - 1
+
     def rows(self, user_id: UUID) -> sa.Select[Any]:
         """The ids of the recipes with it."""
         term = recipe_terms.c
         found = sa.select(term.recipe_id).where(term.user_id == user_id, term.kind == self.kind)
         found = found.where(term.term == self.terms[0] if len(self.terms) == 1 else term.term.in_(self.terms))
-        return found if self.place is None else found.where(term.place <= self.place)
+        if self.place is None:
+            return found
+        # of k things that are there, and m that may be missing, no recipe is made that needs more than k + m
+        return found.where(term.place <= self.place, term.needed <= len(self.terms) + self.place)
 
     def holds(self) -> Condition:
         """Whether the recipe at hand has it."""
@@ -96,7 +108,7 @@ class Wanted:
             named = term.term.contains(self.part, autoescape=True)
         else:
             named = term.term == self.terms[0] if len(self.terms) == 1 else term.term.in_(self.terms)
-        placed = [] if self.place is None else [term.place <= self.place]
+        placed = [] if self.place is None else [sa.func.coalesce(term.place, NOWHERE) <= self.place]
         return sa.exists().where(*here, named, *placed)
 
 
@@ -165,7 +177,7 @@ def statement(
     order = Order(wanted.order)
     conditions = [*_plain_conditions(wanted), *_quick(conn, user_id, wanted)]
     rarest = min(counts, key=lambda thing: counts[thing]) if counts else None
-    if rarest is not None and counts[rarest] <= RARE:
+    if rarest is not None and counts[rarest] <= rarest.most_looked_at:
         conditions.append(own.id.in_(rarest.rows(user_id)))
     elif rarest is not None and order.column is own.id and rarest.is_one_list:
         others = [thing.holds() for thing in things if thing is not rarest]
@@ -258,7 +270,9 @@ def _plain_conditions(wanted: RecipeFilter) -> list[Condition]:
         found.append(~sa.exists().where(*here, term.term.in_(without)))
     if wanted.ingredients:
         there = foods_asked_for(wanted.ingredients)
-        lacking = sa.select(sa.func.count()).where(*here, term.place.is_not(None), term.term.not_in(there))
+        lacking = sa.select(sa.func.count()).where(
+            *here, sa.func.coalesce(term.place, NOWHERE) < NOWHERE, term.term.not_in(there)
+        )
         found.append(lacking.scalar_subquery() <= _missing(wanted))
     return found
 

@@ -279,7 +279,7 @@ def _index(conn: sa.Connection, user_id: UUID, new: Sequence[tuple[UUID, Content
         named = {Kind.WORD: terms.words, Kind.FOOD: terms.foods, Kind.TAG: terms.tags, Kind.DIET: terms.diets}
         rows += [
             {"user_id": user_id, "kind": kind.value, "term": term, "recipe_id": item_id}
-            | {"place": placed.get(term) if kind is Kind.FOOD else None}
+            | {"place": placed.get(term) if kind is Kind.FOOD else None, "needed": len(placed)}
             for kind, of_kind in named.items()
             for term in sorted(of_kind)
         ]

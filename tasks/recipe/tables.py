@@ -57,6 +57,7 @@ recipe_terms = sa.Table(
     sa.Column("recipe_id", sa.Uuid, nullable=False),
     # Of a food that is needed: how many rarer ones the recipe needs; null of anything else.
     sa.Column("place", sa.SmallInteger),
+    sa.Column("needed", sa.SmallInteger),  # of such a food: how many the recipe needs in all
     sa.PrimaryKeyConstraint("user_id", "kind", "term", "recipe_id"),
     sa.ForeignKeyConstraint(["user_id", "recipe_id"], ["recipes.user_id", "recipes.id"], ondelete="CASCADE"),
     sa.Index("ix_recipe_terms_recipe", "user_id", "recipe_id", "kind", "term", "place"),
@@ -65,7 +66,8 @@ recipe_terms = sa.Table(
 
 # What is nearly all at home: the recipes of which a food is among the rarest.
 sa.Index(
-    "ix_recipe_terms_place", *(recipe_terms.c[name] for name in ("user_id", "kind", "term", "place", "recipe_id")),
+    "ix_recipe_terms_place",
+    *(recipe_terms.c[name] for name in ("user_id", "kind", "term", "place", "needed", "recipe_id")),
     postgresql_where=recipe_terms.c.place.is_not(None), sqlite_where=recipe_terms.c.place.is_not(None),
 )  # fmt: skip
 

@@ -72,6 +72,7 @@ def _terms() -> None:
         sa.Column("term", sa.String(100), nullable=False),
         sa.Column("recipe_id", sa.Uuid(), nullable=False),
         sa.Column("place", sa.SmallInteger()),
+        sa.Column("needed", sa.SmallInteger()),
         sa.PrimaryKeyConstraint("user_id", "kind", "term", "recipe_id", name="pk_recipe_terms"),
         sa.ForeignKeyConstraint(
             ["user_id", "recipe_id"],
@@ -86,7 +87,7 @@ def _terms() -> None:
     op.create_index(
         "ix_recipe_terms_place",
         "recipe_terms",
-        ["user_id", "kind", "term", "place", "recipe_id"],
+        ["user_id", "kind", "term", "place", "needed", "recipe_id"],
         postgresql_where=placed,
         sqlite_where=placed,
     )
