@@ -68,6 +68,13 @@ class Order:
         return column.desc() if self.descending else column
 
 
+def _of_recipe(kind: Kind) -> tuple[Condition, ...]:
+    """All terms of the recipe at hand. Their kind is asked for as something that no index knows: else SQLite might read
+    those of all recipes, which the primary key begins with."""
+    term = recipe_terms.c
+    return term.user_id == own.user_id, term.recipe_id == own.id, sa.func.coalesce(term.kind, "") == kind
+
+
 @dataclass(frozen=True)
 class Wanted:
     """One thing that is asked for, as the index has it: any of some terms."""
@@ -103,11 +110,10 @@ class Wanted:
     def holds(self) -> Condition:
         """Whether the recipe at hand has it."""
         term = recipe_terms.c
-        here = (term.user_id == own.user_id, term.recipe_id == own.id, term.kind == self.kind)
         if self.part is not None:
-            named = term.term.contains(self.part, autoescape=True)
-        else:
-            named = term.term == self.terms[0] if len(self.terms) == 1 else term.term.in_(self.terms)
+            return sa.exists().where(*_of_recipe(self.kind), term.term.contains(self.part, autoescape=True))
+        here = (term.user_id == own.user_id, term.recipe_id == own.id, term.kind == self.kind)
+        named = term.term == self.terms[0] if len(self.terms) == 1 else term.term.in_(self.terms)
         placed = [] if self.place is None else [sa.func.coalesce(term.place, NOWHERE) <= self.place]
         return sa.exists().where(*here, named, *placed)
 
@@ -270,9 +276,8 @@ def _plain_conditions(wanted: RecipeFilter) -> list[Condition]:
         found.append(~sa.exists().where(*here, term.term.in_(without)))
     if wanted.ingredients:
         there = foods_asked_for(wanted.ingredients)
-        lacking = sa.select(sa.func.count()).where(
-            *here, sa.func.coalesce(term.place, NOWHERE) < NOWHERE, term.term.not_in(there)
-        )
+        needed = sa.func.coalesce(term.place, NOWHERE) < NOWHERE
+        lacking = sa.select(sa.func.count()).where(*_of_recipe(Kind.FOOD), needed, term.term.not_in(there))
         found.append(lacking.scalar_subquery() <= _missing(wanted))
     return found
 

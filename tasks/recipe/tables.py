@@ -58,7 +58,9 @@ recipe_terms = sa.Table(
     # Of a food that is needed: how many rarer ones the recipe needs; null of anything else.
     sa.Column("place", sa.SmallInteger),
     sa.Column("needed", sa.SmallInteger),  # of such a food: how many the recipe needs in all
-    sa.PrimaryKeyConstraint("user_id", "kind", "term", "recipe_id"),
+    # A term of one user has its recipes in the order of the list. The user comes late, so that no look at one recipe
+    # takes this for its index: without figures SQLite believes that a user has ten terms.
+    sa.PrimaryKeyConstraint("kind", "term", "user_id", "recipe_id"),
     sa.ForeignKeyConstraint(["user_id", "recipe_id"], ["recipes.user_id", "recipes.id"], ondelete="CASCADE"),
     sa.Index("ix_recipe_terms_recipe", "user_id", "recipe_id", "kind", "term", "place"),
     sqlite_with_rowid=False,

@@ -73,7 +73,7 @@ def _terms() -> None:
         sa.Column("recipe_id", sa.Uuid(), nullable=False),
         sa.Column("place", sa.SmallInteger()),
         sa.Column("needed", sa.SmallInteger()),
-        sa.PrimaryKeyConstraint("user_id", "kind", "term", "recipe_id", name="pk_recipe_terms"),
+        sa.PrimaryKeyConstraint("kind", "term", "user_id", "recipe_id", name="pk_recipe_terms"),
         sa.ForeignKeyConstraint(
             ["user_id", "recipe_id"],
             ["recipes.user_id", "recipes.id"],

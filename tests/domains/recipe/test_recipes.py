@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -341,9 +342,11 @@ INDEXED: list[tuple[dict[str, Any], str]] = [
     ({"max_minutes": 70, "sort": "minutes"}, "ix_recipes_minutes"),
     ({"uses": ["saffron"]}, "recipe_terms"),
     ({"text": "saffron"}, "recipe_terms"),
+    ({"text": "1"}, "ix_recipe_terms_recipe"),
     ({"diet": ["halal"]}, "recipe_terms"),
     ({"tags": ["rare"]}, "recipe_terms"),
-    ({"ingredients": ["saffron", "rice"]}, "recipe_terms"),
+    ({"ingredients": ["saffron", "rice"]}, "ix_recipe_terms_recipe"),
+    ({"ingredients": ["saffron", "rice", "onion"], "missing": 0}, "ix_recipe_terms_place"),
 ]
 
 
@@ -376,10 +379,14 @@ def full_kitchen(kitchen: Kitchen, other: Kitchen, db: Database) -> Kitchen:
 def test_every_list_uses_an_index_and_sorts_no_more_than_what_is_rare(full_kitchen: Kitchen, db: Database) -> None:
     user_id = full_kitchen.user.id
     for wanted, index in INDEXED:
+        if wanted == {"text": "1"} and not db.is_sqlite:
+            continue  # most recipes have it: PostgreSQL reads so small a table as a whole, and is right
         plan = plan_of(db, lambda wanted=wanted: RECIPES.page(user_id, None, 5, RecipeFilter(own=True, **wanted)))
         assert any(name in plan for name in index.split("|")), (wanted, plan)
         assert "Seq Scan" not in plan and "SCAN recipes" not in plan, (wanted, plan)
-        if index != "recipe_terms":
+        # the terms of one recipe, or those under a term: never all of a kind or of a user
+        assert not re.search(r"recipe_terms\b.*\((user_id|kind)=\?( AND (user_id|kind)=\?)?\)", plan), (wanted, plan)
+        if "recipe_terms" not in index:
             assert "Sort" not in plan and "TEMP B-TREE FOR ORDER" not in plan, (wanted, plan)
     found = RECIPES.page(user_id, None, 10, RecipeFilter(own=True, uses=["saffron"], ingredients=["rice", "onion"]))
     assert len(found.items) == 5 and found.next is None
