@@ -112,9 +112,7 @@ def _fraction(text: str, at: int) -> tuple[Fraction, int] | None:
 
 def _fraction_after(text: str, end: int) -> tuple[Fraction, int] | None:
     """Of a mixed number: `1½`, `1 1/2`, `1-1/2`, `1 & 1/2`, `1 and a half`."""
-    joint = re.compile(r"(?:\s*(?:&|\+|and|und)\s+|\s*-(?=\d{1,2}[/⁄])|\s*)(?=[\d¼-¾⅐-⅞])", re.IGNORECASE).match(
-        text, end
-    )
+    joint = _JOINT.match(text, end)
     if joint is not None:
         found = _fraction(text, joint.end())
         if found is not None and found[0] < 1 and (joint.end() > end or text[joint.end()] in _VULGAR):

@@ -85,18 +85,6 @@ def _number(value: Any) -> float:
     return round(float(value), 3)
 
 
-def lines_of(content: Content) -> list[str]:
-    """Its lines as they were written, headings included."""
-    lines: list[str] = []
-    group = None
-    for one in content["ingredients"]:
-        if one.get("group") != group:
-            group = one.get("group")
-            lines += [f"{group}:"] if group else []
-        lines.append(one["line"])
-    return lines
-
-
 def foods_of(content: Content) -> list[str]:
     """What has to be there to cook it, the rarest first; what every kitchen has is left out."""
     optional = ("optional",)

@@ -10,7 +10,6 @@ from tasks.recipe.amounts import read_amount
 from tasks.recipe.records import MOST_MINUTES, Diet
 
 _ISO_PART = re.compile(r"(\d+(?:[.,]\d+)?)\s*([YMWDHS])", re.IGNORECASE)
-_ISO = re.compile(r"[+]?P?T?(?:[^\s,;]*)$", re.IGNORECASE)
 _OF_TIME = {"H": Fraction(60), "M": Fraction(1), "S": Fraction(1, 60)}
 _CLOCK = re.compile(
     r"^(\d{1,3}):([0-5]?\d)(?::([0-5]?\d))?(?:\s*(?:h|hrs?|hours?|std\.?|stunden?|uhr))?$", re.IGNORECASE

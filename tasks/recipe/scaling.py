@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Literal
 
 from tasks.recipe.amounts import Amount, as_decimal, as_fraction
-from tasks.recipe.ingredients import IngredientLine, Measure, normal_form, read_line
+from tasks.recipe.ingredients import Measure, normal_form, read_line
 from tasks.recipe.units import BY_CODE, Dimension, System, Unit
 
 UnitSystem = Literal["as_written", "metric", "us"]
@@ -57,11 +57,6 @@ def scale_line(line: str, factor: Fraction, system: UnitSystem = "as_written") -
             at = end
     scaled_text = "".join([*pieces, text[at:]]) if pieces else " ".join(line.split())
     return ScaledLine(read.line, scaled_text, new[0][1] if new else None, bool(pieces))
-
-
-def amounts_of(read: IngredientLine, factor: Fraction) -> Measure | None:
-    """How much of it is to be bought: what is said first, and what is added to it."""
-    return None if read.first is None else _scaled(read.first, factor, "as_written")
 
 
 def _scaled(measure: Measure, factor: Fraction, system: UnitSystem) -> Measure:

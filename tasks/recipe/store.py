@@ -25,7 +25,7 @@ from models.db import conflicts
 from models.db.database import database, reading, writing
 from models.owned_records import origin_of_changed, origin_of_new, was_read
 from tasks.recipe.built_in import WRITTEN_AT, BuiltIn, built_ins
-from tasks.recipe.contents import Content, changed, content_of, foods_of, lines_of, terms_of
+from tasks.recipe.contents import Content, changed, content_of, foods_of, terms_of
 from tasks.recipe.records import Ingredient, NewRecipe, Recipe, RecipeChange, RecipeFilter
 from tasks.recipe.search import Kind, Order, cursor_after, matches, missing_of, place_of, statement
 from tasks.recipe.tables import (
@@ -82,12 +82,6 @@ class RecipeStore(Store[NewRecipe, RecipeChange, Recipe]):
     def get(self, user_id: UUID, item_id: UUID) -> Recipe | None:
         with reading(WHAT) as conn:
             return _found(conn, user_id, item_id)
-
-    def several(self, user_id: UUID, ids: Sequence[UUID]) -> list[Recipe]:
-        """The user's recipes of these ids, in their order; those that are not there are left out."""
-        with reading(WHAT) as conn:
-            found = (_found(conn, user_id, one) for one in ids)
-            return [recipe for recipe in found if recipe is not None]
 
     def add(self, user_id: UUID, new: NewRecipe, item_id: UUID | None = None) -> Recipe:
         """As `Store.add`; doing it again with the same id adds nothing, so a job gives its own."""
@@ -351,9 +345,3 @@ def _put_back(conn: sa.Connection, former: Any, job_id: UUID) -> None:
         "source_key": former.source_key if is_free else None,
     }  # fmt: skip
     conn.execute(sa.update(recipes).where(own.user_id == former.user_id, own.id == former.recipe_id).values(**values))
-
-
-def as_new(recipe: Recipe) -> dict[str, Any]:
-    """What it takes to add the recipe once more."""
-    given = recipe.model_dump(mode="json", include=set(NewRecipe.model_fields), exclude_none=True)
-    return given | {"ingredients": lines_of(recipe.model_dump(mode="json"))}
