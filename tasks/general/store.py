@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
+from models.db.database import reading
 from models.owned_records import OwnedRows
 from tasks.general.records import NewNote, NewTodo, Note, NoteChange, NoteFilter, Todo, TodoChange, TodoFilter
 from tasks.general.tables import notes, todos
@@ -22,6 +25,13 @@ class Todos(OwnedRows[NewTodo, TodoChange, Todo]):
             return columns
         first_done_at = sa.func.coalesce(todos.c.done_at, now)  # done twice is done at the first time
         return {**columns, "done_at": first_done_at if done else None}
+
+    def still_open(self, user_id: UUID, ids: Collection[UUID]) -> frozenset[UUID]:
+        """Which of the user's to-dos of these ids are there and not done."""
+        own = todos.c
+        query = sa.select(own.id).where(own.user_id == user_id, own.id.in_(ids), own.done_at.is_(None))
+        with reading("todos") as conn:
+            return frozenset(conn.execute(query).scalars())
 
 
 NOTES: OwnedRows[NewNote, NoteChange, Note] = OwnedRows(

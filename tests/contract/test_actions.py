@@ -26,7 +26,7 @@ ACTIONS = list(REGISTRY.values())
 VENDORS = [
     "openai", "ollama", "googleapiclient", "jira", "slack_sdk", "plaid", "playwright", "torch", "transformers",
     "trafilatura", "bs4", "pypdf", "httpx", "lxml", "mcp", "httpx2",
-    "airportsdata", "feedparser", "nh3", "fsrs", "zstandard",
+    "airportsdata", "feedparser", "nh3", "fsrs", "zstandard", "recipe_scrapers", "extruct", "rdflib",
 ]  # fmt: skip
 
 every_action = pytest.mark.parametrize("action", ACTIONS, ids=[action.name for action in ACTIONS])

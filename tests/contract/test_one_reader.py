@@ -25,6 +25,7 @@ EXCUSED = {
     "llmcoder/strict_json.py": "it is the place",
     "llmcoder/form.py": "looks for JSON in a model's prose; what it finds is read by pydantic, which is as strict",
     "llmcoder/config_file.py": "the operator's own file, in which no setting may stand twice",
+    "tasks/recipe/loose_json.py": "reads what templates of web pages get wrong; what comes of it is checked",
     "models/macros/text.py": "reads YAML by its events, and writes what was read so",
     "engine/doorbells.py": "a constant envelope with places for ids, of our own names",
     "api/http/bodies.py": "raises the error that FastAPI knows",

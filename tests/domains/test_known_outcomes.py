@@ -260,8 +260,8 @@ ROWS: dict[str, tuple[Callable[..., Case], str, Callable[[Any], dict[str, Any]]]
     "finance.finish_connecting": (plaid, "public_token/exchange", lambda link: {"link_id": str(link.id)}),
     "finance.connect_simplefin": (plain, "^POST", simplefin_token),
 }  # fmt: skip
-#: Domains of which nothing but our own database knows.
-OUR_RECORDS = ("general.", "learning.", "reminders.")
+#: Domains of which nothing but our own database knows; a page that has a recipe is only read.
+OUR_RECORDS = ("general.", "learning.", "recipe.", "reminders.")
 #: Those that no provider answers, and why.
 OURS = {
     "email.add_watch": "a row here", "email.change_watch": "a row here", "email.remove_watch": "a row here",

@@ -44,6 +44,7 @@ ITS_OWN = {"POST /auth/logout", "POST /files"}
 
 NOTE, TODO, WATCH = {"text": "by an agent"}, {"title": "by an agent"}, {"instructions": "by an agent"}
 RESOURCE, CARD = {"title": "by an agent", "topic": "x"}, {"front": "by an agent", "back": "x"}
+RECIPE = {"title": "by an agent", "ingredients": ["1 onion"]}
 MACRO = {"name": "by an agent", "steps": [{"id": "say", "action": "test.echo", "with": {"text": "x"}}]}
 SCHEDULE = {"name": "by an agent", "action": "test.post", "input": {"to": "a", "text": "x"}, "every_s": 60}
 HOOK = {"name": "by an agent", "action": "test.post", "input": {"to": "a", "text": "x"}, "scheme": "hmac"}
@@ -56,6 +57,7 @@ BODIES: dict[str, Any] = {
     "POST /learning/resources": RESOURCE, "PATCH /learning/resources/{record_id}": RESOURCE,
     "POST /learning/cards": CARD, "PATCH /learning/cards/{record_id}": CARD,
     "POST /email/watches": WATCH, "PATCH /email/watches/{record_id}": WATCH,
+    "POST /recipe/recipes": RECIPE, "PATCH /recipe/recipes/{record_id}": RECIPE,
     "POST /macros": MACRO, "PUT /macros/{macro_id}": MACRO,
     "POST /schedules": SCHEDULE, "PATCH /schedules/{schedule_id}": {"every_s": 61},
     "POST /schedules/{schedule_id}/pause": {},
@@ -102,6 +104,7 @@ def of_the_users(person: httpx.Client, served: Served) -> dict[str, list[str]]:
         "watch": added("/email/watches", {"instructions": "mine"}),
         "resource": added("/learning/resources", {"title": "mine", "topic": "x"}),
         "card": added("/learning/cards", {"front": "mine", "back": "x"}),
+        "recipe": added("/recipe/recipes", {"title": "mine", "ingredients": []}),
         "domain": ["test"],
         "verb": ["post"],
         "file_id": [person.post("/files", content=b"mine").json()["id"]],
@@ -148,7 +151,10 @@ def changing(served: Served) -> list[Door]:
 
 def ids_for(door: Door, mine: Mapping[str, list[str]]) -> list[dict[str, str]]:
     """The addresses at which a door is tried."""
-    kinds = {"notes": "note", "todos": "todo", "watches": "watch", "resources": "resource", "cards": "card"}
+    kinds = {
+        "notes": "note", "todos": "todo", "watches": "watch", "resources": "resource", "cards": "card",
+        "recipes": "recipe",
+    }  # fmt: skip
     own = {name: kinds.get(door.path.split("/")[2], "") if name == "record_id" else name for name in door.parameters}
     first = next(iter(door.parameters), None)
     count = len(mine.get(own[first], ["x"])) if first else 1
@@ -191,6 +197,7 @@ def test_what_an_agent_asks_of_a_record_door_is_a_job_that_waits(
         for path, kind, body in (
             ("/general/notes", "note", NOTE), ("/general/todos", "todo", TODO), ("/email/watches", "watch", WATCH),
             ("/learning/resources", "resource", RESOURCE), ("/learning/cards", "card", CARD),
+            ("/recipe/recipes", "recipe", RECIPE),
         ):  # fmt: skip
             place = f"{path}/{mine[kind][0]}"
             before = person.get(place).json()
