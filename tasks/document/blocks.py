@@ -62,7 +62,8 @@ class _Writer:
             self._open.append([])
         if tag in _CELLS:
             self._cells.append(len(self._open[-1]))
-        self._text.append(_BREAK if tag in _BREAKS else "")
+        if tag in _BREAKS:
+            self._text.append(_BREAK)
         self._text.append(text)
 
     def end(self, tag: str, tail: str) -> None:
@@ -94,11 +95,13 @@ class _Writer:
 
     def _flush(self) -> None:
         raw, self._text = "".join(self._text), []
+        if not raw or raw.isspace():
+            return
         if self._kinds[-1] is BlockKind.CODE:
             if text := raw.replace(_BREAK, "\n").strip("\n").rstrip():
                 self._open[-1].append(Block(BlockKind.CODE, text))
             return
-        for part in _EMPTY_LINE.split(raw):
+        for part in _EMPTY_LINE.split(raw) if _BREAK in raw else (raw,):
             if is_seen(text := collapsed(part)):
                 self._open[-1].append(Block(self._kinds[-1], text))
 

@@ -18,6 +18,7 @@ from tasks.document.page import (
     ParsedDocument,
     UnreadableDocument,
     collapsed,
+    has_words,
     is_sentence,
     word_count,
     words_of,
@@ -55,7 +56,7 @@ _AROUND = ("nav", "header", "footer", "aside", "button", "select", "datalist", "
 # lxml refuses a text that says which bytes it once was.
 _XML_DECLARATION = re.compile(r"\s*<\?xml\s[^<>]{0,300}\?>", re.IGNORECASE)
 # Each costs trafilatura the more the more there are beside it.
-_MANY_BREAKS = re.compile(r"(?:<br\s{0,9}/?>\s*){3,}", re.IGNORECASE)
+_MANY_BREAKS = re.compile(r"<br\s{0,9}/?>\s*(?:<br\s{0,9}/?>\s*){2,}", re.IGNORECASE)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,3}")
 
 
@@ -84,7 +85,7 @@ def read_html(html: str, media_type: str, where: str) -> ParsedDocument:
     _refuse_traps(html, where)
     page = parsed(html)
     blocks = page.blocks
-    if words_of(blocks) < FEW_WORDS <= words_of(page.unscripted):
+    if not has_words(blocks, FEW_WORDS) and has_words(page.unscripted, FEW_WORDS):
         blocks = page.unscripted
     if why := nothing_said(page.title, blocks, html):
         raise UnreadableDocument(f"{where} has no readable text: {why}")
@@ -97,16 +98,16 @@ def parsed(html: str) -> Parsed:
     What its styles hide is not, unless that is all of it: such a page is shown by its scripts when it is complete.
     """
     page = _parsed(html, hidden=False)
-    if words_of(page.blocks) < SOME_WORDS:
+    if not has_words(page.blocks, SOME_WORDS):
         whole = _parsed(html, hidden=True)
-        if words_of(whole.blocks) >= FEW_WORDS:
+        if has_words(whole.blocks, FEW_WORDS):
             return whole
     return page
 
 
 def _parsed(html: str, *, hidden: bool) -> Parsed:
     title, language, blocks, unscripted = _by_trafilatura(html, hidden=hidden)
-    if words_of(blocks) < FEW_WORDS:
+    if not has_words(blocks, FEW_WORDS):
         others = _by_boundaries(html, hidden=hidden)
         if words_of(others) > MUCH_MORE * words_of(blocks):
             blocks = others
@@ -240,8 +241,8 @@ def _flatten_lists(tree: Any) -> None:
 
 def _title(tree: Any) -> str | None:
     """Of the page, and not of a drawing in it."""
-    titles = tree.xpath("//title[not(ancestor::svg)]")
-    return (collapsed(titles[0].text or "") or None) if titles else None
+    title = next((one for one in tree.iter("title") if next(one.iterancestors("svg"), None) is None), None)
+    return None if title is None else collapsed(title.text or "") or None
 
 
 def _tree(html: str) -> Any:

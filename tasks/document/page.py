@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import accumulate
 
 from llmcoder.errors import BadInput
 
@@ -102,6 +103,11 @@ def is_unspaced(text: str) -> bool:
 
 def words_of(blocks: Iterable[Block]) -> int:
     return sum(word_count(block.text) for block in blocks)
+
+
+def has_words(blocks: Iterable[Block], at_least: int) -> bool:
+    """Whether there are so many; most pages show it by their first blocks."""
+    return any(words >= at_least for words in accumulate(word_count(block.text) for block in blocks))
 
 
 def collapsed(text: str) -> str:

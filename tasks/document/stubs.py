@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tasks.document.page import SENTENCE_ENDS, Block, is_sentence, word_count, words_of
+from tasks.document.page import SENTENCE_ENDS, Block, has_words, is_sentence, word_count
 
 #: With fewer words than this, a page may be a stub; real pages have more, and so few are read again by another way.
 FEW_WORDS = 60
@@ -91,7 +91,7 @@ def nothing_said(title: str | None, blocks: Sequence[Block], html: str) -> str:
     """Why a page has nothing to read, and what to do; empty where it has."""
     html = html[:_MOST_SCANNED_CHARS]
     why = (SCRIPTED if "<script" in html.lower() else EMPTY) if not blocks else ""
-    if not why and words_of(blocks) < NOTICE_WORDS and _ACTIVE.search(html):
+    if not why and not has_words(blocks, NOTICE_WORDS) and _ACTIVE.search(html):
         why = _notice(title or "", [part for block in blocks for part in _SENTENCE.split(block.text)], html)
     return f"{why} {REMEDY}" if why else ""
 

@@ -49,6 +49,11 @@ def written(desk: Path, text: str, name: str = "data/config.json") -> Path:
     return path
 
 
+def swapped(desk: Path, text: str) -> None:
+    """At once, as editors save: between emptying a file and filling it, somebody may look."""
+    written(desk, text, "data/config.new").replace(desk / "data/config.json")
+
+
 def stored(desk: Path) -> dict[str, object]:
     found: dict[str, object] = json.loads((desk / "data/config.json").read_text(encoding="utf-8"))
     return found
@@ -449,7 +454,7 @@ def test_a_broken_hand_edit_is_refused_once_and_the_last_good_values_stay(
     opened = Config.open({}, desk)
     for broken in (f'{{"API_PORT": 5002, "HF_TOKEN": "{CANARY}"', f'{{"API_PORT": "{CANARY}", "IO_SLOTS": 2}}'):
         caplog.clear()
-        written(desk, broken)
+        swapped(desk, broken)
         eventually(lambda: opened.problems is not None and len(caplog.records) == 1)
         engine = opened.get(EngineSettings)
         assert (engine.api_port, engine.io_slots) == (5001, 16)
