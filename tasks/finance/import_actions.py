@@ -24,7 +24,7 @@ from tasks.finance.importing import AccountImport, Outcome
 from tasks.finance.proof import Proof, Verdict
 from tasks.finance.reading import ReadFile
 from tasks.finance.records import Currency, Name
-from tasks.finance.statement import BadStatement, Balance, Format, Given, Row, Statement, Unclear
+from tasks.finance.statement import BadStatement, Balance, StatementFormat, Given, Row, Statement, Unclear
 from tasks.finance.store import account_for, account_of_number, keep_number
 
 TIMEOUT_S = 300.0
@@ -45,7 +45,7 @@ class StatementFile(Model):
     currency: Currency | None = Field(
         None, description="Of amounts without one, as in QIF and some CSV: a code of ISO 4217.", examples=["EUR"]
     )
-    format: Format | None = Field(None, description="Its format; left out, it is seen.")
+    format: StatementFormat | None = Field(None, description="Its format; left out, it is seen.")
     layout: CsvLayout | None = Field(
         None,
         description="How a CSV file is laid out, as finance.preview_statement shows it; `decimal` and `date_order`"
@@ -109,7 +109,7 @@ class PreviewAccount(Model):
 class StatementPreview(Model):
     """What an import of the file would read."""
 
-    format: Format | None = Field(description="Its format.")
+    format: StatementFormat | None = Field(description="Its format.")
     encoding: str | None = Field(description="How its text is written.")
     layout: CsvLayout | None = Field(
         description="Of CSV: the columns as they were seen. Give it to the import, changed or not."
@@ -136,7 +136,7 @@ class ImportReport(Model):
 
     import_id: UUID = Field(description="The import, to undo it as one.")
     file_name: str = Field(description="The file.")
-    format: Format = Field(description="Its format.")
+    format: StatementFormat = Field(description="Its format.")
     added: int = Field(description="Transactions that are new, in all accounts.")
     known: int = Field(description="Those that were there already.")
     doubtful: int = Field(description="Those held back: answer by finance.settle_doubts.")
@@ -147,7 +147,7 @@ class ImportReport(Model):
     notes: list[str] = Field(description="What was left out, and what you should look at.")
 
 
-class ImportChoice(Model):
+class StatementImportChoice(Model):
     """Which import is meant."""
 
     import_id: UUID = Field(
@@ -186,7 +186,7 @@ def preview_statement(given: StatementFile, ctx: Context) -> StatementPreview:
 
 
 @action("finance.undo_import", effect=Effect.DESTROY, repeatable=True, timeout_s=TIMEOUT_S)
-def undo_import(which: ImportChoice, ctx: Context) -> UndoneImport:
+def undo_import(which: StatementImportChoice, ctx: Context) -> UndoneImport:
     """Take a whole import back.
 
     What another import has seen, too, stays. Categories and notes of what goes are gone with it.
@@ -204,7 +204,7 @@ def undo_import(which: ImportChoice, ctx: Context) -> UndoneImport:
     effect=Effect.WRITE,
     repeatable=True,
     own_records=True,
-    undo=Undo(undo_import, lambda given, report: ImportChoice(import_id=report.import_id)),
+    undo=Undo(undo_import, lambda given, report: StatementImportChoice(import_id=report.import_id)),
     timeout_s=TIMEOUT_S,
 )
 def import_statement(given: NewImport, ctx: Context) -> ImportReport:

@@ -8,7 +8,7 @@ from typing import IO
 from tasks.finance import camt, csv_statement, mt940, ofx, qif
 from tasks.finance.csv_layout import CsvLayout
 from tasks.finance.csv_statement import LayoutBefore, unknown_layout
-from tasks.finance.statement import MIB, MOST_ACCOUNTS, MOST_BYTES, BadStatement, Format, Given, Statement
+from tasks.finance.statement import MIB, MOST_ACCOUNTS, MOST_BYTES, BadStatement, StatementFormat, Given, Statement
 from tasks.finance.statement_text import chunks, encoding_of, format_of, head_of, lines
 
 
@@ -22,7 +22,7 @@ class ReadFile:
         layout_key: The same for files of CSV with the same columns.
     """
 
-    format: Format
+    format: StatementFormat
     encoding: str
     statements: list[Statement]
     layout: CsvLayout | None = None
@@ -34,7 +34,7 @@ def read(
     size_bytes: int,
     given: Given,
     layout: CsvLayout,
-    wanted: Format | None = None,
+    wanted: StatementFormat | None = None,
     layout_before: LayoutBefore = unknown_layout,
 ) -> ReadFile:
     """The statements of a file.
@@ -55,7 +55,7 @@ def read(
     encoding = encoding_of(file)
     found = wanted or format_of(head_of(file, encoding))
     known = replace(given, decimal=layout.decimal or given.decimal, date_order=layout.date_order or given.date_order)
-    if found is Format.CSV:
+    if found is StatementFormat.CSV:
         statements, shown, key = csv_statement.read(lines(file, encoding), known, layout, layout_before)
         return ReadFile(found, encoding, statements, shown, key)
     made = ReadFile(found, encoding, _statements(file, found, encoding, known))
@@ -64,15 +64,15 @@ def read(
     return made
 
 
-def _statements(file: IO[bytes], found: Format, encoding: str, given: Given) -> list[Statement]:
+def _statements(file: IO[bytes], found: StatementFormat, encoding: str, given: Given) -> list[Statement]:
     match found:
-        case Format.OFX:
+        case StatementFormat.OFX:
             return ofx.read(chunks(file, encoding), given)
-        case Format.CAMT:
+        case StatementFormat.CAMT:
             return camt.read(chunks(file, encoding), given)
-        case Format.QIF:
+        case StatementFormat.QIF:
             return qif.read(lines(file, encoding), given)
-        case Format.MT940:
+        case StatementFormat.MT940:
             return mt940.read(lines(file, encoding), given)
         case _:
             raise NotImplementedError(found)

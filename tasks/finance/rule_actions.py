@@ -22,7 +22,7 @@ from tasks.finance.tables import rules, transactions
 from tasks.finance.transaction_actions import (
     MOST_RESTORED,
     Recategorized,
-    Restoration,
+    CategoryRestoration,
     put_category,
     recategorized,
     restore_categories,
@@ -169,7 +169,7 @@ class RuleApplication(Model):
     effect=Effect.WRITE,
     repeatable=True,
     own_records=True,
-    undo=Undo(restore_categories, lambda given, done: Restoration(before=done.before)),
+    undo=Undo(restore_categories, lambda given, done: CategoryRestoration(before=done.before)),
     timeout_s=TIMEOUT_S,
 )
 def apply_rules(given: RuleApplication, ctx: Context) -> Recategorized:

@@ -40,7 +40,7 @@ class Unclear(BadStatement):
         self.choices = choices
 
 
-class Format(StrEnum):
+class StatementFormat(StrEnum):
     """How a statement is written."""
 
     OFX = "ofx"  # and QFX

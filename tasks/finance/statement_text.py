@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from llmcoder import charsets
-from tasks.finance.statement import MIB, BadStatement, Format
+from tasks.finance.statement import MIB, BadStatement, StatementFormat
 
 HEAD_BYTES = 64 * 1024
 #: What an encoding is told by: the pieces of the file that have more than ASCII in them, up to so much.
@@ -103,25 +103,25 @@ def _refuse_others(head: bytes) -> None:
         )
 
 
-def format_of(head: str) -> Format:
+def format_of(head: str) -> StatementFormat:
     """Which format it is, by how it begins; CSV where it is none of the others."""
     start = head.lstrip("\ufeff \t\r\n")
     upper = start.upper()
     if "OFXHEADER" in upper[:4000] or "<OFX>" in upper or "<STMTTRN>" in upper:
-        return Format.OFX
+        return StatementFormat.OFX
     if _CAMT.search(start) and "<" in start[:2000]:
-        return Format.CAMT
+        return StatementFormat.CAMT
     if _QIF.match(start) or _QIF.search(start[:4000]) or _QIF_RECORDS.match(start):
-        return Format.QIF
+        return StatementFormat.QIF
     if len(_MT940.findall(start)) >= 2 or _MT940.match(start):
-        return Format.MT940
+        return StatementFormat.MT940
     if start.startswith("<"):
         raise BadStatement("The file is XML, but no statement: neither CAMT.052/053/054 nor OFX.")
     if start.startswith(("{", "[")) and '"' in start[:200]:
         raise BadStatement("The file is JSON, which is none of the formats of statements: OFX, QIF, CSV, CAMT, MT940.")
     if not start.strip():
         raise BadStatement("The file is empty.")
-    return Format.CSV
+    return StatementFormat.CSV
 
 
 def head_of(file: IO[bytes], codec: str) -> str:

@@ -125,7 +125,7 @@ class Categorization(Model):
     category: Category | None = Field(description="The category; null for none.", examples=["Groceries"])
 
 
-class Restoration(Model):
+class CategoryRestoration(Model):
     """Categories as they were."""
 
     before: list[Categorized] = Field(
@@ -143,7 +143,7 @@ class Recategorized(Model):
 
 
 @action("finance.restore_categories", effect=Effect.DESTROY, repeatable=True, timeout_s=TIMEOUT_S)
-def restore_categories(given: Restoration, ctx: Context) -> Recategorized:
+def restore_categories(given: CategoryRestoration, ctx: Context) -> Recategorized:
     """Give transactions the categories that they had.
 
     Transactions that are gone are passed over.
@@ -161,7 +161,7 @@ def restore_categories(given: Restoration, ctx: Context) -> Recategorized:
     effect=Effect.WRITE,
     repeatable=True,
     own_records=True,
-    undo=Undo(restore_categories, lambda given, done: Restoration(before=done.before)),
+    undo=Undo(restore_categories, lambda given, done: CategoryRestoration(before=done.before)),
     timeout_s=TIMEOUT_S,
 )
 def categorize(given: Categorization, ctx: Context) -> Recategorized:

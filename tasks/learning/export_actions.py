@@ -31,7 +31,7 @@ _CSV_HEAD = (
 )
 
 
-class Format(StrEnum):
+class CardFormat(StrEnum):
     """What kind of file."""
 
     APKG = "apkg"  # with the schedule and the log
@@ -41,7 +41,7 @@ class Format(StrEnum):
 class ExportRequest(Model):
     """Which cards, and as what."""
 
-    format: Format = Field(Format.APKG, description="apkg: an Anki package; csv: a text file.")
+    format: CardFormat = Field(CardFormat.APKG, description="apkg: an Anki package; csv: a text file.")
     deck: Deck | None = Field(None, description="Only cards of this deck; all when left out.", examples=["git"])
     with_history: bool = Field(
         True, description="Whether an Anki package says what you have answered; without it all cards are new in it."
@@ -71,7 +71,7 @@ def export(request: ExportRequest, ctx: Context) -> Exported:
             yield card
 
     name = f"cards.{request.format}"
-    if request.format is Format.CSV:
+    if request.format is CardFormat.CSV:
         file = ctx.attach(name, _as_csv(counted()), "text/csv")
     else:
         with TemporaryDirectory(prefix="llmcoder-cards-") as folder:
@@ -95,7 +95,7 @@ def _cards(request: ExportRequest, ctx: Context) -> Iterator[OutgoingCard]:
         own.user_id == ctx.user.id,
         *([] if request.deck is None else [own.deck_folded == fold(request.deck)]),
     ]
-    with_log = request.with_history and request.format is Format.APKG
+    with_log = request.with_history and request.format is CardFormat.APKG
     last = None
     while True:
         ctx.check()

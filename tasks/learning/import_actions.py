@@ -66,7 +66,7 @@ class Imported(Model):
     decks: dict[str, int] = Field(description="How many new cards are in which deck.")
 
 
-class ImportChoice(Model):
+class CardImportChoice(Model):
     """Which import is meant."""
 
     import_id: UUID = Field(description="Of the result of learning.import_cards.", examples=[EXAMPLE_ID])
@@ -80,7 +80,7 @@ class RemovedImport(Model):
 
 
 @action("learning.remove_import", effect=Effect.DESTROY, repeatable=True, timeout_s=TIMEOUT_S)
-def remove_import(which: ImportChoice, ctx: Context) -> RemovedImport:
+def remove_import(which: CardImportChoice, ctx: Context) -> RemovedImport:
     """Remove every card that one import has added, and the answers that came with it.
 
     One that is gone already is no error. What you answered here since stays in the log.
@@ -103,7 +103,7 @@ def remove_import(which: ImportChoice, ctx: Context) -> RemovedImport:
     effect=Effect.WRITE,
     repeatable=True,
     own_records=True,
-    undo=Undo(remove_import, lambda given, done: ImportChoice(import_id=done.import_id)),
+    undo=Undo(remove_import, lambda given, done: CardImportChoice(import_id=done.import_id)),
     timeout_s=TIMEOUT_S,
 )
 def import_cards(given: CardFile, ctx: Context) -> Imported:

@@ -55,7 +55,7 @@ class ChangedRecipe(RecipeChange):
     recipe_id: UUID = Field(description="The recipe's id.", examples=[AN_ID])
 
 
-class Restoration(Model):
+class RecipeRestoration(Model):
     """Which recipe is to be what it was."""
 
     recipe_id: UUID = Field(description="The recipe's id.", examples=[AN_ID])
@@ -71,7 +71,7 @@ class RemovedRecipe(Model):
 
 
 @action("recipe.restore_recipe", effect=Effect.WRITE, repeatable=True, timeout_s=TIMEOUT_S)
-def restore_recipe(which: Restoration, ctx: Context) -> Recipe:
+def restore_recipe(which: RecipeRestoration, ctx: Context) -> Recipe:
     """Put a recipe back to what it was in an earlier revision, also one that was removed."""
     recipe = RECIPES.restore(ctx.user.id, which.recipe_id, which.revision, ctx.job_id)
     if recipe is None:
@@ -114,7 +114,9 @@ def add_recipe(new: NewRecipe, ctx: Context) -> Recipe:
     "recipe.change_recipe",
     effect=Effect.DESTROY,
     repeatable=True,
-    undo=Undo(restore_recipe, lambda change, recipe: Restoration(recipe_id=recipe.id, revision=recipe.revision - 1)),
+    undo=Undo(
+        restore_recipe, lambda change, recipe: RecipeRestoration(recipe_id=recipe.id, revision=recipe.revision - 1)
+    ),
     timeout_s=TIMEOUT_S,
 )
 def change_recipe(change: ChangedRecipe, ctx: Context) -> Recipe:
@@ -135,5 +137,5 @@ def list_recipes(wanted: RecipeListing, ctx: Context) -> Page[Recipe]:
     return RECIPES.page(ctx.user.id, wanted.before, wanted.limit, wanted)
 
 
-def _as_before(recipe_id: UUID, removed: Recipe | None) -> Restoration:
-    return Restoration(recipe_id=recipe_id, revision=0 if removed is None else removed.revision)
+def _as_before(recipe_id: UUID, removed: Recipe | None) -> RecipeRestoration:
+    return RecipeRestoration(recipe_id=recipe_id, revision=0 if removed is None else removed.revision)

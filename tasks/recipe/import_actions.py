@@ -75,7 +75,7 @@ class ImportedFile(Model):
     titles: list[str] = Field(description="The first titles of what was added.")
 
 
-class ImportChoice(Model):
+class RecipeImportChoice(Model):
     """Which import is meant."""
 
     import_id: UUID = Field(
@@ -91,7 +91,7 @@ class TakenBack(Model):
 
 
 @action("recipe.undo_import", effect=Effect.DESTROY, repeatable=True, timeout_s=120)
-def undo_import(which: ImportChoice, ctx: Context) -> TakenBack:
+def undo_import(which: RecipeImportChoice, ctx: Context) -> TakenBack:
     """Take an import back as one; recipes that you have changed since stay."""
     removed, kept = importing.take_back(ctx.user.id, which.import_id)
     return TakenBack(removed=removed, kept=kept)
@@ -102,7 +102,7 @@ def undo_import(which: ImportChoice, ctx: Context) -> TakenBack:
     effect=Effect.WRITE,
     repeatable=True,
     outside=True,
-    undo=Undo(undo_import, lambda page, imported: ImportChoice(import_id=imported.import_id)),
+    undo=Undo(undo_import, lambda page, imported: RecipeImportChoice(import_id=imported.import_id)),
     timeout_s=120,
     retry=Retry(attempts=4, first_wait_s=5),
 )
@@ -131,7 +131,7 @@ def import_page(source: PageSource, ctx: Context) -> ImportedPage:
     effect=Effect.WRITE,
     repeatable=True,
     own_records=True,
-    undo=Undo(undo_import, lambda given, imported: ImportChoice(import_id=imported.import_id)),
+    undo=Undo(undo_import, lambda given, imported: RecipeImportChoice(import_id=imported.import_id)),
     timeout_s=600,
 )
 def import_file(given: RecipeFile, ctx: Context) -> ImportedFile:

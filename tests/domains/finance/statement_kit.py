@@ -11,7 +11,7 @@ from decimal import Decimal
 from tasks.finance import reading
 from tasks.finance.csv_layout import CsvLayout
 from tasks.finance.reading import ReadFile
-from tasks.finance.statement import Format, Given
+from tasks.finance.statement import StatementFormat, Given
 
 TODAY = date(2026, 11, 29)
 
@@ -20,7 +20,7 @@ def read(
     content: bytes | str,
     *,
     currency: str | None = None,
-    format: Format | None = None,
+    format: StatementFormat | None = None,
     layout: dict[str, object] | None = None,
     **fields: object,
 ) -> ReadFile:

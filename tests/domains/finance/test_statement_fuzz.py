@@ -12,7 +12,7 @@ from csv_samples import SAMPLES
 from statement_kit import camt, entry, mt940, ofx, read
 
 from llmcoder.errors import BadInput
-from tasks.finance.statement import Format
+from tasks.finance.statement import StatementFormat
 
 ROWS = (("2024-02-01", "-3.50", "Coffee"), ("2024-02-02", "1234.56", "Pay & more"))
 SOURCES: dict[str, bytes] = {
@@ -57,7 +57,11 @@ def contents(name: str, count: int) -> Iterator[bytes]:
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_spoiled_statement_is_read_or_refused(name: str):
     for content in contents(name, 60):
-        for currency, wanted in ((None, None), ("EUR", None), ("JPY", random.Random(content).choice(list(Format)))):
+        for currency, wanted in (
+            (None, None),
+            ("EUR", None),
+            ("JPY", random.Random(content).choice(list(StatementFormat))),
+        ):
             try:
                 found = read(content, currency=currency, format=wanted)
             except BadInput as refusal:

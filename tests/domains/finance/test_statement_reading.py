@@ -16,7 +16,7 @@ from llmcoder import BadInput
 from llmcoder.money import Money
 from tasks.finance import reading
 from tasks.finance.csv_layout import CsvLayout
-from tasks.finance.statement import MOST_ROWS, BadStatement, Format, Given, Unclear
+from tasks.finance.statement import MOST_ROWS, BadStatement, StatementFormat, Given, Unclear
 
 COFFEE = ("2024-02-01", "-3.50", "Coffee")
 
@@ -31,7 +31,7 @@ def test_ofx_as_sgml_has_its_rows_account_and_balance():
         ("2024-02-02", Decimal("1500.00"), "Salary & more"),
     ]
     one = found.statements[0]
-    assert (found.format, one.number, one.currency) == (Format.OFX, "100 12345", "EUR")
+    assert (found.format, one.number, one.currency) == (StatementFormat.OFX, "100 12345", "EUR")
     assert one.closing is not None
     assert (one.closing.amount, one.closing.on) == (Money.parse("1496.50 EUR"), date(2024, 2, 29))
 
@@ -245,7 +245,7 @@ def test_an_envelope_of_swift_is_taken_off():
 def test_camt_of_every_kind_and_version_is_read(version: str):
     found = read(camt(entry("-12.50", "Tea"), entry("20.00", "Back"), version=version, closing="107.50"))
     one = found.statements[0]
-    assert (found.format, one.number, one.currency) == (Format.CAMT, "DE02120300000000202051", "EUR")
+    assert (found.format, one.number, one.currency) == (StatementFormat.CAMT, "DE02120300000000202051", "EUR")
     assert [(row.payee, row.amount.amount) for row in one.rows] == [
         ("Payee", Decimal("-12.50")),
         ("Payer", Decimal(20)),
