@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from vendor_contracts import CONTRACTS, need_contracts
 
+from tests.ports import free_port
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -135,9 +137,7 @@ def server() -> Iterator[LocalServer]:
 @pytest.fixture
 def refused_url() -> str:
     """An address where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 @dataclass
@@ -170,9 +170,7 @@ def strict_fake() -> Iterator[Callable[..., StrictFake]]:
     running: list[StrictFake] = []
 
     def start(spec: str, *options: str) -> StrictFake:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         command = [sys.executable, str(CONTRACTS / "strict_fake.py"), str(CONTRACTS / "specs" / spec)]
         process = subprocess.Popen(
             [*command, "--port", str(port), *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

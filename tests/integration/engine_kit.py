@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -193,6 +195,27 @@ class Engine:
                 process.send_signal(signal.SIGCONT)
                 process.send_signal(signal.SIGKILL)
                 process.wait(120)
+
+
+def freeze(process: subprocess.Popen[bytes], db: Database) -> None:
+    """SIGSTOP, at a moment at which the process does not hold SQLite's lock: nobody could write until it woke up."""
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        if not db.is_sqlite or _can_write(str(db.url.database)):
+            return
+        process.send_signal(signal.SIGCONT)
+        time.sleep(0.01)
+
+
+def _can_write(file: str) -> bool:
+    """Others hold the lock for some milliseconds."""
+    with closing(sqlite3.connect(file, timeout=1.0)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        connection.rollback()
+    return True
 
 
 def started(arguments: Sequence[str], environ: dict[str, str], log: Path) -> subprocess.Popen[bytes]:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tests.conftest import missing
+from tests.ports import free_port
 
 STARTS_WITHIN_S = 60.0
 Handler = Callable[[socket.socket, bytes], None]
@@ -193,7 +194,7 @@ def mosquitto(folder: Path) -> Iterator[tuple[int, int]]:
     program = shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")
     if program is None:
         missing("no MQTT broker: apt-get install mosquitto")
-    plain, secure = _free_port(), _free_port()
+    plain, secure = free_port(), free_port()
     (folder / "mosquitto.conf").write_text(
         f"allow_anonymous true\nuser root\nlistener {plain} 127.0.0.1\nlistener {secure} 127.0.0.1\n"
         f"certfile {folder}/both.pem\nkeyfile {folder}/both.pem\n"
@@ -205,11 +206,6 @@ def mosquitto(folder: Path) -> Iterator[tuple[int, int]]:
             yield plain, secure
         finally:
             running.terminate()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def _wait_for_port(port: int) -> None:

@@ -8,7 +8,7 @@ import socket
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from api.auth.identity import Identities
 from cli.up.reachable import is_live
 from llmcoder.context import User
 from llmcoder.ids import new_id
+from tests.ports import free_port
 
 #: Closing with this drops what was not read and resets the connection: nobody says goodbye.
 RESET = struct.pack("ii", 1, 0)
@@ -38,9 +39,7 @@ class Doors(Engine):
     api: psutil.Process
 
     def open(self) -> None:
-        with closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.api = psutil.Process(self.start("api", API_PORT=str(self.port)).pid)
         eventually(lambda: is_live("127.0.0.1", self.port), what="the API starts")
         self.identities = Identities(self.db, tokens.signing_key(Path(self.environ["DATA_DIR"])))

@@ -40,6 +40,7 @@ from models.jobs.approvals import Origin
 from models.jobs.tables import jobs
 from models.tables import metadata
 from schedules.dispatcher import Dispatcher
+from tests.ports import free_port
 
 pytestmark = pytest.mark.both_stores
 
@@ -175,7 +176,7 @@ def test_what_does_not_work_is_refused_in_words_without_the_secret(alice: httpx.
         ({"user": ""}, 422),
         ({"password": "\ud800"}, 422),
         ({"grant": {"access_token": "x"}}, 422),
-        ({"site": f"http://127.0.0.1:{refusing_port()}"}, 503),
+        ({"site": f"http://127.0.0.1:{free_port()}"}, 503),
         ({"site": "http://10.0.0.1"}, 422),
     ):
         given = box(provider)
@@ -185,15 +186,6 @@ def test_what_does_not_work_is_refused_in_words_without_the_secret(alice: httpx.
         assert answer.status_code == status, (change, answer.text)
         assert "canary" not in answer.text
     assert listed(alice) == []
-
-
-def refusing_port() -> int:
-    import socket
-
-    with closing(socket.socket()) as bound:
-        bound.bind(("127.0.0.1", 0))
-        port: int = bound.getsockname()[1]
-    return port
 
 
 def test_kinds_show_their_forms_and_what_is_missing(served: Served, alice: httpx.Client) -> None:

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import socket
 import stat
 import subprocess
 import sys
 import time
 import tracemalloc
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -39,6 +37,7 @@ from models.files import store as rows
 from models.files.tables import file_spaces
 from models.files.tables import files as table
 from tests.conftest import missing
+from tests.ports import free_port
 
 pytestmark = pytest.mark.both_stores
 
@@ -53,9 +52,7 @@ def s3_server() -> Iterator[str]:
         import moto.server  # noqa: F401
     except ImportError as error:
         missing(f"no S3 server: pip install 'moto[server]' ({error})")
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + STARTS_WITHIN_S
@@ -267,10 +264,7 @@ def test_a_service_that_is_not_there_is_away(unused_port: int, monkeypatch: pyte
 
 @pytest.fixture
 def unused_port() -> int:
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
+    return free_port()
 
 
 def answering(status: int, code: str) -> Any:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import psutil
 import pytest
-from engine_kit import ROOT, Engine, engine_on, eventually, job_of, load_testkit
+from engine_kit import ROOT, Engine, engine_on, eventually, freeze, job_of, load_testkit
 
 from engine.outbox import Outbox
 from engine.submitter import Submitter
@@ -45,7 +45,7 @@ class Heavy(Engine):
     def nobody_rings_again(self) -> Iterator[None]:
         """What the pool forgets then stays undone."""
         scheduler = self.processes[0]
-        scheduler.send_signal(signal.SIGSTOP)
+        freeze(scheduler, self.db)
         try:
             yield
         finally:

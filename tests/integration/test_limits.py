@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import resource
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from llmcoder.context import User
 from llmcoder.ids import new_id
 from models.db.database import Database, is_full
 from models.jobs.tables import jobs
+from tests.ports import free_port
 
 LIMIT = 2_000
 
@@ -92,9 +92,7 @@ def engine(db: Database, db_url: str, user: User, tmp_path: Path) -> Any:
 
 
 def test_a_full_disk_is_503_and_loses_nothing_that_was_accepted(engine: Engine, tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     (tmp_path / "data").mkdir()
     token = Identities(engine.db, tokens.signing_key(tmp_path / "data")).issue(engine.user.id, new_id(), 600)
     process = engine.start("api", API_PORT=str(port))

@@ -24,6 +24,7 @@ from net_kit import Handler, RawServer, Serve, TlsContexts, answer, raw_servers,
 from llmcoder.errors import BadInput, Cancelled, Transient, Uncertain
 from llmcoder.net import GuardedClient, Limits, guarded_transport
 from llmcoder.net.dial import is_own_address
+from tests.ports import free_port
 
 QUICK = Limits(connect_s=2, read_s=0.6, total_s=1.5, wire_bytes=100_000, decoded_bytes=200_000)
 
@@ -422,14 +423,9 @@ def test_a_gzip_of_one_gigabyte_does_not_grow_the_process(serve: Serve, tmp_path
 # --- was it sent? ---
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 def test_a_refused_connection_is_transient_because_nothing_was_sent(client: GuardedClient) -> None:
     with pytest.raises(Transient, match=r"127\.0\.0\.1.*Nothing was sent"):
-        client.request("POST", f"http://127.0.0.1:{_free_port()}/?token=x", content=b"x")
+        client.request("POST", f"http://127.0.0.1:{free_port()}/?token=x", content=b"x")
 
 
 def test_a_connection_nobody_accepts_in_time_is_transient() -> None:
@@ -607,7 +603,7 @@ def test_an_sdk_goes_through_the_guard_with_its_own_errors(serve: Serve) -> None
         assert [through_httpx.get(server.url).text for _ in range(3)] == ["hello"] * 3
         assert server.connects == 1
         with pytest.raises(httpx.ConnectError):
-            through_httpx.get(f"http://127.0.0.1:{_free_port()}/")
+            through_httpx.get(f"http://127.0.0.1:{free_port()}/")
         with pytest.raises(httpx.ReadTimeout):
             through_httpx.post(silent.url)
 

@@ -17,6 +17,7 @@ from net_kit import Serve, answer, raw_servers, saying, until_closed
 from llmcoder.errors import Cancelled
 from llmcoder.net import Network, ProxyLimits
 from llmcoder.net.proxy import Proxy
+from tests.ports import free_port
 
 #: Generous: how long something may take that takes no time.
 SOON_S = 20.0
@@ -279,8 +280,7 @@ def test_a_tunnel_carries_what_came_with_the_request_too(proxy: Proxy, serve: Se
 
 
 def test_where_nobody_answers_the_browser_is_told_so_and_nothing_is_called_refused(net: Network) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     proxy = net.proxy(SMALL)
     for request in (f"CONNECT site.example:{port} HTTP/1.1", f"GET http://site.example:{port}/ HTTP/1.1"):
         assert status(said(proxy, f"{request}\r\nHost: x\r\n\r\n")) == 502

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 from celery import Celery
-from engine_kit import Engine, engine_on, eventually, job_of, load_testkit
+from engine_kit import Engine, engine_on, eventually, freeze, job_of, load_testkit
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
@@ -312,7 +312,7 @@ def test_what_a_killed_and_emptied_broker_knew_and_what_came_meanwhile_all_runs(
     """The dispatcher hears it from `out`, and rings again; whoever just rings gets through on a new connection."""
     with engine.submitter() as submitter, closing(connect_bell(rabbit.url)) as ringing:
         ringing.out("io")
-        heavy.send_signal(signal.SIGSTOP)
+        freeze(heavy, engine.db)
         ids = engine.submit_rung(submitter, kit.take_heavy_nap, 10, input=NAP)
         eventually(lambda: bell.out("heavy") > 0)
         rabbit.kill()

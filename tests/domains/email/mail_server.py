@@ -30,6 +30,8 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from tests.ports import free_port, is_free
+
 DOMAIN = "example.org"
 WITHIN_S = 120.0
 #: Not on everybody's PATH.
@@ -217,7 +219,7 @@ class MailServer:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.imaps, self.imap, self.lmtp, self.smtps, self.smtp = _free_ports(5)
+        self.imaps, self.imap, self.lmtp, self.smtps, self.smtp = (free_port() for _ in range(5))
         self.ca_file = folder / "ca.pem"
         self.accepted: list[Accepted] = []
         self.behaviour = Behaviour()
@@ -380,12 +382,13 @@ class MailServer:
         self._kill_dovecot()
 
     def _kill_dovecot(self) -> None:
-        """All of it; asked to end, it lets open conversations go on."""
+        """All of it; asked to end, it lets open conversations go on. Its parts hold its ports until they are gone."""
         assert self._dovecot is not None
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._dovecot.pid, signal.SIGKILL)
         self._dovecot.wait(10)
         self._dovecot = None
+        _until(lambda: all(map(is_free, (self.imap, self.imaps, self.lmtp))), "the ports of dovecot are free again")
 
     def log(self) -> str:
         """What dovecot had to say."""
@@ -428,14 +431,6 @@ def _owner() -> dict[str, str]:
 
     me, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
     return {"login_user": me, "internal_user": me, "mail_user": me, "mail_group": group, "chroot": "chroot ="}
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind((HOST, 0))
-        return [probe.getsockname()[1] for probe in probes]
 
 
 def _make_certificates(folder: Path) -> None:
