@@ -117,8 +117,7 @@ class OwnedRows(Store[New, Change, Item], Generic[New, Change, Item]):
     def page(self, user_id: UUID, cursor: str | None, limit: int, wanted: Filter | None = None) -> Page[Item]:
         wanted = wanted or self.filter()
         with reading(self._table.name) as conn:
-            query = self._list.statement(self._shown, user_id, wanted, cursor, conn.dialect.name)
-            rows = conn.execute(query.limit(limit + 1)).all()
+            rows = self._list.rows(conn, self._shown, user_id, wanted, cursor, limit + 1)
         items = [self._show(row) for row in rows[:limit]]
         following = self._list.cursor_after(rows[limit - 1], wanted) if len(rows) > limit else None
         return self._page(items=items, next=following)

@@ -4,11 +4,14 @@ Both stores give the same records in the same order: text is compared by its fol
 the locale of a database is, and what has no value comes last in either direction. Every statement is narrowed by the
 user first, from the table's index on (user_id, id); newest first walks that index, any other order sorts what is the
 user's, unless the column is never empty and there is an index on (user_id, column, id), which is then walked.
+
+Words are looked for in a table with a text index (`models.text_index`) before the list is: where few records have them,
+only those are asked further; where many have, the walk meets some soon.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, get_args
@@ -21,6 +24,7 @@ from llmcoder.caseless import fold
 from llmcoder.declare import cursor as cursors
 from llmcoder.declare.filter import (
     LARGEST,
+    AnyMark,
     AtLeast,
     AtMost,
     Before,
@@ -38,16 +42,24 @@ Condition = sa.ColumnElement[bool]
 FOLDED = "_folded"
 #: Texts sort by so many of their folded characters, so that a cursor fits into an address; then by age.
 SORTED_CHARS = 200
+#: Where more records than these have the words, the list is walked until a page is full.
+FEW_HITS = 1_000
 #: Newest or oldest first: ids are UUIDv7.
 CREATED = "created"
 
 
-def folded_column(name: str) -> sa.Column[Any]:
+def folded_column(name: str, *, always: bool = False) -> sa.Column[Any]:
     """The column beside a text that `HasWords` or `HasPassage` looks into, or that sorts.
 
     `OwnedRows` fills it. Where it is null, which only an earlier version leaves, the text itself counts.
+
+    Args:
+        always: It has been there as long as its table, so it is null only where the text is, and may be indexed.
     """
-    return sa.Column(name + FOLDED, sa.Text)
+    return sa.Column(name + FOLDED, sa.Text, info={_ALWAYS: always})
+
+
+_ALWAYS = "always"
 
 
 @dataclass(frozen=True)
@@ -100,12 +112,7 @@ class RecordList:
         columns = set(self._table.c.keys())
         marked = [one for one in self._marks.values() if one is not None]
         named = {name for one in marked for name in (one.columns if isinstance(one, HasWords) else (one.column,))}
-        searched = {
-            name
-            for one in marked
-            if isinstance(one, HasWords | HasPassage)
-            for name in (one.columns if isinstance(one, HasWords) else (one.column,))
-        }
+        searched = {name for one in marked for name in _searched_columns(one)}
         texts = {name for name in self._sorts.values() if name and self._is_text(name)}
         unfolded = {name for name in searched | texts if name + FOLDED not in columns}
         missing = (named | {name for name in self._sorts.values() if name}) - columns
@@ -145,6 +152,40 @@ class RecordList:
         if order.descending:
             return query.order_by(key.desc().nulls_last(), own.id.desc())
         return query.order_by(key.asc().nulls_last(), own.id)
+
+    def rows(
+        self,
+        conn: sa.Connection,
+        shown: list[sa.ColumnElement[Any]],
+        user_id: UUID,
+        wanted: Filter,
+        cursor: str | None,
+        limit: int,
+    ) -> Sequence[sa.Row[Any]]:
+        """As `statement`, up to so many.
+
+        Raises:
+            BadInput: The cursor is none of this list, sort and filter.
+        """
+        query = self.statement(shown, user_id, wanted, cursor, conn.dialect.name)
+        if (searched := self._searched(wanted)) and len(hits := self._hits(conn, user_id, searched)) <= FEW_HITS:
+            query = query.where(self._table.c.id.in_(hits))
+        return conn.execute(query.limit(limit)).all()
+
+    def _searched(self, wanted: Filter) -> list[Condition]:
+        """The conditions that a text index answers."""
+        found: list[Condition] = []
+        for name, value in wanted.given().items():
+            mark = self._marks[name]
+            columns = _searched_columns(mark)
+            if mark is not None and columns and all(self._is_always_folded(column) for column in columns):
+                found += self._looked_for(mark, value)
+        return found
+
+    def _hits(self, conn: sa.Connection, user_id: UUID, searched: list[Condition]) -> Sequence[UUID]:
+        own = self._table.c
+        query = sa.select(own.id).where(own.user_id == user_id, *searched).limit(FEW_HITS + 1)
+        return conn.execute(query).scalars().all()
 
     def cursor_after(self, row: sa.Row[Any], wanted: Filter) -> str:
         """The cursor of the page that follows a record; its id, in a list that is asked for in one way only."""
@@ -202,14 +243,17 @@ class RecordList:
         found: list[Condition] = []
         for name, value in wanted.given().items():
             mark = self._marks[name]
-            if isinstance(mark, HasWords):
-                found += [sa.or_(*(self._has(column, word) for column in mark.columns)) for word in words_of(value)]
-            elif mark is not None:
-                found.append(self._holds(mark, value))
+            if mark is not None:
+                found += self._looked_for(mark, value)
             else:
                 assert self._own is not None  # checked when it was declared
                 found.append(self._own(name, value))
         return found
+
+    def _looked_for(self, mark: AnyMark, value: Any) -> list[Condition]:
+        if isinstance(mark, HasWords):
+            return [sa.or_(*(self._has(column, word) for column in mark.columns)) for word in words_of(value)]
+        return [self._holds(mark, value)]
 
     def _holds(self, mark: Mark, value: Any) -> Condition:
         column: sa.ColumnElement[Any] = self._table.c[mark.column]
@@ -237,7 +281,22 @@ class RecordList:
 
     def _folded(self, name: str) -> sa.ColumnElement[Any]:
         own = self._table.c
+        if self._is_always_folded(name):
+            return own[name + FOLDED]
         return sa.func.coalesce(own[name + FOLDED], sa.func.lower(own[name]), type_=sa.Text())
+
+    def _is_always_folded(self, name: str) -> bool:
+        return bool(self._table.c[name + FOLDED].info.get(_ALWAYS))
+
+
+def _searched_columns(mark: AnyMark | None) -> tuple[str, ...]:
+    match mark:
+        case HasWords():
+            return mark.columns
+        case HasPassage():
+            return (mark.column,)
+        case _:
+            return ()
 
 
 def _bound(value: Any, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

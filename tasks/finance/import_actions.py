@@ -24,7 +24,7 @@ from tasks.finance.importing import AccountImport, Outcome
 from tasks.finance.proof import Proof, Verdict
 from tasks.finance.reading import ReadFile
 from tasks.finance.records import Currency, Name
-from tasks.finance.statement import BadStatement, Balance, StatementFormat, Given, Row, Statement, Unclear
+from tasks.finance.statement import BadStatement, Balance, Given, Row, Statement, StatementFormat, Unclear
 from tasks.finance.store import account_for, account_of_number, keep_number
 
 TIMEOUT_S = 300.0

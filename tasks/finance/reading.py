@@ -8,7 +8,7 @@ from typing import IO
 from tasks.finance import camt, csv_statement, mt940, ofx, qif
 from tasks.finance.csv_layout import CsvLayout
 from tasks.finance.csv_statement import LayoutBefore, unknown_layout
-from tasks.finance.statement import MIB, MOST_ACCOUNTS, MOST_BYTES, BadStatement, StatementFormat, Given, Statement
+from tasks.finance.statement import MIB, MOST_ACCOUNTS, MOST_BYTES, BadStatement, Given, Statement, StatementFormat
 from tasks.finance.statement_text import chunks, encoding_of, format_of, head_of, lines
 
 

@@ -21,8 +21,8 @@ from tasks.finance.records import A_TRANSACTION, MOST_LISTED, PAGE_BEFORE, Categ
 from tasks.finance.tables import rules, transactions
 from tasks.finance.transaction_actions import (
     MOST_RESTORED,
-    Recategorized,
     CategoryRestoration,
+    Recategorized,
     put_category,
     recategorized,
     restore_categories,

@@ -51,8 +51,7 @@ class Transactions(Store[NewTransaction, TransactionChange, Transaction]):
         wanted = wanted or TransactionFilter()
         with reading(transactions.name) as conn:
             shown: list[sa.ColumnElement[Any]] = [one for one in own if one.name != "text_folded"]
-            query = self._list.statement(shown, user_id, wanted, cursor, conn.dialect.name)
-            rows = conn.execute(query.limit(limit + 1)).all()
+            rows = self._list.rows(conn, shown, user_id, wanted, cursor, limit + 1)
         following = self._list.cursor_after(rows[limit - 1], wanted) if len(rows) > limit else None
         return Page[Transaction](items=[shown_transaction(row) for row in rows[:limit]], next=following)
 

@@ -70,7 +70,7 @@ transactions = sa.Table(
     sa.Column("minor", sa.BigInteger, nullable=False),  # negative is money out
     sa.Column("currency", sa.String(3), nullable=False),
     sa.Column("text", sa.String(1000), nullable=False),
-    folded_column("text"),
+    folded_column("text", always=True),
     sa.Column("payee", sa.String(140)),
     sa.Column("text_key", sa.String(32), nullable=False),  # of the normalised text
     sa.Column("nth", sa.Integer, nullable=False),  # of those with the same account, date, amount and text
@@ -100,6 +100,7 @@ transactions = sa.Table(
     sa.Index("ix_finance_transactions_amount", "user_id", "minor", "id"),
     sa.Index("ix_finance_transactions_pending", "user_id", "pending", "booked_on", "id"),
     sa.Index("ix_finance_transactions_user", "user_id", "id"),
+    # and one for words in `text`, which its migration makes (models.text_index)
     sa.Index("ix_finance_transactions_provider", "account_id", "provider_id"),  # one that a provider changes
 )
 

@@ -34,18 +34,18 @@ resources = sa.Table(
     sa.Column("id", sa.Uuid, primary_key=True),  # the job's id where a job made it, so that repeating adds nothing
     _user(),
     sa.Column("title", sa.String(300), nullable=False),
-    folded_column("title"),
+    folded_column("title", always=True),
     sa.Column("url", sa.String(2000)),
     sa.Column("topic", sa.String(80), nullable=False),
-    folded_column("topic"),
+    folded_column("topic", always=True),
     sa.Column("author", sa.String(200)),
-    folded_column("author"),
+    folded_column("author", always=True),
     sa.Column("level", sa.String(16), nullable=False),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("language", sa.String(35)),
     sa.Column("minutes", sa.Integer),
     sa.Column("notes", sa.Text),
-    folded_column("notes"),
+    folded_column("notes", always=True),
     sa.Column("progress", sa.String(16), nullable=False),
     sa.Column("percent", sa.Integer),
     sa.Column("created_at", Instant, nullable=False),
@@ -56,6 +56,7 @@ resources = sa.Table(
     sa.Index("ix_learning_resources_level", "user_id", "level", "id"),
     sa.Index("ix_learning_resources_kind", "user_id", "kind", "id"),
     sa.Index("ix_learning_resources_progress", "user_id", "progress", "id"),
+    # and one for words in title, topic, author and notes, which its migration makes (models.text_index)
 )
 
 cards = sa.Table(
@@ -64,11 +65,11 @@ cards = sa.Table(
     sa.Column("id", sa.Uuid, primary_key=True),  # likewise
     _user(),
     sa.Column("deck", sa.String(200), nullable=False),
-    folded_column("deck"),
+    folded_column("deck", always=True),
     sa.Column("front", sa.Text, nullable=False),
-    folded_column("front"),
+    folded_column("front", always=True),
     sa.Column("back", sa.Text, nullable=False),
-    folded_column("back"),
+    folded_column("back", always=True),
     sa.Column("tags", Tags, nullable=False),
     sa.Column("source_path", sa.String(300)),  # what it was drafted from: /general/notes/ID
     sa.Column("source_title", sa.String(300)),
@@ -99,6 +100,7 @@ cards = sa.Table(
     sa.Index(
         "uq_learning_cards_external_key", "user_id", "external_key", unique=True
     ),  # an import finds its card again
+    # and one for words in front, back and deck, which its migration makes (models.text_index)
 )
 
 # The log only grows: what was taken back has an entry that says so, and triggers refuse to change one. A card that is

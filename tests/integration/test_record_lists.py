@@ -39,25 +39,33 @@ from llmcoder.declare.filter import (
 )
 from llmcoder.errors import BadInput, DeclarationError
 from llmcoder.ids import new_id
+from models import record_list
 from models.db.base import Instant
 from models.db.database import Database
 from models.owned_records import OwnedRows
 from models.record_list import Condition, folded_column
+from models.text_index import create_text_index
 from tasks.general.records import NewNote, NewTodo, NoteFilter, TodoFilter
 from tasks.general.store import NOTES, TODOS
 
 pytestmark = pytest.mark.both_stores
 
-recipes = sa.Table(
-    "test_recipes", sa.MetaData(),
-    sa.Column("id", sa.Uuid, primary_key=True), sa.Column("user_id", sa.Uuid, nullable=False),
-    sa.Column("created_at", Instant, nullable=False), sa.Column("updated_at", Instant, nullable=False),
-    sa.Column("title", sa.Text, nullable=False), folded_column("title"),
-    sa.Column("story", sa.Text), folded_column("story"),
-    sa.Column("minutes", sa.Integer), sa.Column("rest_minutes", sa.Integer),
-    sa.Column("cuisine", sa.String(40)), sa.Column("eaten_at", Instant), sa.Column("rating", sa.Float),
-    sa.Column("is_vegan", sa.Boolean), sa.Index("ix_test_recipes_user", "user_id", "id"),
-)  # fmt: skip
+
+def recipes_table(name: str, *, indexed: bool) -> sa.Table:
+    return sa.Table(
+        name, sa.MetaData(),
+        sa.Column("id", sa.Uuid, primary_key=True), sa.Column("user_id", sa.Uuid, nullable=False),
+        sa.Column("created_at", Instant, nullable=False), sa.Column("updated_at", Instant, nullable=False),
+        sa.Column("title", sa.Text, nullable=False), folded_column("title", always=indexed),
+        sa.Column("story", sa.Text), folded_column("story", always=indexed),
+        sa.Column("minutes", sa.Integer), sa.Column("rest_minutes", sa.Integer),
+        sa.Column("cuisine", sa.String(40)), sa.Column("eaten_at", Instant), sa.Column("rating", sa.Float),
+        sa.Column("is_vegan", sa.Boolean), sa.Index(f"ix_{name}_user", "user_id", "id"),
+    )  # fmt: skip
+
+
+recipes = recipes_table("test_recipes", indexed=False)
+indexed = recipes_table("test_indexed_recipes", indexed=True)
 
 
 class NewRecipe(Model):
@@ -100,12 +108,13 @@ class RecipeFilter(Filter):
 
 class Recipes(OwnedRows[NewRecipe, NewRecipe, Recipe]):
     def condition(self, name: str, value: Any) -> Condition:
-        own = recipes.c
+        own = self._table.c
         total = sa.func.coalesce(own.minutes, 0) + sa.func.coalesce(own.rest_minutes, 0)
         return cast("Condition", total <= sa.literal(value, sa.BigInteger()))
 
 
 STORE = Recipes(recipes, Recipe, RecipeFilter, SORTS)
+INDEXED = Recipes(indexed, Recipe, RecipeFilter, SORTS)
 
 
 @pytest.fixture
@@ -113,6 +122,17 @@ def store(db: Database, configured: Config) -> Recipes:
     with db.write() as conn:
         recipes.create(conn)
     return STORE
+
+
+@pytest.fixture(params=["no text index", "few have a word", "many have a word"])
+def any_store(store: Recipes, db: Database, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Recipes:
+    if request.param == "no text index":
+        return store
+    monkeypatch.setattr(record_list, "FEW_HITS", 1_000 if request.param == "few have a word" else 1)
+    with db.write() as conn:
+        indexed.create(conn)
+        create_text_index(conn, indexed.name, "title", "story")
+    return INDEXED
 
 
 # --- what a list should be
@@ -188,15 +208,19 @@ narrow = st.builds(RecipeFilter, sort=st.sampled_from(sorted(Sort.__args__)))  #
 )
 @given(st.lists(new_recipes, max_size=12), st.one_of(narrow, filters), st.integers(1, 5))
 def test_every_page_of_every_list_is_what_it_says(
-    store: Recipes, new_user: Callable[[str], User], given_recipes: list[NewRecipe], wanted: RecipeFilter, limit: int
+    any_store: Recipes,
+    new_user: Callable[[str], User],
+    given_recipes: list[NewRecipe],
+    wanted: RecipeFilter,
+    limit: int,
 ) -> None:
     user, other = new_user(f"{new_id().hex}@example.org"), new_user(f"{new_id().hex}@example.org")
-    kept = [store.add(user.id, one) for one in given_recipes]
+    kept = [any_store.add(user.id, one) for one in given_recipes]
     for one in given_recipes[:2]:
-        store.add(other.id, one)
+        any_store.add(other.id, one)
     expected = in_order([one for one in kept if matches(one, wanted)], wanted.sort)
-    assert [one.title for one in listed(store, user, wanted, limit)] == [one.title for one in expected]
-    assert listed(store, user, wanted, limit) == expected
+    assert [one.title for one in listed(any_store, user, wanted, limit)] == [one.title for one in expected]
+    assert listed(any_store, user, wanted, limit) == expected
 
 
 @pytest.mark.parametrize("sort", sorted(Sort.__args__))  # type: ignore[attr-defined]

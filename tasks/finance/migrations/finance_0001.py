@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from models.text_index import create_text_index
+
 revision = "finance_0001"
 down_revision = None
 branch_labels = ("finance",)
@@ -129,6 +131,7 @@ def upgrade() -> None:
         "ix_finance_transactions_pending", "finance_transactions", ["user_id", "pending", "booked_on", "id"]
     )
     op.create_index("ix_finance_transactions_user", "finance_transactions", ["user_id", "id"])
+    create_text_index(op.get_bind(), "finance_transactions", "text")
     op.create_table(
         "finance_sightings",
         sa.Column("import_id", sa.Uuid(), nullable=False),

@@ -7,6 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from models.text_index import create_text_index
+
 revision = "learning_0001"
 down_revision = None
 branch_labels = ("learning",)
@@ -66,6 +68,7 @@ def _resources() -> None:
     op.create_index("ix_learning_resources_user", "learning_resources", ["user_id", "id"])
     for name, column in (("topic", "topic_folded"), ("level", "level"), ("kind", "kind"), ("progress", "progress")):
         op.create_index(f"ix_learning_resources_{name}", "learning_resources", ["user_id", column, "id"])
+    create_text_index(op.get_bind(), "learning_resources", "title", "topic", "author", "notes")
 
 
 def _cards() -> None:
@@ -101,6 +104,7 @@ def _cards() -> None:
     }.items():
         op.create_index(f"ix_learning_cards_{name}", "learning_cards", ["user_id", *columns])
     op.create_index("uq_learning_cards_external_key", "learning_cards", ["user_id", "external_key"], unique=True)
+    create_text_index(op.get_bind(), "learning_cards", "front", "back", "deck")
 
 
 def _reviews() -> None:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from tasks.finance import reading
 from tasks.finance.csv_layout import CsvLayout
 from tasks.finance.reading import ReadFile
-from tasks.finance.statement import StatementFormat, Given
+from tasks.finance.statement import Given, StatementFormat
 
 TODAY = date(2026, 11, 29)
 

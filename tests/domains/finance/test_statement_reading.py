@@ -16,7 +16,7 @@ from llmcoder import BadInput
 from llmcoder.money import Money
 from tasks.finance import reading
 from tasks.finance.csv_layout import CsvLayout
-from tasks.finance.statement import MOST_ROWS, BadStatement, StatementFormat, Given, Unclear
+from tasks.finance.statement import MOST_ROWS, BadStatement, Given, StatementFormat, Unclear
 
 COFFEE = ("2024-02-01", "-3.50", "Coffee")
 
