@@ -37,9 +37,9 @@ from llmcoder.declare.filter import (
     words_of,
 )
 from llmcoder.errors import BadInput, DeclarationError
+from models.text_index import FOLDED, may_contain
 
 Condition = sa.ColumnElement[bool]
-FOLDED = "_folded"
 #: Texts sort by so many of their folded characters, so that a cursor fits into an address; then by age.
 SORTED_CHARS = 200
 #: Where more records than these have the words, the list is walked until a page is full.
@@ -48,18 +48,19 @@ FEW_HITS = 1_000
 CREATED = "created"
 
 
-def folded_column(name: str, *, always: bool = False) -> sa.Column[Any]:
+def folded_column(name: str, *, indexed: bool = False) -> sa.Column[Any]:
     """The column beside a text that `HasWords` or `HasPassage` looks into, or that sorts.
 
     `OwnedRows` fills it. Where it is null, which only an earlier version leaves, the text itself counts.
 
     Args:
-        always: It has been there as long as its table, so it is null only where the text is, and may be indexed.
+        indexed: It has been there as long as its table, so it is null only where the text is, and the table's migration
+            makes a text index of it (`models.text_index`).
     """
-    return sa.Column(name + FOLDED, sa.Text, info={_ALWAYS: always})
+    return sa.Column(name + FOLDED, sa.Text, info={_INDEXED: indexed})
 
 
-_ALWAYS = "always"
+_INDEXED = "text index"
 
 
 @dataclass(frozen=True)
@@ -168,24 +169,29 @@ class RecordList:
             BadInput: The cursor is none of this list, sort and filter.
         """
         query = self.statement(shown, user_id, wanted, cursor, conn.dialect.name)
-        if (searched := self._searched(wanted)) and len(hits := self._hits(conn, user_id, searched)) <= FEW_HITS:
+        hits = self._hits(conn, user_id, wanted)
+        if hits is not None and len(hits) <= FEW_HITS:
             query = query.where(self._table.c.id.in_(hits))
         return conn.execute(query.limit(limit)).all()
 
-    def _searched(self, wanted: Filter) -> list[Condition]:
-        """The conditions that a text index answers."""
-        found: list[Condition] = []
-        for name, value in wanted.given().items():
-            mark = self._marks[name]
-            columns = _searched_columns(mark)
-            if mark is not None and columns and all(self._is_always_folded(column) for column in columns):
-                found += self._looked_for(mark, value)
-        return found
-
-    def _hits(self, conn: sa.Connection, user_id: UUID, searched: list[Condition]) -> Sequence[UUID]:
+    def _hits(self, conn: sa.Connection, user_id: UUID, wanted: Filter) -> Sequence[UUID] | None:
+        """Records whose texts have the words, one more than are few at most; None where no text index is asked."""
         own = self._table.c
+        searched = [
+            sa.or_(*(self._in_index(column, text, user_id, conn.dialect.name) for column in columns))
+            for name, value in wanted.given().items()
+            if (columns := _searched_columns(mark := self._marks[name])) and all(map(self._is_indexed, columns))
+            for text in _searched_texts(mark, value)
+        ]
+        if not searched:
+            return None
         query = sa.select(own.id).where(own.user_id == user_id, *searched).limit(FEW_HITS + 1)
         return conn.execute(query).scalars().all()
+
+    def _in_index(self, name: str, folded: str, user_id: UUID, dialect: str) -> Condition:
+        contains, own = self._has(name, folded), self._table.c
+        may = may_contain(own[name + FOLDED], own.user_id, user_id, folded, dialect)
+        return contains if may is None else sa.and_(may, contains)
 
     def cursor_after(self, row: sa.Row[Any], wanted: Filter) -> str:
         """The cursor of the page that follows a record; its id, in a list that is asked for in one way only."""
@@ -243,24 +249,24 @@ class RecordList:
         found: list[Condition] = []
         for name, value in wanted.given().items():
             mark = self._marks[name]
-            if mark is not None:
-                found += self._looked_for(mark, value)
+            if isinstance(mark, HasWords):
+                found += [
+                    sa.or_(*(self._has(column, word) for column in mark.columns))
+                    for word in _searched_texts(mark, value)
+                ]
+            elif mark is not None:
+                found.append(self._holds(mark, value))
             else:
                 assert self._own is not None  # checked when it was declared
                 found.append(self._own(name, value))
         return found
-
-    def _looked_for(self, mark: AnyMark, value: Any) -> list[Condition]:
-        if isinstance(mark, HasWords):
-            return [sa.or_(*(self._has(column, word) for column in mark.columns)) for word in words_of(value)]
-        return [self._holds(mark, value)]
 
     def _holds(self, mark: Mark, value: Any) -> Condition:
         column: sa.ColumnElement[Any] = self._table.c[mark.column]
         held: Condition
         match mark:
             case HasPassage():
-                held = self._has(mark.column, fold(value))
+                held = self._has(mark.column, *_searched_texts(mark, value))
             case IsSet():
                 held = column.is_not(None) if value else column.is_(None)
             case AtLeast():
@@ -281,12 +287,12 @@ class RecordList:
 
     def _folded(self, name: str) -> sa.ColumnElement[Any]:
         own = self._table.c
-        if self._is_always_folded(name):
+        if self._is_indexed(name):
             return own[name + FOLDED]
         return sa.func.coalesce(own[name + FOLDED], sa.func.lower(own[name]), type_=sa.Text())
 
-    def _is_always_folded(self, name: str) -> bool:
-        return bool(self._table.c[name + FOLDED].info.get(_ALWAYS))
+    def _is_indexed(self, name: str) -> bool:
+        return bool(self._table.c[name + FOLDED].info.get(_INDEXED))
 
 
 def _searched_columns(mark: AnyMark | None) -> tuple[str, ...]:
@@ -297,6 +303,11 @@ def _searched_columns(mark: AnyMark | None) -> tuple[str, ...]:
             return (mark.column,)
         case _:
             return ()
+
+
+def _searched_texts(mark: AnyMark | None, value: Any) -> list[str]:
+    """What is looked for, folded: each is in one of the columns."""
+    return words_of(value) if isinstance(mark, HasWords) else [fold(value)]
 
 
 def _bound(value: Any, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

@@ -70,7 +70,7 @@ transactions = sa.Table(
     sa.Column("minor", sa.BigInteger, nullable=False),  # negative is money out
     sa.Column("currency", sa.String(3), nullable=False),
     sa.Column("text", sa.String(1000), nullable=False),
-    folded_column("text", always=True),
+    folded_column("text", indexed=True),
     sa.Column("payee", sa.String(140)),
     sa.Column("text_key", sa.String(32), nullable=False),  # of the normalised text
     sa.Column("nth", sa.Integer, nullable=False),  # of those with the same account, date, amount and text

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, cast
@@ -56,8 +57,8 @@ def recipes_table(name: str, *, indexed: bool) -> sa.Table:
         name, sa.MetaData(),
         sa.Column("id", sa.Uuid, primary_key=True), sa.Column("user_id", sa.Uuid, nullable=False),
         sa.Column("created_at", Instant, nullable=False), sa.Column("updated_at", Instant, nullable=False),
-        sa.Column("title", sa.Text, nullable=False), folded_column("title", always=indexed),
-        sa.Column("story", sa.Text), folded_column("story", always=indexed),
+        sa.Column("title", sa.Text, nullable=False), folded_column("title", indexed=indexed),
+        sa.Column("story", sa.Text), folded_column("story", indexed=indexed),
         sa.Column("minutes", sa.Integer), sa.Column("rest_minutes", sa.Integer),
         sa.Column("cuisine", sa.String(40)), sa.Column("eaten_at", Instant), sa.Column("rating", sa.Float),
         sa.Column("is_vegan", sa.Boolean), sa.Index(f"ix_{name}_user", "user_id", "id"),
@@ -379,7 +380,8 @@ def test_a_filter_that_does_not_fit_its_table_names_the_rule(
 # --- the index
 
 
-def plan_of(db: Database, ask: Callable[[], object]) -> str:
+def plans_of(db: Database, ask: Callable[[], object]) -> list[str]:
+    """Of each statement that it takes, in their order."""
     asked: list[tuple[str, Any]] = []
 
     def hear(_conn: Any, _cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
@@ -391,10 +393,12 @@ def plan_of(db: Database, ask: Callable[[], object]) -> str:
         ask()
     finally:
         sa.event.remove(sa.Engine, "before_cursor_execute", hear)
-    statement, parameters = asked[-1]
     how = "EXPLAIN QUERY PLAN " if db.is_sqlite else "EXPLAIN "
     with db.read() as conn:
-        return "\n".join(str(row[-1]) for row in conn.exec_driver_sql(how + statement, parameters))
+        return [
+            "\n".join(str(row[-1]) for row in conn.exec_driver_sql(how + statement, parameters))
+            for statement, parameters in asked
+        ]
 
 
 def test_a_list_reads_what_is_the_users_by_the_index(
@@ -410,10 +414,29 @@ def test_a_list_reads_what_is_the_users_by_the_index(
         with db.write() as conn:
             conn.exec_driver_sql("ANALYZE notes")
     for wanted in (NoteFilter(), NoteFilter(text="note"), NoteFilter(sort="text"), NoteFilter(sort="-updated")):
-        plan = plan_of(db, lambda wanted=wanted: NOTES.page(user.id, None, 5, wanted))
+        plan = plans_of(db, lambda wanted=wanted: NOTES.page(user.id, None, 5, wanted))[-1]
         assert "ix_notes_user" in plan, plan
-    newest = plan_of(db, lambda: NOTES.page(user.id, str(new_id()), 5, NoteFilter()))
+    newest = plans_of(db, lambda: NOTES.page(user.id, str(new_id()), 5, NoteFilter()))[-1]
     assert "SORT" not in newest.upper() and "TEMP B-TREE" not in newest.upper(), newest
+
+
+@pytest.mark.parametrize("any_store", ["few have a word"], indirect=True)
+def test_words_are_looked_for_in_the_text_index(any_store: Recipes, db: Database, user: User) -> None:
+    now = db.now()
+    dated = {"created_at": now, "updated_at": now, "user_id": user.id}
+    rows = [
+        {"id": new_id(), "title": title, "title_folded": title, "story": title, "story_folded": title, **dated}
+        for title in (f"{random.Random(number).randbytes(20).hex()} number" for number in range(5_000))
+    ]
+    with db.write() as conn:
+        conn.execute(sa.insert(indexed), rows)
+        if not db.is_sqlite:
+            conn.exec_driver_sql(f"ANALYZE {indexed.name}")
+    wanted = RecipeFilter(text=rows[7]["title"][:9], sort="title")
+    plans = plans_of(db, lambda: any_store.page(user.id, None, 5, wanted))
+    with_words = f"COVERING INDEX ix_{indexed.name}_text" if db.is_sqlite else f"ix_{indexed.name}_title_folded"
+    assert with_words in plans[0], plans
+    assert [one.id for one in any_store.page(user.id, None, 5, wanted).items] == [rows[7]["id"]]
 
 
 # --- notes and to-dos
