@@ -28,7 +28,8 @@ from llmcoder.provenance import Taint, current, worse
 from models.db import conflicts
 from models.db.database import database, reading, writing
 from models.jobs import taint
-from models.record_list import FOLDED, Condition, RecordList
+from models.record_list import Condition, RecordList
+from models.text_index import FOLDED
 
 OWN_COLUMNS = ("id", "user_id", "created_at", "updated_at")
 ORIGIN_COLUMNS = ("taint", "sources")

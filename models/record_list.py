@@ -250,10 +250,7 @@ class RecordList:
         for name, value in wanted.given().items():
             mark = self._marks[name]
             if isinstance(mark, HasWords):
-                found += [
-                    sa.or_(*(self._has(column, word) for column in mark.columns))
-                    for word in _searched_texts(mark, value)
-                ]
+                found += [sa.or_(*(self._has(column, word) for column in mark.columns)) for word in words_of(value)]
             elif mark is not None:
                 found.append(self._holds(mark, value))
             else:
