@@ -13,12 +13,14 @@ from uuid import UUID
 import sqlalchemy as sa
 
 FOLDED = "_folded"
+#: Names of these indexes begin so; the metadata knows nothing of them.
+PREFIX = "tx_"
 TRIGRAM_CHARS = 3
 
 # Letters are numbered and looked at beside each other, since `substr` counts from the beginning each time.
 _TRIGRAMS = """
-CREATE OR REPLACE FUNCTION text_trigrams(owner uuid, body text) RETURNS integer[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
-AS $$
+CREATE OR REPLACE FUNCTION llmcoder_trigrams(owner uuid, body text) RETURNS integer[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT coalesce(array_agg(DISTINCT hashtext(owner::text || a || b || c)), '{}')
     FROM (
         SELECT letter AS a, lead(letter) OVER beside AS b, lead(letter, 2) OVER beside AS c
@@ -34,11 +36,13 @@ def create_text_index(conn: sa.Connection, table: str, *texts: str) -> None:
     """Index columns whose folded ones are `folded_column(…, indexed=True)`."""
     folded = [name + FOLDED for name in texts]
     if conn.dialect.name == "sqlite":
-        conn.exec_driver_sql(f"CREATE INDEX ix_{table}_text ON {table} (user_id, id, {', '.join(folded)})")
+        conn.exec_driver_sql(f"CREATE INDEX {PREFIX}{table} ON {table} (user_id, id, {', '.join(folded)})")
         return
     conn.exec_driver_sql(_TRIGRAMS)
     for name in folded:
-        conn.exec_driver_sql(f"CREATE INDEX ix_{table}_{name} ON {table} USING gin (text_trigrams(user_id, {name}))")
+        conn.exec_driver_sql(
+            f"CREATE INDEX {PREFIX}{table}_{name} ON {table} USING gin (llmcoder_trigrams(user_id, {name}))"
+        )
 
 
 def may_contain(
@@ -47,5 +51,5 @@ def may_contain(
     """What the index can say beside `contains`; None where that is all that there is to say."""
     if dialect != "postgresql" or len(word) < TRIGRAM_CHARS:
         return None
-    wanted = sa.func.text_trigrams(sa.literal(user_id, sa.Uuid), sa.cast(word, sa.Text))
-    return sa.func.text_trigrams(owner, column).op("@>", is_comparison=True)(wanted)
+    wanted = sa.func.llmcoder_trigrams(sa.literal(user_id, sa.Uuid), sa.cast(word, sa.Text))
+    return sa.func.llmcoder_trigrams(owner, column).op("@>", is_comparison=True)(wanted)

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from llmcoder.errors import ActionError
 from llmcoder.private import shut
 from models.db.database import Database
+from models.text_index import PREFIX as TEXT_INDEX
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -129,7 +130,11 @@ def domain_folders() -> list[Path]:
 
 def is_declared(name: str | None, kind: str, _parents: object = None) -> bool:
     """Whether an object of the database has to be one that the metadata knows."""
-    return kind != "table" or name is None or BY_HAND.fullmatch(name) is None
+    if name is None:
+        return True
+    if kind == "index":
+        return not name.startswith(TEXT_INDEX)
+    return kind != "table" or BY_HAND.fullmatch(name) is None
 
 
 def load_domain_tables() -> None:

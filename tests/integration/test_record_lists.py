@@ -434,7 +434,7 @@ def test_words_are_looked_for_in_the_text_index(any_store: Recipes, db: Database
             conn.exec_driver_sql(f"ANALYZE {indexed.name}")
     wanted = RecipeFilter(text=rows[7]["title"][:9], sort="title")
     plans = plans_of(db, lambda: any_store.page(user.id, None, 5, wanted))
-    with_words = f"COVERING INDEX ix_{indexed.name}_text" if db.is_sqlite else f"ix_{indexed.name}_title_folded"
+    with_words = f"COVERING INDEX tx_{indexed.name}" if db.is_sqlite else f"tx_{indexed.name}_title_folded"
     assert with_words in plans[0], plans
     assert [one.id for one in any_store.page(user.id, None, 5, wanted).items] == [rows[7]["id"]]
 
