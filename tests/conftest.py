@@ -8,6 +8,7 @@ had skips its tests at a desk and fails them in CI.
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import shutil
 import signal
@@ -155,9 +156,13 @@ def usual_umask() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def usual_logging() -> Iterator[None]:
-    """A command of ours that runs in this process has structlog write where the test's output went, which is closed."""
-    before = structlog.get_config()
+    """A command of ours that runs in this process has structlog write where the test's output went, which is closed.
+
+    A Celery worker that runs in it raises the level of all logging.
+    """
+    before, level = structlog.get_config(), logging.root.level
     yield
+    logging.root.setLevel(level)
     if structlog.get_config() != before:
         structlog.configure(**before)
 
