@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from llmcoder.context import Context
-from llmcoder.errors import ActionError, BadInput, Forbidden, NotFound, RateLimited, Refused, Transient, Uncertain
+from llmcoder.errors import BadInput, Transient, Uncertain
 from llmcoder.net import Limits, Response
 from llmcoder.net.guard import parse_target
-from llmcoder.retry_after import retry_at
+from llmcoder.net.refusal import refusal
 from tasks.document.page import UnreadableDocument
 from tasks.document.reading import html_of, read
 from tasks.document.refresh import Refresh
@@ -45,7 +45,7 @@ def _fetched(url: str, ctx: Context) -> Response:
     except Uncertain as error:
         raise Transient(error.detail) from error
     if not 200 <= answer.status < 300:
-        raise _refusal(answer)
+        raise refusal(answer, "page", datetime.now(UTC), "Fetch it yourself and give its text.")
     return answer
 
 
@@ -66,18 +66,3 @@ def _says_little(body: bytes, content_type: str) -> bool:
         return read(body, content_type, "It").words < FEW_WORDS
     except UnreadableDocument:
         return True
-
-
-def _refusal(answer: Response) -> ActionError:
-    host = parse_target(answer.url).host
-    what = f"{host} answered {answer.status}"
-    match answer.status:
-        case 401 | 402 | 403 | 407 | 451:
-            return Forbidden(f"{what}: the page is not for everybody. Fetch it yourself and give its text.")
-        case 404 | 410:
-            return NotFound(f"{what}: there is no such page.")
-        case 429:
-            return RateLimited(f"{what}: it asks to wait.", retry_at(answer.headers, datetime.now(UTC)), host)
-        case 408 | 425 | 500 | 502 | 503 | 504:
-            return Transient(f"{what}; it may work later.")
-    return Refused(f"{what} instead of a page.")

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from llmcoder.declare.connection import Caller
-from llmcoder.errors import ActionError, Forbidden, NotFound, RateLimited, Refused, Transient, Uncertain
+from llmcoder.errors import ActionError, NotFound, Transient, Uncertain
 from llmcoder.net import Limits, Response
 from llmcoder.net.guard import parse_target
+from llmcoder.net.refusal import refusal
 from llmcoder.retry_after import retry_at
 
 LIMITS = Limits(read_s=15, total_s=45)
@@ -74,7 +75,7 @@ def fetch(
         raise Transient(error.detail) from error
     unchanged = answer.status == NOT_MODIFIED
     if not unchanged and not 200 <= answer.status < 300:
-        raise refusal(answer, now)
+        raise _refusal(answer, now)
     return FetchedFeed(
         body=None if unchanged else answer.body,
         content_type=answer.headers.get("content-type", ""),
@@ -112,20 +113,7 @@ def _seconds(cache_control: str, headers: Mapping[str, str], now: datetime) -> f
         return None
 
 
-def refusal(answer: Response, now: datetime) -> ActionError:
-    host = parse_target(answer.url).host
-    what = f"{host} answered {answer.status}"
-    match answer.status:
-        case 401 | 402 | 403 | 407 | 451:
-            return Forbidden(f"{what}: the feed is not for everybody.")
-        case 404:
-            return NotFound(f"{what}: there is no such feed.")
-        case 410:
-            return FeedGone(f"{what}: the feed is gone for good.")
-        case 429:
-            return RateLimited(f"{what}: it asks to wait.", retry_at(answer.headers, now), host)
-        case 503 if answer.headers.get("retry-after"):
-            return RateLimited(f"{what}: it asks to wait.", retry_at(answer.headers, now), host)
-        case 408 | 425 | 500 | 502 | 503 | 504:
-            return Transient(f"{what}; it may work later.")
-    return Refused(f"{what} instead of a feed.")
+def _refusal(answer: Response, now: datetime) -> ActionError:
+    if answer.status == 410:
+        return FeedGone(f"{parse_target(answer.url).host} answered 410: the feed is gone for good.")
+    return refusal(answer, "feed", now)

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from llmcoder import strict_json
 from llmcoder.charsets import decode, header_labels, inner_labels
 from llmcoder.context import Context
-from llmcoder.errors import ActionError, BadInput, Forbidden, NotFound, RateLimited, Refused, Transient, Uncertain
+from llmcoder.errors import BadInput, Transient, Uncertain
 from llmcoder.media_types import HTML, PLAIN, XHTML, named, sniffed
 from llmcoder.net import Limits, Response
 from llmcoder.net.guard import parse_target
-from llmcoder.retry_after import retry_at
+from llmcoder.net.refusal import refusal
 from tasks.recipe.loose_json import read_one
 
 LIMITS = Limits(read_s=15, total_s=60)
@@ -32,7 +32,7 @@ def fetch_page(url: str, ctx: Context) -> tuple[str, str]:
     except Uncertain as error:
         raise Transient(error.detail) from error
     if not 200 <= answer.status < 300:
-        raise _refusal(answer)
+        raise refusal(answer, "page", datetime.now(UTC), "Open it yourself and give its source as `html`.")
     return _source(answer), answer.url
 
 
@@ -56,18 +56,3 @@ def _as_script(text: str) -> str:
         return strict_json.write(read_one(text)).replace("<", "\\u003c")
     except ValueError:
         raise BadInput("The address gives JSON that is broken.") from None
-
-
-def _refusal(answer: Response) -> ActionError:
-    host = parse_target(answer.url).host
-    what = f"{host} answered {answer.status}"
-    match answer.status:
-        case 401 | 402 | 403 | 407 | 451:
-            return Forbidden(f"{what}: the page is not for everybody. Open it yourself and give its source as `html`.")
-        case 404 | 410:
-            return NotFound(f"{what}: there is no such page.")
-        case 429:
-            return RateLimited(f"{what}: it asks to wait.", retry_at(answer.headers, datetime.now(UTC)), host)
-        case 408 | 425 | 500 | 502 | 503 | 504:
-            return Transient(f"{what}; it may work later.")
-    return Refused(f"{what} instead of a page.")
