@@ -204,7 +204,7 @@ WANTED: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("wanted", WANTED, ids=str)
+@pytest.mark.parametrize("wanted", WANTED, ids=lambda wanted: "-".join(wanted) or "all")
 def test_every_question_is_answered_by_an_index_and_sorts_nothing(
     db: Database, large: Reader, wanted: dict[str, Any]
 ) -> None:
