@@ -45,6 +45,8 @@ ITS_OWN = {"POST /auth/logout", "POST /files"}
 NOTE, TODO, WATCH = {"text": "by an agent"}, {"title": "by an agent"}, {"instructions": "by an agent"}
 RESOURCE, CARD = {"title": "by an agent", "topic": "x"}, {"front": "by an agent", "back": "x"}
 RECIPE = {"title": "by an agent", "ingredients": ["1 onion"]}
+ACCOUNT, RULE = {"name": "by an agent", "currency": "EUR"}, {"words": "by an agent", "category": "x"}
+TRANSACTION = {"account": "by an agent", "booked_on": "2030-06-01", "amount": "-3.50 EUR", "text": "by an agent"}
 MACRO = {"name": "by an agent", "steps": [{"id": "say", "action": "test.echo", "with": {"text": "x"}}]}
 SCHEDULE = {"name": "by an agent", "action": "test.post", "input": {"to": "a", "text": "x"}, "every_s": 60}
 HOOK = {"name": "by an agent", "action": "test.post", "input": {"to": "a", "text": "x"}, "scheme": "hmac"}
@@ -58,6 +60,9 @@ BODIES: dict[str, Any] = {
     "POST /learning/cards": CARD, "PATCH /learning/cards/{record_id}": CARD,
     "POST /email/watches": WATCH, "PATCH /email/watches/{record_id}": WATCH,
     "POST /recipe/recipes": RECIPE, "PATCH /recipe/recipes/{record_id}": RECIPE,
+    "POST /finance/accounts": ACCOUNT, "PATCH /finance/accounts/{record_id}": {"name": "by an agent"},
+    "POST /finance/rules": RULE, "PATCH /finance/rules/{record_id}": RULE,
+    "POST /finance/transactions": TRANSACTION, "PATCH /finance/transactions/{record_id}": {"note": "by an agent"},
     "POST /macros": MACRO, "PUT /macros/{macro_id}": MACRO,
     "POST /schedules": SCHEDULE, "PATCH /schedules/{schedule_id}": {"every_s": 61},
     "POST /schedules/{schedule_id}/pause": {},
@@ -105,6 +110,9 @@ def of_the_users(person: httpx.Client, served: Served) -> dict[str, list[str]]:
         "resource": added("/learning/resources", {"title": "mine", "topic": "x"}),
         "card": added("/learning/cards", {"front": "mine", "back": "x"}),
         "recipe": added("/recipe/recipes", {"title": "mine", "ingredients": []}),
+        "account": added("/finance/accounts", {**ACCOUNT, "name": "mine"}),
+        "rule": added("/finance/rules", {**RULE, "words": "mine"}),
+        "transaction": added("/finance/transactions", {**TRANSACTION, "account": "mine", "text": "mine"}),
         "domain": ["test"],
         "verb": ["post"],
         "file_id": [person.post("/files", content=b"mine").json()["id"]],
@@ -153,7 +161,7 @@ def ids_for(door: Door, mine: Mapping[str, list[str]]) -> list[dict[str, str]]:
     """The addresses at which a door is tried."""
     kinds = {
         "notes": "note", "todos": "todo", "watches": "watch", "resources": "resource", "cards": "card",
-        "recipes": "recipe",
+        "recipes": "recipe", "accounts": "account", "rules": "rule", "transactions": "transaction",
     }  # fmt: skip
     own = {name: kinds.get(door.path.split("/")[2], "") if name == "record_id" else name for name in door.parameters}
     first = next(iter(door.parameters), None)
@@ -194,20 +202,21 @@ def test_what_an_agent_asks_of_a_record_door_is_a_job_that_waits(
 ) -> None:
     with served.client(alice) as person:
         mine = of_the_users(person, served)
-        for path, kind, body in (
-            ("/general/notes", "note", NOTE), ("/general/todos", "todo", TODO), ("/email/watches", "watch", WATCH),
-            ("/learning/resources", "resource", RESOURCE), ("/learning/cards", "card", CARD),
-            ("/recipe/recipes", "recipe", RECIPE),
+        for path, kind in (
+            ("/general/notes", "note"), ("/general/todos", "todo"), ("/email/watches", "watch"),
+            ("/learning/resources", "resource"), ("/learning/cards", "card"), ("/recipe/recipes", "recipe"),
+            ("/finance/accounts", "account"), ("/finance/rules", "rule"), ("/finance/transactions", "transaction"),
         ):  # fmt: skip
             place = f"{path}/{mine[kind][0]}"
             before = person.get(place).json()
-            for answer in (agent.post(path, json=body), agent.patch(place, json=body), agent.delete(place)):
+            new, change = BODIES[f"POST {path}"], BODIES[f"PATCH {path}/{{record_id}}"]
+            for answer in (agent.post(path, json=new), agent.patch(place, json=change), agent.delete(place)):
                 assert answer.status_code == 202, answer.text
                 job = answer.json()
                 assert answer.headers["location"] == f"/jobs/{job['id']}"
                 assert (job["state"], job["reason"], job["origin"]) == ("waiting", "approval", "agent")
             assert person.get(place).json() == before
-            assert agent.patch(f"{path}/{new_id()}", json=body).status_code == 404
+            assert agent.patch(f"{path}/{new_id()}", json=change).status_code == 404
 
 
 def test_a_policy_and_the_undo_window_hold_a_persons_records_back_too(served: Served, alice: User) -> None:
