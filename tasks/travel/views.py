@@ -41,8 +41,7 @@ class PlaceView(Model):
     @classmethod
     def of(cls, place: TravelPlace) -> PlaceView:
         airports = [AirportView.of(one) for one in place.airports]
-        write = place.code or f"{place.name}, {place.country}"
-        return cls(name=place.name, country=place.country, code=place.code, write=write, airports=airports)
+        return cls(name=place.name, country=place.country, code=place.code, write=place.write, airports=airports)
 
 
 class Leg(Model):

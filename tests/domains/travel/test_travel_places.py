@@ -9,8 +9,9 @@ import pytest
 from llmcoder import BadInput
 from llmcoder.testing import run_action
 from tasks.travel.flight_actions import places
-from tasks.travel.place_names import ALSO_OF, NOT_SERVED, SAME_CITY
-from tasks.travel.places import candidates, folded, place_of, table
+from tasks.travel.place_names import AIRPORT_NAMES, ALSO_OF, NOT_SERVED, SAME_CITY
+from tasks.travel.place_spelling import folded
+from tasks.travel.places import candidates, place_of, table
 
 
 @pytest.mark.parametrize(
@@ -41,14 +42,9 @@ from tasks.travel.places import candidates, folded, place_of, table
         ("Kyiv", ("IEV", "KBP"), "Europe/Kyiv"),
         ("Washington, US", ("DCA", "IAD"), "America/New_York"),
         ("Tokio", ("HND", "NRT"), "Asia/Tokyo"),
-        ("東京", None, None),
     ],
 )
 def test_what_is_written_means_these_airports_and_their_zone(written: str, codes: Any, zone: Any) -> None:
-    if codes is None:
-        with pytest.raises(BadInput, match="There is no airport or city"):
-            place_of(written)
-        return
     place = place_of(written)
     assert (place.codes, place.zone) == (codes, zone)
 
@@ -94,7 +90,7 @@ def test_every_city_finds_its_airport_or_the_metropolitan_area_around_it() -> No
         assert place_of(one.code).codes == (one.code,)
         city = one.city.replace(",", "/").partition("/")[0].strip()
         found = candidates(f"{city}, {one.country}")
-        if not any(one.code in place.codes or place.code in table().areas for place in found):
+        if not any(one.code in place.codes or place.is_metropolitan for place in found):
             astray.append(one.code)
     assert (astray, len(table().airports) > 7_000) == ([], True)
 
@@ -107,8 +103,111 @@ def test_the_lists_name_what_is_there() -> None:
     assert areas.keys() >= ALSO_OF.keys()
     assert [code for codes in ALSO_OF.values() for code in codes if code not in known] == []
     assert [name for name in SAME_CITY if folded(name) != name] == []
-    lost = [group for group in {*SAME_CITY.values()} if not any(name in table().by_city for name in group)]
-    assert lost == [], "a group of names of which none is in the table"
+    lost = [
+        (name, country)
+        for name, groups in SAME_CITY.items()
+        for country, names in groups.items()
+        if not table().of_name(name) and not any(each in table().by_city for each in names)
+    ]
+    assert lost == [], "a name of which the table knows no city"
+    assert [code for code in AIRPORT_NAMES.values() if code not in known] == []
+
+
+#: What people write, and the airports that it means, by kinds of writing.
+WRITTEN = {
+    "a country in words": """
+        Paris, France = CDG ORY BVA | London, UK = LCY LGW LHR LTN STN | Berlin, Deutschland = BER
+        London, United Kingdom = LCY LGW LHR LTN STN | Barcelona, Spain = BCN | Barcelona, Spanien = BCN
+        Nice, Frankreich = NCE | Naples, Italy = NAP | Tokyo, Japan = HND NRT | San José, Costa Rica = SJO
+        Dublin, Ireland = DUB | Santiago, Chile = SCL | Los Angeles, USA = LAX | Wien, Österreich = VIE
+        Genève, Suisse = GVA | Roma, Italia = CIA FCO | Athens, Greece = ATH | Perth, Scotland = PSL""",
+    "a state as the post writes it": """
+        Los Angeles, CA = LAX | San Jose, CA = SJC | Portland, OR = PDX | Portland, ME = PWM | London, ON = YXU
+        New York, NY = JFK LGA EWR | Washington, DC = DCA IAD | Washington, D.C. = DCA IAD | Melbourne, FL = MLB
+        Portland, Maine, USA = PWM | New York, NY, USA = JFK LGA EWR | Birmingham, AL = BHM | Athens, GA = AHN
+        London, CA = YXU | Perth, WA = PER | St Louis, MO = STL""",
+    "another script": """
+        東京 = HND NRT | 大阪 = ITM KIX UKB | 上海 = PVG SHA | 北京 = PEK PKX | 香港 = HKG | 서울 = GMP ICN
+        Москва = DME SVO VKO | Санкт-Петербург = LED | Київ = IEV KBP | Αθήνα = ATH | София = SOF | القاهرة = CAI
+        دبي = DWC DXB | תל אביב = TLV | กรุงเทพ = BKK DMK | 台北 = TPE TSA""",
+    "another language": """
+        Venedig = VCE | Neapel = NAP | Florenz = FLR | Straßburg = SXB | Danzig = GDN | Breslau = WRO | Lüttich = LGG
+        Kapstadt = CPT | Ho-Chi-Minh-Stadt = SGN | Mexiko-Stadt = MEX | Tiflis = TBS | Kreta, GR = HER CHQ JSH
+        Teneriffa = TFN TFS | Rhodos = RHO | Korfu = CFU | Bali = DPS | Malta = MLA | Havanna = HAV | Hanover = HAJ""",
+    "a keyboard without Umlauts": """
+        Muenster = FMO | Saarbruecken = SCN | Luebeck = LBC | Goeteborg = GOT | Malmoe = MMX | Tromsoe = TOS
+        Århus = AAR | Duesseldorf = DUS | Zuerich = ZRH""",
+    "an airport with its city": """
+        New York JFK = JFK | JFK Airport = JFK | Paris-CDG = CDG | BER Berlin = BER | BER - Berlin = BER
+        Flughafen München = MUC | München Flughafen = MUC | Aéroport Charles de Gaulle = CDG | Köln/Bonn = CGN
+        John F. Kennedy = JFK | Haneda = HND | La Guardia = LGA | Frankfurt/Main = FRA | Frankfurt (Main) = FRA
+        Frankfurt a.M. = FRA | EDDM = MUC | kjfk = JFK""",
+    "a proposal of ours, or a shop's": """
+        Wien (VIE) = VIE | Berlin, DE (BER) = BER | Barcelona, ES (BCN) = BCN | Istanbul, TR (IST, SAW) = IST SAW
+        London, GB (LCY, LGW, LHR, LTN, STN) = LCY LGW LHR LTN STN | London (LHR) = LHR""",
+    "in short": """
+        Saint Petersburg = LED | Sankt Petersburg = LED | St. Louis = STL | LA = LAX | L.A. = LAX | SF = SFO
+        Washington DC = DCA IAD | Miami = MIA | Stuttgart = STR | Xi’an = XIY""",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", WRITTEN)
+def test_places_are_understood_as_people_write_them(kind: str) -> None:
+    astray = {}
+    for one in WRITTEN[kind].replace("\n", "|").split("|"):
+        written, _, codes = one.strip().partition(" = ")
+        places = candidates(written) if written else []
+        if written and {code for place in places for code in place.codes} != set(codes.split()):
+            astray[written] = [place.codes for place in places]
+    assert astray == {}
+
+
+@pytest.mark.parametrize(
+    ("written", "proposals"),
+    [
+        ("Hue", ["Humera, ET (HUE)", "Hue, VN (HUI)"]),  # the code of one and the name of another
+        ("Pau", ["Pauk, MM (PAU)", "FR (PUF)"]),
+        ("Kos", ["Sihanukville, KH (KOS)", "Kos Island, GR (KGS)"]),
+        ("Goa", ["Genova, IT (GOA)", "Dabolim, IN (GOI, GOX)"]),
+        ("Odessa", ["Odessa, US (ODT)", "Odesa, UA (ODS)"]),  # the old name of one is the name of another
+        ("Madras", ["Madras, US (MDJ)", "Chennai, IN (MAA)"]),
+        ("Saint Louis", ["Saint Louis, SN (XLS)", "St Louis, US (STL)"]),
+        ("Sicily", ["Palermo, IT (PMO)"]),
+        ("Portland", ["Portland, Oregon (PDX)", "Portland, Maine (PWM)"]),  # of one country
+    ],
+)
+def test_a_name_of_two_cities_is_never_one_of_them_by_chance(written: str, proposals: list[str]) -> None:
+    with pytest.raises(BadInput, match="may mean several places") as refused:
+        place_of(written)
+    assert [one for one in proposals if one not in refused.value.detail] == []
+
+
+@pytest.mark.parametrize("written", ["DE", "US", "me", "x", "", " ", "()", "(DE)", "Germany", ", , ,", "Berlin, , XX"])
+def test_what_is_too_short_or_a_country_means_no_city(written: str) -> None:
+    assert candidates(written) == []
+
+
+def test_a_code_in_capitals_is_a_code() -> None:
+    assert (place_of("HUE").country, place_of("IST").codes, place_of("ber").codes) == ("ET", ("IST",), ("BER",))
+
+
+@pytest.mark.parametrize("name", ["Istanbul", "Bangkok", "Houston", "Brussels", "Dubai", "Shanghai"])
+def test_a_code_that_is_also_one_airport_s_does_not_stand_for_the_city(name: str) -> None:
+    place = place_of(name)
+    assert len(place.codes) > 1
+    assert (place.code, place.asked_codes) == (None, place.codes), "a source would look at one airport alone"
+
+
+def test_what_is_proposed_means_the_same_place_again() -> None:
+    astray = []
+    for name in list(table().by_city)[::11]:
+        for place in candidates(name):
+            for written in (place.write, place.proposal):
+                again = candidates(written)
+                if len(again) != 1 or again[0].codes != place.codes:
+                    astray.append(written)
+    islands = {"Borneo Island", "Sumatra Island"}  # many cities are filed under these, and several in one province
+    assert [one for one in astray if one.partition(",")[0] not in islands] == []
 
 
 def test_places_are_listed_with_what_to_write() -> None:
