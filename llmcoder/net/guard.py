@@ -287,12 +287,16 @@ def _allowed_host(entry: str) -> tuple[str, int | None]:
     return host, port if re.search(r":\d+$", entry) else None
 
 
+class BlockedAddress(BadInput):
+    """The guard refuses an address; only an operator can change that, and to ask again does not."""
+
+
 def refuse_port(host: str, port: int, allow: AllowList) -> None:
     """Refuse ports that other protocols own, unless the host is allowed by name."""
     reserved = port < 1024 and port not in _WEB_PORTS_BELOW_1024
     if (reserved or port in _REFUSED_PORTS) and not allow.has_host(host, port):
         entry = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        raise BadInput(f"{host}: port {port} belongs to another protocol. {_remedy(entry)}")
+        raise BlockedAddress(f"{host}: port {port} belongs to another protocol. {_remedy(entry)}")
 
 
 def checked_answers(host: str, port: int, answers: Iterable[str], allow: AllowList) -> list[Address]:
@@ -313,9 +317,9 @@ def checked_answers(host: str, port: int, answers: Iterable[str], allow: AllowLi
     return addresses
 
 
-def blocked(host: str, reason: str) -> BadInput:
+def blocked(host: str, reason: str) -> BlockedAddress:
     """The error for an address that may not be reached."""
-    return BadInput(f"{host} may not be fetched: its address is not public ({reason}). {_remedy(host)}")
+    return BlockedAddress(f"{host} may not be fetched: its address is not public ({reason}). {_remedy(host)}")
 
 
 def _remedy(entry: str) -> str:
