@@ -13,8 +13,8 @@ from typing import Any
 from llmcoder import strict_json
 from llmcoder.context import Context
 from llmcoder.declare.connection import Caller
-from llmcoder.errors import Forbidden, NeedsReconnect, Transient, Uncertain
-from llmcoder.net import Limits, Response
+from llmcoder.errors import BadInput, Forbidden, NeedsReconnect, Transient, Uncertain
+from llmcoder.net import BlockedAddress, Limits, Response
 
 CONNECT_S = 5.0
 #: Our verdict on an answer comes before the deadline of the attempt, or nobody hears it.
@@ -92,10 +92,26 @@ def exchange(
         connect_s=min(CONNECT_S, total_s), read_s=total_s, total_s=total_s, wire_bytes=LARGEST_ANSWER_BYTES,
         decoded_bytes=LARGEST_ANSWER_BYTES, redirects=0,
     )  # fmt: skip
-    try:
+    with asked_again(service.title):
         return caller.http.request(method, url, headers=headers, content=content, check=check, limits=limits)
+
+
+@contextmanager
+def asked_again(title: str) -> Iterator[None]:
+    """One request to a source whose address is the operator's: whoever asks for flights has not written it.
+
+    Raises:
+        Transient: Silence, a name that cannot be looked up, a certificate of another's, an answer that is none.
+        BlockedAddress: The guard does not let it out, which an operator can change.
+    """
+    try:
+        yield
     except Uncertain as error:
-        raise Transient(f"{service.title} did not answer in time. Asking again does no harm.") from error
+        raise Transient(f"{title} did not answer in time. Asking again does no harm.") from error
+    except BlockedAddress:
+        raise
+    except BadInput as error:
+        raise Transient(f"{title} cannot be reached: {error.detail} Asking again does no harm.") from error
 
 
 def read(body: bytes) -> Any:

@@ -38,6 +38,8 @@ from tasks.travel.source import (
     SourceAnswer,
     cheapest,
     is_elsewhere,
+    is_on_other_day,
+    is_possible,
     leg,
     local_time,
     plain,
@@ -171,9 +173,11 @@ def flight_of(offer: object, search: Search) -> Flight | None:
         return None
     whole = [one for one in ways if one is not None]
     out, back = whole[0], whole[1] if len(whole) == 2 else None
+    if not is_possible(out, back):
+        return None
     return Flight(
         price=cost, out=out, back=back, self_transfer=transfer(whole, separate_tickets=False),
-        other_airport=is_elsewhere(out, back, search), link=None,
+        other_airport=is_elsewhere(out, back, search), other_day=is_on_other_day(out, back, search), link=None,
         seller=plain(members(document.get("owner")).get("name")),
     )  # fmt: skip
 

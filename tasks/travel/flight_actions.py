@@ -10,7 +10,7 @@ from tasks.travel.places import MOST_PROPOSALS, candidates, place_of
 from tasks.travel.search import FlightQuery, PlaceText, Search, search_of
 from tasks.travel.source import FlightSource, SourceAnswer
 from tasks.travel.sources import source_of
-from tasks.travel.views import Flights, PlaceView
+from tasks.travel.views import Flight, Flights, PlaceView
 
 TIMEOUT_S = 120.0
 
@@ -61,19 +61,32 @@ def flights_view(search: Search, source: FlightSource, quotes: SourceAnswer) -> 
     Raises:
         BadInput: Its prices are of several currencies, which cannot be held against each other.
     """
-    currencies = {one.price.currency for one in quotes.flights}
-    if len(currencies) > 1:
-        raise BadInput(f"{source.name} answered in several currencies. Say which one you want: currency=EUR.")
-    other = search.currency is not None and currencies and currencies != {search.currency}
-    unasked = f"{source.name} answers in {', '.join(currencies)}, and not in {search.currency}." if other else None
+    flights, note = of_one_currency(quotes.flights, search, source.name)
     return Flights(
-        items=quotes.flights,
+        items=flights,
         origin=PlaceView.of(search.origin),
         destination=PlaceView.of(search.destination),
         passengers=search.passengers.count,
         source=source.name,
         recorded=quotes.recorded,
         quoted_at=database().now(),
-        complete=quotes.complete,
-        note=" ".join(one for one in (quotes.note, unasked) if one) or None,
+        complete=quotes.complete and len(flights) == len(quotes.flights),
+        note=" ".join(one for one in (quotes.note, note) if one) or None,
     )
+
+
+def of_one_currency(flights: list[Flight], search: Search, source: str) -> tuple[list[Flight], str | None]:
+    """Those of the asked currency; those of another where all are of that, and what is to be said of it.
+
+    Raises:
+        BadInput: They are of several others, which cannot be held against each other.
+    """
+    currencies = {one.price.currency for one in flights}
+    if search.currency in currencies and len(currencies) > 1:
+        own = [one for one in flights if one.price.currency == search.currency]
+        return own, f"Left out, in other currencies than {search.currency}: {len(flights) - len(own)}."
+    if len(currencies) > 1:
+        which = "another source" if search.currency else "the currency that you want: currency=EUR"
+        raise BadInput(f"{source} answered in several currencies ({', '.join(sorted(currencies))}). Choose {which}.")
+    is_other = search.currency is not None and currencies and currencies != {search.currency}
+    return flights, f"{source} answers in {', '.join(currencies)}, and not in {search.currency}." if is_other else None

@@ -25,6 +25,8 @@ from tasks.travel.source import (
     SourceAnswer,
     cheapest,
     is_elsewhere,
+    is_on_other_day,
+    is_possible,
     leg,
     link,
     local_time,
@@ -137,13 +139,25 @@ def itineraries_of(answer: ToolAnswer) -> list[Any]:
     Raises:
         Transient: There is none.
     """
-    for document in (answer.data, *(read(text.encode("utf-8", "replace")) for text in answer.texts)):
-        if isinstance(document, list):
-            return document
-        for name in LISTS:
-            if isinstance(members(document).get(name), list):
-                return items(members(document)[name])
+    documents = [answer.data, *(read(text.encode("utf-8", "replace")) for text in answer.texts)]
+    for document in documents:
+        if (listing := _listing(document)) is not None:
+            return listing
+    single = [one for one in documents[1:] if "flyFrom" in members(one)]  # each item of a list is a text of its own
+    if single:
+        return single
     raise Transient(f"{TITLE} answered with something that is no list of flights.")
+
+
+def _listing(document: object) -> list[Any] | None:
+    """A list, or the one in an object, or in an object in one."""
+    for one in (document, *(members(document).get(name) for name in LISTS)):
+        if isinstance(one, list):
+            return one
+        for name in LISTS:
+            if isinstance(inner := members(one).get(name), list):
+                return inner
+    return None
 
 
 def flight_of(itinerary: object, request: FlightRequest, search: Search) -> Flight | None:
@@ -151,13 +165,14 @@ def flight_of(itinerary: object, request: FlightRequest, search: Search) -> Flig
     one = members(itinerary)
     cost = price(one.get("price"), one.get("currency") or search.currency or USUAL_CURRENCY)
     ways = _ways(one, request, search)
-    if cost is None or ways is None:
+    if cost is None or ways is None or not is_possible(*ways):
         return None
     out, back = ways
     both = [out] if back is None else [out, back]
     return Flight(
         price=cost, out=out, back=back, self_transfer=transfer(both, separate_tickets=None),
-        other_airport=is_elsewhere(out, back, search), seller=TITLE, link=link(one.get("deepLink")),
+        other_airport=is_elsewhere(out, back, search), other_day=is_on_other_day(out, back, search),
+        seller=TITLE, link=link(one.get("deepLink")),
     )  # fmt: skip
 
 

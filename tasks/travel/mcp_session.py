@@ -23,12 +23,12 @@ from pydantic import ValidationError
 
 from llmcoder.context import Context
 from llmcoder.declare.connection import Caller
-from llmcoder.errors import ActionError, BadInput, Forbidden, RateLimited, Transient, Uncertain
+from llmcoder.errors import ActionError, BadInput, Forbidden, RateLimited, Transient
 from llmcoder.media_types import HTML, named
 from llmcoder.net import Limits, Response
 from llmcoder.retry_after import retry_at
 from llmcoder.version import VERSION
-from tasks.travel.asking import LARGEST_ANSWER_BYTES, MARGIN_S, members
+from tasks.travel.asking import LARGEST_ANSWER_BYTES, MARGIN_S, asked_again, members
 
 if TYPE_CHECKING:
     import httpx2
@@ -150,14 +150,15 @@ def _wire(title: str, caller: Caller) -> Any:
                 return httpx2.Response(405, request=request)
             content = await request.aread()
             self.idle.reschedule(None)
+            is_goodbye = request.method == "DELETE"  # which is said after a refusal, too, and does not explain it
             try:
-                answer = _exchanged(caller, request.method, str(request.url), request.headers, content)
-            except Uncertain:
-                self.fault = Transient(f"{title} did not answer in time. Asking again does no harm.")
+                with asked_again(title):
+                    answer = _exchanged(caller, request.method, str(request.url), request.headers, content)
             except ActionError as error:
-                self.fault = error
+                self.fault = self.fault if is_goodbye else error
             else:
-                self.refusal = refusal_of(title, answer, datetime.now(UTC))
+                if not is_goodbye:
+                    self.refusal = refusal_of(title, answer, datetime.now(UTC))
                 self.idle.reschedule(asyncio.get_running_loop().time() + LONGEST_IDLE_S)
                 headers = [(name, value) for name, value in answer.headers.multi_items() if name not in PACKING]
                 return httpx2.Response(answer.status, headers=headers, content=answer.body, request=request)

@@ -23,7 +23,7 @@ from llmcoder.model import Model
 from llmcoder.money import Money
 from tasks.travel.places import airport
 from tasks.travel.search import Cabin, CurrencyCode, Passengers, Search, SourceName
-from tasks.travel.source import FlightSource, SourceAnswer, cheapest, is_elsewhere, leg, transfer, way
+from tasks.travel.source import FlightSource, SourceAnswer, cheapest, is_elsewhere, is_on_other_day, leg, transfer, way
 from tasks.travel.views import Flight, Leg, Way
 
 NOTE = "Recorded quotes, moved to your days: nobody sells at these prices. Ask another source for those of today."
@@ -175,7 +175,8 @@ def _flight(out: Way, back: Way | None, price: Money, search: Search) -> Flight:
     ways = [out] if back is None else [out, back]
     return Flight(
         price=price, out=out, back=back, self_transfer=transfer(ways, separate_tickets=False),
-        other_airport=is_elsewhere(out, back, search), seller=None, link=None,
+        other_airport=is_elsewhere(out, back, search), other_day=is_on_other_day(out, back, search),
+        seller=None, link=None,
     )  # fmt: skip
 
 

@@ -147,11 +147,17 @@ class Search:
     today: date
 
     def days(self) -> Iterator[tuple[date, date | None]]:
-        """The wanted days of departure and return, the asked ones first, then the nearest ones; none is past."""
+        """The wanted days of departure and return, the asked ones first, then the nearest; none is past or too far."""
         for off in sorted(range(-self.flexible_days, self.flexible_days + 1), key=lambda off: (abs(off), off)):
             day = self.depart_on + timedelta(days=off)
-            if day >= self.today:
-                yield day, None if self.return_on is None else self.return_on + timedelta(days=off)
+            home = None if self.return_on is None else self.return_on + timedelta(days=off)
+            if self.today <= day and (off <= 0 or (home or day) <= last_day(self.today)):
+                yield day, home
+
+
+def last_day(today: date) -> date:
+    """The last one on which somebody may fly."""
+    return today + timedelta(days=MOST_DAYS_AHEAD)
 
 
 def search_of(trip: Trip, now: datetime, currency: str | None = None, limit: int = 100) -> Search:
@@ -164,10 +170,10 @@ def search_of(trip: Trip, now: datetime, currency: str | None = None, limit: int
     if set(origin.codes) & set(destination.codes):
         raise BadInput(f"{trip.origin!r} and {trip.to!r} have an airport in common: {origin.name}.")
     today = now.astimezone(ZoneInfo(origin.zone)).date()
-    if trip.depart_on + timedelta(days=trip.flexible_days) < today:
+    if trip.depart_on < today - timedelta(days=trip.flexible_days):
         raise BadInput(f"depart_on is {trip.depart_on}, which is past: in {origin.name} it is {today}.")
     last = trip.return_on or trip.depart_on
-    if last > today + timedelta(days=MOST_DAYS_AHEAD):
+    if last > last_day(today):
         raise BadInput(f"{last} is more than {MOST_DAYS_AHEAD} days ahead; airlines do not sell seats that early.")
     passengers = Passengers(trip.adults, trip.children, trip.infants)
     return Search(

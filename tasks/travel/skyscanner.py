@@ -30,6 +30,8 @@ from tasks.travel.source import (
     SourceAnswer,
     cheapest,
     is_elsewhere,
+    is_on_other_day,
+    is_possible,
     leg,
     link,
     plain,
@@ -59,7 +61,7 @@ UNITS = {
 }  # fmt: skip
 USUAL_CURRENCY = "EUR"
 COMPLETE, FAILED = "RESULT_STATUS_COMPLETE", "RESULT_STATUS_FAILED"
-REPLACED = "RESULT_ACTION_REPLACED"
+UNCHANGED = {"RESULT_ACTION_NOT_MODIFIED", "RESULT_ACTION_OMITTED"}
 #: Between tickets, though an agent may answer for the second one: luggage is collected.
 SELF_TRANSFERS = {"TRANSFER_TYPE_SELF_TRANSFER", "TRANSFER_TYPE_PROTECTED_SELF_TRANSFER"}
 
@@ -166,7 +168,7 @@ def _next_answer(document: dict[str, Any], before: _Answer | None) -> _Answer:
     if status == FAILED or not isinstance(token, str) or not token:
         raise Transient("Skyscanner's search has failed; it can be made anew.")
     content = members(document.get("content"))
-    new_results = members(content.get("results")) if document.get("action") == REPLACED else {}
+    new_results = {} if document.get("action") in UNCHANGED else members(content.get("results"))
     results = new_results or (before.results if before else {})
     degraded = bool(items(document.get("degradationReasons"))) or (before is not None and before.degraded)
     return _Answer(token, results, status == COMPLETE, degraded)
@@ -213,6 +215,8 @@ def flights_of(results: dict[str, Any], search: Search) -> Iterator[Flight]:
         whole = [each for each in ways if each is not None]
         if not whole or len(whole) != len(ways) or len(whole) != (1 if search.return_on is None else 2):
             continue
+        if not is_possible(whole[0], whole[1] if len(whole) == 2 else None):
+            continue
         options = [_Option.of(each, currency, results) for each in items(members(one).get("pricingOptions"))]
         priced = [each for each in options if each is not None]
         if priced:
@@ -233,8 +237,8 @@ class _Option:
         one = members(option)
         amount = members(one.get("price"))
         cost = price(amount.get("amount"), currency, UNITS.get(str(amount.get("unit")), 0) or 1)
-        if cost is None or amount.get("unit") not in UNITS or cost.minor == 0:
-            return None  # 0 is written where there is no price
+        if cost is None or amount.get("unit") not in UNITS:
+            return None
         tickets = items(one.get("items"))
         first = members(tickets[0]) if tickets else {}
         agent = members(members(results.get("agents")).get(str(first.get("agentId"))))
@@ -247,7 +251,8 @@ def _flight(ways: list[Way], option: _Option, search: Search) -> Flight:
     return Flight(
         price=option.cost, out=out, back=back,
         self_transfer=transfer(ways, separate_tickets=option.separate_tickets),
-        other_airport=is_elsewhere(out, back, search), seller=option.seller, link=option.link,
+        other_airport=is_elsewhere(out, back, search), other_day=is_on_other_day(out, back, search),
+        seller=option.seller, link=option.link,
     )  # fmt: skip
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from llmcoder.errors import BadInput
@@ -25,6 +26,8 @@ LONGEST_LINK = 2_000
 MOST_REQUESTS = 14
 #: Prices have no more digits; what claims to have is none.
 LARGEST_EXPONENT = 12
+#: From departure to arrival, where a source does not tell the changes in between.
+LONGEST_WAY = timedelta(days=5)
 
 
 @dataclass(frozen=True)
@@ -178,8 +181,35 @@ def is_elsewhere(out: Way, back: Way | None, search: Search) -> bool:
     )
 
 
+def is_on_other_day(out: Way, back: Way | None, search: Search) -> bool:
+    """Whether a flight departs on days that were not asked for; sources also answer with those."""
+    asked = {(str(there), None if home is None else str(home)) for there, home in search.days()}
+    return (_departs_on(out), None if back is None else _departs_on(back)) not in asked
+
+
+def is_possible(out: Way, back: Way | None) -> bool:
+    """Whether each flight lands after it departs, and before the next one does."""
+    legs = [*out.legs, *(back.legs if back else [])]
+    return all(_can_be(one) for one in legs) and all(
+        before.arrives_at is None or after.departs_at is None or before.arrives_at <= after.departs_at
+        for before, after in pairwise(legs)
+    )
+
+
+def _departs_on(one: Way) -> str:
+    return one.legs[0].departs_local.partition("T")[0]
+
+
+def _can_be(one: Leg) -> bool:
+    """Whether it lands after it departs, and soon enough. Clocks differ by 26 hours at most."""
+    if one.departs_at is not None and one.arrives_at is not None:
+        return timedelta(0) <= one.arrives_at - one.departs_at < LONGEST_WAY
+    took = datetime.fromisoformat(one.arrives_local) - datetime.fromisoformat(one.departs_local)
+    return -timedelta(hours=26) < took < LONGEST_WAY
+
+
 def price(amount: object, currency: object, per_unit: int = 1) -> Money | None:
-    """What a source wants, as money; None where it says none.
+    """What a source wants, as money; None where it says none. Nothing at all is no price: it is written where none is.
 
     Args:
         amount: A whole number, text, or a number of JSON. Finer than the currency's minor unit it is rounded half up,
@@ -192,10 +222,11 @@ def price(amount: object, currency: object, per_unit: int = 1) -> Money | None:
         exact = Decimal(str(amount)) / per_unit  # the digits of a float that JSON had, and not its binary value
         if not exact.is_finite() or exact < 0 or exact.adjusted() > LARGEST_EXPONENT:
             return None
-        minor = (exact * 10 ** exponent_of(currency)).quantize(Decimal(1), ROUND_HALF_UP)
+        code = currency.strip().upper()
+        minor = (exact * 10 ** exponent_of(code)).quantize(Decimal(1), ROUND_HALF_UP)
     except (InvalidOperation, BadMoney):
         return None
-    return Money(int(minor), currency)
+    return Money(int(minor), code) if minor > 0 else None
 
 
 def plain(text: object) -> str | None:
@@ -214,13 +245,18 @@ def link(text: object) -> str | None:
 
 
 def cheapest(flights: list[Flight], search: Search) -> list[Flight]:
-    """The cheapest ones with no more changes than are wanted. They are of one currency."""
+    """The cheapest ones with no more changes than are wanted; those first whose currency is the asked one."""
     few = [
         one
         for one in flights
         if search.max_stops is None or all(each.stops <= search.max_stops for each in (one.out, one.back) if each)
     ]
-    return sorted(few, key=lambda one: (one.price.minor, one.out.stops))[: search.limit]
+    return sorted(few, key=lambda one: _rank(one, search))[: search.limit]
+
+
+def _rank(flight: Flight, search: Search) -> tuple[bool, int, int]:
+    is_other = search.currency is not None and flight.price.currency != search.currency
+    return is_other, flight.price.minor, flight.out.stops
 
 
 def _local(at: datetime) -> str:

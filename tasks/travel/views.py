@@ -79,6 +79,7 @@ class Flight(Model):
         "`possible`: the source does not say."
     )
     other_airport: bool = Field(description="It departs or lands at an airport that was not asked for.")
+    other_day: bool = Field(False, description="It departs on a day that was not asked for.")
     seller: str | None = Field(description="Who sells it, where the source says so.")
     link: str | None = Field(description="Where to book it, an address of the source's.")
 

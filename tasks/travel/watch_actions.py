@@ -32,6 +32,8 @@ from tasks.travel.watch_views import (
 TIMEOUT_S = 15.0
 LOOK_TIMEOUT_S = 120.0
 WHAT = "price watches"
+#: Of one look: cheaper ones that were not asked for do not take the place of those that count.
+MOST_FLIGHTS = 100_000
 
 
 @action("travel.unwatch", effect=Effect.DESTROY, repeatable=True, timeout_s=TIMEOUT_S)
@@ -110,7 +112,7 @@ def check_price(which: PriceWatchChoice, ctx: Context) -> CheckedPrice:
     was_read(row)
     trip = Trip.model_validate_json(row.trip)
     source = source_of(trip.source, ctx)
-    search = search_of(trip, database().now(), row.currency)
+    search = search_of(trip, database().now(), row.currency, MOST_FLIGHTS)
     answer = source.quotes(search, ctx)
     with writing(WHAT) as conn:
         return store.keep_quote(conn, ctx.user.id, row.id, _quote(ctx.job_id, source, search, answer))
@@ -127,7 +129,7 @@ def tell_price_drop(evidence: Evidence, _ctx: Context) -> Evidence:
 
 def _quote(quote_id: UUID, source: FlightSource, search: Search, answer: SourceAnswer) -> NewQuote:
     """The cheapest flight that is what was asked for, at a price that compares."""
-    matching = [one for one in answer.flights if not one.other_airport]
+    matching = [one for one in answer.flights if not one.other_airport and not one.other_day]
     comparable = [one for one in matching if one.price.currency == search.currency]
     cheapest = min(comparable, key=lambda one: one.price.minor, default=None)
     return NewQuote(

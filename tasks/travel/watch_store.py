@@ -38,6 +38,7 @@ LONGEST_NOTE = 1_000
 PAUSE_AFTER_FAILURES = 10
 #: What the clock noticed of fire times while nobody was there to fire.
 CAUGHT_UP_WITHIN_S = 86_400
+DOUBTFUL_RISE = "The source's answer was not whole, so the price may not have risen; the next look says."
 _MOMENT = timedelta(milliseconds=1)
 
 own = price_watches.c
@@ -198,7 +199,7 @@ def keep_quote(conn: sa.Connection, user_id: UUID, watch_id: UUID, new: NewQuote
     _prune(conn, watch_id)
     return CheckedPrice(
         watch_id=watch_id, price=new.cheapest.price if new.cheapest else None, is_below=_is_below(row, new),
-        is_drop=is_drop, note=new.note,
+        is_drop=is_drop, note=DOUBTFUL_RISE if _is_doubtful_rise(row, new) else new.note,
     )  # fmt: skip
 
 
@@ -233,13 +234,24 @@ def _origin(new: NewQuote) -> dict[str, Any]:
 
 
 def _is_below(row: Any, new: NewQuote) -> bool:
-    """Where no price compares, nothing has changed."""
-    return bool(row.is_below) if new.minor is None else new.minor < row.threshold_minor
+    """Where no price compares, nothing has changed; nor where a rise may be none."""
+    if new.minor is None or _is_doubtful_rise(row, new):
+        return bool(row.is_below)
+    return new.minor < row.threshold_minor
+
+
+def _is_doubtful_rise(row: Any, new: NewQuote) -> bool:
+    """Whether the cheaper flight may still be there: the answer was not whole, and is the first that lacks it."""
+    if new.complete or new.minor is None or new.minor < row.threshold_minor or not row.is_below:
+        return False
+    return row.last_minor is None or row.last_minor < row.threshold_minor
 
 
 def _after(row: Any, new: NewQuote, is_drop: bool) -> dict[str, Any]:
     """What a quote changes of its watch."""
     values: dict[str, Any] = {"quoted_at": new.quoted_at, "updated_at": new.quoted_at, "note": new.note}
+    if _is_doubtful_rise(row, new):
+        values["note"] = DOUBTFUL_RISE
     if new.minor is None:
         return values
     lowest = new.minor if row.lowest_minor is None else min(row.lowest_minor, new.minor)

@@ -97,6 +97,7 @@ class OlderServer(ThreadingHTTPServer):
         result: Of a call; None for what the tool answers, as JSON text.
         code: Of the error that a call is answered with, instead.
         methods: What it was asked, in order.
+        refusals: Status, headers and body that a method is answered with, instead.
     """
 
     daemon_threads = True
@@ -108,6 +109,7 @@ class OlderServer(ThreadingHTTPServer):
         self.result: dict[str, Any] | None = None
         self.code: int | None = None
         self.methods: list[str] = []
+        self.refusals: dict[str, tuple[int, dict[str, str], bytes]] = {}
 
     @property
     def url(self) -> str:
@@ -147,6 +149,9 @@ class _Exchange(BaseHTTPRequestHandler):
             return self._say(202, b"")
         if asked["method"] != "initialize" and self.headers.get("mcp-session-id") != "s1":
             return self._say(400, b'{"error": "No valid session"}')
+        if asked["method"] in self.server.refusals:
+            status, headers, body = self.server.refusals[asked["method"]]
+            return self._say(status, body, **headers)
         result = self.server.answer(asked["method"], asked.get("params", {}))
         error = {"error": {"code": self.server.code or -32601, "message": HOSTILE}}
         said = {"jsonrpc": "2.0", "id": asked["id"]} | (error if result is None else {"result": result})
@@ -160,12 +165,13 @@ class _Exchange(BaseHTTPRequestHandler):
         self.server.methods.append("end of the session")
         self._say(200, b"")
 
-    def _say(self, status: int, body: bytes, kind: str = "application/json") -> None:
+    def _say(self, status: int, body: bytes, kind: str = "application/json", **headers: str) -> None:
         self.close_connection = True
         self.send_response(status)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
         for name, value in {
             "content-type": kind, "content-length": str(len(body)), "mcp-session-id": "s1", "connection": "close",
-        }.items():  # fmt: skip
+        }.items() | named.items():  # fmt: skip
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)

@@ -142,6 +142,19 @@ def test_what_nobody_can_fly_is_refused_with_what_to_do(given: dict[str, Any], w
         look(**given)
 
 
+@pytest.mark.parametrize("day", ["9999-12-31", "9999-12-30", "0001-01-01"])
+def test_the_ends_of_the_calendar_are_no_days_to_fly_on(day: str) -> None:
+    with pytest.raises(BadInput):
+        look(depart_on=day, flexible_days=3)
+
+
+def test_flexible_days_do_not_look_further_ahead_than_airlines_sell() -> None:
+    last = str((NOW + timedelta(days=360)).date())
+    assert [str(day) for day, _ in search(depart_on=last, flexible_days=2).days()] == [
+        last, *(str((NOW + timedelta(days=360 - off)).date()) for off in (1, 2)),
+    ]  # fmt: skip
+
+
 def test_today_is_the_day_at_the_airport_of_departure() -> None:
     """At noon in London it is tomorrow in Banana, Kiritimati, and today is past there."""
     with pytest.raises(BadInput, match="in Banana it is 2026-11-30"):

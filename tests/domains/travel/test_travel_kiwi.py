@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -310,6 +311,102 @@ def test_an_error_of_the_protocol_has_its_remedy(older: OlderServer, code: int, 
     with pytest.raises(kind) as refused:
         ask(older.url)
     assert "mallory" not in refused.value.detail
+
+
+@pytest.mark.parametrize("method", ["initialize", "tools/list", "tools/call"])
+@pytest.mark.parametrize(
+    ("status", "headers", "kind", "why"),
+    [
+        (429, {"retry_after": "30"}, RateLimited, "asks to wait"),
+        (401, {}, Forbidden, "wants to know who we are"),
+        (503, {}, Transient, "out of order"),
+        (403, {"cf_mitigated": "challenge"}, Transient, "bot challenge"),
+        (404, {}, Transient, "its protocol does not know"),  # the session has expired: the next attempt begins one
+    ],
+)
+def test_a_refusal_amid_the_conversation_is_told_although_the_goodbye_is_taken(
+    older: OlderServer, method: str, status: int, headers: dict[str, str], kind: type[ActionError], why: str
+) -> None:
+    older.refusals[method] = (status, headers, b"{}")
+    with pytest.raises(kind, match=why):
+        ask(older.url)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"content": [{"type": "text", "text": json.dumps(one)} for one in (itinerary(51), itinerary(60))]},
+        {"content": [], "structuredContent": {"data": {"itineraries": [itinerary(51), itinerary(60)]}}},
+        {"content": [{"type": "text", "text": json.dumps({"result": {"results": [itinerary(51), itinerary(60)]}})}]},
+        {
+            "content": [
+                {"type": "text", "text": "Here:"},
+                {"type": "text", "text": json.dumps([itinerary(), itinerary()])},
+            ]
+        },
+    ],
+    ids=["each in a text", "an object in an object", "the same as text", "words before it"],
+)
+def test_a_list_is_found_where_servers_put_it(older: OlderServer, result: dict[str, Any]) -> None:
+    older.result = result
+    assert len(ask(older.url).items) == 2
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        itinerary(0),
+        itinerary("0.00"),
+        itinerary(-5),
+        itinerary(51, arrival=moment("2027-01-10T05:00")),  # lands before it departs
+        itinerary(51, arrival=moment("1800-01-01T05:00")),
+        itinerary(51, arrival=moment("2027-02-10T08:50")),  # a month later
+        itinerary(51, layover("AMS", "2027-01-10T12:00", "2027-01-10T08:00")),
+        itinerary(51, layover("AMS", "2027-01-10T08:30", "2027-01-10T08:10")),
+    ],
+)
+def test_what_cannot_be_flown_or_costs_nothing_is_no_flight(older: OlderServer, tool: Tool, said: Any) -> None:
+    tool.answers = lambda _: [said, itinerary(99)]
+    answer = ask(older.url)
+    assert ([str(one.price) for one in answer.items], answer.complete) == (["99.00 EUR"], False)
+
+
+def test_a_day_that_was_not_asked_for_is_marked(older: OlderServer, tool: Tool) -> None:
+    other = itinerary(40, departure=moment("2027-01-11T07:50"), arrival=moment("2027-01-11T08:50"))
+    tool.answers = lambda _: [other, itinerary(51)]
+    assert [one.other_day for one in ask(older.url).items] == [True, False]
+    assert [one.other_day for one in ask(older.url, flexible_days=1).items] == [False] * 6
+
+
+def test_flights_over_midnight_and_the_date_line_are_possible(older: OlderServer, tool: Tool) -> None:
+    east = itinerary(51, departure=moment("2027-01-10T23:50"), arrival=moment("2027-01-11T00:45"))
+    west = itinerary(
+        800, flyFrom="NRT", flyTo="LAX", departure=moment("2027-01-10T17:00"), arrival=moment("2027-01-10T09:50")
+    )
+    tool.answers = lambda _: [east, west]
+    first, second = ask(older.url).items
+    assert (first.out.minutes, second.out.minutes) == (115, 590)
+
+
+def test_a_currency_is_one_however_it_is_written(older: OlderServer, tool: Tool) -> None:
+    tool.answers = lambda _: [itinerary(51, currency="eur")]
+    assert str(ask(older.url).items[0].price) == "51.00 EUR"
+
+
+def test_prices_of_another_currency_do_not_hide_those_of_the_asked_one(older: OlderServer, tool: Tool) -> None:
+    tool.answers = lambda _: [itinerary(5, currency="USD"), itinerary(51), itinerary(60)]
+    answer = ask(older.url, currency="EUR", limit=3)
+    assert ([str(one.price) for one in answer.items], answer.complete) == (["51.00 EUR", "60.00 EUR"], False)
+    assert "in other currencies than EUR: 1." in str(answer.note)
+    with pytest.raises(BadInput, match=r"several currencies.*currency=EUR"):
+        ask(older.url)
+    with pytest.raises(BadInput, match=r"several currencies.*another source"):
+        ask(older.url, currency="GBP")
+
+
+def test_a_name_that_cannot_be_looked_up_is_no_fault_of_whoever_asks() -> None:
+    with pytest.raises(Transient, match=r"cannot be reached: There is no host named|cannot be looked up"):
+        ask("https://mcp.kiwi.invalid/mcp")
 
 
 def test_silence_is_transient(wall: Canned) -> None:

@@ -32,7 +32,7 @@ from models.schedules import store as schedules
 from models.schedules.tables import schedules as schedule_table
 from schedules.triggers import TriggerTick
 from tasks.travel import price_alerts as alert_trigger
-from tasks.travel import watch_store
+from tasks.travel import watch_actions, watch_store
 from tasks.travel.actions import (
     alerts,
     check_price,
@@ -43,7 +43,10 @@ from tasks.travel.actions import (
     watch_price,
     watches,
 )
+from tasks.travel.recorded import RecordedSource
+from tasks.travel.search import Trip, search_of
 from tasks.travel.settings import TravelSettings
+from tasks.travel.source import SourceAnswer, cheapest
 from tasks.travel.tables import price_alerts, price_quotes, price_watches
 from tasks.travel.watch_store import NewQuote
 
@@ -51,7 +54,8 @@ pytestmark = pytest.mark.both_stores
 
 START = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
-WANTED = {"from": "Berlin", "to": "London", "depart_on": "2027-02-10", "below": "90.00 EUR"}
+WANTED_TRIP = {"from": "Berlin", "to": "London", "depart_on": "2027-02-10"}
+WANTED = WANTED_TRIP | {"below": "90.00 EUR"}
 
 
 class Desk:
@@ -339,6 +343,34 @@ def test_where_no_price_compares_nothing_changes(desk: Desk) -> None:
     assert (shown.note, shown.is_below, str(shown.last_price)) == ("recorded had no flight.", True, "80.00 EUR")
     desk.now += 2 * DAY
     assert not desk.look(watch, 8_100).is_drop, "it was never above"
+
+
+def test_a_rise_that_an_answer_which_was_not_whole_shows_counts_when_the_next_look_shows_it_too(desk: Desk) -> None:
+    watch = desk.watch()
+
+    def keep(cents: int, complete: bool) -> Any:
+        desk.now += DAY
+        new = NewQuote(new_id(), "recorded", True, _flight(desk, cents), 1, complete, desk.now, None)
+        with desk.db.write() as conn:
+            return watch_store.keep_quote(conn, desk.user.id, watch.id, new)
+
+    assert keep(8_000, True).is_drop
+    doubtful = keep(9_500, False)
+    assert (doubtful.is_below, doubtful.note) == (True, watch_store.DOUBTFUL_RISE)
+    assert not keep(8_000, True).is_drop, "the cheaper flight was there all the time"
+    assert [keep(9_500, False).is_below, keep(9_600, False).is_below] == [True, False]
+    assert keep(8_000, False).is_drop, "a price under the threshold is one, however many others there are"
+    assert [keep(9_500, True).is_below, keep(8_000, True).is_drop] == [False, True]
+
+
+def test_what_was_not_asked_for_does_not_take_the_place_of_what_counts(desk: Desk) -> None:
+    asked = _flight(desk, 8_000)
+    others = [asked.model_copy(update={"other_airport": True, "price": Money(100, "EUR")}) for _ in range(150)]
+    others += [asked.model_copy(update={"other_day": True, "price": Money(100, "EUR")}) for _ in range(150)]
+    search = search_of(Trip.model_validate(WANTED_TRIP), desk.now, "EUR", watch_actions.MOST_FLIGHTS)
+    answer = SourceAnswer(cheapest([*others, asked], search))
+    quote = watch_actions._quote(new_id(), RecordedSource(desk.file), search, answer)
+    assert (quote.minor, quote.flights) == (8_000, 1)
 
 
 # --- told
