@@ -237,14 +237,14 @@ def _is_below(row: Any, new: NewQuote) -> bool:
     """Where no price compares, nothing has changed; nor where a rise may be none."""
     if new.minor is None or _is_doubtful_rise(row, new):
         return bool(row.is_below)
-    return new.minor < row.threshold_minor
+    return bool(new.minor < row.threshold_minor)
 
 
 def _is_doubtful_rise(row: Any, new: NewQuote) -> bool:
     """Whether the cheaper flight may still be there: the answer was not whole, and is the first that lacks it."""
     if new.complete or new.minor is None or new.minor < row.threshold_minor or not row.is_below:
         return False
-    return row.last_minor is None or row.last_minor < row.threshold_minor
+    return bool(row.last_minor is None or row.last_minor < row.threshold_minor)
 
 
 def _after(row: Any, new: NewQuote, is_drop: bool) -> dict[str, Any]:
