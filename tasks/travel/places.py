@@ -89,6 +89,14 @@ class TravelPlace:
         """The same in short: a code where all of it has one."""
         return self.code or f"{self.name}, {self._where()}"
 
+    @property
+    def label(self) -> str:
+        """Its name; with the code where it is one of several airports of its city."""
+        if len(self.airports) > 1:
+            return self.name
+        city = next((one for one in table().of_exact_name(folded(self.name)) if set(self.codes) < set(one.codes)), None)
+        return self.name if city is None else f"{self.name} ({self.code})"
+
     def _where(self) -> str:
         """Its country; its region where the country has several cities of that name."""
         namesakes = table().of_name(folded(self.name))

@@ -96,7 +96,7 @@ class RecordedSource(FlightSource):
     def check_watch(self, search: Search) -> None:
         if search.currency not in (None, self._known.currency):
             raise BadInput(
-                f"Recorded quotes are in {self._known.currency}, not in {search.currency}; leave `currency` out."
+                f"Recorded quotes are in {self._known.currency}, not in {search.currency}. Ask another source."
             )
         if not self._flights(search, back=False) or (search.return_on and not self._flights(search, back=True)):
             pairs = sorted({f"{one.origin}-{one.destination}" for one in self._known.routes})

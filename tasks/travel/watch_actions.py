@@ -17,6 +17,7 @@ from tasks.travel.watch_store import NewQuote
 from tasks.travel.watch_views import (
     AlertListing,
     Alerts,
+    ChangedPriceWatch,
     CheckedPrice,
     Evidence,
     NewPriceWatch,
@@ -67,6 +68,18 @@ def watch_price(new: NewPriceWatch, ctx: Context) -> PriceWatch:
         row = store.get(conn, ctx.user.id, ctx.job_id)
         if row is None:
             row = store.add(conn, ctx.user.id, ctx.job_id, new, search, source.name, database().now())
+        return store.watch_view(conn, row)
+
+
+@action("travel.change_watch", effect=Effect.DESTROY, repeatable=True, timeout_s=TIMEOUT_S)
+def change_watch(change: ChangedPriceWatch, ctx: Context) -> PriceWatch:
+    """Change the threshold of a watch, or how often it looks.
+
+    What it saw stays. A price that was told is not told again, unless it is at the new threshold or above it first. For
+    another trip or currency, add another watch.
+    """
+    with writing(WHAT) as conn:
+        row = store.change(conn, ctx.user.id, change, database().now())
         return store.watch_view(conn, row)
 
 

@@ -25,10 +25,19 @@ from models.jobs import taint
 from models.owned_records import origin_of_new, was_read
 from models.schedules import store as schedules
 from models.schedules.store import CatchUp, Overlap, Schedule
-from tasks.travel.search import Search, Trip
+from tasks.travel.search import Cabin, Search, Trip
 from tasks.travel.tables import price_alerts, price_quotes, price_watches
 from tasks.travel.views import Flight
-from tasks.travel.watch_views import Alert, CheckedPrice, Evidence, NewPriceWatch, PriceWatch, Quote, sentence
+from tasks.travel.watch_views import (
+    Alert,
+    ChangedPriceWatch,
+    CheckedPrice,
+    Evidence,
+    NewPriceWatch,
+    PriceWatch,
+    Quote,
+    sentence,
+)
 
 CHECK = "travel.check_price"
 MOST_WATCHES = 100
@@ -72,7 +81,9 @@ def add(conn: sa.Connection, user_id: UUID, watch_id: UUID, new: NewPriceWatch, 
 def name_of(search: Search) -> str:
     """What is watched, in short."""
     back = "" if search.return_on is None else f" to {search.return_on}"
-    return f"{search.origin.name} - {search.destination.name}, {search.depart_on}{back}"[:200]
+    party = "" if search.passengers.count == 1 else f", {search.passengers.count} passengers"
+    cabin = "" if search.cabin is Cabin.ECONOMY else f", {search.cabin.value.replace('_', ' ')}"
+    return f"{search.origin.label} - {search.destination.label}, {search.depart_on}{back}{party}{cabin}"[:200]
 
 
 def trip_of(new: NewPriceWatch, source: str) -> str:
@@ -120,6 +131,29 @@ def listed(conn: sa.Connection, user_id: UUID, before: UUID | None, limit: int) 
     return list(conn.execute(query.order_by(own.id.desc()).limit(limit)).all())
 
 
+def change(conn: sa.Connection, user_id: UUID, wanted: ChangedPriceWatch, now: datetime) -> Any:
+    """Set the threshold of a watch, and how often its schedule looks.
+
+    Raises:
+        NotFound: There is none, or its schedule was removed.
+        BadInput: The threshold is in another currency, in which its prices do not compare.
+    """
+    row = existing(conn, user_id, wanted.watch_id, locked=True)
+    values: dict[str, Any] = {}
+    if wanted.below is not None:
+        if wanted.below.currency != row.currency:
+            raise BadInput(f"This watch is in {row.currency}. Add another one for {wanted.below.currency}.")
+        was_told = row.is_below and row.last_minor is not None and row.last_minor < wanted.below.minor
+        values |= {"threshold_minor": wanted.below.minor, "is_below": was_told}
+    if wanted.every_s is not None:
+        timing = {"every_s": wanted.every_s, "cron": None}
+        scheduling.change(conn, registry(), user_id, row.id, timing, None, now)
+        values["every_s"] = wanted.every_s
+    if values:
+        conn.execute(sa.update(price_watches).where(own.id == row.id).values(values | {"updated_at": now}))
+    return existing(conn, user_id, row.id)
+
+
 def remove(conn: sa.Connection, user_id: UUID, watch_id: UUID, now: datetime) -> PriceWatch | None:
     """Delete a watch with its quotes, alerts and schedule; gives it back as it was, None where it is gone already."""
     row = get(conn, user_id, watch_id, locked=True)
@@ -141,11 +175,18 @@ def watch_view(conn: sa.Connection, row: Any) -> PriceWatch:
     enabled = schedule is not None and schedule.enabled and schedule.next_fire_at is not None
     return PriceWatch(
         id=row.id, name=row.name, trip=Trip.model_validate_json(row.trip), source=row.source,
-        below=Money(row.threshold_minor, row.currency), every_s=row.every_s, is_below=row.is_below, drops=row.drops,
+        below=Money(row.threshold_minor, row.currency), every_s=_every_s(schedule, row),
+        is_below=row.is_below, drops=row.drops,
         last_price=_money(row.last_minor, row.currency), lowest_price=_money(row.lowest_minor, row.currency),
         quoted_at=row.quoted_at, next_at=schedule.next_fire_at if schedule is not None else None, enabled=enabled,
         note=_why_not(schedule) or row.note, created_at=row.created_at,
     )  # fmt: skip
+
+
+def _every_s(schedule: Schedule | None, row: Any) -> int:
+    """As its schedule says, which may have been changed by itself."""
+    every_s: int = row.every_s if schedule is None or schedule.every_s is None else schedule.every_s
+    return every_s
 
 
 def _why_not(schedule: Schedule | None) -> str | None:

@@ -44,6 +44,15 @@ class PriceWatchChoice(Model):
     watch_id: UUID = Field(description="The watch's id.", examples=[AN_ID])
 
 
+class ChangedPriceWatch(PriceWatchChoice):
+    """Which watch, and what to change of it; a field left out stays as it is."""
+
+    below: Annotated[Money, AfterValidator(_more_than_nothing)] | None = Field(
+        None, description="The new threshold, in the currency of the watch.", examples=["80.00 EUR"]
+    )
+    every_s: int | None = Field(None, ge=SHORTEST_S, le=LONGEST_S, description="Seconds between two looks.")
+
+
 class PriceWatch(Model):
     """A watch over the price of a trip. Its schedule has the same id."""
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 from travel_kit import recorded_file
 
+from engine import scheduling
 from engine.outbox import Outbox
 from llmcoder import BadInput, NotFound
 from llmcoder.config import Config, use
@@ -35,6 +36,7 @@ from tasks.travel import price_alerts as alert_trigger
 from tasks.travel import watch_actions, watch_store
 from tasks.travel.actions import (
     alerts,
+    change_watch,
     check_price,
     flights,
     quotes,
@@ -371,6 +373,67 @@ def test_what_was_not_asked_for_does_not_take_the_place_of_what_counts(desk: Des
     answer = SourceAnswer(cheapest([*others, asked], search))
     quote = watch_actions._quote(new_id(), RecordedSource(desk.file), search, answer)
     assert (quote.minor, quote.flights) == (8_000, 1)
+
+
+# --- changed
+
+
+def test_a_threshold_can_be_changed_and_what_was_told_is_not_told_again(desk: Desk) -> None:
+    watch = desk.watch()
+
+    def below(amount: str) -> bool:
+        shown = desk.run(change_watch, {"watch_id": watch.id, "below": amount})
+        assert str(shown.below) == amount
+        return bool(shown.is_below)
+
+    assert desk.look(watch, 8_500).is_drop
+    assert below("95.00 EUR"), "85 was told"
+    assert not desk.look(watch, 8_500).is_drop
+    assert not below("80.00 EUR")
+    assert [desk.look(watch, 8_500).is_drop, desk.look(watch, 7_999).is_drop] == [False, True]
+    assert not desk.look(watch, 9_000).is_drop
+    assert not below("100.00 EUR")
+    assert desk.look(watch, 9_000).is_drop, "at the old threshold nobody was told of it"
+    assert (desk.count(price_alerts), desk.count(price_quotes)) == (3, 6)
+
+
+def test_how_often_it_looks_is_its_schedule_s(desk: Desk) -> None:
+    watch = desk.watch()
+    assert desk.run(change_watch, {"watch_id": watch.id, "every_s": 900}).every_s == 900
+    with desk.db.write() as conn:
+        made = schedules.get(conn, desk.user.id, watch.id)
+        assert (made.every_s, made.next_fire_at is not None) == (900, True)
+        timing = {"every_s": 7_200}
+        scheduling.change(conn, Registry(discover()), desk.user.id, watch.id, timing, None, desk.now)
+    (shown,) = desk.run(watches, {}).items
+    assert shown.every_s == 7_200, "a schedule may be changed by itself"
+
+
+def test_what_cannot_be_changed_is_refused_and_changes_nothing(desk: Desk) -> None:
+    watch = desk.watch()
+    with pytest.raises(BadInput, match=r"in EUR\. Add another one for USD"):
+        desk.run(change_watch, {"watch_id": watch.id, "below": "80 USD", "every_s": 900})
+    with pytest.raises(NotFound):
+        desk.run(change_watch, {"watch_id": new_id(), "below": "80 EUR"})
+    for wrong in ({"below": "0 EUR"}, {"every_s": 60}, {"source": "kiwi"}):
+        with pytest.raises(ValidationError):
+            desk.run(change_watch, {"watch_id": watch.id} | wrong)
+    assert desk.run(change_watch, {"watch_id": watch.id}) == desk.run(watches, {}).items[0]
+    desk.run(unwatch, {"watch_id": watch.id})
+    with pytest.raises(NotFound):
+        desk.run(change_watch, {"watch_id": watch.id, "every_s": 900})
+
+
+@pytest.mark.parametrize(
+    ("trip", "name"),
+    [
+        ({"to": "LHR"}, "Berlin - London (LHR), 2027-02-10"),
+        ({"to": "London"}, "Berlin - London, 2027-02-10"),
+        ({"from": "BER", "adults": 2, "cabin": "business"}, "Berlin - London, 2027-02-10, 2 passengers, business"),
+    ],
+)
+def test_two_watches_of_one_trip_are_told_apart_by_their_names(desk: Desk, trip: dict[str, Any], name: str) -> None:
+    assert desk.watch(**trip).name == name
 
 
 # --- told
