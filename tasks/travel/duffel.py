@@ -36,7 +36,9 @@ from tasks.travel.source import (
     FlightRequest,
     FlightSource,
     SourceAnswer,
+    airport_code,
     cheapest,
+    flight_number,
     is_elsewhere,
     is_on_other_day,
     is_possible,
@@ -190,13 +192,13 @@ def _way(offered_slice: object) -> Way | None:
 
 def _leg(segment: object) -> Leg | None:
     one = members(segment)
-    origin, destination = (members(one.get(end)).get("iata_code") for end in ("origin", "destination"))
+    origin, destination = (airport_code(members(one.get(end)).get("iata_code")) for end in ("origin", "destination"))
     departs, arrives = local_time(one.get("departing_at")), local_time(one.get("arriving_at"))
-    if not isinstance(origin, str) or not isinstance(destination, str) or departs is None or arrives is None:
+    if origin is None or destination is None or departs is None or arrives is None:
         return None
     carrier = members(one.get("marketing_carrier"))
-    number = plain(f"{carrier.get('iata_code') or ''} {one.get('marketing_carrier_flight_number') or ''}")
-    return leg(origin[:3], destination[:3], departs, arrives, plain(carrier.get("name")), number)
+    number = flight_number(carrier.get("iata_code"), one.get("marketing_carrier_flight_number"))
+    return leg(origin, destination, departs, arrives, plain(carrier.get("name")), number)
 
 
 def minutes(duration: object) -> int | None:

@@ -23,6 +23,7 @@ from tasks.travel.source import (
     FlightRequest,
     FlightSource,
     SourceAnswer,
+    airport_code,
     cheapest,
     is_elsewhere,
     is_on_other_day,
@@ -199,8 +200,8 @@ class _Stop:
     @classmethod
     def of(cls, layover: object) -> _Stop:
         one = members(layover)
-        at = _code(one.get("at")) or _code(one.get("cityCode")) or "?"
-        leaves_from = _code(one.get("departureAirport")) or at
+        at = airport_code(one.get("at")) or airport_code(one.get("cityCode")) or "?"
+        leaves_from = airport_code(one.get("departureAirport")) or at
         return cls(at, leaves_from, _time(one.get("arrival")), _time(one.get("departure")))
 
     @property
@@ -255,12 +256,8 @@ def _way_of(start: _End, stops: list[_Stop], end: _End) -> Way:
 
 
 def _end(one: dict[str, Any], place: str, moment: str) -> _End | None:
-    code, at = _code(one.get(place)), _time(one.get(moment))
+    code, at = airport_code(one.get(place)), _time(one.get(moment))
     return None if code is None or at is None else (code, at)
-
-
-def _code(raw: object) -> str | None:
-    return raw if isinstance(raw, str) and len(raw) == 3 and raw.isalpha() else None
 
 
 def _time(raw: object) -> datetime | None:

@@ -28,7 +28,9 @@ from tasks.travel.source import (
     FlightRequest,
     FlightSource,
     SourceAnswer,
+    airport_code,
     cheapest,
+    flight_number,
     is_elsewhere,
     is_on_other_day,
     is_possible,
@@ -264,20 +266,22 @@ def _way(leg_document: object, results: dict[str, Any]) -> Way | None:
     if not whole or len(whole) != len(legs):
         return None
     minutes = one.get("durationInMinutes")
-    return way(whole, minutes if isinstance(minutes, int) and 0 < minutes < 100_000 else None)
+    return way(whole, minutes if isinstance(minutes, int) else None)
 
 
 def _leg(segment: object, results: dict[str, Any]) -> Leg | None:
     one = members(segment)
     places, carriers = members(results.get("places")), members(results.get("carriers"))
-    ends = [members(places.get(str(one.get(name)))).get("iata") for name in ("originPlaceId", "destinationPlaceId")]
+    origin, destination = (
+        airport_code(members(places.get(str(one.get(end)))).get("iata"))
+        for end in ("originPlaceId", "destinationPlaceId")
+    )
     departs, arrives = _local(one.get("departureDateTime")), _local(one.get("arrivalDateTime"))
-    origin, destination = ends
-    if not isinstance(origin, str) or not isinstance(destination, str) or departs is None or arrives is None:
+    if origin is None or destination is None or departs is None or arrives is None:
         return None
     carrier = members(carriers.get(str(one.get("marketingCarrierId"))))
-    number = plain(f"{carrier.get('iata') or ''} {one.get('marketingFlightNumber') or ''}")
-    return leg(origin[:3], destination[:3], departs, arrives, plain(carrier.get("name")), number)
+    number = flight_number(carrier.get("iata"), one.get("marketingFlightNumber"))
+    return leg(origin, destination, departs, arrives, plain(carrier.get("name")), number)
 
 
 def _local(moment: object) -> datetime | None:

@@ -129,6 +129,17 @@ def instant(code: str, local: datetime) -> datetime | None:
     return None if place is None else local.replace(tzinfo=ZoneInfo(place.zone))
 
 
+def airport_code(text: object) -> str | None:
+    """An IATA code as a source writes it; None of anything else, such as the name of a city."""
+    code = text.strip().upper() if isinstance(text, str) else ""
+    return code if len(code) == 3 and code.isascii() and code.isalpha() else None
+
+
+def flight_number(carrier_code: object, number: object) -> str | None:
+    """Such as `BA 983`; None where the source says neither."""
+    return plain(" ".join(str(one) for one in (carrier_code, number) if isinstance(one, str | int)))
+
+
 def local_time(text: object) -> datetime | None:
     """A time on the clock of an airport, whatever zone is written behind it."""
     if not isinstance(text, str):
@@ -145,6 +156,8 @@ def way(legs: list[Leg], minutes: int | None = None, via: list[str] | None = Non
         minutes: As the source says it; else computed of the instants.
         via: Where one changes, where the source tells that and not the flights.
     """
+    if minutes is not None and not 0 < minutes < LONGEST_WAY / timedelta(minutes=1):
+        minutes = None
     changes = [one.destination for one in legs[:-1]] if via is None else via
     return Way(legs=legs, stops=len(changes), via=changes, minutes=_minutes(legs) if minutes is None else minutes)
 

@@ -274,7 +274,7 @@ OURS = {
         "rows here",
     ),
     "system.stop_realtime": "our own processes", "tasks.ask_person": "a person answers",
-    "travel.unwatch": "rows here", "travel.watch_price": "rows here",
+    "travel.change_watch": "rows here", "travel.unwatch": "rows here", "travel.watch_price": "rows here",
     "news.add_feed": "it only reads there; rows here", "news.add_search": "likewise", "news.mark_unread": "rows here",
     "news.restore_feeds": "rows here", "news.put_topic_back": "rows here",
 }  # fmt: skip

@@ -238,6 +238,7 @@ INPUTS: dict[str, dict[str, Any]] = {
     "reminders.tell": {"text": "hello", "due_at": "2030-01-01T00:00:00Z"},
     "system.stop_realtime": {},
     "travel.alerts": {},
+    "travel.change_watch": {"every_s": 900},
     "travel.check_price": {},
     "travel.quotes": {"watch_id": "01937b2e-7c00-7000-8000-000000000001"},
     "travel.tell_price_drop": {

@@ -32,7 +32,7 @@ from llmcoder.errors import ActionError
 from llmcoder.testing import FakeContext
 from tasks.travel.duffel import DUFFEL, DuffelAccount, duffel_error, flight_of, minutes, offer_request, who_am_i
 from tasks.travel.settings import DuffelSettings
-from tasks.travel.source import MOST_REQUESTS, requests_of
+from tasks.travel.source import MOST_REQUESTS, flight_number, requests_of
 
 __all__ = ["clock"]
 
@@ -256,6 +256,25 @@ def test_an_account_has_a_name_that_is_no_secret(duffel: Canned) -> None:
     duffel.say(401, problem("authentication_error", "The access token is not valid."))
     with pytest.raises(NeedsReconnect, match="not valid"):
         who_am_i(DuffelAccount(access_token=TOKEN), ctx_of(duffel))
+
+
+@pytest.mark.parametrize(
+    ("origin", "kept"),
+    [("BER", True), ("ber", True), (" BER ", True), ("BERLIN", False), ("B3R", False), (None, False)],
+)
+def test_a_code_is_one_or_the_offer_is_left_out(duffel: Canned, origin: Any, kept: bool) -> None:
+    strange = copy.deepcopy(offer("120.00"))
+    strange["slices"][0]["segments"][0]["origin"]["iata_code"] = origin
+    duffel.say(201, answer(strange))
+    assert [one.out.legs[0].origin for one in look(ctx_of(duffel), source="duffel").items] == ["BER"] * kept
+
+
+@pytest.mark.parametrize(
+    ("carrier", "number", "shown"),
+    [("BA", "983", "BA 983"), ("BA", 983, "BA 983"), (None, "983", "983"), ("BA", {"a": 1}, "BA"), (None, None, None)],
+)
+def test_a_flight_number_is_text(carrier: Any, number: Any, shown: str | None) -> None:
+    assert flight_number(carrier, number) == shown
 
 
 # --- errors
