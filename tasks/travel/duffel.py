@@ -108,6 +108,10 @@ class DuffelSource(FlightSource):
         with no_wait_for_an_account():
             return self._quotes(search, ctx)
 
+    def check_account(self, ctx: Context) -> None:
+        with no_wait_for_an_account():
+            ctx.connection(DUFFEL)
+
     def _quotes(self, search: Search, ctx: Context) -> SourceAnswer:
         connection = ctx.connection(DUFFEL)
         service = _service(connection.credentials, ctx, connection.account)

@@ -53,12 +53,16 @@ def _names_by_name() -> dict[str, dict[str, list[str]]]:
 
 #: All names of a city by any of them, by country.
 SAME_CITY = _names_by_name()
-#: Airports that the table has and no airline flies from: closed (TXL, ISL), of an air force, of private aircraft. The
-#: city would be asked for by each of them as well.
+#: Airports that are closed, of an air force, or of private aircraft, or that stand in the table for another one.
 NOT_SERVED = frozenset({
-    "AFW", "ALN", "AZI", "BLC", "BNJ", "BPM", "BQH", "BWU", "CPS", "DIA", "FTW", "FTY", "FWH", "GSE", "HEW", "HIO",
-    "ISL", "ISM", "JAD", "LYN", "MIO", "MLH", "MLK", "NHT", "NYS", "OPF", "ORL", "PDK", "QXB", "RHV", "RKE", "SGT",
-    "SPG", "SUS", "SYQ", "TMB", "TNT", "TOJ", "TTD", "TXL", "UPB", "VNC", "WFD", "WHP", "XFW",
+    "BNJ", "BPM", "BQH", "BWU", "DIA", "FTY", "GSE", "HEW", "ISL", "MLH", "NHT", "NYS", "PDK", "RHV", "RKE", "SYQ",
+    "TOJ", "TXL", "WFD", "WHP",
+})  # fmt: skip
+#: Airports that are known by their codes alone: hardly an airline flies there, and their city has a large one or means
+#: a larger one elsewhere. The city would be asked for by each of them as well.
+BY_CODE_ONLY = frozenset({
+    "AFW", "ALN", "AZI", "BLC", "CPS", "FTW", "FWH", "HIO", "ISM", "JAD", "LYN", "MIO", "MLK", "OPF", "ORL", "QXB",
+    "SGT", "SPG", "SUS", "TMB", "TNT", "TTD", "UPB", "VNC", "XFW",
 })  # fmt: skip
 #: Airports of IATA's metropolitan areas that the table of those leaves out.
 ALSO_OF = {"JNB": ("JNB",), "NYC": ("EWR",), "PAR": ("BVA",), "STO": ("NYO",)}

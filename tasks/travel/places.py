@@ -17,7 +17,7 @@ from typing import Any
 
 from llmcoder.errors import BadInput
 from tasks.travel.cldr_names import REGION_CODES, country_of, zone_cities
-from tasks.travel.place_names import AIRPORT_NAMES, AIRPORT_WORDS, ALSO_OF, NOT_SERVED, SAME_CITY
+from tasks.travel.place_names import AIRPORT_NAMES, AIRPORT_WORDS, ALSO_OF, BY_CODE_ONLY, NOT_SERVED, SAME_CITY
 from tasks.travel.place_spelling import folded, in_short, variants, words_of
 
 #: Airports of one name and country that lie closer are those of one city.
@@ -215,6 +215,7 @@ class Table:
     def __init__(self, rows: Iterable[Mapping[str, Any]], areas: dict[str, Any]) -> None:
         rows = [row for row in rows if row["iata"] not in NOT_SERVED]
         self.airports = {row["iata"]: _airport(row) for row in rows}
+        self._with_airlines = [one for code, one in self.airports.items() if code not in BY_CODE_ONLY]
         self._by_icao = {row["icao"]: self.airports[row["iata"]] for row in rows if row["icao"]}
         self.areas = {code: self._area(code, area) for code, area in areas.items()}
 
@@ -222,7 +223,7 @@ class Table:
     def by_city(self) -> dict[str, list[Airport]]:
         """By each name under which a city is filed."""
         airports: dict[str, list[Airport]] = {}
-        for one in self.airports.values():
+        for one in self._with_airlines:
             for name in _filed_names(one):
                 airports.setdefault(name, []).append(one)
         return airports
@@ -306,7 +307,7 @@ class Table:
             return []
         return [
             one
-            for one in self.airports.values()
+            for one in self._with_airlines
             if all(self._word_names(word, one.country) & self._words[one.code] for word in words)
         ]
 
@@ -322,7 +323,7 @@ class Table:
     def _of_region(self, name: str) -> list[Airport]:
         """Those of a region, such as an island with several; none where it has one alone, which would be a guess."""
         names = {each for names in SAME_CITY.get(name, {"": [name]}).values() for each in names} - {""}
-        airports = [one for one in self.airports.values() if folded(one.region) in names]
+        airports = [one for one in self._with_airlines if folded(one.region) in names]
         return airports if len(airports) > 1 else []
 
     def _area(self, code: str, area: dict[str, Any]) -> TravelPlace:

@@ -111,6 +111,10 @@ class SkyscannerSource(FlightSource):
         with no_wait_for_an_account():
             return self._quotes(search, ctx)
 
+    def check_account(self, ctx: Context) -> None:
+        with no_wait_for_an_account():
+            ctx.connection(SKYSCANNER)
+
     def _quotes(self, search: Search, ctx: Context) -> SourceAnswer:
         connection = ctx.connection(SKYSCANNER)
         service = _service(connection.credentials, ctx, connection.account)

@@ -65,6 +65,13 @@ class FlightSource(ABC):
             RateLimited, Transient: It may be asked later.
         """
 
+    def check_account(self, ctx: Context) -> None:  # noqa: B027  (most need none)
+        """Refuse to be asked by somebody who has no account, before a watch is kept that could never look.
+
+        Raises:
+            NotConfigured: There is neither one of the user's nor one for everybody.
+        """
+
     def check_watch(self, search: Search) -> None:
         """Refuse what it can never quote, before a watch is kept that would tell nothing.
 

@@ -64,6 +64,7 @@ def watch_price(new: NewPriceWatch, ctx: Context) -> PriceWatch:
     source = source_of(new.source, ctx)
     search = search_of(new, database().now(), new.below.currency)
     source.check_watch(search)
+    source.check_account(ctx)
     with writing(WHAT) as conn:
         row = store.get(conn, ctx.user.id, ctx.job_id)
         if row is None:

@@ -17,7 +17,7 @@ from travel_kit import recorded_file
 
 from engine import scheduling
 from engine.outbox import Outbox
-from llmcoder import BadInput, NotFound
+from llmcoder import BadInput, NotConfigured, NotFound
 from llmcoder.config import Config, use
 from llmcoder.context import User
 from llmcoder.declare.channel import Channel
@@ -188,6 +188,13 @@ def test_a_removed_schedule_is_said_so_and_no_obstacle(desk: Desk) -> None:
 def test_what_would_never_tell_anything_is_not_kept(desk: Desk, given: dict[str, Any], why: str) -> None:
     with pytest.raises(BadInput, match=why):
         desk.watch(**given)
+    assert (desk.count(price_watches), desk.count(schedule_table)) == (0, 0)
+
+
+@pytest.mark.parametrize("source", ["duffel", "skyscanner"])
+def test_a_watch_without_an_account_could_never_look_and_is_not_kept(desk: Desk, source: str) -> None:
+    with pytest.raises(NotConfigured, match="account"):
+        desk.watch(source=source)
     assert (desk.count(price_watches), desk.count(schedule_table)) == (0, 0)
 
 
