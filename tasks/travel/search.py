@@ -132,6 +132,7 @@ class Search:
     Attributes:
         currency: None for the source's own.
         limit: How many flights are wanted, at most.
+        today: At the airport of departure.
     """
 
     origin: TravelPlace
@@ -145,6 +146,7 @@ class Search:
     currency: str | None
     limit: int
     today: date
+    now: datetime
 
     def days(self) -> Iterator[tuple[date, date | None]]:
         """The wanted days of departure and return, the asked ones first, then the nearest; none is past or too far."""
@@ -178,5 +180,5 @@ def search_of(trip: Trip, now: datetime, currency: str | None = None, limit: int
     passengers = Passengers(trip.adults, trip.children, trip.infants)
     return Search(
         origin, destination, trip.depart_on, trip.return_on, trip.flexible_days, passengers, trip.cabin,
-        trip.max_stops, currency, limit, today,
+        trip.max_stops, currency, limit, today, now,
     )  # fmt: skip

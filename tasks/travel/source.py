@@ -265,13 +265,19 @@ def link(text: object) -> str | None:
 
 
 def cheapest(flights: list[Flight], search: Search) -> list[Flight]:
-    """The cheapest ones with no more changes than are wanted; those first whose currency is the asked one."""
+    """The cheapest ones that have not departed, with no more changes than are wanted; first of the asked currency."""
     few = [
         one
         for one in flights
+        if not _has_departed(one, search.now)
         if search.max_stops is None or all(each.stops <= search.max_stops for each in (one.out, one.back) if each)
     ]
     return sorted(few, key=lambda one: _rank(one, search))[: search.limit]
+
+
+def _has_departed(flight: Flight, now: datetime) -> bool:
+    departs_at = flight.out.legs[0].departs_at
+    return departs_at is not None and departs_at <= now
 
 
 def _rank(flight: Flight, search: Search) -> tuple[bool, int, int]:

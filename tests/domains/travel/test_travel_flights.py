@@ -142,6 +142,13 @@ def test_what_nobody_can_fly_is_refused_with_what_to_do(given: dict[str, Any], w
         look(**given)
 
 
+def test_what_has_departed_today_is_shown_no_more() -> None:
+    # it is 12:00 in UTC and 13:00 in Berlin, and each day has flights at 07:10, 09:35, 13:25 and 19:40
+    today = [one.out.legs[0].departs_local[-5:] for one in look(depart_on=str(NOW.date())).items]
+    assert sorted(today) == ["13:25", "19:40"]
+    assert len(look(depart_on=str((NOW + timedelta(days=1)).date())).items) == 4
+
+
 @pytest.mark.parametrize("day", ["9999-12-31", "9999-12-30", "0001-01-01"])
 def test_the_ends_of_the_calendar_are_no_days_to_fly_on(day: str) -> None:
     with pytest.raises(BadInput):
