@@ -47,6 +47,11 @@ CHALLENGES = {
     "cf-mitigated": ("challenge",), "x-vercel-mitigated": ("challenge", "deny"),
     "x-amzn-waf-action": ("challenge", "captcha"),
 }  # fmt: skip
+#: What the bodies of challenges hold: DataDome, HUMAN, Akamai, Imperva, Cloudflare; in JSON or a page of any status.
+CHALLENGE_WORDS = (b"captcha", b"sec-cp-challenge", b"blockscript", b"_incapsula_resource", b"challenge-platform")
+CHALLENGE_WITHIN_BYTES = 16_384
+#: With which a protection refuses.
+REFUSING = frozenset({401, 403, 405, 428, 429, 503})
 #: Headers that our own client makes, and those that say how a body was packed which is unpacked here.
 FRAMING = frozenset({"host", "connection", "content-length", "accept-encoding", "transfer-encoding", "user-agent"})
 PACKING = frozenset({"content-length", "content-encoding", "transfer-encoding", "connection"})
@@ -182,7 +187,7 @@ def refusal_of(title: str, answer: Response, now: datetime) -> ActionError | Non
     """What an answer means that is none of the protocol's; None where it is one."""
     host = urlsplit(answer.url).hostname or title
     page = named(answer.headers.get("content-type", "")) == HTML
-    if is_challenge(answer.headers) or (page and answer.status in (403, 429, 503)):
+    if is_challenge(answer.headers) or (page and answer.status in (403, 429, 503)) or _has_challenge(answer):
         return Transient(
             f"{host} asks for a bot challenge, which only a browser can answer. It may pass in a while; until then "
             "choose another source."
@@ -199,6 +204,15 @@ def refusal_of(title: str, answer: Response, now: datetime) -> ActionError | Non
 def is_challenge(headers: Mapping[str, str]) -> bool:
     """Whether a protection against robots answers in place of the server."""
     return any(headers.get(name, "").lower() in values for name, values in CHALLENGES.items())
+
+
+def _has_challenge(answer: Response) -> bool:
+    """Whether the body is a challenge, which some protections write without saying so in a header."""
+    kind = named(answer.headers.get("content-type", ""))
+    if answer.status not in REFUSING and kind != HTML:
+        return False
+    start = answer.body[:CHALLENGE_WITHIN_BYTES].lower()
+    return any(word in start for word in CHALLENGE_WORDS)
 
 
 def _remedy(title: str, wire: Any, error: BaseException) -> ActionError:

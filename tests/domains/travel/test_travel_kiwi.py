@@ -264,9 +264,14 @@ PAGE = b"<!DOCTYPE html><title>Just a moment...</title>"
         (429, {"x_vercel_mitigated": "challenge", "content_type": "text/html"}, PAGE),
         (202, {"x_amzn_waf_action": "challenge"}, b""),
         (405, {"x_amzn_waf_action": "captcha", "content_type": "text/html"}, PAGE),
+        (403, {"x_datadome": "protected"}, {"url": "https://geo.captcha-delivery.com/captcha/?cid=1"}),
+        (403, {}, {"appId": "PX1", "vid": "v", "blockScript": "/b.js"}),
+        (428, {}, {"sec-cp-challenge": "true", "provider": "crypto"}),
+        (200, {"content_type": "text/html"}, b"<html><script src='/_Incapsula_Resource?x=1'></script></html>"),
+        (200, {"content_type": "text/html"}, b"<html><script src='/cdn-cgi/challenge-platform/x.js'></script></html>"),
     ],
 )
-def test_a_challenge_for_robots_is_transient_and_named(wall: Canned, status: int, headers: Any, body: bytes) -> None:
+def test_a_challenge_for_robots_is_transient_and_named(wall: Canned, status: int, headers: Any, body: Any) -> None:
     wall.say(status, body, **{name.replace("_", "-"): value for name, value in headers.items()})
     with pytest.raises(Transient, match="bot challenge, which only a browser can answer") as refused:
         ask(f"{wall.url}/mcp")
