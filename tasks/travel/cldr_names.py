@@ -43,11 +43,19 @@ for _country, _listing in _REGIONS.items():
     for _one in _listing.split(","):
         _code, _, _name = _one.strip().partition(" ")
         REGION_CODES.setdefault(_code, []).append((_country, _name))
+_REGION_NAMES = {name for regions in REGION_CODES.values() for _, name in regions} | {
+    "england", "scotland", "wales", "northern ireland",
+}  # fmt: skip
 
 
 def country_of(name: str) -> str | None:
     """ISO 3166 of a country's folded name in one of the languages; None where it is none."""
     return _SHORT_COUNTRIES.get(name) or _countries().get(name)
+
+
+def is_country_or_region(name: str) -> bool:
+    """Whether a folded name is that of a country or a state, or its code."""
+    return name in REGION_CODES or name in _REGION_NAMES or name.upper() in _country_codes() or bool(country_of(name))
 
 
 def zone_cities(name: str) -> list[str]:
@@ -65,6 +73,11 @@ def _countries() -> dict[str, str]:
             if len(code) == 2 and code.isalpha():
                 names.setdefault(folded(name), code)
     return names
+
+
+@lru_cache(1)
+def _country_codes() -> frozenset[str]:
+    return frozenset(_countries().values())
 
 
 @lru_cache(1)

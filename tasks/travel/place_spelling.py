@@ -24,6 +24,11 @@ def folded(text: str) -> str:
     return " ".join("".join(one for one in plain if not unicodedata.combining(one)).split())
 
 
+def plain_letters(text: str) -> str:
+    """The same in the letters of one width, without what nobody sees."""
+    return "".join(one for one in unicodedata.normalize("NFKC", text) if unicodedata.category(one) != "Cf")
+
+
 def words_of(text: str) -> list[str]:
     """Its words, without what separates them."""
     return _WORD.findall(text)

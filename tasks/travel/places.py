@@ -16,9 +16,9 @@ from math import asin, cos, radians, sin, sqrt
 from typing import Any
 
 from llmcoder.errors import BadInput
-from tasks.travel.cldr_names import REGION_CODES, country_of, zone_cities
+from tasks.travel.cldr_names import REGION_CODES, country_of, is_country_or_region, zone_cities
 from tasks.travel.place_names import AIRPORT_NAMES, AIRPORT_WORDS, ALSO_OF, BY_CODE_ONLY, NOT_SERVED, SAME_CITY
-from tasks.travel.place_spelling import folded, in_short, variants, words_of
+from tasks.travel.place_spelling import folded, in_short, plain_letters, variants, words_of
 
 #: Airports of one name and country that lie closer are those of one city.
 SAME_CITY_KM = 150
@@ -27,6 +27,8 @@ MOST_PROPOSALS = 6
 _CODES = re.compile(r"\(\s*([A-Z]{3}(?:\s*,\s*[A-Z]{3})*)\s*\)$")
 #: What is shorter is no beginning of a name, and no word of one.
 SHORTEST_PART = 3
+#: Words of a country's name, or of a region's.
+LONGEST_COUNTRY = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ def place_of(text: str) -> TravelPlace:
 
 def candidates(text: str) -> list[TravelPlace]:
     """Every place that the text may mean; the one alone where it is clear."""
-    written = text.strip()
+    written = plain_letters(text).replace(";", ",").strip()
     if (by_code := _of_code(written)) is not None:
         return by_code
     if codes := _CODES.search(written):
@@ -169,7 +171,19 @@ def _of_name(name: str) -> list[TravelPlace]:
         return [place]
     words = [one for one in words_of(named) if one not in AIRPORT_WORDS]
     rest = " ".join(words)
-    return table().of_name(rest) if rest and rest != named else []
+    places = table().of_name(rest) if rest and rest != named else []
+    return places or _of_name_and_country(words)
+
+
+def _of_name_and_country(words: Sequence[str]) -> list[TravelPlace]:
+    """`Paris France`, `Portland OR`, `New York USA`: what the last words name has the city of the first ones."""
+    for length in range(1, min(LONGEST_COUNTRY, len(words) - 1) + 1):
+        where = " ".join(words[-length:])
+        if not is_country_or_region(where):
+            continue
+        if places := [one for one in _of_name(" ".join(words[:-length])) if _is_in(one, where)]:
+            return places
+    return []
 
 
 def _of_named_code(name: str) -> TravelPlace | None:
@@ -200,6 +214,8 @@ def _clear(places: list[TravelPlace]) -> list[TravelPlace]:
 
 
 def _names_its_zone(place: TravelPlace) -> bool:
+    if place.zone.count("/") > 1:
+        return False  # one of a part of a country, America/Argentina/San_Juan, says nothing of how large it is
     named = folded(place.zone.rpartition("/")[2].replace("_", " "))
     return named in names_in(folded(place.name), place.country)
 

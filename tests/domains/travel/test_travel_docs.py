@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tasks.travel import watch_store
+from tasks.travel.cldr_names import LANGUAGES
 from tasks.travel.duffel import CHILD_AGE, INFANT_AGE
 from tasks.travel.search import MOST_DAYS_AHEAD, MOST_FLEXIBLE_DAYS, MOST_PASSENGERS
 from tasks.travel.source import MOST_REQUESTS
@@ -73,4 +74,5 @@ def test_figures_are_those_of_the_code() -> None:
     assert f"`flexible_days` (up to {MOST_FLEXIBLE_DAYS})" in PAGE and f"more than {MOST_PASSENGERS} passengers" in PAGE
     assert f"more than {MOST_DAYS_AHEAD} days ahead" in PAGE and f"more than {MOST_REQUESTS} requests" in PAGE
     assert f"{SHORTEST_S // 60} minutes at least" in PAGE
+    assert f"known in {len(LANGUAGES)} languages by CLDR" in PAGE
     assert f"asked for as {CHILD_AGE} and infants as {INFANT_AGE} year old" in PAGE

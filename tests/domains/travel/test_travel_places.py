@@ -129,6 +129,12 @@ WRITTEN = {
         New York, NY = JFK LGA EWR | Washington, DC = DCA IAD | Washington, D.C. = DCA IAD | Melbourne, FL = MLB
         Portland, Maine, USA = PWM | New York, NY, USA = JFK LGA EWR | Birmingham, AL = BHM | Athens, GA = AHN
         London, CA = YXU | Perth, WA = PER | St Louis, MO = STL""",
+    "a country without a comma": """
+        Paris France = CDG ORY BVA | Berlin DE = BER | London UK = LCY LGW LHR LTN STN | Paris Texas = PRX
+        Portland OR = PDX | Portland Maine USA = PWM | New York USA = JFK LGA EWR | Perth Scotland = PSL
+        Birmingham Vereinigtes Königreich = BHX | Berlin; DE = BER | Berlin,DE, = BER""",
+    "odd letters": """
+        ＢＥＲ = BER | Ｂｅｒｌｉｎ = BER | MÜNCHEN = MUC | Zu\u0308rich = ZRH | \u202eBerlin\u200b = BER""",
     "another script": """
         東京 = HND NRT | 大阪 = ITM KIX UKB | 上海 = PVG SHA | 北京 = PEK PKX | 香港 = HKG | 서울 = GMP ICN
         Москва = DME SVO VKO | Санкт-Петербург = LED | Київ = IEV KBP | Αθήνα = ATH | София = SOF | القاهرة = CAI
@@ -176,6 +182,7 @@ def test_places_are_understood_as_people_write_them(kind: str) -> None:
         ("Madras", ["Madras, US (MDJ)", "Chennai, IN (MAA)"]),
         ("Saint Louis", ["Saint Louis, SN (XLS)", "St Louis, US (STL)"]),
         ("Sicily", ["Palermo, IT (PMO)"]),
+        ("San Juan", ["San Juan, AR (UAQ)", "San Juan, US (SIG, SJU)"]),  # a zone of a province gives no preference
         ("Portland", ["Portland, Oregon (PDX)", "Portland, Maine (PWM)"]),  # of one country
     ],
 )
