@@ -42,6 +42,8 @@ class Limits:
         wire_bytes: Body before decompression.
         decoded_bytes: Body after it.
         redirects: How many are followed.
+        enough: Told each piece of a body as it comes, before decompression; true where nothing after it is wanted, of
+            a stream that its server may leave open.
     """
 
     connect_s: float = 5
@@ -50,6 +52,7 @@ class Limits:
     wire_bytes: int = 10 * 1024 * 1024
     decoded_bytes: int = 20 * 1024 * 1024
     redirects: int = 5
+    enough: Callable[[bytes], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -229,7 +232,7 @@ def _response(request: Request, answer: httpcore.Response, limits: Limits) -> Re
     if answer.status in REDIRECT_STATUSES and "location" in headers:
         # its body is never shown, and may never end
         return Response(answer.status, headers, b"", request.target.url, method=request.method)
-    chunks = _Chunks(answer.iter_stream(), bearing=not request.safe)
+    chunks = _Chunks(answer.iter_stream(), bearing=not request.safe, enough=limits.enough)
     body = read_body(
         chunks,
         headers.get("content-encoding", ""),
@@ -247,19 +250,23 @@ class _Chunks:
 
     Args:
         bearing: Whether one that breaks off just ends: what the answer's head says is known already.
+        enough: As of `Limits`.
 
     Attributes:
         broken: Whether it did.
     """
 
-    def __init__(self, chunks: Iterator[bytes], *, bearing: bool) -> None:
-        self._chunks, self._bearing, self.broken = chunks, bearing, False
+    def __init__(self, chunks: Iterator[bytes], *, bearing: bool, enough: Callable[[bytes], bool] | None) -> None:
+        self._chunks, self._bearing, self._enough, self.broken = chunks, bearing, enough, False
 
     def __iter__(self) -> Iterator[bytes]:
         import httpcore
 
         try:
-            yield from self._chunks
+            for chunk in self._chunks:
+                yield chunk
+                if self._enough is not None and self._enough(chunk):
+                    return
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.RemoteProtocolError):
             if not self._bearing:
                 raise

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -334,6 +335,21 @@ def test_an_endless_chunked_body_ends_at_the_cap(serve: Serve, client: GuardedCl
 def test_a_write_whose_answer_is_too_large_is_still_answered(serve: Serve, client: GuardedClient) -> None:
     response = client.request("POST", serve(_endless).url, content=b"x")
     assert (response.status, response.truncated, len(response.body)) == (200, True, QUICK.wire_bytes)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_whoever_has_enough_of_a_body_that_never_ends_leaves_it(
+    serve: Serve, client: GuardedClient, method: str
+) -> None:
+    pieces: list[bytes] = []
+
+    def enough(piece: bytes) -> bool:
+        pieces.append(piece)
+        return sum(map(len, pieces)) >= 10_000
+
+    response = client.request(method, serve(_endless).url, limits=replace(QUICK, enough=enough))
+    assert (response.status, response.truncated, response.body) == (200, False, b"".join(pieces))
+    assert len(response.body) >= 10_000
 
 
 def test_an_unknown_encoding_is_refused_and_does_not_hide_that_a_write_was_answered(
