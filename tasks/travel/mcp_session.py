@@ -28,7 +28,7 @@ from llmcoder.media_types import HTML, named
 from llmcoder.net import Limits, Response
 from llmcoder.retry_after import retry_at
 from llmcoder.version import VERSION
-from tasks.travel.asking import LARGEST_ANSWER_BYTES, MARGIN_S, asked_again, members
+from tasks.travel.asking import LARGEST_ANSWER_BYTES, MARGIN_S, asked_again, members, read
 
 if TYPE_CHECKING:
     import httpx2
@@ -177,10 +177,31 @@ def _exchanged(caller: Caller, method: str, url: str, headers: Mapping[str, str]
     limits = Limits(
         connect_s=min(CONNECT_S, total_s), read_s=total_s, total_s=total_s, wire_bytes=LARGEST_ANSWER_BYTES,
         decoded_bytes=LARGEST_ANSWER_BYTES, redirects=MOST_REDIRECTS,
+        enough=_EventsUntil(members(read(content)).get("id")),
     )  # fmt: skip
     own_headers = {name: value for name, value in headers.items() if name.lower() not in FRAMING}
     check = caller.check if isinstance(caller, Context) else None
     return caller.http.request(method, url, headers=own_headers, content=content, check=check, limits=limits)
+
+
+class _EventsUntil:
+    """Whether the answer to a request has come, in a stream of events that its server may leave open after it."""
+
+    def __init__(self, request_id: object) -> None:
+        self._id = request_id
+        self._events = bytearray()
+
+    def __call__(self, piece: bytes) -> bool:
+        self._events += piece
+        if self._id is None or not self._events.endswith((b"\n\n", b"\r\r", b"\r\n\r\n")):
+            return False
+        events, self._events = bytes(self._events).replace(b"\r\n", b"\n").replace(b"\r", b"\n"), bytearray()
+        return any(self._is_answer(event.split(b"\n")) for event in events.split(b"\n\n"))
+
+    def _is_answer(self, lines: list[bytes]) -> bool:
+        data = b"\n".join(line.removeprefix(b"data:") for line in lines if line.startswith(b"data:"))
+        document = members(read(data)) if data else {}
+        return document.get("id") == self._id and ("result" in document or "error" in document)
 
 
 def refusal_of(title: str, answer: Response, now: datetime) -> ActionError | None:

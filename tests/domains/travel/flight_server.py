@@ -98,6 +98,8 @@ class OlderServer(ThreadingHTTPServer):
         code: Of the error that a call is answered with, instead.
         methods: What it was asked, in order.
         refusals: Status, headers and body that a method is answered with, instead.
+        is_left_open: Whether the stream of an answer stays open after it, until the client leaves.
+        newline: Of its events.
     """
 
     daemon_threads = True
@@ -110,6 +112,8 @@ class OlderServer(ThreadingHTTPServer):
         self.code: int | None = None
         self.methods: list[str] = []
         self.refusals: dict[str, tuple[int, dict[str, str], bytes]] = {}
+        self.is_left_open = False
+        self.newline = "\r\n"
 
     @property
     def url(self) -> str:
@@ -155,8 +159,22 @@ class _Exchange(BaseHTTPRequestHandler):
         result = self.server.answer(asked["method"], asked.get("params", {}))
         error = {"error": {"code": self.server.code or -32601, "message": HOSTILE}}
         said = {"jsonrpc": "2.0", "id": asked["id"]} | (error if result is None else {"result": result})
-        events = f": ping\r\n\r\nevent: message\r\ndata: {json.dumps(said)}\r\n\r\n"
-        return self._say(200, events.encode(), "text/event-stream")
+        note = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": HOSTILE}}
+        lines = [": ping", "", f"data: {json.dumps(note)}", "", "event: message", f"data: {json.dumps(said)}", "", ""]
+        events = self.server.newline.join(lines).encode()
+        return self._leave_open(events) if self.server.is_left_open else self._say(200, events, "text/event-stream")
+
+    def _leave_open(self, events: bytes) -> None:
+        self.close_connection = True
+        self.send_response(200)
+        for name, value in {"content-type": "text/event-stream", "mcp-session-id": "s1", "connection": "close"}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        for part in (events[:40], events[40:]):
+            self.wfile.write(part)
+            self.wfile.flush()
+        self.connection.settimeout(30)
+        self.rfile.read(1)  # until the client leaves
 
     def do_GET(self) -> None:
         raise AssertionError("nobody opens a stream for a server's own calls")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -88,6 +89,15 @@ def test_a_server_of_the_older_protocol_is_asked_by_the_handshake(older: OlderSe
     wanted = ["initialize", "notifications/initialized", "tools/list", "tools/call", "end of the session"]
     assert [one for one in older.methods if one in wanted] == wanted, "the tools are read before one is called"
     assert "departureDateFlexRange" not in tool.calls[0], "what the tool does not take is not sent"
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
+@pytest.mark.parametrize("is_left_open", [False, True], ids=["closed", "left open"])
+def test_an_answer_in_events_is_whole_when_it_has_come(older: OlderServer, newline: str, is_left_open: bool) -> None:
+    older.newline, older.is_left_open = newline, is_left_open
+    begun = time.monotonic()
+    assert len(ask(older.url).items) == 1
+    assert time.monotonic() - begun < 20, "nobody waits for the end of a stream that has none"
 
 
 def test_what_a_server_says_of_itself_and_its_tools_is_shown_nowhere(older: OlderServer) -> None:
