@@ -123,8 +123,10 @@ class SkyscannerSource(FlightSource):
         complete = True
         for number, request in enumerate(requests):
             answer = _search(request, search, ctx, service, _Share(number, len(requests)))
-            flights += flights_of(answer.results, search)
-            complete = complete and answer.complete
+            priced = list(flights_of(answer.results, search))
+            flights += priced
+            is_readable = bool(priced) or not answer.results.get("itineraries")
+            complete = complete and answer.complete and is_readable
         return SourceAnswer(cheapest(flights, search), complete, None if complete else "Skyscanner had not finished.")
 
 

@@ -213,6 +213,28 @@ def test_silence_is_transient(server: Canned) -> None:
         look(ctx_of(server.url), source="skyscanner")
 
 
+@pytest.mark.parametrize("action", ["REPLACED", "UNSPECIFIED", None])
+def test_results_count_unless_they_are_said_to_be_none(server: Canned, action: str | None) -> None:
+    whole = said("COMPLETE", RESULTS, action or "")
+    if action is None:
+        del whole["action"]
+    server.say(200, whole)
+    assert len(look(ctx_of(server.url), source="skyscanner", currency="GBP").items) == 2
+
+
+@pytest.mark.parametrize("action", ["NOT_MODIFIED", "OMITTED"])
+def test_results_that_are_said_to_be_none_leave_those_before(server: Canned, action: str) -> None:
+    server.say(200, said("INCOMPLETE", RESULTS))
+    server.say(200, said("COMPLETE", {"itineraries": {}, "legs": {}}, action))
+    assert len(look(ctx_of(server.url), source="skyscanner", currency="GBP").items) == 2
+
+
+def test_an_answer_of_which_nothing_can_be_read_is_not_whole(server: Canned) -> None:
+    server.say(200, said("COMPLETE", RESULTS | {"segments": {}}))
+    answer = look(ctx_of(server.url), source="skyscanner", currency="GBP")
+    assert (answer.items, answer.complete) == ([], False)
+
+
 # --- the transcribed contract, which is not the vendor's
 
 
