@@ -10,10 +10,11 @@ from datetime import date
 from itertools import chain, islice, pairwise
 
 from llmcoder.money import Money, exponent_of
-from tasks.finance import csv_layout
+from tasks.finance import csv_balances, csv_layout
 from tasks.finance.amounts import amount, decimal_sign, has_digit
 from tasks.finance.csv_columns import key_of
-from tasks.finance.csv_layout import SAMPLE_LINES, CsvLayout, Table, records, sign_of
+from tasks.finance.csv_content import sign_of
+from tasks.finance.csv_layout import SAMPLE_LINES, CsvLayout, Table, records
 from tasks.finance.dates import day_of, order_of, readings
 from tasks.finance.statement import (
     BadStatement,
@@ -29,19 +30,19 @@ from tasks.finance.statement import (
 )
 
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
-_CURRENCY_SIGN = re.compile(r"[€£¥₹₽₺₴₪₩₫฿]|US\$|CA\$|A\$|\b[A-Z]{3}\b|zł|Kč|Ft\b")
-_PENDING = (
-    "pending",
-    "vorgemerkt",
-    "en attente",
-    "pendiente",
-    "in sospeso",
-    "in behandeling",
-    "oczekuj",
-    "reserv",
-    "zadrž",
+_CURRENCY_SIGN = re.compile(
+    r"[€£¥₹₽₺₴₪₩₫฿円]|US\$|CA\$|A\$|(?<![A-Za-z])[A-Z]{3}(?![A-Za-z])|zł|Kč|Ft\b|\b(?i:euros?|euroa)\b"
 )
-_NOT_DONE = ("declined", "reverted", "failed", "cancelled", "canceled", "abgelehnt", "storniert", "refus", "rechaz")
+#: As a column of the status says it, folded.
+_PENDING = (
+    "pending", "vorgemerkt", "ausstehend", "offen", "en attente", "pendiente", "in sospeso", "in behandeling",
+    "oczekuj", "reserv", "zadrž", "pendente", "saldamata",
+)  # fmt: skip
+_NOT_DONE = (
+    "declined", "reverted", "failed", "cancelled", "canceled", "denied", "rejected", "expired", "voided", "abgelehnt",
+    "storniert", "rückgängig", "fehlgeschlagen", "refus", "annul", "rechaz", "rifiutat", "geweigerd", "teruggedraaid",
+    "odrzuc", "avvist", "avvisad", "hylätty", "交易关闭", "已全额退款",
+)  # fmt: skip
 #: The layout of the last file with these columns, by their key.
 LayoutBefore = Callable[[str], CsvLayout | None]
 LONGEST_CELL = 255
@@ -64,6 +65,7 @@ class _Cells:
     balance: str
     currency: str
     payee: str
+    payer: str
     text: str
     reference: str
     category: str
@@ -175,7 +177,8 @@ def _of_row(number: int, row: list[str], table: Table) -> _Cells:
     return _Cells(
         line=number, date=cell("date"), value_date=cell("value_date"), amount=cell("amount"), debit=cell("debit"),
         credit=cell("credit"), sign=cell("sign"), fee=cell("fee"), balance=cell("balance"), currency=cell("currency"),
-        payee=cell("payee"), text=in_one_line(*(row[at] for at in table.texts if at < len(row))),
+        payee=cell("payee"), payer=cell("payer"),
+        text=in_one_line(*(row[at] for at in table.texts if at < len(row))),
         reference=cell("reference"), category=cell("category"), account=cell("account"), status=cell("status"),
     )  # fmt: skip
 
@@ -201,8 +204,10 @@ class _Reading:
         self._decimal_of_balance = decimal_of_balance
         self._layout = layout
         self._table = table
+        self._credits_are_negative = False
 
     def statements(self, cells: list[_Cells]) -> list[Statement]:
+        self._credits_are_negative = _are_credits_negative(cells)
         by_account: dict[str, list[_Cells]] = {}
         for one in cells:
             by_account.setdefault(one.account, []).append(one)
@@ -225,12 +230,19 @@ class _Reading:
     def _statement(self, number: str | None, currency: str, cells: list[_Cells]) -> Statement:
         made = Statement(number, currency)
         not_done = [one for one in cells if _says(one.status, _NOT_DONE)]
+        lines_of_balances: list[tuple[str, Row]] = []
         for one in cells:
-            if one not in not_done:
-                made.rows.append(self._row(one, currency))
+            if one in not_done:
+                continue
+            row = self._row(one, currency)
+            if kind := csv_balances.kind_of(one.text or one.payee):
+                lines_of_balances.append((kind, row))
+            else:
+                made.rows.append(row)
         if not_done:
             made.notes.append(f"{len(not_done)} were declined or taken back; left out.")
         _put_in_order(made)
+        csv_balances.keep(made, lines_of_balances)
         return made
 
     def _number(self) -> str | None:
@@ -251,6 +263,10 @@ class _Reading:
         sign = _CURRENCY_SIGN.search(cells.amount or cells.debit or cells.credit)
         head = self._table.names[at] if (at := self._money_at()) is not None and at < len(self._table.names) else ""
         mark = (sign and sign[0]) or (_CURRENCY_SIGN.search(head) or [""])[0]
+        if mark.casefold().startswith("euro"):
+            return "EUR"
+        if not mark and (code := csv_balances.currency_before(self._table.preamble)):
+            return code
         try:
             return Money.parse(f"1 {mark}").currency
         except ValueError:
@@ -265,12 +281,14 @@ class _Reading:
         balance = None
         if has_digit(cells.balance):
             balance = amount(cells.balance, currency, self._decimal_of_balance, place)
+        money = self._money(cells, currency, place)
+        payee = cells.payee if money.minor < 0 else cells.payer or cells.payee
         return Row(
             booked_on=day_of(cells.date, given.date_order, given.today, place),
             value_on=self._value_on(cells, place),
-            amount=self._money(cells, currency, place),
-            payee=short(cells.payee),
-            text=in_one_line(cells.payee, cells.text) or in_one_line(cells.category, cells.reference) or "?",
+            amount=money,
+            payee=short(payee),
+            text=in_one_line(payee, cells.text) or in_one_line(cells.category, cells.reference) or "?",
             provider_id=short(cells.reference, 255),
             pending=_says(cells.status, _PENDING),
             category=short(cells.category, 60),
@@ -289,7 +307,10 @@ class _Reading:
     def _money(self, cells: _Cells, currency: str, place: str) -> Money:
         if self._table.at("amount") is not None:
             found = self._amount(cells.amount, currency, place)
-            if (sign := sign_of(cells.sign)) and found.minor >= 0:
+            sign = sign_of(cells.sign)
+            if self._credits_are_negative:
+                found = found * -1
+            elif sign and found.minor >= 0:
                 found = found * sign
         else:
             found = Money.zero(currency)
@@ -300,6 +321,15 @@ class _Reading:
         if has_digit(cells.fee):
             found -= abs(self._amount(cells.fee, currency, place))
         return -found if self._layout.negate else found
+
+
+def _are_credits_negative(cells: list[_Cells]) -> bool:
+    """The file is a card's: what it says is a debit has no minus, and what it says is a credit has one."""
+    by_sign: dict[int, set[bool]] = {}
+    for one in cells:
+        if has_digit(one.amount) and (sign := sign_of(one.sign)):
+            by_sign.setdefault(sign, set()).add("-" in one.amount or "−" in one.amount or "(" in one.amount)
+    return by_sign.get(1) == {True} and by_sign.get(-1, {False}) == {False}
 
 
 def _says(status: str, words: tuple[str, ...]) -> bool:

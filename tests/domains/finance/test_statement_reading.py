@@ -8,8 +8,11 @@ import io
 from datetime import date
 from decimal import Decimal
 
+import csv_samples
+import csv_samples_europe
+import csv_samples_german
+import csv_samples_world
 import pytest
-from csv_samples import SAMPLES, Sample
 from statement_kit import TODAY, camt, entry, mt940, ofx, read, rows_of
 
 from llmcoder import BadInput
@@ -278,9 +281,13 @@ def test_what_reverses_a_debit_is_a_credit_as_it_says():
 
 # --- CSV
 
+SAMPLES = [
+    *csv_samples.SAMPLES, *csv_samples_german.SAMPLES, *csv_samples_europe.SAMPLES, *csv_samples_world.SAMPLES
+]  # fmt: skip
+
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda one: one.name)
-def test_a_banks_csv_is_recognised(sample: Sample):
+def test_a_banks_csv_is_recognised(sample: csv_samples.Sample):
     found = read(sample.bytes, currency=sample.currency, layout=sample.layout)
     rows = rows_of(found)
     assert [(day, amount) for day, amount, _ in rows] == [(day, Decimal(amount)) for day, amount, _ in sample.rows]
@@ -291,10 +298,12 @@ def test_a_banks_csv_is_recognised(sample: Sample):
         assert first.opening is not None
         assert first.closing is not None
         assert (str(first.opening.amount.amount), str(first.closing.amount.amount)) == sample.balance
+    if sample.payees is not None:
+        assert [row.payee for one in found.statements for row in one.rows] == list(sample.payees)
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda one: one.name)
-def test_a_layout_that_was_shown_reads_the_same_again(sample: Sample):
+def test_a_layout_that_was_shown_reads_the_same_again(sample: csv_samples.Sample):
     found = read(sample.bytes, currency=sample.currency, layout=sample.layout)
     assert found.layout is not None
     again = read(sample.bytes, currency=sample.currency, layout=found.layout.model_dump(exclude_none=True))
@@ -311,6 +320,38 @@ def test_columns_that_nobody_knows_are_asked_for_by_their_names():
 def test_a_column_that_is_not_there_is_named():
     with pytest.raises(BadStatement, match="There is no column 'Nope'"):
         read("Date;Amount\n2024-01-31;5,00\n", currency="EUR", date="Nope")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(
+            "ID,Status,Direction,Created on,Source fee amount,Source name,Source amount (after fees),Target amount (after fees)\n"
+            "T-1,COMPLETED,OUT,2024-01-31 10:00:00,0.50,Ann,100.00,85.00\n",
+            id="fees-and-two-sides",
+        ),
+        pytest.param("Datum;Umsatzsteuer;Text\n31.01.2024;1,90;Laden\n", id="a-tax"),
+        pytest.param("Date;Discount amount;Text\n2024-01-31;1.90;Shop\n", id="a-discount"),
+    ],
+)
+def test_what_is_charged_beside_an_amount_is_not_taken_for_it(content: str):
+    with pytest.raises(Unclear) as caught:
+        read(content, currency="EUR")
+    assert caught.value.field == "amount"
+
+
+def test_lines_that_are_balances_are_no_transactions_and_say_so():
+    found = read(
+        "Date;Amount;Text\n2024-01-01;100.00;Opening balance\n2024-01-02;-3.50;Coffee\n2024-01-02;-3.50;Total\n"
+        "2024-01-31;96.50;Closing balance 31.01.2024\n2024-01-03;-1.00;Opening balance party, balloons\n",
+        currency="EUR",
+    )
+    [one] = found.statements
+    assert [row.text for row in one.rows] == ["Coffee", "Opening balance party, balloons"]
+    assert one.opening is not None
+    assert one.closing is not None
+    assert (str(one.opening.amount), str(one.closing.amount)) == ("100.00 EUR", "96.50 EUR")
+    assert "balances or sums: 3" in one.notes[0]
 
 
 def test_a_csv_without_a_currency_asks_for_it():
