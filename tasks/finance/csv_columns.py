@@ -200,7 +200,7 @@ def role_of(name: str) -> str | None:
         if len(key) > 60 or _FOREIGN.search(key):
             continue
         role = next((role for role, parts in _WITHIN if any(part in key for part in parts)), None)
-        if role is not None and not (role in ("amount", "debit", "credit") and _CHARGES.search(key)):
+        if role is not None and not (role in ("amount", "debit", "credit") and is_charge(name)):
             return role
     return None
 
