@@ -174,11 +174,15 @@ _ANYBODY = frozenset(
 )
 _CHARGES = re.compile(r"fee|steuer|tax|mwst|tip$|rabatt|discount|rebate|cashback|limit")
 _AT_THE_END = re.compile(r"[\s(]*(?:\b(?:in|en|w|v)\s+)?\(?\b([A-Z]{3})\)?\s*$")
+#: What is longer is no name of a column.
+LONGEST_NAME = 100
 _BRACKETED = re.compile(r"[(\[]([^()\[\]]*)[)\]]")
 
 
 def _known(name: str) -> str | None:
     """What stands in brackets may say debit or credit; a currency at the end says nothing of the role."""
+    if len(name) > LONGEST_NAME:
+        return None
     for inner in _BRACKETED.findall(name):
         if (role := _AT_ONCE.get(key_of(inner))) in ("debit", "credit"):
             return role
@@ -190,7 +194,7 @@ def _known(name: str) -> str | None:
 
 def role_of(name: str) -> str | None:
     """What a column of this name is; None where that cannot be told by it."""
-    if len(name) > 100:
+    if len(name) > LONGEST_NAME:
         return None
     if found := _known(name):
         return found
@@ -212,6 +216,8 @@ def _without_digraphs(key: str) -> str:
 
 def rank(name: str) -> int:
     """Of several columns of one role, the lowest is it: the day of booking before the purchase's, the net amount."""
+    if len(name) > LONGEST_NAME:
+        return 4
     key = key_of(name)
     if key in _BOOKING or key in _NET:
         return 0
@@ -224,7 +230,7 @@ def rank(name: str) -> int:
 
 def is_charge(name: str) -> bool:
     """It is a part of an amount, such as a tax or a fee."""
-    return _CHARGES.search(key_of(name)) is not None
+    return len(name) <= LONGEST_NAME and _CHARGES.search(key_of(name)) is not None
 
 
 def is_net(name: str) -> bool:

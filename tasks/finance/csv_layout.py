@@ -33,6 +33,10 @@ DELIMITERS = (";", ",", "\t", "|")
 #: Lines in which the header is looked for; banks write up to twenty about the account first.
 HEAD_LINES = 60
 SAMPLE_LINES = 300
+#: A cell may go on over lines: an address, or what a card says of a trip.
+MOST_LINES_OF_RECORD = 60
+#: A line that no file has, behind the last one.
+_END = "\x00\x00"
 Column = str | int
 
 
@@ -106,13 +110,63 @@ def records(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
     Raises:
         BadStatement: One has more columns than any bank writes, or a quotation mark that nothing closes.
     """
+    feed = _Feed(lines, delimiter)
+    for record in _parsed(feed, delimiter):
+        if record == [_END]:
+            return
+        if record and record[-1].endswith(f"{_END}\n"):
+            raise BadStatement(
+                f"The quotation mark in line {feed.begun_at} is not closed, and the file ends within it."
+            )
+        feed.check_begun()
+        yield record
+
+
+def _records_of_sample(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
+    """Those of the first lines, which may end within one."""
+    return _parsed((f"{line}\n" for line in lines), delimiter)
+
+
+def _parsed(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
     try:
-        for record in csv.reader((f"{line}\n" for line in lines), delimiter=delimiter):
+        for record in csv.reader(lines, delimiter=delimiter):
             if len(record) > MOST_COLUMNS:
                 raise BadStatement(f"A line has {len(record)} columns; a statement has at most {MOST_COLUMNS}.")
             yield record
     except csv.Error as error:
         raise BadStatement(f"The CSV is broken: {error}. A quotation mark may not be closed.") from None
+
+
+class _Feed:
+    """Lines for the parser, which keeps quiet of a quotation mark that nothing closes: it takes lines for one cell."""
+
+    def __init__(self, lines: Iterable[str], delimiter: str) -> None:
+        self._lines = lines
+        self._delimiter = delimiter
+        self._record: list[str] = []
+        self._count = 0
+
+    @property
+    def begun_at(self) -> int:
+        return self._count - len(self._record) + 1
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self._count += 1
+            self._record.append(line)
+            yield f"{line}\n"
+        yield f"{_END}\n"
+
+    def check_begun(self) -> None:
+        """A record is whole: none of its further lines begins as a transaction does."""
+        first = self._record[0].split(self._delimiter, 1)[0].strip(' "') if self._record else ""
+        if len(self._record) > MOST_LINES_OF_RECORD or (is_date(first) and any(map(self._begins, self._record[1:]))):
+            raise BadStatement(f"The quotation mark in line {self.begun_at} is not closed in it.")
+        self._record = []
+
+    def _begins(self, line: str) -> bool:
+        first, delimiter, _ = line.partition(self._delimiter)
+        return bool(delimiter) and is_date(first.strip(' "'))
 
 
 def find(sample: Sequence[str], given: CsvLayout) -> Table:
@@ -138,7 +192,7 @@ def _delimiters(sample: Sequence[str]) -> list[str]:
 
 def _table(sample: Sequence[str], delimiter: str, given: CsvLayout) -> tuple[Table, int]:
     """The layout with this delimiter, and how well it fits."""
-    rows = list(islice(records(sample, delimiter), SAMPLE_LINES))
+    rows = list(islice(_records_of_sample(sample, delimiter), SAMPLE_LINES))
     header = _header_row(rows, given)
     body = rows[header + 1 :] if header is not None else rows
     names = rows[header] if header is not None else []

@@ -165,8 +165,8 @@ class AccountImport:
         _insert(self._conn, transactions, self._new)
         for pending_id, booked_id in self._booked:
             # whoever has seen it pending has seen this payment: it stays when this import is undone
-            seen = sa.update(sightings).where(sightings.c.transaction_id == pending_id)
-            self._conn.execute(seen.values(transaction_id=booked_id))
+            theirs = sa.update(sightings).where(sightings.c.transaction_id == pending_id)
+            self._conn.execute(theirs.values(transaction_id=booked_id))
             self._conn.execute(sa.delete(transactions).where(own.id == pending_id))
         self._ask_once()
         seen = dict.fromkeys([*self._seen, *(one["id"] for one in self._new)])

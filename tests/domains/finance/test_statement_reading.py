@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import io
+import time
 from datetime import date
 from decimal import Decimal
 
@@ -338,6 +339,34 @@ def test_what_is_charged_beside_an_amount_is_not_taken_for_it(content: str):
     with pytest.raises(Unclear) as caught:
         read(content, currency="EUR")
     assert caught.value.field == "amount"
+
+
+@pytest.mark.parametrize(
+    ("lines", "where"),
+    [
+        (['2024-01-01;1.00;"a'] * 4, "line 2"),  # each quotation mark closes the one before
+        (["2024-01-01;1.00;a"] * 3 + ['2024-01-01;1.00;"a'] + ["2024-01-01;1.00;a"] * 3, "line 5"),
+        (["2024-01-01;1.00;a", '2024-01-02;1.00;"a'], "line 3"),
+        (['2024-01-01;1.00;"a', *["more"] * 100, 'end"'], "line 2"),
+    ],
+)
+def test_a_quotation_mark_that_nothing_closes_swallows_no_transaction(lines: list[str], where: str):
+    with pytest.raises(BadStatement, match=f"quotation mark in {where} is not closed"):
+        read("\n".join(["Date;Amount;Text", *lines, ""]), currency="EUR")
+
+
+def test_a_cell_may_go_on_over_lines():
+    found = read('Date;Amount;Text\n2024-01-01;1.00;"a\nb;2024-01-05\nc"\n2024-01-02;2.00;d', currency="EUR")
+    assert [text for _, _, text in rows_of(found)] == ["a b;2024-01-05 c", "d"]
+
+
+@pytest.mark.parametrize(
+    "name", ["(" * 60_000, "Amount (" * 5_000, "Amount" + " " * 100_000 + "x", "[" * 60_000, "EUR " * 9000]
+)
+def test_a_columns_name_of_any_length_takes_no_time(name: str):
+    begun = time.monotonic()
+    assert len(rows_of(read(f"Date;{name};Betrag\n2024-01-01;x;2.00\n", currency="EUR"))) == 1
+    assert time.monotonic() - begun < 5
 
 
 def test_lines_that_are_balances_are_no_transactions_and_say_so():
