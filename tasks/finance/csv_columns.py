@@ -13,6 +13,8 @@ ROLES = (
     "text", "reference", "category", "account", "status",
 )  # fmt: skip
 
+#: Of the file that `finance.export` writes, which is read as it was written: notes are nobody's words but the user's.
+EXPORTED = ("Date", "Value date", "Account", "Amount", "Currency", "Text", "Payee", "Category", "Status", "Note")
 #: As `key_of` makes them.
 _NAMES: dict[str, str] = {
     "date": """

@@ -33,6 +33,7 @@ DELIMITERS = (";", ",", "\t", "|")
 #: Lines in which the header is looked for; banks write up to twenty about the account first.
 HEAD_LINES = 60
 SAMPLE_LINES = 300
+_EXPORTED_ROLES = ("date", "value_date", "account", "amount", "currency", "text", "payee", "category", "status")
 #: A cell may go on over lines: an address, or what a card says of a trip.
 MOST_LINES_OF_RECORD = 60
 #: A line that no file has, behind the last one.
@@ -93,6 +94,11 @@ class Table:
     def at(self, role: str) -> int | None:
         found = self.columns.get(role)
         return found if isinstance(found, int) else None
+
+    @property
+    def is_exported(self) -> bool:
+        """It is a file of `finance.export`."""
+        return tuple(self.names) == csv_columns.EXPORTED
 
     @property
     def texts(self) -> list[int]:
@@ -251,6 +257,8 @@ def _without_names(body: list[list[str]], named: Columns, names: list[str]) -> C
 
 def _by_name(names: list[str], body: list[list[str]], preamble: list[list[str]]) -> Columns:
     """By role, the column of it whose name says it best and whose cells can be that."""
+    if tuple(names) == csv_columns.EXPORTED:
+        return {role: [5] if role == "text" else at for at, role in enumerate(_EXPORTED_ROLES)}
     columns: Columns = {}
     texts: list[int] = []
     filled = filled_cells(body)

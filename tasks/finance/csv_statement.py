@@ -170,17 +170,25 @@ def _looks_like_date(text: str) -> bool:
 
 
 def _of_row(number: int, row: list[str], table: Table) -> _Cells:
+    def at_place(at: int) -> str:
+        return _without_mark(row[at]) if table.is_exported else row[at]
+
     def cell(role: str) -> str:
         at = table.at(role)
-        return row[at].strip()[:LONGEST_CELL] if at is not None and at < len(row) else ""
+        return at_place(at).strip()[:LONGEST_CELL] if at is not None and at < len(row) else ""
 
     return _Cells(
         line=number, date=cell("date"), value_date=cell("value_date"), amount=cell("amount"), debit=cell("debit"),
         credit=cell("credit"), sign=cell("sign"), fee=cell("fee"), balance=cell("balance"), currency=cell("currency"),
         payee=cell("payee"), payer=cell("payer"),
-        text=in_one_line(*(row[at] for at in table.texts if at < len(row))),
+        text=in_one_line(*(at_place(at) for at in table.texts if at < len(row))),
         reference=cell("reference"), category=cell("category"), account=cell("account"), status=cell("status"),
     )  # fmt: skip
+
+
+def _without_mark(cell: str) -> str:
+    """Without what an export puts before a text that a spreadsheet would run."""
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@") else cell
 
 
 def _money_texts(cells: list[_Cells]) -> Iterator[str]:
@@ -235,7 +243,8 @@ class _Reading:
             if one in not_done:
                 continue
             row = self._row(one, currency)
-            if kind := csv_balances.kind_of(one.text or one.payee):
+            kind = None if self._table.is_exported else csv_balances.kind_of(one.text or one.payee)
+            if kind is not None:
                 lines_of_balances.append((kind, row))
             else:
                 made.rows.append(row)
@@ -283,12 +292,15 @@ class _Reading:
             balance = amount(cells.balance, currency, self._decimal_of_balance, place)
         money = self._money(cells, currency, place)
         payee = cells.payee if money.minor < 0 else cells.payer or cells.payee
+        said = in_one_line("" if self._table.is_exported else payee, cells.text)
         return Row(
             booked_on=day_of(cells.date, given.date_order, given.today, place),
             value_on=self._value_on(cells, place),
             amount=money,
             payee=short(payee),
-            text=in_one_line(payee, cells.text) or in_one_line(cells.category, cells.reference) or "?",
+            text=in_one_line("" if self._table.is_exported else payee, cells.text)
+            or in_one_line(cells.category, cells.reference)
+            or "?",
             provider_id=short(cells.reference, 255),
             pending=_says(cells.status, _PENDING),
             category=short(cells.category, 60),

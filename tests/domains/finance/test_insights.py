@@ -202,6 +202,26 @@ def test_what_is_exported_imports_again_and_adds_nothing(user, run, bring):
 
 @pytest.mark.both_stores
 @needs_a_store
+def test_an_export_is_read_as_it_was_written_also_by_somebody_else(user, new_user, run):
+    for text in ("Total", "Opening balance", "=1+1", "-dash", "Coffee"):
+        run(actions.add_transaction, account="Cash", booked_on="2024-01-31", amount="-3.50 EUR", text=text)
+    noted = run(actions.list_transactions, text="coffee").items[0]
+    run(actions.change_transaction, transaction_id=noted.id, note="=with Anna", category="Food")
+    ctx = FakeContext(user=user)
+    run_action(actions.export, {}, ctx)
+    content = ctx.attached["transactions.csv"]
+    for who, counts in ((user, (0, 5)), (new_user("eve@example.com"), (5, 0))):
+        own = FakeContext(user=who)
+        ref = own.give_file("transactions.csv", content)
+        report = run_action(actions.import_statement, {"file": ref.model_dump(mode="json")}, own).result
+        assert (report.added, report.known, report.doubtful) == (*counts, 0)
+        listed = run_action(actions.list_transactions, {}, own).result.items
+        assert {one.text for one in listed} == {"Total", "Opening balance", "=1+1", "-dash", "Coffee"}
+        assert [one.category for one in listed if one.text == "Coffee"] == ["Food"]
+
+
+@pytest.mark.both_stores
+@needs_a_store
 def test_the_digest_says_what_was_spent_in_its_time(run, bring, db: Database):
     now = db.now()
     day = now.date().isoformat()
