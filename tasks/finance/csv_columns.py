@@ -18,6 +18,7 @@ EXPORTED = ("Date", "Value date", "Account", "Amount", "Currency", "Text", "Paye
 #: As `key_of` makes them.
 _NAMES: dict[str, str] = {
     "date": """
+        settleddate rundate datatranzactie datumzauctovania datumtransakcie datumizvrsenja
         completedat datumdesabschlusses abschlussdatum datedefin fechadefinalizacion datadicompletamento
         datumvoltooid datazakonczenia datadeconclusao slutdatum bookedat dateposting postedtransactionsdate
         clearingdate datedeloperation datedetransaction reskontradatum kuupaev datums data operacijosdata
@@ -40,6 +41,7 @@ _NAMES: dict[str, str] = {
         fechavalor fechadevalor fvalor datavaluta datavalor datadovalor rentedatum valutadag valuteringsdag
         valørdato rentedato arvopaiva datavaluty valutum valordatum interestdate""",
     "amount": """
+        total сума сумаввалютікартки ποσο
         net netto neto totalamount nettobetrag nettoamount creditdebitamount debitcreditamount
         montantdeloperation kwotatransakcjiwalutarachunku castkavmeneuctu zauctovanacastka iznos suma 入出金
         入出金額 利用金額 支払総額 交易額 mutatiebedrag jumlah amount betrag umsatz betrageur betragineur
@@ -66,11 +68,13 @@ _NAMES: dict[str, str] = {
         in received income innpakonto 預かり金額 お預かり金額 приход поступление зачисление alacak お預り金額
         預入金額 入金 入金額 お預入れ 收入 贷方 입금 맡기신금액 bijschrijving""",
     "sign": """
+        dk
         creditdebet debetcredit deebetkreedit debetskredits debetaskreditas 收支 smeruhrady soortmutatie
         sollhaben sh sollhabenkennzeichen afbij dc drcr crdr debitcredit creditdebit creditdebitindicator cd
         debitkredit bijaf debitorcredit direction cdtdbtind debitcreditindicator type transactiontype""",
     "fee": "fee fees feeamount gebuhr entgelt commission comision kosten oplata frais tariffa tarifa",
     "balance": """
+        sold soldcontabil залишок υπολοιπο stanje יתרה
         guthaben 現在高 現在貸付高 取引後残高 残高金額 可用余额 jaak atlikums likutis laufendersaldo kontosaldo
         balance runningbal bal saldo kontostand solde stav saldonachbuchung runningbalance accountbalance
         balanceafter closingbalance balanceeur saldoeur saldoineur newbalance saldocontable saldopo
@@ -78,6 +82,7 @@ _NAMES: dict[str, str] = {
         saldonatransactie saldonaboeking saldonatrn saldoefter bakiye остаток 残高 差引残高 余额 账户余额 잔액
         거래후잔액 bokfortsaldo balanceamount""",
     "currency": """
+        valiuta валютакартки
         devies munteenheid valutacode valutarekening monnaie valuutta valuuta whg mena menauctu kontowaehrung
         currency currencycode wahrung waehrung devise divisa moneda moeda waluta valuta munt muntsoort valute
         валюта parabirimi 通貨 币种 통화 ccy kontowahrung accountcurrency valutta penznem""",
@@ -85,6 +90,7 @@ _NAMES: dict[str, str] = {
         payername zahlungspflichtiger zahlungspflichtigerin auftraggeber maksaja nadawca avsandare afsender
         avsender absender ordenante debtor from 付款方 donneurdordre""",
     "payee": """
+        recipientname saajamaksjanimi moketojasgavejas maksajasaanemejs protistrana
         beneficiarypayer payerbeneficiary namn nimi navn nom nombre 交易対方 交易对方 对方户名 お取引先 받는분
         보낸분받는분 saajannimi maksunsaaja mottagarenamn saajamaksja sanemejsmaksatajs gavejasmoketojas
         odbiorcazleceniodawca partnername naamvandetegenpartij tegenrekeninghouder naamtegenpartijbevat
@@ -97,6 +103,7 @@ _NAMES: dict[str, str] = {
         modtager mottaker saajamaksaja saaja protistrana nazevprotiuctu partner контрагент otherparty
         transactionpartner auftraggeberbegunstigter begunstigterauftraggeber alici nameofcounterparty""",
     "text": """
+        action описоперації περιγραφη תיאור opisplacanja descriere
         transactionremarks transaktionstext rubrik otsikko title titel aciklama お取り扱い内容 お取扱内容
         入出金内容 取引内容詳細 利用店名商品名 詳細1 詳細2 商品 商品说明 商品名称 交易摘要备注 송금메모 selgitus
         detalas paskirtis detaildelecriture detaildelomzet beschreibung1 beschreibung2 beschreibung3
@@ -162,6 +169,7 @@ def key_of(name: str) -> str:
 _AT_ONCE = {key_of(name): role for role, names in _NAMES.items() for name in names.split()}
 #: Days on which the bank has booked, as it calls them where it has the day of the purchase, too.
 _BOOKING_DAYS = """
+    settleddate datumzauctovania
     bookingdate bookedat postingdate posteddate postdate dateposted postedtransactionsdate clearingdate
     completeddate datecompleted buchungstag buchungsdatum dateofposting datecomptable
     datedecomptabilisation fechacontable datacontabile datadicontabilizzazione dataksiegowania

@@ -83,7 +83,7 @@ def by_content(body: Sequence[Sequence[str]]) -> Columns:
     money = [at for at, cells in filled.items() if at not in dates and are_amounts(cells)]
     codes = [at for at, cells in filled.items() if cells and all(_CODE.fullmatch(one) for one in cells)]
     own = [at for at, cells in filled.items() if len(body) > 1 and _is_one_account(cells, len(body))]
-    signs = [at for at, cells in filled.items() if cells and at not in codes and all(map(sign_of, cells))]
+    signs = [at for at, cells in filled.items() if at not in codes and _tell_direction(cells)]
     columns: Columns = {"date": dates[0]} if dates else {}
     if len(dates) > 1:
         columns["value_date"] = dates[1]
@@ -94,6 +94,12 @@ def by_content(body: Sequence[Sequence[str]]) -> Columns:
     if texts := texts_of(filled, {*dates, *money, *codes, *own[:1], *signs}):
         columns["text"] = texts
     return columns
+
+
+def _tell_direction(cells: list[str]) -> bool:
+    """All say debit or credit; a dash in each line only fills a column."""
+    directions = set(map(sign_of, cells))
+    return directions == {-1, 1} or (0 not in directions and any(one.isalpha() for one in cells))
 
 
 def _is_one_account(cells: list[str], rows: int) -> bool:

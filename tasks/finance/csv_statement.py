@@ -298,9 +298,7 @@ class _Reading:
             value_on=self._value_on(cells, place),
             amount=money,
             payee=short(payee),
-            text=in_one_line("" if self._table.is_exported else payee, cells.text)
-            or in_one_line(cells.category, cells.reference)
-            or "?",
+            text=said or in_one_line(cells.category, cells.reference) or "?",
             provider_id=short(cells.reference, 255),
             pending=_says(cells.status, _PENDING),
             category=short(cells.category, 60),

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import csv_samples
 import csv_samples_europe
+import csv_samples_further
 import csv_samples_german
 import csv_samples_world
 import pytest
@@ -283,7 +284,8 @@ def test_what_reverses_a_debit_is_a_credit_as_it_says():
 # --- CSV
 
 SAMPLES = [
-    *csv_samples.SAMPLES, *csv_samples_german.SAMPLES, *csv_samples_europe.SAMPLES, *csv_samples_world.SAMPLES
+    *csv_samples.SAMPLES, *csv_samples_german.SAMPLES, *csv_samples_europe.SAMPLES, *csv_samples_world.SAMPLES,
+    *csv_samples_further.SAMPLES
 ]  # fmt: skip
 
 
