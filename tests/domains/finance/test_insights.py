@@ -186,6 +186,23 @@ def test_rules_put_what_comes_and_what_is_there_into_categories(run, bring):
 
 @pytest.mark.both_stores
 @needs_a_store
+def test_an_undo_leaves_alone_what_has_been_put_into_another_category_since(run, bring):
+    bring(ofx(("2024-02-01", "-3.50", "Coffee House"), ("2024-02-03", "-4.00", "Coffee Bar")))
+    house, bar = run(actions.list_transactions, sort="date").items
+    by_hand = actions.categorize.input(transaction_ids=[house.id, bar.id], category="Food")
+    run(actions.add_rule, words="coffee", category="Drinks")
+    for wanted, do in ((actions.apply_rules.input(), actions.apply_rules), (by_hand, actions.categorize)):
+        done = run(do, **wanted.model_dump())
+        run(actions.categorize, transaction_ids=[bar.id], category="Travel")
+        run(actions.restore_categories, **do.undo.input(wanted, done).model_dump())
+        assert {one.text: one.category for one in run(actions.list_transactions).items} == {
+            "Coffee House": None, "Coffee Bar": "Travel"
+        }  # fmt: skip
+        run(actions.categorize, transaction_ids=[bar.id], category=None)
+
+
+@pytest.mark.both_stores
+@needs_a_store
 def test_what_is_exported_imports_again_and_adds_nothing(user, run, bring):
     report = bring(
         ofx(("2024-01-31", "-1234.50", 'Café "Größe", Berlin'), ("2024-02-01", "5.00", "=cmd|' /C calc'!A0"))
