@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
-from itertools import chain, islice, pairwise
+from itertools import chain, islice
 
 from llmcoder.money import Money, exponent_of
-from tasks.finance import csv_balances, csv_layout
+from tasks.finance import csv_balances, csv_layout, csv_running
 from tasks.finance.amounts import amount, decimal_sign, has_digit
 from tasks.finance.csv_columns import key_of
 from tasks.finance.csv_content import sign_of
@@ -18,7 +18,6 @@ from tasks.finance.csv_layout import SAMPLE_LINES, CsvLayout, Table, records
 from tasks.finance.dates import day_of, order_of, readings
 from tasks.finance.statement import (
     BadStatement,
-    Balance,
     Counter,
     Given,
     Row,
@@ -250,7 +249,7 @@ class _Reading:
                 made.rows.append(row)
         if not_done:
             made.notes.append(f"{len(not_done)} were declined or taken back; left out.")
-        _put_in_order(made)
+        csv_running.put_in_order(made)
         csv_balances.keep(made, lines_of_balances)
         return made
 
@@ -345,33 +344,6 @@ def _are_credits_negative(cells: list[_Cells]) -> bool:
 def _says(status: str, words: tuple[str, ...]) -> bool:
     folded = status.casefold()
     return bool(folded) and any(word in folded for word in words)
-
-
-def _put_in_order(made: Statement) -> None:
-    """Oldest first, as the running balance shows where there is one; and its two ends."""
-    rows = made.rows
-    if len(rows) > 1 and rows[0].booked_on > rows[-1].booked_on:
-        rows.reverse()
-    forth, back, steps = _steps(rows), _steps(rows[::-1]), len(rows) - 1
-    if back > forth and rows[0].booked_on == rows[-1].booked_on:
-        rows.reverse()
-        forth = back
-    first, last = (rows[0].balance, rows[-1].balance) if rows else (None, None)
-    if first is None or last is None:
-        return
-    if steps and forth * 2 < steps:
-        made.notes.append("The column of balances does not follow from the amounts, so it proves nothing.")
-        return
-    made.opening = Balance(first - rows[0].amount, rows[0].booked_on)
-    made.closing = Balance(last, rows[-1].booked_on)
-
-
-def _steps(rows: list[Row]) -> int:
-    """How often the balance of a row follows from the one before and the amount."""
-    return sum(
-        before.balance is not None and after.balance is not None and before.balance + after.amount == after.balance
-        for before, after in pairwise(rows)
-    )
 
 
 def _is_iban(text: str) -> bool:

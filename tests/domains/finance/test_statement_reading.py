@@ -371,6 +371,30 @@ def test_a_columns_name_of_any_length_takes_no_time(name: str):
     assert time.monotonic() - begun < 5
 
 
+@pytest.mark.parametrize(
+    ("lines", "ends"),
+    [
+        pytest.param(["30;1000;Pay;1000;", "31;-12;Shop;988;", "31;-5;Kiosk;;pending"], ("0.00", "988.00"), id="pending-has-none"),
+        pytest.param(["31;-5;Kiosk;;pending", "31;-12;Shop;988;", "30;1000;Pay;1000;"], ("0.00", "988.00"), id="pending-first"),
+        pytest.param(["30;1000;Pay;1000;", "31;-5;Kiosk;995;pending", "31;-12;Shop;983;"], ("0.00", "988.00"), id="pending-counts"),
+        pytest.param(["31;-2;Tea;986;", "31;-12;Shop;;", "30;1000;Pay;1000;", "29;5;Gift;0;", "29;-5;Gum;;"], ("0.00", "986.00"), id="one-a-day"),
+        pytest.param(["31;-12;Shop;988;", "31;1000;Pay;1000;"], ("0.00", "988.00"), id="one-day-backwards"),
+        pytest.param(["30;1000;Pay;;", "31;-12;Shop;988;"], (None, "988.00"), id="the-last-line-only"),
+        pytest.param(["30;1000;Pay;1000;", "31;-12;Shop;;"], (None, None), id="not-the-last-line"),
+        pytest.param(["30;1000;Pay;7;", "31;-12;Shop;988;"], (None, None), id="does-not-follow"),
+    ],
+)  # fmt: skip
+def test_a_column_of_balances_says_with_what_a_statement_begins_and_ends(
+    lines: list[str], ends: tuple[str | None, str | None]
+):
+    content = "\n".join(["Date;Amount;Text;Balance;Status", *(f"2024-01-{line}" for line in lines)])
+    [one] = read(content, currency="EUR").statements
+    assert tuple(None if end is None else str(end.amount.amount) for end in (one.opening, one.closing)) == ends
+    booked = [row.amount for row in one.rows if not row.pending]
+    if one.opening is not None and one.closing is not None:
+        assert one.opening.amount + Money.total(booked, "EUR") == one.closing.amount
+
+
 def test_lines_that_are_balances_are_no_transactions_and_say_so():
     found = read(
         "Date;Amount;Text\n2024-01-01;100.00;Opening balance\n2024-01-02;-3.50;Coffee\n2024-01-02;-3.50;Total\n"
