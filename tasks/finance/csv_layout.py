@@ -332,12 +332,18 @@ def _as_filled(role: str | None, cells: list[str]) -> str | None:
 
 
 def _amount_or_two(columns: Columns, body: list[list[str]]) -> Columns:
-    """Where there are all three, the amount has its own sign if any of it is negative; else the two tell."""
-    at = columns["amount"]
-    assert isinstance(at, int)
-    signed = any("-" in row[at] or "(" in row[at] or "−" in row[at] for row in body if at < len(row))
-    gone = ("debit", "credit") if signed else ("amount",)
+    """Where there are all three: those that more transactions have; of as many, the amount if it has a sign of its own."""
+    dated = [row for row in body if "date" not in columns or is_date(_cell(row, columns["date"]))]
+    amounts = [cell for row in dated if has_digit(cell := _cell(row, columns["amount"]))]
+    sides = ("debit", "credit")
+    of_sides = sum(any(has_digit(_cell(row, columns[side])) for side in sides) for row in dated)
+    is_signed = any("-" in cell or "(" in cell or "−" in cell for cell in amounts)
+    gone = sides if is_signed and len(amounts) >= of_sides else ("amount",)
     return {role: place for role, place in columns.items() if role not in gone}
+
+
+def _cell(row: list[str], at: int | list[int]) -> str:
+    return row[at] if isinstance(at, int) and at < len(row) else ""
 
 
 def _by_caller(given: CsvLayout, names: list[str]) -> Columns:

@@ -154,10 +154,10 @@ def _cells(rows: Iterable[list[str]], table: Table, left_out: list[str]) -> Iter
         if number <= table.header_line or not any(cell.strip() for cell in row):
             continue
         found = _of_row(number, row, table)
-        money = found.amount or found.debit or found.credit
-        if readings(found.date, 2000) is None or not has_digit(money):
+        money = next((one for one in (found.amount, found.debit, found.credit) if has_digit(one)), "")
+        if readings(found.date, 2000) is None or not money:
             left_out.append(f"line {number}, {shown(table.delimiter.join(row), 40)}")
-            if has_digit(found.date) and has_digit(money) and not found.date.isalpha() and _looks_like_date(found.date):
+            if has_digit(found.date) and money and not found.date.isalpha() and _looks_like_date(found.date):
                 raise BadStatement(f"line {number}: {shown(found.date)} is no date.")
             continue
         counter.add()

@@ -411,4 +411,20 @@ SAMPLES = [
         SHOP_AND_WORK,
         currency="SGD",
     ),
+    Sample(
+        "ubs-collective-orders",
+        "Kontonummer:;0234 00103914.40;\nBewertet in:;CHF;\n\n"
+        "Abschlussdatum;Abschlusszeit;Buchungsdatum;Valutadatum;Währung;Belastung;Gutschrift;Einzelbetrag;Saldo;Transaktions-Nr.;Beschreibung1;Beschreibung2;Beschreibung3;Fussnoten;\n"
+        '2024-01-31;;2024-01-31;2024-01-31;CHF;-12.50;;;987.50;1;"SHOP";Sammelauftrag;;;\n'
+        ';;;;CHF;;;-10.00;;1;"A";;;;\n;;;;CHF;;;-2.50;;1;"B";;;;\n'
+        '2024-01-30;;2024-01-30;2024-01-30;CHF;;1000.00;;1000.00;2;"WORK";Gutschrift;;;\n',
+        SHOP_AND_WORK,
+        balance=("0.00", "987.50"),
+    ),
+    Sample(
+        "dashes-for-nothing",
+        "Date,Text,Debit,Credit\n2024-01-31,SHOP,12.50,-\n2024-01-30,WORK,-,1000.00\n",
+        SHOP_AND_WORK,
+        currency="USD",
+    ),
 ]
