@@ -332,7 +332,7 @@ def _as_filled(role: str | None, cells: list[str]) -> str | None:
 
 
 def _amount_or_two(columns: Columns, body: list[list[str]]) -> Columns:
-    """Where there are all three: those that more transactions have; of as many, the amount if it has a sign of its own."""
+    """Where there are all three: those that more transactions have; of as many, an amount with a sign of its own."""
     dated = [row for row in body if "date" not in columns or is_date(_cell(row, columns["date"]))]
     amounts = [cell for row in dated if has_digit(cell := _cell(row, columns["amount"]))]
     sides = ("debit", "credit")

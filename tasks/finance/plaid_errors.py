@@ -43,7 +43,6 @@ PASSING = {
     "INSTITUTION_DOWN": "The bank does not answer Plaid.",
     "INSTITUTION_NOT_RESPONDING": "The bank does not answer Plaid.",
     "INSTITUTION_NOT_AVAILABLE": "The bank is not available at Plaid now.",
-    "INSTITUTION_REGISTRATION_REQUIRED": "Plaid is not registered at this bank yet.",
     "PRODUCT_NOT_READY": "Plaid is still fetching this bank's transactions.",
     "TRANSACTIONS_NOT_READY": "Plaid is still fetching this bank's transactions.",
     "INTERNAL_SERVER_ERROR": "Plaid has trouble of its own.",
@@ -55,6 +54,7 @@ MUTATION = "TRANSACTIONS_SYNC_MUTATION_DURING_PAGINATION"
 #: An operator's to mend.
 MISCONFIGURED = {
     "INVALID_API_KEYS": "Plaid does not know PLAID_CLIENT_ID and PLAID_SECRET in this environment.",
+    "INSTITUTION_REGISTRATION_REQUIRED": "Plaid's dashboard has an application to this bank for you to finish.",
     "UNAUTHORIZED_ENVIRONMENT": "This client may not use the environment: look at PLAID_ENVIRONMENT.",
     "UNAUTHORIZED_ROUTE_ACCESS": "This client may not use Transactions: enable it in Plaid's dashboard.",
     "INVALID_PRODUCT": "This client may not use Transactions: enable it in Plaid's dashboard.",
