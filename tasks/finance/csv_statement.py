@@ -47,6 +47,8 @@ LayoutBefore = Callable[[str], CsvLayout | None]
 LONGEST_CELL = 255
 #: Lines that are no transactions: so many are shown.
 MOST_SHOWN = 3
+#: Of fewer amounts it says nothing that none is negative.
+FEWEST_TO_WONDER = 5
 
 
 @dataclass(slots=True)
@@ -249,9 +251,20 @@ class _Reading:
                 made.rows.append(row)
         if not_done:
             made.notes.append(f"{len(not_done)} were declined or taken back; left out.")
+        if self._may_be_a_cards(made.rows):
+            made.notes.append(
+                "Nearly all is money in. Where it is a card whose purchases have no minus, say `negate` in `layout`."
+            )
         csv_running.put_in_order(made)
         csv_balances.keep(made, lines_of_balances)
         return made
+
+    def _may_be_a_cards(self, rows: list[Row]) -> bool:
+        """Nothing in the file says in which direction its amounts go, but signs that few of them have."""
+        told = any(self._table.at(role) is not None for role in ("sign", "debit", "credit", "balance"))
+        if told or self._table.is_exported or self._layout.negate is not None or len(rows) < FEWEST_TO_WONDER:
+            return False
+        return 10 * sum(row.amount.minor > 0 for row in rows) >= 8 * len(rows)
 
     def _number(self) -> str | None:
         """Of the lines before the header: an IBAN that is one."""

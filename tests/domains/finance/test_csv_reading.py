@@ -108,6 +108,15 @@ def test_a_file_of_dos_is_read_as_one():
     assert [text for _, _, text in found] == ["Gehalt für Müller", "Bäckerei Größe"]
 
 
+def test_a_file_of_money_in_only_is_wondered_at_until_it_is_said():
+    lines = [f"2024-01-{day:02},Shop {day},{day}.00" for day in range(1, 6)]
+    content = "\n".join(["Date,Description,Amount", *lines, "2024-01-06,Payment,-9.00"])
+    assert "say `negate`" in read(content, currency="USD").statements[0].notes[0]
+    for said in (True, False):
+        assert read(content, currency="USD", negate=said).statements[0].notes == []
+    assert read(content.replace(",1.00", ",-1.00").replace(",2.00", ",-2.00"), currency="USD").statements[0].notes == []
+
+
 def test_a_cell_may_go_on_over_lines():
     found = read('Date;Amount;Text\n2024-01-01;1.00;"a\nb;2024-01-05\nc"\n2024-01-02;2.00;d', currency="EUR")
     assert [text for _, _, text in rows_of(found)] == ["a b;2024-01-05 c", "d"]
