@@ -32,6 +32,16 @@ def kind_of(text: str) -> str | None:
     return next((kind for kind, line in _LINES.items() if line.fullmatch(plain)), None)
 
 
+def take_no_sums(lines: list[tuple[str, Row]], rows: list[Row]) -> list[Row]:
+    """The lines called a sum that are none of the rows, which are transactions after all: Total sells petrol."""
+    amounts = [row.amount.minor for row in rows]
+    money_in, money_out = sum(one for one in amounts if one > 0), sum(one for one in amounts if one < 0)
+    sums = {abs(one) for one in (money_in, money_out, money_in + money_out)}
+    others = [line for line in lines if line[0] == "sum" and abs(line[1].amount.minor) not in sums]
+    lines[:] = [line for line in lines if line not in others]
+    return [row for _, row in others]
+
+
 def keep(statement: Statement, lines: Iterable[tuple[str, Row]]) -> None:
     """What such lines say counts as balance where no column does; people are told that they were left out."""
     found = list(lines)

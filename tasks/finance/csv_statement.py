@@ -244,11 +244,12 @@ class _Reading:
             if one in not_done:
                 continue
             row = self._row(one, currency)
-            kind = None if self._table.is_exported else csv_balances.kind_of(one.text or one.payee)
+            kind = None if self._table.is_exported else csv_balances.kind_of("" if one.payee else one.text)
             if kind is not None:
                 lines_of_balances.append((kind, row))
             else:
                 made.rows.append(row)
+        made.rows += csv_balances.take_no_sums(lines_of_balances, made.rows)
         if not_done:
             made.notes.append(f"{len(not_done)} were declined or taken back; left out.")
         if self._may_be_a_cards(made.rows):

@@ -157,7 +157,7 @@ def test_a_column_of_balances_says_with_what_a_statement_begins_and_ends(
 
 def test_lines_that_are_balances_are_no_transactions_and_say_so():
     found = read(
-        "Date;Amount;Text\n2024-01-01;100.00;Opening balance\n2024-01-02;-3.50;Coffee\n2024-01-02;-3.50;Total\n"
+        "Date;Amount;Text\n2024-01-01;100.00;Opening balance\n2024-01-02;-3.50;Coffee\n2024-01-02;-4.50;Total\n"
         "2024-01-31;96.50;Closing balance 31.01.2024\n2024-01-03;-1.00;Opening balance party, balloons\n",
         currency="EUR",
     )
@@ -167,6 +167,18 @@ def test_lines_that_are_balances_are_no_transactions_and_say_so():
     assert one.closing is not None
     assert (str(one.opening.amount), str(one.closing.amount)) == ("100.00 EUR", "96.50 EUR")
     assert "balances or sums: 3" in one.notes[0]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Date;Payee;Amount\n2024-01-01;Total;-12.00\n2024-01-02;Shop;-3.00\n",
+        "Date;Text;Amount\n2024-01-01;TOTAL;-12.00\n2024-01-02;Shop;-3.00\n",
+        "Date;Payee;Text;Amount\n2024-01-01;Landlord;Opening balance;-12.00\n2024-01-02;Shop;x;-3.00\n",
+    ],
+)
+def test_what_is_only_called_a_sum_or_a_balance_is_a_transaction(content: str):
+    assert len(rows_of(read(content, currency="EUR"))) == 2
 
 
 def test_a_csv_without_a_currency_asks_for_it():
