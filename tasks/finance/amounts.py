@@ -15,8 +15,8 @@ _CREDIT_MARK = re.compile(r"\s*\b(?P<mark>CR|DR|C|D|H|S|HABEN|SOLL|CREDIT|DEBIT|
 _DEBITS = frozenset({"DR", "D", "S", "SOLL", "DEBIT"})
 _RUPEES = re.compile(r"^\s*(?:Rs\.?|INR)\s*", re.IGNORECASE)
 _PLAIN = re.compile(r"[+-]?\d{1,18}(?:\.\d{1,40})?", re.ASCII)
-#: `300,` is what MT940 writes for 300.
-_TRAILING_SIGN = re.compile(r"(?<=\d)[.,]$")
+#: `300,` is what MT940 writes for 300; `300+` stands beside `12-`.
+_TRAILING_SIGN = re.compile(r"(?<=\d)[.,]$|(?<=\d)\s*\+$")
 _DIGITS = re.compile(r"\d")
 _NOT_NUMBER = re.compile(r"[^\d.,]")
 #: Nine hundred thousand of them can be added up in 64 bits.
@@ -114,6 +114,15 @@ def decimal_sign(texts: Iterable[str], currency: str | None = None) -> str | Non
         f"The amount {shown(unsure)} may be thousands or have three decimals, and no other amount tells which."
         " Say in `layout.decimal` which sign stands before the decimals.", "layout.decimal", (".", ","),
     )  # fmt: skip
+
+
+def is_currency(code: str) -> bool:
+    """Whether ISO 4217 has it."""
+    try:
+        exponent_of(code)
+    except ValueError:
+        return False
+    return True
 
 
 def has_digit(text: str) -> bool:

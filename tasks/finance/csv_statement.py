@@ -7,17 +7,17 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
-from itertools import chain, islice, pairwise
+from itertools import chain, islice
 
 from llmcoder.money import Money, exponent_of
-from tasks.finance import csv_layout
+from tasks.finance import csv_balances, csv_layout, csv_running
 from tasks.finance.amounts import amount, decimal_sign, has_digit
 from tasks.finance.csv_columns import key_of
-from tasks.finance.csv_layout import SAMPLE_LINES, CsvLayout, Table, records, sign_of
+from tasks.finance.csv_content import sign_of
+from tasks.finance.csv_layout import SAMPLE_LINES, CsvLayout, Table, records
 from tasks.finance.dates import day_of, order_of, readings
 from tasks.finance.statement import (
     BadStatement,
-    Balance,
     Counter,
     Given,
     Row,
@@ -29,24 +29,26 @@ from tasks.finance.statement import (
 )
 
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
-_CURRENCY_SIGN = re.compile(r"[€£¥₹₽₺₴₪₩₫฿]|US\$|CA\$|A\$|\b[A-Z]{3}\b|zł|Kč|Ft\b")
-_PENDING = (
-    "pending",
-    "vorgemerkt",
-    "en attente",
-    "pendiente",
-    "in sospeso",
-    "in behandeling",
-    "oczekuj",
-    "reserv",
-    "zadrž",
+_CURRENCY_SIGN = re.compile(
+    r"[€£¥₹₽₺₴₪₩₫฿円]|US\$|CA\$|A\$|(?<![A-Za-z])[A-Z]{3}(?![A-Za-z])|zł|Kč|Ft\b|\b(?i:euros?|euroa)\b"
 )
-_NOT_DONE = ("declined", "reverted", "failed", "cancelled", "canceled", "abgelehnt", "storniert", "refus", "rechaz")
+#: As a column of the status says it, folded.
+_PENDING = (
+    "pending", "vorgemerkt", "ausstehend", "offen", "en attente", "pendiente", "in sospeso", "in behandeling",
+    "oczekuj", "reserv", "zadrž", "pendente", "saldamata",
+)  # fmt: skip
+_NOT_DONE = (
+    "declined", "reverted", "failed", "cancelled", "canceled", "denied", "rejected", "expired", "voided", "abgelehnt",
+    "storniert", "rückgängig", "fehlgeschlagen", "refus", "annul", "rechaz", "rifiutat", "geweigerd", "teruggedraaid",
+    "odrzuc", "avvist", "avvisad", "hylätty", "交易关闭", "已全额退款",
+)  # fmt: skip
 #: The layout of the last file with these columns, by their key.
 LayoutBefore = Callable[[str], CsvLayout | None]
 LONGEST_CELL = 255
 #: Lines that are no transactions: so many are shown.
 MOST_SHOWN = 3
+#: Of fewer amounts it says nothing that none is negative.
+FEWEST_TO_WONDER = 5
 
 
 @dataclass(slots=True)
@@ -64,6 +66,7 @@ class _Cells:
     balance: str
     currency: str
     payee: str
+    payer: str
     text: str
     reference: str
     category: str
@@ -153,10 +156,10 @@ def _cells(rows: Iterable[list[str]], table: Table, left_out: list[str]) -> Iter
         if number <= table.header_line or not any(cell.strip() for cell in row):
             continue
         found = _of_row(number, row, table)
-        money = found.amount or found.debit or found.credit
-        if readings(found.date, 2000) is None or not has_digit(money):
+        money = next((one for one in (found.amount, found.debit, found.credit) if has_digit(one)), "")
+        if readings(found.date, 2000) is None or not money:
             left_out.append(f"line {number}, {shown(table.delimiter.join(row), 40)}")
-            if has_digit(found.date) and has_digit(money) and not found.date.isalpha() and _looks_like_date(found.date):
+            if has_digit(found.date) and money and not found.date.isalpha() and _looks_like_date(found.date):
                 raise BadStatement(f"line {number}: {shown(found.date)} is no date.")
             continue
         counter.add()
@@ -168,16 +171,25 @@ def _looks_like_date(text: str) -> bool:
 
 
 def _of_row(number: int, row: list[str], table: Table) -> _Cells:
+    def at_place(at: int) -> str:
+        return _without_mark(row[at]) if table.is_exported else row[at]
+
     def cell(role: str) -> str:
         at = table.at(role)
-        return row[at].strip()[:LONGEST_CELL] if at is not None and at < len(row) else ""
+        return at_place(at).strip()[:LONGEST_CELL] if at is not None and at < len(row) else ""
 
     return _Cells(
         line=number, date=cell("date"), value_date=cell("value_date"), amount=cell("amount"), debit=cell("debit"),
         credit=cell("credit"), sign=cell("sign"), fee=cell("fee"), balance=cell("balance"), currency=cell("currency"),
-        payee=cell("payee"), text=in_one_line(*(row[at] for at in table.texts if at < len(row))),
+        payee=cell("payee"), payer=cell("payer"),
+        text=in_one_line(*(at_place(at) for at in table.texts if at < len(row))),
         reference=cell("reference"), category=cell("category"), account=cell("account"), status=cell("status"),
     )  # fmt: skip
+
+
+def _without_mark(cell: str) -> str:
+    """Without what an export puts before a text that a spreadsheet would run."""
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@") else cell
 
 
 def _money_texts(cells: list[_Cells]) -> Iterator[str]:
@@ -201,8 +213,10 @@ class _Reading:
         self._decimal_of_balance = decimal_of_balance
         self._layout = layout
         self._table = table
+        self._credits_are_negative = False
 
     def statements(self, cells: list[_Cells]) -> list[Statement]:
+        self._credits_are_negative = _are_credits_negative(cells)
         by_account: dict[str, list[_Cells]] = {}
         for one in cells:
             by_account.setdefault(one.account, []).append(one)
@@ -225,13 +239,33 @@ class _Reading:
     def _statement(self, number: str | None, currency: str, cells: list[_Cells]) -> Statement:
         made = Statement(number, currency)
         not_done = [one for one in cells if _says(one.status, _NOT_DONE)]
+        lines_of_balances: list[tuple[str, Row]] = []
         for one in cells:
-            if one not in not_done:
-                made.rows.append(self._row(one, currency))
+            if one in not_done:
+                continue
+            row = self._row(one, currency)
+            kind = None if self._table.is_exported else csv_balances.kind_of("" if one.payee else one.text)
+            if kind is not None:
+                lines_of_balances.append((kind, row))
+            else:
+                made.rows.append(row)
+        made.rows += csv_balances.take_no_sums(lines_of_balances, made.rows)
         if not_done:
             made.notes.append(f"{len(not_done)} were declined or taken back; left out.")
-        _put_in_order(made)
+        if self._may_be_a_cards(made.rows):
+            made.notes.append(
+                "Nearly all is money in. Where it is a card whose purchases have no minus, say `negate` in `layout`."
+            )
+        csv_running.put_in_order(made)
+        csv_balances.keep(made, lines_of_balances)
         return made
+
+    def _may_be_a_cards(self, rows: list[Row]) -> bool:
+        """Nothing in the file says in which direction its amounts go, but signs that few of them have."""
+        told = any(self._table.at(role) is not None for role in ("sign", "debit", "credit", "balance"))
+        if told or self._table.is_exported or self._layout.negate is not None or len(rows) < FEWEST_TO_WONDER:
+            return False
+        return 10 * sum(row.amount.minor > 0 for row in rows) >= 8 * len(rows)
 
     def _number(self) -> str | None:
         """Of the lines before the header: an IBAN that is one."""
@@ -251,6 +285,10 @@ class _Reading:
         sign = _CURRENCY_SIGN.search(cells.amount or cells.debit or cells.credit)
         head = self._table.names[at] if (at := self._money_at()) is not None and at < len(self._table.names) else ""
         mark = (sign and sign[0]) or (_CURRENCY_SIGN.search(head) or [""])[0]
+        if mark.casefold().startswith("euro"):
+            return "EUR"
+        if not mark and (code := csv_balances.currency_before(self._table.preamble)):
+            return code
         try:
             return Money.parse(f"1 {mark}").currency
         except ValueError:
@@ -265,12 +303,15 @@ class _Reading:
         balance = None
         if has_digit(cells.balance):
             balance = amount(cells.balance, currency, self._decimal_of_balance, place)
+        money = self._money(cells, currency, place)
+        payee = cells.payee if money.minor < 0 else cells.payer or cells.payee
+        said = in_one_line("" if self._table.is_exported else payee, cells.text)
         return Row(
             booked_on=day_of(cells.date, given.date_order, given.today, place),
             value_on=self._value_on(cells, place),
-            amount=self._money(cells, currency, place),
-            payee=short(cells.payee),
-            text=in_one_line(cells.payee, cells.text) or in_one_line(cells.category, cells.reference) or "?",
+            amount=money,
+            payee=short(payee),
+            text=said or in_one_line(cells.category, cells.reference) or "?",
             provider_id=short(cells.reference, 255),
             pending=_says(cells.status, _PENDING),
             category=short(cells.category, 60),
@@ -289,7 +330,10 @@ class _Reading:
     def _money(self, cells: _Cells, currency: str, place: str) -> Money:
         if self._table.at("amount") is not None:
             found = self._amount(cells.amount, currency, place)
-            if (sign := sign_of(cells.sign)) and found.minor >= 0:
+            sign = sign_of(cells.sign)
+            if self._credits_are_negative:
+                found = found * -1
+            elif sign and found.minor >= 0:
                 found = found * sign
         else:
             found = Money.zero(currency)
@@ -302,36 +346,18 @@ class _Reading:
         return -found if self._layout.negate else found
 
 
+def _are_credits_negative(cells: list[_Cells]) -> bool:
+    """The file is a card's: what it says is a debit has no minus, and what it says is a credit has one."""
+    by_sign: dict[int, set[bool]] = {}
+    for one in cells:
+        if has_digit(one.amount) and (sign := sign_of(one.sign)):
+            by_sign.setdefault(sign, set()).add("-" in one.amount or "−" in one.amount or "(" in one.amount)
+    return by_sign.get(1) == {True} and by_sign.get(-1, {False}) == {False}
+
+
 def _says(status: str, words: tuple[str, ...]) -> bool:
     folded = status.casefold()
     return bool(folded) and any(word in folded for word in words)
-
-
-def _put_in_order(made: Statement) -> None:
-    """Oldest first, as the running balance shows where there is one; and its two ends."""
-    rows = made.rows
-    if len(rows) > 1 and rows[0].booked_on > rows[-1].booked_on:
-        rows.reverse()
-    forth, back, steps = _steps(rows), _steps(rows[::-1]), len(rows) - 1
-    if back > forth and rows[0].booked_on == rows[-1].booked_on:
-        rows.reverse()
-        forth = back
-    first, last = (rows[0].balance, rows[-1].balance) if rows else (None, None)
-    if first is None or last is None:
-        return
-    if steps and forth * 2 < steps:
-        made.notes.append("The column of balances does not follow from the amounts, so it proves nothing.")
-        return
-    made.opening = Balance(first - rows[0].amount, rows[0].booked_on)
-    made.closing = Balance(last, rows[-1].booked_on)
-
-
-def _steps(rows: list[Row]) -> int:
-    """How often the balance of a row follows from the one before and the amount."""
-    return sum(
-        before.balance is not None and after.balance is not None and before.balance + after.amount == after.balance
-        for before, after in pairwise(rows)
-    )
 
 
 def _is_iban(text: str) -> bool:

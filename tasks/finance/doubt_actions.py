@@ -87,6 +87,7 @@ class Settled(Model):
     """What was answered."""
 
     doubt_ids: list[UUID] = Field(description="The questions that have this answer now.")
+    left: Number = Field(0, description="Open questions of the import beyond these 500; say it again for them.")
 
 
 @action("finance.list_imports", effect=Effect.READ, timeout_s=TIMEOUT_S)
@@ -122,7 +123,7 @@ def reopen_doubts(which: DoubtChoice, ctx: Context) -> Settled:
     """Take answers about doubtful rows back, so that they wait again."""
     now = database().now()
     with writing("finance_doubts") as conn:
-        rows = doubt_store.locked(conn, ctx.user.id, which.doubt_ids, None)
+        rows = doubt_store.locked(conn, ctx.user.id, which.doubt_ids, None, MOST_AT_ONCE)
         for row in rows:
             doubt_store.reopen(conn, row, now)
     return Settled(doubt_ids=[row.id for row in rows])
@@ -133,7 +134,7 @@ def reopen_doubts(which: DoubtChoice, ctx: Context) -> Settled:
     effect=Effect.WRITE,
     repeatable=True,
     own_records=True,
-    undo=Undo(reopen_doubts, lambda given, settled: DoubtChoice(doubt_ids=settled.doubt_ids[:MOST_AT_ONCE])),
+    undo=Undo(reopen_doubts, lambda given, settled: DoubtChoice(doubt_ids=settled.doubt_ids)),
     timeout_s=TIMEOUT_S,
 )
 def settle_doubts(given: DoubtAnswer, ctx: Context) -> Settled:
@@ -143,9 +144,10 @@ def settle_doubts(given: DoubtAnswer, ctx: Context) -> Settled:
     """
     now = database().now()
     with writing("finance_doubts") as conn:
-        rows = doubt_store.locked(conn, ctx.user.id, given.doubt_ids or [], given.import_id)
+        rows = doubt_store.locked(conn, ctx.user.id, given.doubt_ids or [], given.import_id, MOST_AT_ONCE)
         if not rows:
-            raise NotFound("There is no such question; its import may have been undone.")
+            raise NotFound("There is no such question: all are answered, or its import has been undone.")
         for row in rows:
             doubt_store.settle(conn, row, given.answer, now)
-    return Settled(doubt_ids=[row.id for row in rows])
+        left = 0 if given.import_id is None else doubt_store.count_open(conn, ctx.user.id, given.import_id)
+    return Settled(doubt_ids=[row.id for row in rows], left=left)

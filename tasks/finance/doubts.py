@@ -72,10 +72,19 @@ def open_doubts(conn: sa.Connection, user_id: UUID, before: UUID | None, limit: 
     return conn.execute(query.order_by(own.id.desc()).limit(limit)).all()
 
 
-def locked(conn: sa.Connection, user_id: UUID, ids: Sequence[UUID], import_id: UUID | None) -> Sequence[Any]:
-    """The questions that are meant: of an import, those nobody has answered."""
+def locked(
+    conn: sa.Connection, user_id: UUID, ids: Sequence[UUID], import_id: UUID | None, limit: int
+) -> Sequence[Any]:
+    """The questions that are meant: of an import, the first of those nobody has answered."""
     meant = own.id.in_(ids) if import_id is None else sa.and_(own.import_id == import_id, own.answer.is_(None))
-    return conn.execute(sa.select(doubts).where(own.user_id == user_id, meant).with_for_update()).all()
+    query = sa.select(doubts).where(own.user_id == user_id, meant).order_by(own.id).limit(limit)
+    return conn.execute(query.with_for_update()).all()
+
+
+def count_open(conn: sa.Connection, user_id: UUID, import_id: UUID) -> int:
+    """How many questions of an import nobody has answered."""
+    query = sa.select(sa.func.count()).where(own.user_id == user_id, own.import_id == import_id, own.answer.is_(None))
+    return int(conn.execute(query).scalar_one())
 
 
 def settle(conn: sa.Connection, row: Any, answer: str, now: datetime) -> None:

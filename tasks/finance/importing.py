@@ -72,6 +72,7 @@ class AccountImport:
         self._new: list[dict[str, Any]] = []
         self._seen: list[UUID] = []
         self._doubts: list[dict[str, Any]] = []
+        self._booked: list[tuple[UUID, UUID]] = []
         self.outcome = Outcome()
 
     def take(self, statements: Sequence[Statement]) -> Outcome:
@@ -88,6 +89,9 @@ class AccountImport:
             return
         match = _Match(self._there(statement.rows), statement.rows, self._goes_on_from(statement))
         for identity, row in match.left:
+            if (booked := match.booked_of(row)) is not None:
+                match.known.append(booked)
+                continue
             pending = match.pending_of(row)
             doubt = None if pending else match.may_be(identity, row)
             if pending is not None:
@@ -124,7 +128,7 @@ class AccountImport:
         days = [row.booked_on for row in rows]
         query = sa.select(*_WANTED).where(
             own.user_id == self._account.user_id, own.account_id == self._account.id,
-            own.booked_on >= min(days) - PENDING_DAYS, own.booked_on <= max(days) + DAYS_APART,
+            own.booked_on >= min(days) - PENDING_DAYS, own.booked_on <= max(days) + PENDING_DAYS,
         )  # fmt: skip
         return self._conn.execute(query).all()
 
@@ -145,7 +149,7 @@ class AccountImport:
         if pending.category_by == "user":
             values |= {"category": pending.category, "category_by": "user"}
         self._new.append(values | {"note": pending.note})
-        self._conn.execute(sa.delete(transactions).where(own.id == pending.id))
+        self._booked.append((pending.id, values["id"]))
         self.outcome.booked += 1
 
     def _doubt(self, doubt: tuple[Any, str], row: Row) -> None:
@@ -159,11 +163,16 @@ class AccountImport:
 
     def _write(self) -> None:
         _insert(self._conn, transactions, self._new)
+        for pending_id, booked_id in self._booked:
+            # whoever has seen it pending has seen this payment: it stays when this import is undone
+            theirs = sa.update(sightings).where(sightings.c.transaction_id == pending_id)
+            self._conn.execute(theirs.values(transaction_id=booked_id))
+            self._conn.execute(sa.delete(transactions).where(own.id == pending_id))
         self._ask_once()
         seen = dict.fromkeys([*self._seen, *(one["id"] for one in self._new)])
         note_sightings(self._conn, self._import_id, seen)
         _insert(self._conn, doubts, self._doubts)
-        self._new, self._seen, self._doubts = [], [], []
+        self._new, self._seen, self._doubts, self._booked = [], [], [], []
 
     def _ask_once(self) -> None:
         """What a person has answered already is not asked again; nor is what still waits for an answer."""
@@ -264,6 +273,18 @@ class _Match:
         if chosen.provider_id != row.provider_id and not _alike(chosen.text, row.text):
             return None
         return self._take(chosen)
+
+    def booked_of(self, row: Row) -> Any:
+        """The booked transaction that this pending row of an older file has become, if there is one."""
+        if not row.pending:
+            return None
+        near = [
+            one
+            for one in self._unseen[row.amount.minor, row.amount.currency]
+            if not one.pending and timedelta() <= one.booked_on - row.booked_on <= PENDING_DAYS
+            if (row.provider_id and one.provider_id == row.provider_id) or _alike(one.text, row.text)
+        ]
+        return self._take(min(near, key=lambda one: one.booked_on)) if near else None
 
     def may_be(self, identity: Identity, row: Row) -> tuple[Any, str] | None:
         """The transaction that this row may be, and why nobody can tell."""

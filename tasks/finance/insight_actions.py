@@ -19,6 +19,7 @@ from llmcoder.money import Money
 from models.db.database import database, reading
 from models.owned_records import was_read
 from tasks.finance import patterns
+from tasks.finance.csv_columns import EXPORTED
 from tasks.finance.patterns import Payment
 from tasks.finance.records import Day
 from tasks.finance.tables import accounts, transactions
@@ -328,9 +329,7 @@ def export(wanted: SpendingPeriod, ctx: Context) -> ExportedFile:
 
     def lines() -> Iterator[bytes]:
         nonlocal count
-        yield _line(
-            ("Date", "Value date", "Account", "Amount", "Currency", "Text", "Payee", "Category", "Status", "Note")
-        )
+        yield _line(EXPORTED)
         for row in _exported(wanted, ctx):
             count += 1
             yield _line(_cells(row))

@@ -30,11 +30,11 @@ _FIELD = re.compile(r"^:(\d{2}[A-Z]?|NS):", re.ASCII)
 #: Of SWIFT's envelope: what stands before and behind the text block.
 _ENVELOPE = re.compile(r"\{[1-35]:[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|\{4:|-\}|^-$")
 _LINE_61 = re.compile(
-    r"(?P<value>\d{6})(?P<entry>\d{4})?\s?(?P<mark>R?[CD]|E[CD])(?P<funds>[A-Z])?\s?(?P<amount>\d[\d.,' ]*)"
+    r"(?P<value>\d{6})(?P<entry>\d{4})?\s?(?P<mark>R?[CD]|E[CD])(?P<funds>[A-Z])?\s*(?P<amount>\d[\d.,' ]*)"
     r"(?P<kind>[NFSnfs][A-Za-z0-9 ]{3})?(?P<reference>.*)",
     re.ASCII,
 )
-_BALANCE = re.compile(r"(?P<mark>R?[CD])(?P<day>\d{6})\s?(?P<currency>[A-Z]{3})?(?P<amount>\d[\d.,' ]*)", re.ASCII)
+_BALANCE = re.compile(r"(?P<mark>R?[CD])(?P<day>\d{6})\s?(?P<currency>[A-Z]{3})?\s*(?P<amount>\d[\d.,' ]*)", re.ASCII)
 _FLOOR = re.compile(r"([A-Z]{3})[CD]?\d", re.ASCII)
 _CODED = re.compile(r"\d{3}(?P<sign>[^\w\s/])\d{2}", re.ASCII)
 _SEPA = re.compile(r"(EREF|KREF|MREF|CRED|DEBT|SVWZ|ABWA|ABWE|IBAN|BIC|PURP|COAM|OAMT|ANAM)\+")
@@ -43,6 +43,8 @@ _SLASHED = re.compile(
 )
 _ENDS_WITH_CURRENCY = re.compile(r"(?<=\d)\s?[A-Z]{3}$")
 LONGEST_FIELD = 20_000
+#: So many characters a subfield of the purpose or the name has at most.
+FULL_SUBFIELD = 27
 
 
 def read(lines: Iterable[str], given: Given) -> list[Statement]:
@@ -214,13 +216,22 @@ def _told(text: str) -> tuple[str | None, str]:
 def _german(text: str, sign: str) -> tuple[str | None, str]:
     """Subfields of two digits: 20 to 29 and 60 to 63 the purpose, 32 and 33 the name, 00 the kind."""
     fields = {piece[:2]: piece[2:] for piece in text[3:].split(sign) if piece[:2].isdigit()}
-    purpose = "".join(fields.get(str(key), "") for key in (*range(20, 30), *range(60, 64)))
-    name = (fields.get("32", "") + fields.get("33", "")).strip() or None
+    purpose = _put_together(fields, (*range(20, 30), *range(60, 64)))
+    name = _put_together(fields, (32, 33)).strip() or None
     parts = _SEPA.split(purpose)
     named = dict(zip(parts[1::2], parts[2::2], strict=False))
     return name, in_one_line(
         named.get("SVWZ") or purpose if "SVWZ" in named else purpose, None if purpose else fields.get("00")
     )
+
+
+def _put_together(fields: dict[str, str], keys: Iterable[int]) -> str:
+    """Subfields in a row: one that is full goes on in the next within a word, a shorter one ends with its own."""
+    made = ""
+    for key in keys:
+        piece = fields.get(str(key), "")
+        made += piece if len(piece.rstrip()) >= FULL_SUBFIELD or not piece else f"{piece} "
+    return made
 
 
 def _numbered(text: str) -> tuple[str | None, str]:

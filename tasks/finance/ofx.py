@@ -296,9 +296,9 @@ def _row(fields: dict[str, str], currency: str, decimal: str | None, place: str)
 
 
 def _amount(text: str, currency: str, decimal: str | None, place: str) -> Money:
-    if decimal is None:
-        signs = [one for one in text if one in ".,"]
-        decimal = signs[0] if len(signs) == 1 else None
+    signs = [one for one in text if one in ".,"]
+    if len(signs) == 1 and (decimal is None or len(text.strip().rpartition(signs[0])[2]) != 3):
+        decimal = signs[0]  # also of a bank that writes its balances with another one
     return amount(text, currency, decimal, place)
 
 

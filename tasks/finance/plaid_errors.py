@@ -36,14 +36,13 @@ SIGN_IN = {
     "USER_SETUP_REQUIRED", "MFA_NOT_SUPPORTED", "PENDING_DISCONNECT", "PENDING_EXPIRATION", "ITEM_CONCURRENTLY_DELETED",
     "USER_INPUT_TIMEOUT", "ACCESS_NOT_GRANTED", "USER_PERMISSION_REVOKED", "USER_ACCOUNT_REVOKED", "NO_ACCOUNTS",
     "ITEM_NOT_FOUND", "INVALID_ACCESS_TOKEN", "INVALID_UPDATED_USERNAME",
-    "INSTITUTION_NO_LONGER_SUPPORTED", "ADDITIONAL_CONSENT_REQUIRED",
+    "PASSWORD_RESET_REQUIRED", "INSTITUTION_NO_LONGER_SUPPORTED", "ADDITIONAL_CONSENT_REQUIRED",
 }  # fmt: skip
 #: Passing trouble at the bank or at Plaid; nothing was done.
 PASSING = {
     "INSTITUTION_DOWN": "The bank does not answer Plaid.",
     "INSTITUTION_NOT_RESPONDING": "The bank does not answer Plaid.",
     "INSTITUTION_NOT_AVAILABLE": "The bank is not available at Plaid now.",
-    "INSTITUTION_REGISTRATION_REQUIRED": "Plaid is not registered at this bank yet.",
     "PRODUCT_NOT_READY": "Plaid is still fetching this bank's transactions.",
     "TRANSACTIONS_NOT_READY": "Plaid is still fetching this bank's transactions.",
     "INTERNAL_SERVER_ERROR": "Plaid has trouble of its own.",
@@ -55,6 +54,7 @@ MUTATION = "TRANSACTIONS_SYNC_MUTATION_DURING_PAGINATION"
 #: An operator's to mend.
 MISCONFIGURED = {
     "INVALID_API_KEYS": "Plaid does not know PLAID_CLIENT_ID and PLAID_SECRET in this environment.",
+    "INSTITUTION_REGISTRATION_REQUIRED": "Plaid's dashboard has an application to this bank for you to finish.",
     "UNAUTHORIZED_ENVIRONMENT": "This client may not use the environment: look at PLAID_ENVIRONMENT.",
     "UNAUTHORIZED_ROUTE_ACCESS": "This client may not use Transactions: enable it in Plaid's dashboard.",
     "INVALID_PRODUCT": "This client may not use Transactions: enable it in Plaid's dashboard.",

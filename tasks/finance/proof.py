@@ -6,7 +6,7 @@ do instead.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from llmcoder.money import Money
-from tasks.finance.statement import Statement
+from tasks.finance.statement import Balance, Statement
 from tasks.finance.tables import balances, transactions
 
 
@@ -59,10 +59,19 @@ def of(conn: sa.Connection, account_id: UUID, statement: Statement, has_doubts: 
 def _since_last(conn: sa.Connection, account_id: UUID, statement: Statement, has_doubts: bool) -> Proof:
     closing = statement.closing
     assert closing is not None
-    last = None if closing.on is None else _last_before(conn, account_id, statement)
-    if last is None or last.currency != closing.amount.currency:
+    before = [] if closing.on is None else _balances_before(conn, account_id, statement)
+    same_currency = [one for one in before if one.currency == closing.amount.currency]
+    if not same_currency:
         why = "The file has no opening balance; its closing one will prove the next statement."
         return Proof(Verdict.UNPROVEN, None, None, closing.amount, None, why)
+    found = [_from_balance(conn, account_id, last, closing) for last in same_currency]
+    proven = next((one for one in found if one.verdict is Verdict.PROVEN), found[0])
+    if proven.verdict is Verdict.DIFFERS and has_doubts:
+        return replace(proven, why=f"{proven.why} Some rows wait.")
+    return proven
+
+
+def _from_balance(conn: sa.Connection, account_id: UUID, last: Any, closing: Balance) -> Proof:
     own = transactions.c
     kept = sa.select(sa.func.coalesce(sa.func.sum(own.minor), 0)).where(
         own.account_id == account_id, own.booked_on > last.on_day, own.booked_on <= closing.on,
@@ -70,19 +79,18 @@ def _since_last(conn: sa.Connection, account_id: UUID, statement: Statement, has
     )  # fmt: skip
     total = Money(int(conn.execute(kept).scalar_one()), last.currency)
     since = f"the balance of {last.on_day} and what is kept since"
-    found = _judged(Money(last.minor, last.currency), total, closing.amount, since)
-    if found.verdict is Verdict.DIFFERS and has_doubts:
-        return Proof(found.verdict, found.opening, found.sum, found.closing, found.by, f"{found.why} Some rows wait.")
-    return found
+    return _judged(Money(last.minor, last.currency), total, closing.amount, since)
 
 
-def _last_before(conn: sa.Connection, account_id: UUID, statement: Statement) -> Any:
-    """The last balance before the statement begins, so that all between is kept."""
+def _balances_before(conn: sa.Connection, account_id: UUID, statement: Statement) -> list[Any]:
+    """The last balance before the statement begins, and the last one within it: a file may go back beyond several."""
     own = balances.c
-    assert statement.closing is not None
-    begin = min((row.booked_on for row in statement.rows), default=statement.closing.on)
-    query = sa.select(balances).where(own.account_id == account_id, own.on_day < begin)
-    return conn.execute(query.order_by(own.on_day.desc(), own.id.desc()).limit(1)).first()
+    closing = statement.closing
+    assert closing is not None
+    begin = min((row.booked_on for row in statement.rows), default=closing.on)
+    query = sa.select(balances).where(own.account_id == account_id).order_by(own.on_day.desc(), own.id.desc()).limit(1)
+    found = (conn.execute(query.where(own.on_day < day)).first() for day in (begin, closing.on))
+    return [one for one in found if one is not None]
 
 
 def _judged(opening: Money, total: Money, closing: Money, against: str) -> Proof:

@@ -187,9 +187,10 @@ def apply_rules(given: RuleApplication, ctx: Context) -> Recategorized:
     with writing("finance_transactions") as conn:
         known = rules_of(conn, ctx.user.id)
         changed: dict[UUID, Any] = {}
+        categories: dict[UUID, str | None] = {}
         for row in conn.execute(query).all():
             category = None if row.category_by == "user" else known.match(row.text, row.minor)
             if category is not None and category != row.category:
-                changed[row.id] = row
+                changed[row.id], categories[row.id] = row, category
                 put_category(conn, row, category, "rule")
-        return recategorized(changed)
+        return recategorized(changed, categories)

@@ -18,6 +18,8 @@ CHUNK_BYTES = 64 * 1024
 _ASCII = frozenset(range(0x80))
 #: The signs of money, a blank that does not break, and quotation marks, as Windows writes them in the West.
 _SIGNS_ONLY = frozenset(b"\x80\x91\x92\x93\x94\x96\xa0\xa3\xa5")
+_NOT_WINDOWS = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
+_WINDOWS_SIGNS = re.compile(rb"[\x80-\x9f]")
 LONGEST_LINE = MIB
 
 _OFX_CHARSET = re.compile(rb"CHARSET\s*[:=]\s*[\"']?([A-Za-z0-9_\-]{1,40})", re.IGNORECASE)
@@ -50,7 +52,20 @@ def encoding_of(file: IO[bytes]) -> str:
         return "cp1252"  # too little for a detector, which takes the pound for a letter of Polish
     if not _is_utf8(sample):  # a template said so, and the program wrote what it always writes
         labels = [label for label in labels if charsets.codec_of(label) != "utf-8"]
-    return charsets.encoding_of(sample, *labels)
+    return _western(charsets.encoding_of(sample, *labels), sample)
+
+
+def _western(codec: str, sample: bytes) -> str:
+    """Which of those of the West it is.
+
+    Nobody writes the sign for any currency, where another one has the euro; and what Windows has no letter for was
+    written by DOS, as old programs of banks do.
+    """
+    if codecs.lookup(codec).name not in ("iso8859-1", "cp1252"):
+        return codec
+    if _NOT_WINDOWS.search(sample):
+        return "cp850"
+    return "iso8859-15" if b"\xa4" in sample and not _WINDOWS_SIGNS.search(sample) else codec
 
 
 def _is_utf8(sample: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 from uuid import UUID
 
@@ -114,6 +115,10 @@ class Categorized(Model):
     category_by: Literal["user", "rule", "file", "provider"] | None = Field(
         None, description="Who said so.", examples=["user"]
     )
+    replaced_by: Category | None = Field(
+        None, description="What came in its place; where that has changed again, it stays. Left out: never mind.",
+        examples=["Food"],
+    )  # fmt: skip
 
 
 class Categorization(Model):
@@ -146,14 +151,18 @@ class Recategorized(Model):
 def restore_categories(given: CategoryRestoration, ctx: Context) -> Recategorized:
     """Give transactions the categories that they had.
 
-    Transactions that are gone are passed over.
+    Transactions that are gone, or that have been put into yet another one since, are passed over.
     """
     with writing("finance_transactions") as conn:
         rows = _chosen(conn, ctx, [one.transaction_id for one in given.before])
+        changed: dict[UUID, Any] = {}
         for one in given.before:
-            if one.transaction_id in rows:
-                put_category(conn, rows[one.transaction_id], one.category, one.category_by)
-        return recategorized(rows)
+            row = rows.get(one.transaction_id)
+            if row is None or ("replaced_by" in one.model_fields_set and row.category != one.replaced_by):
+                continue
+            changed[row.id] = row
+            put_category(conn, row, one.category, one.category_by)
+        return recategorized(changed, {one.transaction_id: one.category for one in given.before})
 
 
 @action(
@@ -177,7 +186,7 @@ def categorize(given: Categorization, ctx: Context) -> Recategorized:
         changed = {key: row for key, row in rows.items() if (row.category, row.category_by) != (given.category, by)}
         for row in changed.values():
             put_category(conn, row, given.category, by)
-        return recategorized(changed)
+        return recategorized(changed, dict.fromkeys(changed, given.category))
 
 
 def _chosen(conn: sa.Connection, ctx: Context, ids: list[UUID]) -> dict[UUID, Any]:
@@ -191,11 +200,14 @@ def put_category(conn: sa.Connection, row: Any, category: str | None, by: str | 
     conn.execute(sa.update(transactions).where(own.id == row.id).values(**values))
 
 
-def recategorized(rows: dict[UUID, Any]) -> Recategorized:
-    """What was changed, of the rows as they were."""
+def recategorized(rows: dict[UUID, Any], categories: Mapping[UUID, str | None]) -> Recategorized:
+    """What was changed, of the rows as they were, and the categories that they have now."""
     for row in rows.values():
         was_read(row)
     before = [
-        Categorized(transaction_id=row.id, category=row.category, category_by=row.category_by) for row in rows.values()
+        Categorized(
+            transaction_id=row.id, category=row.category, category_by=row.category_by, replaced_by=categories[row.id]
+        )
+        for row in rows.values()
     ]
     return Recategorized(changed=len(before), before=before)

@@ -16,6 +16,7 @@ class Sample:
 
     Attributes:
         rows: (day, amount, a word of the text), oldest first.
+        payees: The other sides of all rows, where the file names them apart.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Sample:
     balance: tuple[str, str] | None = None
     layout: dict[str, object] | None = None
     number: str | None = None
+    payees: tuple[str, ...] | None = None
 
     @property
     def bytes(self) -> bytes:
@@ -51,6 +53,7 @@ SAMPLES = [
         (("2024-01-14", "-12.00", "Zeitung"), ("2024-01-15", "-4.20", "Brot")),
         encoding="utf-8-sig",
         number="DE02120300000000202051",
+        payees=("Kiosk", "Bäckerei Krume"),
     ),
     Sample(
         "ing-diba",
@@ -133,7 +136,7 @@ SAMPLES = [
         "capital-one",
         "Transaction Date,Posted Date,Card No.,Description,Category,Debit,Credit\n"
         "2024-01-30,2024-01-31,1234,CAFE,Dining,12.50,\n2024-02-01,2024-02-02,1234,PAYMENT,Payment,,100.00\n",
-        (("2024-01-30", "-12.50", "CAFE"), ("2024-02-01", "100.00", "PAYMENT")),
+        (("2024-01-31", "-12.50", "CAFE"), ("2024-02-02", "100.00", "PAYMENT")),
         currency="USD",
     ),
     Sample(

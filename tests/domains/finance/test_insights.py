@@ -186,6 +186,23 @@ def test_rules_put_what_comes_and_what_is_there_into_categories(run, bring):
 
 @pytest.mark.both_stores
 @needs_a_store
+def test_an_undo_leaves_alone_what_has_been_put_into_another_category_since(run, bring):
+    bring(ofx(("2024-02-01", "-3.50", "Coffee House"), ("2024-02-03", "-4.00", "Coffee Bar")))
+    house, bar = run(actions.list_transactions, sort="date").items
+    by_hand = actions.categorize.input(transaction_ids=[house.id, bar.id], category="Food")
+    run(actions.add_rule, words="coffee", category="Drinks")
+    for wanted, do in ((actions.apply_rules.input(), actions.apply_rules), (by_hand, actions.categorize)):
+        done = run(do, **wanted.model_dump())
+        run(actions.categorize, transaction_ids=[bar.id], category="Travel")
+        run(actions.restore_categories, **do.undo.input(wanted, done).model_dump())
+        assert {one.text: one.category for one in run(actions.list_transactions).items} == {
+            "Coffee House": None, "Coffee Bar": "Travel"
+        }  # fmt: skip
+        run(actions.categorize, transaction_ids=[bar.id], category=None)
+
+
+@pytest.mark.both_stores
+@needs_a_store
 def test_what_is_exported_imports_again_and_adds_nothing(user, run, bring):
     report = bring(
         ofx(("2024-01-31", "-1234.50", 'Café "Größe", Berlin'), ("2024-02-01", "5.00", "=cmd|' /C calc'!A0"))
@@ -198,6 +215,26 @@ def test_what_is_exported_imports_again_and_adds_nothing(user, run, bring):
     assert rows[1]["Text"].startswith("'=cmd")
     again = bring(content, account=str(report.accounts[0].account_id))
     assert (again.added, again.known) == (0, 2)
+
+
+@pytest.mark.both_stores
+@needs_a_store
+def test_an_export_is_read_as_it_was_written_also_by_somebody_else(user, new_user, run):
+    for text in ("Total", "Opening balance", "=1+1", "-dash", "Coffee"):
+        run(actions.add_transaction, account="Cash", booked_on="2024-01-31", amount="-3.50 EUR", text=text)
+    noted = run(actions.list_transactions, text="coffee").items[0]
+    run(actions.change_transaction, transaction_id=noted.id, note="=with Anna", category="Food")
+    ctx = FakeContext(user=user)
+    run_action(actions.export, {}, ctx)
+    content = ctx.attached["transactions.csv"]
+    for who, counts in ((user, (0, 5)), (new_user("eve@example.com"), (5, 0))):
+        own = FakeContext(user=who)
+        ref = own.give_file("transactions.csv", content)
+        report = run_action(actions.import_statement, {"file": ref.model_dump(mode="json")}, own).result
+        assert (report.added, report.known, report.doubtful) == (*counts, 0)
+        listed = run_action(actions.list_transactions, {}, own).result.items
+        assert {one.text for one in listed} == {"Total", "Opening balance", "=1+1", "-dash", "Coffee"}
+        assert [one.category for one in listed if one.text == "Coffee"] == ["Food"]
 
 
 @pytest.mark.both_stores

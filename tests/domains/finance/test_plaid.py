@@ -249,6 +249,7 @@ def test_what_cannot_be_kept_is_said_and_holds_nothing_up(plaid, sync):
     [
         (error("ITEM_ERROR", "ITEM_LOGIN_REQUIRED"), NeedsReconnect), (error("INVALID_INPUT", "INVALID_ACCESS_TOKEN"), NeedsReconnect),
         (error("ITEM_ERROR", "ACCESS_NOT_GRANTED"), NeedsReconnect), (error("ITEM_ERROR", "USER_PERMISSION_REVOKED"), NeedsReconnect),
+        (error("ITEM_ERROR", "PASSWORD_RESET_REQUIRED"), NeedsReconnect), (error("INSTITUTION_ERROR", "INSTITUTION_REGISTRATION_REQUIRED"), NotConfigured),
         (error("INSTITUTION_ERROR", "INSTITUTION_DOWN"), Transient), (error("ITEM_ERROR", "PRODUCT_NOT_READY"), Transient),
         (error("INSTITUTION_ERROR", "INSTITUTION_NOT_RESPONDING"), Transient), (error("API_ERROR", "PLANNED_MAINTENANCE", 503), Transient),
         (error("API_ERROR", "INTERNAL_SERVER_ERROR", 500), Transient), (error("RATE_LIMIT_EXCEEDED", "TRANSACTIONS_SYNC_LIMIT", 429), RateLimited),

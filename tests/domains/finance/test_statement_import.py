@@ -4,18 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from csv_samples import SAMPLES
 from statement_kit import camt, entry, mt940, ofx
 
-from llmcoder import Action, BadInput, NotFound, User
+from llmcoder import BadInput, NotFound
 from llmcoder.ids import new_id
 from llmcoder.money import Money
 from llmcoder.provenance import Taint
@@ -23,51 +21,12 @@ from llmcoder.testing import FakeContext, run_action
 from models.db.database import Database
 from tasks.finance import actions
 from tasks.finance.import_actions import ImportReport
-from tasks.finance.records import Transaction
 from tasks.finance.tables import accounts, balances, doubts, imports, sightings, transactions
 
 pytestmark = [pytest.mark.both_stores, pytest.mark.usefixtures("configured")]
 COFFEE = ("2024-02-01", "-3.50", "Coffee")
 TEA = ("2024-02-02", "-2.00", "Tea")
 PAY = ("2024-02-03", "100.00", "Pay")
-
-
-@pytest.fixture
-def run(user: User) -> Callable[..., Any]:
-    """Run an action for alice: `run(actions.list_transactions, text="tea")`."""
-
-    def run(action: Action[Any, Any], job_id: Any = None, **given: object) -> Any:
-        return run_action(action, given, FakeContext(user=user, job_id=job_id)).result
-
-    return run
-
-
-@pytest.fixture
-def bring(user: User) -> Callable[..., ImportReport]:
-    """Import a file for alice, or for whom is named."""
-
-    def bring(
-        content: str | bytes, job_id: Any = None, name: str = "statement.ofx", who: User = user, **given: object
-    ) -> ImportReport:
-        ctx = FakeContext(user=who, job_id=job_id)
-        ref = ctx.give_file(name, content.encode() if isinstance(content, str) else content)
-        result: ImportReport = run_action(
-            actions.import_statement, {"file": ref.model_dump(mode="json"), **given}, ctx
-        ).result
-        return result
-
-    return bring
-
-
-@pytest.fixture
-def kept(run: Callable[..., Any]) -> Callable[..., list[tuple[str, Decimal, str]]]:
-    """Alice's transactions, oldest first: day, amount, text."""
-
-    def kept(**wanted: object) -> list[tuple[str, Decimal, str]]:
-        items: list[Transaction] = run(actions.list_transactions, sort="date", limit=200, **wanted).items
-        return [(str(one.booked_on), one.amount.amount, one.text) for one in items]
-
-    return kept
 
 
 def counts(report: ImportReport) -> tuple[int, int, int]:

@@ -9,7 +9,6 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from csv_samples import SAMPLES, Sample
 from statement_kit import TODAY, camt, entry, mt940, ofx, read, rows_of
 
 from llmcoder import BadInput
@@ -236,6 +235,26 @@ def test_an_envelope_of_swift_is_taken_off():
     assert rows_of(read(content)) == [("2024-01-31", Decimal(-1), "tea")]
 
 
+@pytest.mark.parametrize(
+    ("purpose", "payee", "text"),
+    [
+        ("073~00X073\n~20SHOP\n~21WARSAW\n~32SHOP\n~33SA", "SHOP SA", "SHOP SA · SHOP WARSAW"),
+        ("020^00X^20milk^21and bread^32SHOP", "SHOP", "SHOP · milk and bread"),
+        ("166?00X?20SVWZ+Rechnung 4711 vom 30.0?211.2024?32WORK", "WORK", "WORK · Rechnung 4711 vom 30.01.2024"),
+        ("166?20Rent?21January?32A very long name of a compan?33y", "A very long name of a company", "Rent January"),
+    ],
+)
+def test_subfields_keep_their_words_apart_and_together(purpose: str, payee: str, text: str):
+    [row] = read(mt940(("2024-02-01", "-12,50", purpose))).statements[0].rows
+    assert row.payee == payee
+    assert text in row.text
+
+
+def test_an_amount_may_be_padded_with_blanks():
+    content = mt940(("2024-02-01", "-12,50", "a")).replace("D12,50", "D         12,50")
+    assert [str(amount) for _, amount, _ in rows_of(read(content))] == ["-12.50"]
+
+
 # --- CAMT
 
 
@@ -274,73 +293,6 @@ def test_pending_entries_are_pending_and_those_for_information_left_out():
 
 def test_what_reverses_a_debit_is_a_credit_as_it_says():
     assert rows_of(read(camt(entry("5.00", "back", more="<RvslInd>true</RvslInd>"))))[0][1] == 5
-
-
-# --- CSV
-
-
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda one: one.name)
-def test_a_banks_csv_is_recognised(sample: Sample):
-    found = read(sample.bytes, currency=sample.currency, layout=sample.layout)
-    rows = rows_of(found)
-    assert [(day, amount) for day, amount, _ in rows] == [(day, Decimal(amount)) for day, amount, _ in sample.rows]
-    assert all(word.casefold() in text.casefold() for (_, _, text), (_, _, word) in zip(rows, sample.rows, strict=True))
-    first = found.statements[0]
-    assert sample.number is None or first.number == sample.number
-    if sample.balance is not None:
-        assert first.opening is not None
-        assert first.closing is not None
-        assert (str(first.opening.amount.amount), str(first.closing.amount.amount)) == sample.balance
-
-
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda one: one.name)
-def test_a_layout_that_was_shown_reads_the_same_again(sample: Sample):
-    found = read(sample.bytes, currency=sample.currency, layout=sample.layout)
-    assert found.layout is not None
-    again = read(sample.bytes, currency=sample.currency, layout=found.layout.model_dump(exclude_none=True))
-    assert (rows_of(again), again.layout) == (rows_of(found), found.layout)
-
-
-def test_columns_that_nobody_knows_are_asked_for_by_their_names():
-    with pytest.raises(Unclear, match="'foo', 'bar'") as asked:
-        read("foo;bar\nx;y\n", currency="EUR")
-    assert asked.value.field == "date"
-    assert rows_of(read("foo;bar\n2024-01-31;5,00\n", currency="EUR", date="foo", amount="bar"))[0][1] == 5
-
-
-def test_a_column_that_is_not_there_is_named():
-    with pytest.raises(BadStatement, match="There is no column 'Nope'"):
-        read("Date;Amount\n2024-01-31;5,00\n", currency="EUR", date="Nope")
-
-
-def test_a_csv_without_a_currency_asks_for_it():
-    with pytest.raises(Unclear, match="currency"):
-        read("Date;Amount;Text\n2024-01-31;5,00;tea\n")
-
-
-def test_accounts_and_currencies_of_one_csv_are_statements_of_their_own():
-    content = "Date,Account,Amount,Currency,Description\n2024-01-31,A,1.00,EUR,x\n2024-01-31,B,2.00,EUR,y\n2024-01-31,B,3.00,USD,z\n"
-    found = read(content)
-    assert [(one.number, one.currency, len(one.rows)) for one in found.statements] == [
-        ("A", "EUR", 1),
-        ("B EUR", "EUR", 1),
-        ("B USD", "USD", 1),
-    ]
-
-
-def test_lines_that_are_no_transactions_are_named_and_not_lost_in_silence():
-    found = read("Date;Amount;Text\n2024-01-31;5,00;tea\nTotal;5,00;\n", currency="EUR")
-    assert "line 3" in found.statements[0].notes[0]
-
-
-@pytest.mark.parametrize("day", ["31.02.2024", "2024-13-01", "99.99.2024"])
-def test_an_impossible_day_is_an_error_and_no_line_left_out(day: str):
-    with pytest.raises(BadStatement, match=r"no (day|date)"):
-        read(f"Date;Amount;Text\n2024-01-31;5,00;tea\n{day};5,00;tea\n", currency="EUR")
-
-
-def test_a_csv_with_a_header_and_nothing_else_is_an_empty_statement():
-    assert rows_of(read("Date;Amount;Description\n", currency="EUR")) == []
 
 
 # --- what is no statement
