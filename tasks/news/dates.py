@@ -1,14 +1,17 @@
 """Instants out of whatever feeds write for dates. Pure.
 
-feedparser reads what is standard, and gives naive UTC; what it does not know is tried as seconds since 1970, by the
-mail format with names of zones that it lacks, and by `dateutil`.
+What has a form of its own is read here: the mail format in several languages, and dates of figures, the year first or
+the day before dots. Of the rest feedparser reads what it knows, and gives naive UTC; then come seconds since 1970, and
+`dateutil`.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from time import struct_time
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dateutil import parser
 from dateutil.tz import tzoffset
@@ -17,13 +20,31 @@ LONGEST_CHARS = 100
 #: Nobody published on the web before; what says so is a date that was never set.
 FIRST_YEAR, LAST_YEAR = 1970, 2200
 _EPOCH = re.compile(r"\d{9,10}(?:\.\d+)?|\d{12,13}")
-_RFC_822 = re.compile(
-    r"(?:[^\W\d_]{2,10}\.?,?\s+)?(?P<day>\d{1,2})[\s-]+(?P<month>[^\W\d_]{3,10})\.?[\s-]+(?P<year>\d{4}|\d{2})"
-    r"(?:[\s,T]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.\d+)?)?)?\s*(?P<zone>\S.{0,30})?"
+# What stands between a day and its time, the time with its half of the day, and whatever follows.
+_TIME = (
+    r"(?:[\sT,]+(?:-\s|\u2013\s|\u00e0\s|at\s|um\s|kl\.?\s)?(?P<hour>\d{1,2})[:.](?P<minute>\d{2})"
+    r"(?:[:.](?P<second>\d{2})(?:[.,]\d+)?)?:?(?:\s?(?P<half>[ap])\.?m\b\.?)?(?:\sUhr)?)?\s*(?P<zone>\S.{0,60})?"
 )
+_RFC_822 = re.compile(
+    r"(?:[^\W\d_]{2,12}\.?,?\s+)?(?P<day>\d{1,2})\.?(?:\s+de)?[\s-]+(?P<month>[^\W\d_]{3,12})\.?,?(?:\s+de)?[\s-]+"
+    rf"(?P<year>\d{{4}}|\d{{2}})\b{_TIME}",
+    re.IGNORECASE,
+)
+_YEAR_FIRST = re.compile(
+    r"(?P<year>\d{4})(?:[-/\u5e74]|\.\s?)(?P<month>\d{1,2})(?:[-/\u6708]|\.\s?)(?P<day>\d{1,2})(?!\d)[\u65e5.]?"
+    rf"(?:\s?\([^()]{{1,3}}\))?{_TIME}",
+    re.IGNORECASE,
+)
+_DOTTED = re.compile(
+    r"(?:[^\W\d_]{2,12}\.?,?\s+)?(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?P<year>\d{4})" + _TIME, re.IGNORECASE
+)
+_COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})?(?!\d)")
+_NO_YEAR = re.compile(r"(?<![\d:.+])-?000\d\b(?!:)")
 _CLOCK = re.compile(r"\d{1,2}:[\d:.]+(?: ?[a-z]{1,5})?", re.IGNORECASE)  # it would be one of today
-_ISO_DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?!\d)")
-_OFFSET = re.compile(r"(?:GMT|UTC|UT|Z)?\s*([+-])(\d{1,2}):?(\d{2})?(?:\s*\(.*\))?", re.IGNORECASE)
+_OFFSET = re.compile(r"(?:GMT|UTC|UT|Z)?\s*([+-])(\d{1,2}):?(\d{2})?(?:\s*[(\[].*|Z)?", re.IGNORECASE)
+_PLACE = re.compile(r"\[?([A-Z][A-Za-z_]+/[A-Z][A-Za-z_/-]+)\]?")
+#: Signs of a Japanese clock.
+_CLOCK_SIGNS = {"時": ":", "分": ":", "秒": ""}
 #: Of names of zones that feeds use; where two places share one, the one that feeds mean.
 _ZONES = {
     "UT": 0, "UTC": 0, "GMT": 0, "Z": 0, "WET": 0, "WEST": 1, "BST": 1, "IST": 5.5, "CET": 1, "MEZ": 1, "CEST": 2,
@@ -36,18 +57,20 @@ _ZONES = {
 _MONTHS_TEXT = """
     jan january januar janvier janv enero ene gennaio gen janeiro januari stycznia ledna января янв
     feb february februar février févr fevrier febrero febbraio fevereiro fev februari lutego února февраля фев
-    mar march märz mär maerz mars marzo março maart mrt marca března марта мар
+    mar march märz mär maerz mars marzo março maart mrt marca března марта мар mars
     apr april avril avr abril abr aprile kwietnia dubna апреля апр
-    may mai mayo maggio mag maio mei maja května мая май
+    may mai mayo maggio mag maio mei maj maja května мая май
     jun june juni juin junio giugno giu junho czerwca června июня июн
     jul july juli juillet juil julio luglio lug julho lipca července июля июл
     aug august août aout agosto ago augustus augusti sierpnia srpna августа авг
     sep sept september septembre septiembre settembre set setembro września září сентября сен
     oct october oktober okt octobre octubre ottobre ott outubro out października října октября окт
     nov november novembre noviembre novembro listopada ноября ноя
-    dec december dezember dez décembre déc decembre diciembre dic dicembre dezembro grudnia prosince декабря дек
+    dec december dezember dez des desember décembre déc diciembre dic dicembre dezembro grudnia prosince декабря дек
 """
 _MONTHS = {name: number for number, line in enumerate(_MONTHS_TEXT.strip().splitlines(), 1) for name in line.split()}
+_FINNISH = ("tammi", "helmi", "maalis", "huhti", "touko", "kesä", "heinä", "elo", "syys", "loka", "marras", "joulu")
+_MONTHS |= {"decembre": 12} | {f"{name}kuuta": number for number, name in enumerate(_FINNISH, 1)}
 
 
 def instant_of(text: str, parsed: struct_time | None = None) -> datetime | None:
@@ -58,26 +81,39 @@ def instant_of(text: str, parsed: struct_time | None = None) -> datetime | None:
         parsed: What feedparser made of it.
     """
     text = " ".join(text[:LONGEST_CHARS].split())
+    for sign, plain in _CLOCK_SIGNS.items():
+        text = text.replace(sign, plain)
     try:
-        if _RFC_822.fullmatch(text) or _ISO_DAY.match(text):
-            # It takes zones like CET and BST for UTC, and month 13 for the next January.
-            if _is_no_day(text):
-                return None
-            return _of_rfc_822(text) or _of_struct(parsed) or _by_dateutil(text)
+        if _NO_YEAR.search(text):
+            return None
+        for form in (_RFC_822, _YEAR_FIRST, _DOTTED):
+            if (found := form.fullmatch(text)) is not None and (month := _month(found["month"])) is not None:
+                # feedparser takes zones like CET and BST for UTC, and month 13 for the next January.
+                return _of_parts(found, month)
+        if (compact := _COMPACT.match(text)) is not None:
+            clock = (int(part or 0) for part in compact.groups())
+            return _plausible(datetime(*clock, tzinfo=_zone(text[compact.end() :]) or UTC).astimezone(UTC))  # type: ignore[arg-type,misc]
         return None if _CLOCK.fullmatch(text) else _of_struct(parsed) or _of_text(text)
     except (ValueError, OverflowError, OSError):
         return None
 
 
-def _is_no_day(text: str) -> bool:
-    iso = _ISO_DAY.match(text)
-    if iso is None:
-        return False
-    try:
-        datetime(int(iso[1]), int(iso[2]), int(iso[3]), tzinfo=UTC)
-    except ValueError:
-        return True
-    return False
+def _month(text: str) -> int | None:
+    return int(text) if text.isdigit() else _MONTHS.get(text.lower())
+
+
+def _of_parts(found: re.Match[str], month: int) -> datetime | None:
+    year = int(found["year"])
+    year += (2000 if year < 69 else 1900) if year < 100 else 0
+    hour, minute, second = (int(found[part] or 0) for part in ("hour", "minute", "second"))
+    if found["half"] and 1 <= hour <= 12:
+        hour = hour % 12 + (12 if found["half"].lower() == "p" else 0)
+    if hour > 24 or minute > 59 or second > 60:
+        return None
+    day = datetime(year, month, int(found["day"]), tzinfo=_zone(found["zone"] or "") or UTC)
+    # A day may begin with hour 24 of the one before; a leap second is the one before it.
+    clock = timedelta(hours=hour, minutes=minute, seconds=min(second, 59))
+    return _plausible((day.replace(tzinfo=None) + clock).replace(tzinfo=day.tzinfo).astimezone(UTC))
 
 
 def _of_struct(parsed: struct_time | None) -> datetime | None:
@@ -115,25 +151,15 @@ def _of_epoch(text: str) -> datetime | None:
     return _plausible(datetime.fromtimestamp(seconds / 1000 if seconds > 1e11 else seconds, UTC))
 
 
-def _of_rfc_822(text: str) -> datetime | None:
-    found = _RFC_822.fullmatch(text)
-    month = _MONTHS.get(found["month"].lower()) if found else None
-    if found is None or month is None:
-        return None
-    year = int(found["year"])
-    year += (2000 if year < 69 else 1900) if year < 100 else 0
-    zone = _zone(found["zone"] or "") or UTC
-    hour, minute, second = (int(found[part] or 0) for part in ("hour", "minute", "second"))
-    clock = (hour, minute, min(second, 59) if second == 60 else second)  # a leap second
-    return _plausible(datetime(year, month, int(found["day"]), *clock, tzinfo=zone).astimezone(UTC))
-
-
-def _zone(text: str) -> timezone | None:
+def _zone(text: str) -> tzinfo | None:
     if not text:
         return UTC
     if (offset := _OFFSET.fullmatch(text)) is not None:
         minutes = int(offset[2]) * 60 + int(offset[3] or 0)
         return timezone(timedelta(minutes=-minutes if offset[1] == "-" else minutes))
+    if (place := _PLACE.fullmatch(text)) is not None:
+        with suppress(ZoneInfoNotFoundError):
+            return ZoneInfo(place[1])
     hours = _ZONES.get(text.split()[0].strip("()").upper())
     return None if hours is None else timezone(timedelta(hours=hours))
 

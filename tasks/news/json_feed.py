@@ -12,7 +12,9 @@ from tasks.news.markup import (
     MAX_SUMMARY_CHARS,
     MAX_TITLE_CHARS,
     first_image,
+    more_than,
     one_line,
+    paragraphs,
     safe_html,
     shortened,
     text_of,
@@ -20,7 +22,8 @@ from tasks.news.markup import (
 )
 
 MOST_ENTRIES = 1_000
-_VERSION = "https://jsonfeed.org/version/"
+MOST_AUTHORS = 20
+_VERSIONS = ("https://jsonfeed.org/version/", "http://jsonfeed.org/version/")
 
 
 def read(text: str, url: str) -> ParsedFeed:
@@ -34,43 +37,49 @@ def read(text: str, url: str) -> ParsedFeed:
     except ValueError as error:
         raise UnreadableFeed("It is no JSON that can be read.") from error
     version = said.get("version") if isinstance(said, dict) else None
-    if not isinstance(version, str) or not version.startswith(_VERSION) or not isinstance(said.get("items"), list):
+    if not isinstance(version, str) or not version.startswith(_VERSIONS) or not isinstance(said.get("items"), list):
         raise UnreadableFeed("It is JSON, and no JSON Feed.")
+    authors = _authors(said)
     return ParsedFeed(
         version="json",
         title=shortened(_line(said, "title"), MAX_TITLE_CHARS),
         site_url=_address(said, "home_page_url", url),
         description=shortened(_line(said, "description"), MAX_SUMMARY_CHARS),
         language=_line(said, "language")[:35],
-        entries=tuple(_entry(one, url) for one in said["items"][:MOST_ENTRIES] if isinstance(one, dict)),
+        entries=tuple(_entry(one, url, authors) for one in said["items"][:MOST_ENTRIES] if isinstance(one, dict)),
     )
 
 
-def _entry(said: dict[str, Any], url: str) -> FeedEntry:
+def _entry(said: dict[str, Any], url: str, authors: str) -> FeedEntry:
+    """An item.
+
+    Args:
+        authors: Of items that name none.
+    """
     html, plain = _text(said, "content_html"), _text(said, "content_text")
     address = _address(said, "url", url)
-    safe = safe_html(html, address or url) if html else ""
+    safe = safe_html(html or paragraphs(plain), address or url)
     summary = _line(said, "summary") or (text_of(html) if html else one_line(plain))
-    guid = said.get("id")
+    guid, image = said.get("id"), _address(said, "image", url)
     return FeedEntry(
         guid=one_line(str(guid))[:2_000] if isinstance(guid, str | int | float) else "",
-        url=address or _address(said, "external_url", url),
+        url=address or _address(said, "external_url", url) or web_address(_text(said, "id")),
         title=shortened(_line(said, "title") or shortened(summary, 100), MAX_TITLE_CHARS),
         summary=shortened(summary, MAX_SUMMARY_CHARS),
-        content=safe,
-        author=shortened(", ".join(_authors(said)), 200),
+        content=more_than(shortened(summary, MAX_SUMMARY_CHARS), safe),
+        author=shortened(_authors(said) or authors, 200),
         published_at=instant_of(_text(said, "date_published")) or instant_of(_text(said, "date_modified")),
         updated_at=instant_of(_text(said, "date_modified")),
-        image_url=_address(said, "image", url) or first_image(safe),
+        image_url=image or _address(said, "banner_image", url) or first_image(safe),
         categories=tuple(one_line(one)[:80] for one in _list(said, "tags") if isinstance(one, str)),
         enclosures=tuple(_attachments(said, url)),
     )
 
 
-def _authors(said: dict[str, Any]) -> Iterator[str]:
-    for one in [said.get("author"), *_list(said, "authors")]:
-        if isinstance(one, dict) and (name := _line(one, "name")):
-            yield name
+def _authors(said: dict[str, Any]) -> str:
+    """Names of people, each once."""
+    people = [one for one in (said.get("author"), *_list(said, "authors")) if isinstance(one, dict)]
+    return ", ".join(dict.fromkeys(filter(None, (_line(one, "name") for one in people[:MOST_AUTHORS]))))
 
 
 def _attachments(said: dict[str, Any], url: str) -> Iterator[Enclosure]:

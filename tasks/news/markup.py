@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html as entities
 import re
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 #: Of one entry; a longer one is cut before it is cleaned.
 MAX_HTML_CHARS = 200_000
@@ -51,14 +51,31 @@ _BOUNDARY = re.compile(
 _PIXEL = re.compile(r"<img\b[^<>]{0,2000}\b(?:width|height)=[\"']?[01](?:px)?[\"'\s/>][^<>]{0,2000}>", re.IGNORECASE)
 _IMAGE = re.compile(r"<img\b[^<>]{0,4000}?\bsrc=\"(https?://[^\"<>\s]{1,2000})\"", re.IGNORECASE)
 _ADDRESS = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
-_TAG = re.compile(r"</?[a-z][^<>]*>|<!--|&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z]\w{1,30});", re.IGNORECASE)
+_LINE_BREAKS = re.compile(r"[\t\r\n]")
+_ROOTED = re.compile(r"https?:|/", re.IGNORECASE)
+_UNSAFE = re.compile(r"[ <>\"]")
+_ELEMENTS_TEXT = """
+    a abbr acronym address applet area article aside audio b base basefont bdi bdo bgsound big blink blockquote body
+    br button canvas caption center cite code col colgroup command data datalist dd del details dfn dialog dir div dl
+    dt em embed fieldset figcaption figure font footer form frame frameset h1 h2 h3 h4 h5 h6 head header hgroup hr
+    html i iframe img input ins kbd keygen label legend li link main map mark marquee math menu meta meter nav nobr
+    noembed noframes noscript object ol optgroup option output p param picture plaintext pre progress q rb rp rt rtc
+    ruby s samp script section select slot small source span strike strong style sub summary sup svg table tbody td
+    template textarea tfoot th thead time title tr track tt u ul var video wbr xmp
+"""
+_NAMES = "|".join(sorted(_ELEMENTS_TEXT.split(), key=len, reverse=True))
+_TAG = re.compile(
+    rf"</?(?:{_NAMES})(?=[\s/>])[^<>]*>|<!--|&(?:#\d{{1,7}}|#x[0-9a-f]{{1,6}}|[a-z]\w{{1,30}});", re.IGNORECASE
+)
+# What looks like an element and is none of HTML, nor one that a page has made: "Vec<T>", "x<y and y>z".
+_NO_ELEMENT = re.compile(rf"<(?=/?[a-z])(?!/?(?:{_NAMES}|[a-z][a-z0-9]*[-:][\w:-]+)(?:[\s/>]|$))", re.IGNORECASE)
 # What no text may hold that PostgreSQL keeps, and what only hides in one.
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u2060\ufeff\ufffe\uffff]")
 
 
 def _readable(html: str) -> str:
     """Cut, and without what swallows the rest or nests so deeply that cleaning it takes the square of its length."""
-    html = _FRAME.sub("", html[:MAX_HTML_CHARS])
+    html = _FRAME.sub("", _NO_ELEMENT.sub("&lt;", html[:MAX_HTML_CHARS]))
     depth = deepest = 0
     for found in _NESTING.finditer(html):
         depth = max(0, depth - 1) if found[1] else depth + 1
@@ -105,9 +122,25 @@ def first_image(safe: str) -> str:
     return entities.unescape(found[1]) if found else ""
 
 
+def paragraphs(text: str) -> str:
+    """Plain text as HTML."""
+    parts = (part.strip() for part in re.split(r"\n\s*\n", text))
+    return "".join(f"<p>{entities.escape(part, quote=False)}</p>" for part in parts if part)
+
+
+def more_than(summary: str, html: str) -> str:
+    """HTML, or nothing where it has nothing that the summary lacks."""
+    return "" if one_line(html) in (summary, paragraphs(summary)) else html
+
+
 def web_address(text: str, base: str = "") -> str:
-    """The address that a text names, if it is one of the web; whole, where a base is given."""
-    text = text.strip()
+    """The address that a text names, if it is one of the web; whole, where a base is given.
+
+    As browsers do, line breaks in it are passed over, and what no address may hold, such as spaces, is escaped.
+    """
+    text = _LINE_BREAKS.sub("", text.strip())
+    if _ROOTED.match(text):
+        text = _UNSAFE.sub(lambda found: quote(found[0]), text)
     if not text or len(text) > MOST_URL_CHARS or _UNSEEN.search(text):
         return ""
     try:
