@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from llmcoder.errors import DeclarationError
@@ -44,6 +45,8 @@ class Part:
         action: What gathers it; a read.
         given: Its input.
         pick: JMESPath over its result, for a list of `{text, detail, url}`, the last two if there are any.
+        confirm: Of rows that were gathered those that the digest may still tell: called with its user, its run and the
+            rows, right before it is written, which may be days after the gathering where somebody retries it.
 
     Raises:
         DeclarationError: The declaration breaks a rule; at import, naming the rule.
@@ -54,6 +57,7 @@ class Part:
     action: str
     given: Callable[[Span], Mapping[str, Any]]
     pick: str
+    confirm: Callable[[UUID, UUID, list[Any]], list[Any]] | None = None
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

@@ -125,6 +125,12 @@ def runs_of(conn: sa.Connection, step_ids: Collection[UUID]) -> dict[UUID, Job]:
     return {row[0]: Job(*row[1:]) for row in conn.execute(query.where(step.c.id.in_(step_ids)))}
 
 
+def steps_of(conn: sa.Connection, run_id: UUID, action: str) -> list[Job]:
+    """The steps of a run that are jobs of an action, the newest first."""
+    query = sa.select(*COLUMNS).where(jobs.c.parent_id == run_id, jobs.c.action == action)
+    return [Job(*row) for row in conn.execute(query.order_by(jobs.c.id.desc()))]
+
+
 @dataclass(frozen=True, slots=True)
 class TroubledJob:
     """A job that wants its user.

@@ -20,7 +20,7 @@ from llmcoder.language import Completion, LanguageModel
 from llmcoder.prompts import Prompts
 from llmcoder.registry import digest_parts
 from models.accounts import preferences
-from models.db.database import database, writing
+from models.db.database import database, reading, writing
 from models.jobs import inquiries
 from models.macros import store
 from models.macros.document import Macro
@@ -102,6 +102,7 @@ def write(given: Parts, ctx: Context) -> Digest:
     The last step of the others. A part that failed, or is not set up, is named.
     """
     now, zone = database().now(), ZoneInfo(given.timezone)
+    given = _confirmed(given, ctx)
     title = f"{given.kind.capitalize()} digest, {now.astimezone(zone):%A %d %B %Y}"
     written, note = _opening(given, title, zone, ctx) if given.prose else (None, None)
     opening = " ".join(written.text.split()) if written is not None else ""
@@ -176,6 +177,21 @@ def document(kind: DigestKind, parts: list[Part], span: Span, *, prose: bool) ->
     last = {"id": "write_it", "action": "digest.write", "with": given}
     output = {name: f"${{{{ steps.write_it.result.{name} }}}}" for name in Digest.model_fields}
     return Macro.model_validate({"name": f"{kind} digest", "steps": [*gathering, last], "output": output})
+
+
+def _confirmed(given: Parts, ctx: Context) -> Parts:
+    """With the rows alone that may still be told; of what is written without a run, all."""
+    with reading("digests") as conn:
+        run = inquiries.runs_of(conn, [ctx.job_id]).get(ctx.job_id)
+    if run is None:
+        return given
+    known, parts = digest_parts(), []
+    for part in given.parts:
+        confirm = known[part.name].confirm if part.name in known else None
+        if confirm is not None and part.ok and isinstance(part.rows, list):
+            part = part.model_copy(update={"rows": confirm(ctx.user.id, run.id, part.rows)})
+        parts.append(part)
+    return given.model_copy(update={"parts": parts})
 
 
 def _opening(given: Parts, title: str, zone: ZoneInfo, ctx: Context) -> tuple[Completion | None, str | None]:
