@@ -8,17 +8,20 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
 from news_kit import Item, Reader, ServedFeed, ago, many, rss
 
-from llmcoder import NotConfigured
+from engine import commands
+from llmcoder import NotConfigured, Refused
 from llmcoder.context import User
 from llmcoder.registry import Registry, discover
 from llmcoder.states import State
 from models.db.database import Database
 from models.jobs.tables import jobs
+from tasks.digest import actions as digest_actions
 from tasks.news.actions import add_feed, gather_digest, list_articles
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "integration"))
@@ -134,9 +137,69 @@ def test_what_was_taken_for_a_digest_that_was_never_written_is_told_by_the_next(
 ) -> None:
     digest(engine)
     with db.write() as conn:
-        action = "news.gather_digest" if which == "the part" else "digest.daily"
-        conn.execute(sa.update(jobs).where(jobs.c.action == action).values(state=ending))
+        ended = ["digest.write", "news.gather_digest" if which == "the part" else "digest.daily"]
+        conn.execute(sa.update(jobs).where(jobs.c.action.in_(ended)).values(state=ending))
     assert len(lines(digest(engine))) == 11
+    assert "News (0)" in digest(engine)["text"]
+
+
+def failed_digest(engine: Inline, monkeypatch: pytest.MonkeyPatch, kind: str = "daily") -> UUID:
+    """A digest that gathered its parts, and could not be written."""
+    with monkeypatch.context() as patch:
+
+        def fails(*_: Any) -> None:
+            raise Refused("The disk is full.")
+
+        patch.setattr(digest_actions, "_keep", fails)
+        run = engine.submit(f"digest.{kind}", {"parts": ["news"], "prose": False})
+        engine.run()
+    assert engine.job(run).state == State.FAILED
+    return run
+
+
+def retried(engine: Inline, run: UUID) -> dict[str, Any]:
+    with engine.db.write() as conn:
+        commands.retry(conn, engine.known, engine.user.id, run, engine.db.now())
+    engine.run()
+    job = engine.job(run)
+    assert job.state == State.SUCCEEDED, job.error
+    result: dict[str, Any] = json.loads(job.result or "null")
+    return result
+
+
+def test_a_failed_digest_that_somebody_retries_tells_what_it_gathered(
+    engine: Inline, reader: Reader, ten_feeds: list[ServedFeed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = retried(engine, failed_digest(engine, monkeypatch))
+    assert set(lines(written, digest(engine)).values()) == {1} and len(lines(written)) == 11
+    told_by = {one.told_by for one in reader.do(list_articles).items}
+    assert told_by == {job.id for job in engine.all("news.gather_digest")[:1]}
+
+
+def test_a_failed_digest_that_is_retried_after_the_next_one_leaves_out_what_that_told(
+    engine: Inline, reader: Reader, ten_feeds: list[ServedFeed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = failed_digest(engine, monkeypatch)
+    later = digest(engine)
+    again = retried(engine, run)
+    assert len(lines(later)) == 11 and "News (0)" in again["text"]
+
+
+def test_of_two_failed_digests_that_are_retried_the_first_to_be_written_tells_a_story(
+    engine: Inline, reader: Reader, ten_feeds: list[ServedFeed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = failed_digest(engine, monkeypatch), failed_digest(engine, monkeypatch, "weekly")
+    assert set(lines(retried(engine, first), retried(engine, second), digest(engine)).values()) == {1}
+    third, fourth = failed_digest(engine, monkeypatch), failed_digest(engine, monkeypatch)
+    assert sum(lines(retried(engine, fourth), retried(engine, third)).values()) == 0, "nothing is new"
+
+
+def test_a_digest_that_was_written_was_told_however_its_run_ended(
+    engine: Inline, db: Database, reader: Reader, ten_feeds: list[ServedFeed]
+) -> None:
+    digest(engine)
+    with db.write() as conn:  # cancelled between its last step's end and its own
+        conn.execute(sa.update(jobs).where(jobs.c.action == "digest.daily").values(state=State.CANCELLED))
     assert "News (0)" in digest(engine)["text"]
 
 
@@ -145,7 +208,9 @@ def test_what_nobody_knows_the_end_of_is_left_to_it(
 ) -> None:
     digest(engine)
     with db.write() as conn:
-        conn.execute(sa.update(jobs).where(jobs.c.action == "digest.daily").values(state=State.WAITING))
+        states = {"digest.daily": State.WAITING, "digest.write": State.QUEUED}
+        for action, state in states.items():
+            conn.execute(sa.update(jobs).where(jobs.c.action == action).values(state=state))
     other = digest(engine, "weekly")
     assert "News (0)" in other["text"]
 
