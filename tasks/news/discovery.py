@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
-from tasks.news.markup import one_line
+from tasks.news.markup import one_line, without_feed_scheme
 
 MAX_HTML_CHARS = 2_000_000
 MOST_LINKS = 50
@@ -19,9 +19,11 @@ _KINDS = frozenset(_KINDS_TEXT.split())
 _ASIDE = re.compile(r"comment|kommentar|commentaire|comentario|reply|replies", re.IGNORECASE)
 #: What the addresses of feeds end in; for pages that name none in their heads.
 _LOOKS_LIKE_ONE = re.compile(
-    r"(?:/(?:feed|feeds|rss|atom|rdf)/?|[/.](?:rss|atom|rdf)(?:\.xml)?|/(?:feed|rss|atom|index)\.(?:xml|json))$",
+    r"(?:/(?:feed|feeds|rss|atom|rdf)/?|[/.](?:rss|atom|rdf)(?:\.xml)?|/(?:feed|rss|atom|index)\.(?:xml|json)|"
+    r"/[\w.-]*(?:rss|feed|atom)[\w.-]*\.(?:xml|rdf|php|aspx?|cgi|json))$",
     re.IGNORECASE,
 )
+_QUERY_OF_ONE = re.compile(r"(?:^|&)(?:feed|format|type)=(?:rss2?|atom|rdf)(?:&|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class _Links:
             self._base = self._whole(href) or self._base
         elif tag == "link" and self._is_feed(attributes):
             self._keep(self.named, href, attributes.get("title") or "")
-        elif tag == "a" and _LOOKS_LIKE_ONE.search(href.partition("?")[0]):
+        elif tag == "a" and _looks_like_one(href, attributes.get("title") or ""):
             self._keep(self.guessed, href, attributes.get("title") or "")
 
     def close(self) -> None:
@@ -74,7 +76,9 @@ class _Links:
     def _is_feed(attributes: Mapping[str, str]) -> bool:
         relations = (attributes.get("rel") or "").lower().split()
         kind = (attributes.get("type") or "").partition(";")[0].strip().lower()
-        return ("alternate" in relations and kind in _KINDS) or "feed" in relations
+        # The first version of JSON Feed had no type of its own; APIs have the same.
+        is_json = kind == "application/json" and "feed" in f"{attributes.get('title')} {attributes.get('href')}".lower()
+        return ("alternate" in relations and (kind in _KINDS or is_json)) or "feed" in relations
 
     def _keep(self, found: list[FeedLink], href: str, title: str) -> None:
         whole = self._whole(href)
@@ -83,7 +87,13 @@ class _Links:
 
     def _whole(self, href: str) -> str:
         try:
-            whole = urljoin(self._base, re.sub(r"^feed:(?://)?(?=https?:)", "", href).replace("feed://", "http://", 1))
+            whole = urljoin(self._base, without_feed_scheme(href))
         except ValueError:
             return ""
         return whole if whole.lower().startswith(("http://", "https://")) else ""
+
+
+def _looks_like_one(href: str, title: str) -> bool:
+    path, _, query = href.partition("#")[0].partition("?")
+    is_called_so = path.lower().endswith(".xml") and re.search(r"\b(?:rss|atom)\b", title, re.IGNORECASE)
+    return bool(_LOOKS_LIKE_ONE.search(path) or _QUERY_OF_ONE.search(query) or is_called_so)

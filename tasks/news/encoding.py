@@ -7,6 +7,7 @@ order, as far as they can be true. By RFC 3023 a text/xml without a charset woul
 from __future__ import annotations
 
 import codecs
+import html.entities
 import re
 
 from llmcoder.charsets import codec_of, decode, header_labels, inner_labels
@@ -26,6 +27,10 @@ _DECLARATION = re.compile(r"\s*<\?xml\b[^<>]{0,1000}\?>", re.IGNORECASE)
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 # References to the same, and to numbers that are no characters.
 _REFERENCE = re.compile(r"&#(?:x([0-9a-f]{1,12})|(\d{1,12}));", re.IGNORECASE)
+
+_SECTION = "<![CDATA["  # in it an ampersand is one
+_AMPERSAND = re.compile(r"&(?:(?P<name>[A-Za-z][A-Za-z0-9]{1,30});|(?!#(?:\d{1,7}|[xX][0-9a-fA-F]{1,6});))")
+_OF_XML = frozenset({"amp", "lt", "gt", "quot", "apos"})
 
 
 def text_of_feed(body: bytes, content_type: str) -> str:
@@ -88,3 +93,23 @@ def _kept_reference(found: re.Match[str]) -> str:
     if number > 0x10FFFF or 0xD800 <= number <= 0xDFFF or (number < 32 and number not in (9, 10, 13)):
         return ""
     return found[0]
+
+
+def with_whole_references(text: str) -> str:
+    """XML whose `&` all begin a reference that XML knows: most of what is not well-formed is so by nothing else."""
+    before, *sections = text.split(_SECTION)
+    parts = [_AMPERSAND.sub(_whole_reference, before)]
+    for section in sections:
+        inside, end, after = section.partition("]]>")
+        parts.append(f"{_SECTION}{inside}{end}{_AMPERSAND.sub(_whole_reference, after)}")
+    return "".join(parts)
+
+
+def _whole_reference(found: re.Match[str]) -> str:
+    name = found["name"]
+    if name in _OF_XML:
+        return found[0]
+    if name in html.entities.name2codepoint:
+        return f"&#{html.entities.name2codepoint[name]};"
+    characters = html.entities.html5.get(f"{name};", "") if name else ""
+    return "".join(f"&#{ord(one)};" for one in characters) or f"&amp;{found[0][1:]}"

@@ -6,7 +6,6 @@ take the square of a text's length. What else in it does is bounded by the two c
 
 from __future__ import annotations
 
-import html.entities
 import io
 import math
 import re
@@ -17,6 +16,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from tasks.news.encoding import with_whole_references
 from tasks.news.feed import UnreadableFeed
 from tasks.news.markup import MOST_URL_CHARS, looks_like_html
 
@@ -35,9 +35,6 @@ LONG = frozenset({
     "media_description", "itunes_summary",
 })  # fmt: skip
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
-_SECTION = "<![CDATA["  # in it an ampersand is one
-_AMPERSAND = re.compile(r"&(?:(?P<name>[A-Za-z][A-Za-z0-9]{1,30});|(?!#(?:\d{1,7}|[xX][0-9a-fA-F]{1,6});))")
-_OF_XML = frozenset({"amp", "lt", "gt", "quot", "apos"})
 
 
 class _EnoughEntries(Exception):
@@ -179,7 +176,7 @@ def parse(text: str, url: str) -> Mapping[str, Any]:
     note = ""
     if parser.bozo:
         note = f"It is not well-formed: {str(parser.exc).removeprefix('<unknown>:')[:200]}."
-        mended = _with_whole_references(data.decode())
+        mended = with_whole_references(data.decode())
         parser = _strictly(api, mended.encode(), url)
         if parser.bozo:
             parser = _loosely(api, mended, url, entities, note)
@@ -187,26 +184,6 @@ def parse(text: str, url: str) -> Mapping[str, Any]:
         "version": version or parser.version, "feed": parser.feeddata, "entries": parser.entries, "note": note,
         "namespaces": parser.namespaces_in_use,
     }  # fmt: skip
-
-
-def _with_whole_references(text: str) -> str:
-    """XML whose `&` all begin a reference that XML knows: most of what is not well-formed is so by nothing else."""
-    before, *sections = text.split(_SECTION)
-    parts = [_AMPERSAND.sub(_whole_reference, before)]
-    for section in sections:
-        inside, end, after = section.partition("]]>")
-        parts.append(f"{_SECTION}{inside}{end}{_AMPERSAND.sub(_whole_reference, after)}")
-    return "".join(parts)
-
-
-def _whole_reference(found: re.Match[str]) -> str:
-    name = found["name"]
-    if name in _OF_XML:
-        return found[0]
-    if name in html.entities.name2codepoint:
-        return f"&#{html.entities.name2codepoint[name]};"
-    characters = html.entities.html5.get(f"{name};", "") if name else ""
-    return "".join(f"&#{ord(one)};" for one in characters) or f"&amp;{found[0][1:]}"
 
 
 def _loosely(api: Any, text: str, url: str, entities: Any, note: str) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from llmcoder.caseless import fold
 
@@ -24,11 +24,17 @@ _COUNTING = re.compile(
     r"(?:utm|at|ns|mc|hsa|pk|mtm|piwik|matomo|oly|vero|__s|_hs|wt|stm|sc|itm|int)_\w*|[fgymd]b?clid|gclsrc|[gw]braid|dclid|msclkid|"
     r"twclid|igshid|igsh|yclid|wickedid|cmp|cmpid|cmpg|ocid|smid|smtyp|ito|icid|ncid|sref|srnd|xtor|ref_?(?:src|url)?|"
     r"referr?er|rss(?:feed)?|from_?rss|fromrss|feed(?:name|type)?|syn|spm|guccounter|guce_\w+|"
-    r"campaign(?:_?id)?|amp|outputtype|traffic_source|taid|mbid|intcid|ftag|trk|s_cid|ftcamp|wtmc",
+    r"campaign(?:_?id)?|amp|outputtype|traffic_source|taid|mbid|intcid|ftag|trk|s_cid|ftcamp|wtmc|srsltid|_g[al]|emc",
     re.IGNORECASE,
 )
-_SAID_BY_SOURCE = re.compile(r"rss\d*|feed|atom|syndication|newsletter|twitter|facebook|share", re.IGNORECASE)
-_COUNTING_FRAGMENT = re.compile(r"(?:xtor|utm_|ref|rss|echobox|at_|comments?|cmt|intcmp|:~:text)", re.IGNORECASE)
+_SAID_BY_SOURCE = re.compile(r"rss\w*|feed|atom|syndication|newsletter|twitter|facebook|share", re.IGNORECASE)
+_COUNTING_FRAGMENT = re.compile(r"(?:utm_|at_|:~:text|(?:xtor|ref|rss|echobox|comments?|cmt|intcmp)\b)", re.IGNORECASE)
+_SAYING_SOURCE = frozenset({"source", "src", "via", "from", "medium", "mod", "partner"})
+#: Pages of services that only lead to another: host, path, and the parameters that say where.
+_LEADING = (
+    (re.compile(r"(?:www\.)?google\.[a-z.]{2,6}"), "/url", ("url", "q")),
+    (re.compile(r"(?:www\.)?bing\.com"), "/news/apiclick.aspx", ("url",)),
+)
 _HOST_PREFIX = re.compile(r"(?:www\d?|m|mobile|amp|rss|feeds?)\.")
 _LAST_OF_PATH = re.compile(r"(?:/amp|/amp/|\.amp|/index\.(?:html?|php|aspx?))$", re.IGNORECASE)
 
@@ -49,8 +55,26 @@ _STOP_TEXT = """
     al para por con una il lo gli di che
 """
 _STOP = frozenset(_STOP_TEXT.split())
-_TURNS_TEXT = "not no never without denies deny denied nicht kein keine nie ohne ne pas jamais sans nunca sin"
+_TURNS_TEXT = """
+    not no never cannot without neither nor denies deny denied nicht kein keine keinen keiner nie niemals ohne ne pas
+    jamais sans aucun aucune nunca sin ningún ninguna non senza nessun nessuna não sem niet geen nooit zonder inte ingen
+    inga aldrig utan ikke ikkje aldri uten uden nie bez не нет без
+"""
 _TURNS = frozenset(_TURNS_TEXT.split())
+_NOT = re.compile(r"cannot|\w+n't|n'\w+")
+#: Numbers that titles write as words, without those that mean something else in another language (one, due, once).
+_NUMBERS_TEXT = """
+    two zwei deux dos twee två, three drei trois tres tre drie, four vier quatre cuatro quattro fyra,
+    five fünf cinq cinco cinque vijf fem, six sechs seis zes seks, seven sieben siete sette zeven sju syv,
+    eight acht huit ocho otto åtta otte, nine neun neuf nueve nove negen nio, ten zehn diez dieci tien tio,
+    eleven elf onze undici elva elleve, twelve zwölf douze doce dodici twaalf tolv
+"""
+_NUMBERS = {
+    fold(name): str(number) for number, names in enumerate(_NUMBERS_TEXT.split(","), 2) for name in names.split()
+}
+# "35,000", "35.000" and "35 000" are one figure; "U.S." is one word.
+_THOUSANDS = re.compile(r"(?<=\d)[.,'’\u00a0\u202f](?=\d{3}(?!\d))")
+_INITIALS = re.compile(r"\b(?:[^\W\d_]\.){2,}")
 
 
 def page_key(url: str) -> str:
@@ -62,8 +86,11 @@ def page_key(url: str) -> str:
         return ""
     if parts.scheme.lower() not in ("http", "https") or not host:
         return ""
-    host = _HOST_PREFIX.sub("", host)
-    path = _LAST_OF_PATH.sub("", parts.path).rstrip("/")
+    if leads_to := _where_it_leads(host, parts.path, parts.query):
+        return page_key(leads_to)
+    host = _HOST_PREFIX.sub("", _as_ascii(host))
+    path = quote(unquote(_LAST_OF_PATH.sub("", parts.path), errors="replace"), safe="/")
+    path = re.sub(r"//+", "/", path).rstrip("/")
     query = urlencode(sorted(_telling(parts.query)))
     fragment = "" if _COUNTING_FRAGMENT.match(parts.fragment) else parts.fragment
     if not path and not query:
@@ -72,9 +99,24 @@ def page_key(url: str) -> str:
     return hashlib.sha256(place.encode("utf-8", "replace")).hexdigest()
 
 
+def _where_it_leads(host: str, path: str, query: str) -> str:
+    """The page behind one that only counts who goes there, as those of Google's alerts and of Bing's news."""
+    names = next((names for one, place, names in _LEADING if place == path and one.fullmatch(host)), ())
+    given = dict(parse_qsl(query, max_num_fields=None, errors="replace")) if names else {}
+    found = next((given[name] for name in names if name in given), "")
+    return found if found.startswith(("http://", "https://")) and "://www.google." not in found else ""
+
+
+def _as_ascii(host: str) -> str:
+    try:
+        return host.encode("idna").decode()
+    except UnicodeError:
+        return host
+
+
 def _telling(query: str) -> Iterable[tuple[str, str]]:
     for name, value in parse_qsl(query, keep_blank_values=True, max_num_fields=None, errors="replace"):
-        counted = name.lower() in ("source", "src", "via", "from", "medium") and _SAID_BY_SOURCE.fullmatch(value)
+        counted = name.lower() in _SAYING_SOURCE and _SAID_BY_SOURCE.fullmatch(value)
         if not _COUNTING.fullmatch(name) and not counted:
             yield name, value
 
@@ -106,13 +148,16 @@ def title_words(title: str, source: str = "") -> TitleWords:
     Args:
         source: The name of the feed, which many have behind their titles.
     """
-    folded = fold(_without_source(_OPENING.sub("", title, count=1), source))
+    plain = _without_source(_OPENING.sub("", title, count=1), source)
+    plain = _INITIALS.sub(lambda found: found[0].replace(".", ""), _THOUSANDS.sub("", plain))
+    folded = fold(plain)
     all_words = [word for part in _WORD.findall(folded) for word in _as_words(part.replace("’", "'"))]
-    words = tuple(word.removesuffix("'s") for word in all_words)
+    words = tuple(_NUMBERS.get(word, word) for word in (word.removesuffix("'s") for word in all_words))
     telling = [word for word in words if word not in _STOP]
     pairs = {f"{one} {other}" for one, other in pairwise(telling)}
     numbers = frozenset(word for word in words if any(char.isdigit() for char in word))
-    return TitleWords(tuple(telling), frozenset(telling) | pairs, numbers, _TURNS & set(words))
+    turns = frozenset("not" if _NOT.fullmatch(word) else word for word in words) & _TURNS
+    return TitleWords(tuple(telling), frozenset(telling) | pairs, numbers, turns)
 
 
 def _without_source(title: str, source: str) -> str:
@@ -141,15 +186,21 @@ def likeness(one: TitleWords, other: TitleWords) -> float:
     """How much of two titles is the same, from 0 to 1; 0 where that is not enough to be of one story.
 
     One title may say more than the other. Where each has a word that the other lacks, one was exchanged ("tariffs on
-    Canada", "tariffs on Mexico"), and a figure or a "not" that is exchanged makes another story of it.
+    Canada", "tariffs on Mexico"), and where both have the same in another order, who does it and to whom. A figure or
+    a "not" that is exchanged makes another story of it.
     """
     exchanged = not (one.numbers <= other.numbers or other.numbers <= one.numbers)
     if exchanged or one.turns != other.turns:
         return 0.0
     shared = len(one.shingles & other.shingles)
     share = shared / (len(one.shingles) + len(other.shingles) - shared) if shared else 0.0
-    mine, theirs = set(one.words), set(other.words)
-    return share if share >= (ALIKE if mine <= theirs or theirs <= mine else ALIKE_IF_EXCHANGED) else 0.0
+    says_more = _has_in_order(one.words, other.words) or _has_in_order(other.words, one.words)
+    return share if share >= (ALIKE if says_more else ALIKE_IF_EXCHANGED) else 0.0
+
+
+def _has_in_order(words: tuple[str, ...], some: tuple[str, ...]) -> bool:
+    rest = iter(words)
+    return all(word in rest for word in some)
 
 
 @dataclass

@@ -133,6 +133,13 @@ def more_than(summary: str, html: str) -> str:
     return "" if one_line(html) in (summary, paragraphs(summary)) else html
 
 
+def without_feed_scheme(text: str) -> str:
+    """An address that a browser was to give to a reader of feeds, by the scheme `feed:`, as one of the web."""
+    return re.sub(
+        r"^feed://(?!https?:)", "http://", re.sub(r"^feed:(?://)?(?=https?:)", "", text, flags=re.I), flags=re.I
+    )
+
+
 def web_address(text: str, base: str = "") -> str:
     """The address that a text names, if it is one of the web; whole, where a base is given.
 

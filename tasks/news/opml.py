@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
+from html import unescape
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from llmcoder import BadInput
-from tasks.news.encoding import text_of_feed
-from tasks.news.markup import one_line, web_address
+from tasks.news.encoding import text_of_feed, with_whole_references
+from tasks.news.markup import one_line, web_address, without_feed_scheme
 
 MAX_BYTES = 5 * 1024 * 1024
 MOST_FEEDS = 2_000
 MOST_DEPTH = 20
+# FreshRSS makes feeds of pages and of JSON by rules that no other reader has.
+_SCRAPED = re.compile(r"html|\w+\+xpath|json\+", re.IGNORECASE)
 
 
 class UnreadableOutline(BadInput):
@@ -48,7 +52,7 @@ def read(body: bytes) -> list[OutlineFeed]:
 
     if len(body) > MAX_BYTES:
         raise UnreadableOutline(f"The list has {len(body)} bytes; at most {MAX_BYTES} are read.")
-    text = text_of_feed(body, "")
+    text = with_whole_references(text_of_feed(body, ""))
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=True, encoding="utf-8"
     )
@@ -59,8 +63,8 @@ def read(body: bytes) -> list[OutlineFeed]:
     if root is None or _name(root) != "opml":
         raise UnreadableOutline("It is no OPML: that begins with <opml>.")
     found: dict[str, OutlineFeed] = {}
-    for element in root:
-        if _name(element) == "body":
+    for element in [root, *root]:  # some have their outlines beside a body, or none
+        if _name(element) in ("body", "opml"):
             _gather(element, "", 0, found)
     if not found:
         raise UnreadableOutline("The list names no feed: none of its outlines has an xmlUrl.")
@@ -78,16 +82,24 @@ def _gather(parent: Any, topic: str, depth: int, found: dict[str, OutlineFeed]) 
         if _name(element) != "outline":
             continue
         said = {name.lower(): one_line(value) for name, value in element.attrib.items()}
-        title = said.get("title") or said.get("text") or ""
-        url = web_address(said.get("xmlurl", "").replace("feed://", "http://", 1))
+        title = one_line(unescape(said.get("title") or said.get("text") or ""))  # several readers escape it twice
+        url = _address(said)
         if url:
             own = said.get("category", "").split(",")[0].strip("/ ").rpartition("/")[2]
             found.setdefault(
-                url, OutlineFeed(url, title[:500], (topic or own)[:60], web_address(said.get("htmlurl", "")))
+                url.partition("://")[2],  # http and https are one
+                OutlineFeed(url, title[:500], (topic or own)[:60], web_address(said.get("htmlurl", ""))),
             )
         if len(found) > MOST_FEEDS:
             raise UnreadableOutline(f"The list names more than {MOST_FEEDS} feeds.")
-        _gather(element, "" if url else title, depth + 1, found)
+        _gather(element, "" if url else title or topic, depth + 1, found)
+
+
+def _address(said: Mapping[str, str]) -> str:
+    """Of a feed; of a page that a reader scrapes for itself, none."""
+    kind = said.get("type", "").lower()
+    named = said.get("xmlurl") or (said.get("url", "") if kind in ("rss", "atom") else "")
+    return "" if _SCRAPED.match(kind) else web_address(without_feed_scheme(named))
 
 
 def write(feeds: Iterable[OutlineFeed], now: datetime) -> str:

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from llmcoder import BadInput
+from llmcoder import BadInput, NotFound
 from llmcoder.context import Context
+from llmcoder.errors import Forbidden, Refused
 from llmcoder.net.guard import parse_target
 from tasks.news.catalogue import TIPS_URL
 from tasks.news.discovery import FeedLink, feeds_of
@@ -88,7 +89,7 @@ def find_feed(url: str, ctx: Context, now: datetime) -> FoundFeed:
     for number, link in enumerate(links[:3]):
         try:
             found = _read(link.url, fetch(link.url, ctx, now), ctx)
-        except BadInput as error:
+        except (BadInput, Forbidden, NotFound, Refused) as error:
             problems.append(error.detail)
             continue
         return replace(found, others=links[:number] + links[number + 1 :])

@@ -12,7 +12,7 @@ from news_kit import Item, Reader, ServedFeed, ago, many, rss
 
 from models.db.database import Database
 from tasks.news.actions import add_feed, list_articles, refresh
-from tasks.news.identity import page_key
+from tasks.news.identity import likeness, page_key, title_words
 from tasks.news.tables import articles, stories
 
 pytestmark = pytest.mark.both_stores
@@ -79,6 +79,28 @@ def test_one_story_of_ten_feeds_by_its_page_is_one_item(reader: Reader, serve: S
         ("Trump says he will impose tariffs on Canada", "Trump says he will impose tariffs on Mexico"),
         ("Man arrested after stabbing in London", "Man arrested after stabbing in Manchester"),
         ("Earthquake of magnitude 6.1 strikes off Japan", "Earthquake of magnitude 5.4 strikes off Japan"),
+        (
+            "Germany beats France in the final of the world cup in handball",
+            "France beats Germany in the final of the world cup in handball",
+        ),
+        ("Man Utd beat Man City in derby", "Man City beat Man Utd in derby"),
+        (
+            "Zwei Tote nach Lawine bei Zermatt in den Schweizer Alpen, Retter suchen weiter nach Opfern",
+            "Drei Tote nach Lawine bei Zermatt in den Schweizer Alpen, Retter suchen weiter nach Opfern",
+        ),
+        (
+            "Three dead after avalanche near Zermatt in the Swiss Alps as rescue teams search for victims",
+            "Two dead after avalanche near Zermatt in the Swiss Alps as rescue teams search for victims",
+        ),
+        (
+            "Fed will raise interest rates in December, officials say in new minutes",
+            "Fed won't raise interest rates in December, officials say in new minutes",
+        ),
+        ("Court rules president can be tried for fraud", "Court rules president cannot be tried for fraud"),
+        ("Le gouvernement augmentera les impôts en 2027", "Le gouvernement n'augmentera pas les impôts en 2027"),
+        ("Il governo aumenta le tasse sulla benzina", "Il governo non aumenta le tasse sulla benzina"),
+        ("Regeringen höjer skatten på bensin nästa år", "Regeringen höjer inte skatten på bensin nästa år"),
+        ("Liverpool 2-1 Arsenal: match report", "Liverpool 1-2 Arsenal: match report"),
     ],
 )
 def test_different_stories_stay_apart(reader: Reader, serve: Serve, one: str, other: str) -> None:
@@ -184,6 +206,19 @@ def test_a_date_of_the_future_does_not_stand_on_top_for_ever(reader: Reader, ser
         ("https://a.example/x#comments", "https://a.example/x", True),
         ("https://a.example/X", "https://a.example/x", False),
         ("https://a.example:8443/x", "https://a.example/x", False),
+        ("https://a.example/stra%C3%9Fe", "https://a.example/straße", True),
+        ("https://xn--mller-kva.example/a", "https://müller.example/a", True),
+        ("https://a.example//x", "https://a.example/x", True),
+        ("https://a.example/log#refactoring", "https://a.example/log", False),
+        ("https://a.example/x#ref=rss", "https://a.example/x", True),
+        ("https://a.example/x?partner=rss&emc=rss&srsltid=A", "https://a.example/x", True),
+        ("https://www.google.com/url?rct=j&sa=t&url=https://a.example/x&ct=ga", "https://a.example/x", True),
+        (
+            "http://www.bing.com/news/apiclick.aspx?ref=FexRss&url=https%3a%2f%2fa.example%2fx&c=1",
+            "https://a.example/x",
+            True,
+        ),
+        ("https://www.google.com/url?url=https://www.google.com/url?url=x", "https://a.example/x", False),
     ],
 )
 def test_addresses_of_one_page_are_one(one: str, other: str, same: bool) -> None:
@@ -194,3 +229,16 @@ def test_addresses_of_one_page_are_one(one: str, other: str, same: bool) -> None
                                  "https://[half", "urn:uuid:1"])  # fmt: skip
 def test_what_is_no_page_has_no_key(url: str) -> None:
     assert page_key(url) == ""
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Volkswagen to cut 35,000 jobs by 2030", "Volkswagen to cut 35.000 jobs by 2030 in Germany"),
+        ("U.S. Supreme Court hears case on tariffs", "US Supreme Court hears case on tariffs"),
+        ("Three dead after avalanche in Swiss Alps", "3 dead after avalanche in Swiss Alps"),
+        ("首相　予算案について「年内に編成」", "首相 予算案について「年内に編成」 | NHK"),
+    ],
+)
+def test_a_title_in_another_spelling_is_the_same(one: str, other: str) -> None:
+    assert likeness(title_words(one), title_words(other)) > 0
