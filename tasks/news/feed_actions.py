@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -251,6 +252,9 @@ def _added(source: NewSource, found: FoundFeed, ctx: Context) -> AddedFeed:
     now, keep = database().now(), ctx.settings(NewsSettings).keep
     with writing("sources") as conn:
         feed_store.lock(conn, ctx.user.id, now)
+        # One that redirects to a source of the user's is that source under another address.
+        is_known = feed_store.reads(conn, ctx.user.id, found.answer.url)
+        source = replace(source, url=found.answer.url) if is_known else source
         row = feed_store.add(conn, ctx.user.id, source, ctx.job_id, ctx.job_id, now)
         report = ingest(conn, row, found.feed.entries, KnownTitles(ctx.user.id), now, keep)
         feed_store.succeeded(conn, row.id, found.columns(now), now)

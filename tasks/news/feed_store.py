@@ -108,6 +108,12 @@ def by_key(conn: sa.Connection, user_id: UUID, key: str) -> Any:
     return conn.execute(sa.select(feeds).where(own.user_id == user_id, own.url_key == key)).first()
 
 
+def reads(conn: sa.Connection, user_id: UUID, url: str) -> bool:
+    """Whether the feed of an address is a source of the user's."""
+    known = by_key(conn, user_id, key_of(FEED, url))
+    return known is not None and known.removed_at is None
+
+
 def all_of(conn: sa.Connection, user_id: UUID) -> list[Any]:
     """Those that are not removed, the first added first."""
     query = sa.select(feeds).where(own.user_id == user_id, own.removed_at.is_(None))

@@ -155,6 +155,7 @@ class _Known:
 
 def _pending(entries: Sequence[FeedEntry], now: datetime, keep: timedelta) -> list[PendingEntry]:
     """The entries that are taken, the oldest first, so that the newest gets the highest number."""
+    entries = _newest_versions(entries)
     guids = Counter(entry.guid for entry in entries if entry.guid)
     pages = Counter(page_key(entry.original_url or entry.url) for entry in entries)
     found: dict[str, PendingEntry] = {}
@@ -168,6 +169,18 @@ def _pending(entries: Sequence[FeedEntry], now: datetime, keep: timedelta) -> li
         found[key] = PendingEntry(entry, key, page or None, at)
     in_time = sorted(found.values(), key=lambda one: one.at)
     return [one for at, one in enumerate(in_time) if one.at >= now - keep or at >= len(in_time) - ALWAYS_TAKEN]
+
+
+def _newest_versions(entries: Sequence[FeedEntry]) -> list[FeedEntry]:
+    """Each entry once, where a feed has several versions of it: as it was changed last, else as it comes first."""
+    found: dict[Any, FeedEntry] = {}
+    for number, entry in enumerate(entries):
+        own = (entry.guid, entry.url, entry.published_at)
+        which = own if all(own) else number  # a guid alone may be that of all
+        other = found.get(which)
+        if other is None or (entry.updated_at and other.updated_at and entry.updated_at > other.updated_at):
+            found[which] = entry
+    return list(found.values())
 
 
 def _key_of(entry: FeedEntry, is_own: bool, page: str) -> str:
@@ -287,7 +300,7 @@ def _write(conn: sa.Connection, feed: Any, fresh: Sequence[PendingEntry], now: d
 
 
 def _complete_stories(conn: sa.Connection, numbers: set[int]) -> None:
-    """Have stories know their sources and their words: those of all titles, and of the first one's summary."""
+    """Have stories know their sources and their words: those of all titles, and of the summary that is shown."""
     for some in _batches(sorted(numbers), 500):
         feed_store.count_sources(conn, stories.c.number.in_(some))
         query = sa.select(articles.c.story, articles.c.title, articles.c.summary, readers.c.number)
@@ -298,7 +311,7 @@ def _complete_stories(conn: sa.Connection, numbers: set[int]) -> None:
         ):
             texts.setdefault((story, reader), []).extend((title, summary))
         entries = [
-            full_text.StoryWords(story, reader, words_of([*said[::2], *said[1:2]]))
+            full_text.StoryWords(story, reader, words_of([*said[::2], *list(filter(None, said[1::2]))[:1]]))
             for (story, reader), said in texts.items()
         ]
         change = sa.update(stories).where(stories.c.number == sa.bindparam("which"))

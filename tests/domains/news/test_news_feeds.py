@@ -136,6 +136,34 @@ def test_a_feed_that_is_there_already_stays_and_taking_the_second_back_takes_not
     assert len(reader.do(list_feeds).items) == 1
 
 
+def test_an_address_that_redirects_to_a_source_is_that_source(reader: Reader, serve: Serve, server: Any) -> None:
+    url, _ = serve("/feed", rss(many(2), "Example"))
+    added = reader.do(add_feed, url=url)
+    serve("/old", b"", status=301, headers={"location": url})
+    again = reader.do(add_feed, url=f"{server.url}/old")
+    assert (again.id, again.is_new, again.added) == (added.id, False, 0)
+    assert {len(one.sources) for one in reader.do(list_articles).items} == {1}
+
+
+def test_the_first_feed_of_a_page_that_can_be_read_is_taken(reader: Reader, serve: Serve, server: Any) -> None:
+    serve("/dead", b"no", status=404)
+    serve("/closed", b"no", status=403)
+    feed, _ = serve("/feed", rss(many(1), "Example"))
+    links = "".join(
+        f'<link rel="alternate" type="application/rss+xml" href="/{name}">' for name in ("dead", "closed", "feed")
+    )
+    page, _ = serve("/page", f"<html><head>{links}</head></html>".encode(), media_type="text/html")
+    assert reader.do(add_feed, url=page).url == feed
+
+
+def test_several_versions_of_one_entry_are_one_article(reader: Reader, serve: Serve) -> None:
+    at = ago(hours=2)
+    new, old = (Item(title, "https://s.example/1", "g1", at) for title in ("As it is", "As it was"))
+    url, _ = serve("/feed", rss([new, old, Item("Another", "https://s.example/1", "g1", ago(hours=3))]))
+    assert reader.do(add_feed, url=url).added == 2
+    assert titles(reader) == ["As it is", "Another"]
+
+
 def test_an_attempt_that_is_run_again_adds_nothing_twice(reader: Reader, serve: Serve, db: Database) -> None:
     url, _ = serve("/feed", rss(many(5)))
     ctx = reader.context()

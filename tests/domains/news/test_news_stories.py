@@ -196,6 +196,14 @@ def test_a_date_of_the_future_does_not_stand_on_top_for_ever(reader: Reader, ser
     assert article.sources[0].published_at > db.now()
 
 
+def test_a_story_is_found_by_the_summary_that_it_shows(reader: Reader, serve: Serve) -> None:
+    shared = ("Volcano erupts on the island of Java again", "https://a.example/volcano", "", ago(hours=2))
+    for name, description in (("One", ""), ("Two", "Ashes fall on Yogyakarta")):
+        url, _ = serve(f"/{name}", rss([Item(*shared, description)], name))
+        reader.do(add_feed, url=url)
+    assert told(reader, text="yogyakarta") == told(reader)
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
