@@ -79,6 +79,10 @@ _INITIALS = re.compile(r"\b(?:[^\W\d_]\.){2,}")
 
 def page_key(url: str) -> str:
     """What two addresses of one page have in common; empty where it is none, or the front page of a site."""
+    return _place_key(_where_it_leads(url) or url)
+
+
+def _place_key(url: str) -> str:
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").lower(), parts.port
@@ -86,8 +90,6 @@ def page_key(url: str) -> str:
         return ""
     if parts.scheme.lower() not in ("http", "https") or not host:
         return ""
-    if leads_to := _where_it_leads(host, parts.path, parts.query):
-        return page_key(leads_to)
     host = _HOST_PREFIX.sub("", _as_ascii(host))
     path = quote(unquote(_LAST_OF_PATH.sub("", parts.path), errors="replace"), safe="/")
     path = re.sub(r"//+", "/", path).rstrip("/")
@@ -99,12 +101,17 @@ def page_key(url: str) -> str:
     return hashlib.sha256(place.encode("utf-8", "replace")).hexdigest()
 
 
-def _where_it_leads(host: str, path: str, query: str) -> str:
+def _where_it_leads(url: str) -> str:
     """The page behind one that only counts who goes there, as those of Google's alerts and of Bing's news."""
-    names = next((names for one, place, names in _LEADING if place == path and one.fullmatch(host)), ())
-    given = dict(parse_qsl(query, max_num_fields=None, errors="replace")) if names else {}
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    host = (parts.hostname or "").lower()
+    names = next((names for one, path, names in _LEADING if path == parts.path and one.fullmatch(host)), ())
+    given = dict(parse_qsl(parts.query, max_num_fields=None, errors="replace")) if names else {}
     found = next((given[name] for name in names if name in given), "")
-    return found if found.startswith(("http://", "https://")) and "://www.google." not in found else ""
+    return found if found.startswith(("http://", "https://")) else ""
 
 
 def _as_ascii(host: str) -> str:

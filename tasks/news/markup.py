@@ -130,7 +130,7 @@ def paragraphs(text: str) -> str:
 
 def more_than(summary: str, html: str) -> str:
     """HTML, or nothing where it has nothing that the summary lacks."""
-    return "" if one_line(html) in (summary, paragraphs(summary)) else html
+    return "" if one_line(html) in (summary, entities.escape(summary, quote=False), paragraphs(summary)) else html
 
 
 def without_feed_scheme(text: str) -> str:

@@ -233,6 +233,7 @@ def test_people_are_named_once_and_without_their_addresses(xml: str, expected: s
         ("<description>Own</description><itunes:summary>Other</itunes:summary>", lambda one: (one.summary, one.content) == ("Own", "")),
         ("<itunes:summary>Other</itunes:summary><description>Own</description>", lambda one: (one.summary, one.content) == ("Own", "")),
         ("<itunes:summary>Other</itunes:summary>", lambda one: one.summary == "Other"),
+        ("<description>A &amp;amp; b</description>", lambda one: (one.summary, one.content) == ("A & b", "")),
         ('<image><url>https://a.example/i.jpg</url><title>No</title><link>https://a.example/no</link></image><link>https://a.example/1</link>',
          lambda one: (one.title, one.url) == ("R", "https://a.example/1")),
     ],

@@ -226,7 +226,6 @@ def test_a_story_is_found_by_the_summary_that_it_shows(reader: Reader, serve: Se
             "https://a.example/x",
             True,
         ),
-        ("https://www.google.com/url?url=https://www.google.com/url?url=x", "https://a.example/x", False),
     ],
 )
 def test_addresses_of_one_page_are_one(one: str, other: str, same: bool) -> None:
