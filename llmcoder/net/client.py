@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from llmcoder.errors import BadInput, Transient, Uncertain
 from llmcoder.net.body import read_body
 from llmcoder.net.guard import AllowList
-from llmcoder.net.request import REDIRECT_STATUSES, Request, becomes_get, prepare, redirected
+from llmcoder.net.request import PERMANENT_STATUSES, REDIRECT_STATUSES, Request, becomes_get, prepare, redirected
 from llmcoder.net.trust import verifying_context
 from llmcoder.version import VERSION
 
@@ -66,6 +66,7 @@ class Response:
         truncated: The body is not whole: it is too long, or broke off. Only for methods that write: there the answer
             counts, and an error would hide that the effect has happened.
         method: Of the request that it answers, which a redirect may have changed.
+        moved_to: Where what was asked for is from now on, by the permanent redirects that came first; empty without.
     """
 
     status: int
@@ -74,6 +75,7 @@ class Response:
     url: str
     truncated: bool = False
     method: str = ""
+    moved_to: str = ""
 
 
 class GuardedClient:
@@ -157,15 +159,18 @@ class GuardedClient:
         would say that nothing was sent.
         """
         answer_of_write: Response | None = None
+        moved_to, for_good = "", True
         try:
             for _ in range(limits.redirects + 1):
                 response = self._exchange(request, limits, budget)
                 location = _location(response)
                 if location is None:
-                    return response
+                    return replace(response, moved_to=moved_to)
                 if becomes_get(request.method, response.status):
                     answer_of_write = response
                 request = redirected(request, response.status, location)
+                for_good = for_good and response.status in PERMANENT_STATUSES
+                moved_to = request.target.url if for_good else moved_to
             raise BadInput(f"{request.target.host} redirects more than {limits.redirects} times.")
         except (BadInput, Transient, Uncertain):
             if answer_of_write is None:

@@ -231,6 +231,22 @@ def test_five_redirects_are_followed_and_a_sixth_is_not(serve: Serve, client: Gu
     assert server.connects - before == 6
 
 
+@pytest.mark.parametrize(
+    ("statuses", "led_to"), [(["301"], 1), (["308", "301"], 2), (["301", "302"], 1), (["302", "301"], 0), ([], 0)]
+)
+def test_an_answer_says_where_permanent_redirects_led(
+    serve: Serve, client: GuardedClient, statuses: list[str], led_to: int
+) -> None:
+    def steps(connection: socket.socket, request: bytes) -> None:
+        step = int(request.split()[1].rpartition(b"/")[2] or 0)
+        here = f"{statuses[step]} Moved" if step < len(statuses) else "200 OK"
+        connection.sendall(answer(here, Location=f"/{step + 1}") if step < len(statuses) else answer(here, b"there"))
+
+    server = serve(steps)
+    response = client.request("GET", f"{server.url}/0")
+    assert (response.body, response.moved_to) == (b"there", f"{server.url}/{led_to}" if led_to else "")
+
+
 def test_a_redirect_with_an_endless_body_is_followed_at_once(serve: Serve, client: GuardedClient) -> None:
     def endless_redirect(connection: socket.socket, request: bytes) -> None:
         if b"/there" in request:
