@@ -114,6 +114,13 @@ def reads(conn: sa.Connection, user_id: UUID, url: str) -> bool:
     return known is not None and known.removed_at is None
 
 
+def place_of(conn: sa.Connection, row: Any, url: str) -> dict[str, Any]:
+    """What a source's row keeps of the address that it has moved to; nothing where another source has that."""
+    key = key_of(row.provider, url, row.language)
+    other = by_key(conn, row.user_id, key)
+    return {"url": url, "url_key": key} if other is None or other.id == row.id else {}
+
+
 def all_of(conn: sa.Connection, user_id: UUID) -> list[Any]:
     """Those that are not removed, the first added first."""
     query = sa.select(feeds).where(own.user_id == user_id, own.removed_at.is_(None))

@@ -42,6 +42,7 @@ class FetchedFeed:
         etag: As it was sent, to be sent back.
         last_modified: Likewise.
         fresh_until: Until when it need not be asked again; None where it does not say.
+        moved_to: Where it is from now on, as its server says; empty where it stays.
     """
 
     body: bytes | None
@@ -50,6 +51,7 @@ class FetchedFeed:
     etag: str | None
     last_modified: str | None
     fresh_until: datetime | None
+    moved_to: str = ""
 
 
 def fetch(
@@ -83,6 +85,7 @@ def fetch(
         etag=answer.headers.get("etag") or (etag if unchanged else None),
         last_modified=answer.headers.get("last-modified") or (last_modified if unchanged else None),
         fresh_until=fresh_until(answer.headers, now),
+        moved_to=answer.moved_to,
     )
 
 

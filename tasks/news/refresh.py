@@ -35,12 +35,14 @@ class FeedAnswer:
     Attributes:
         feed: None where nothing changed.
         columns: What its row keeps of the answer.
+        moved_to: Where it is asked from now on; empty where it stays.
     """
 
     row: Any
     feed: ParsedFeed | None = None
     columns: dict[str, Any] | None = None
     error: ActionError | None = None
+    moved_to: str = ""
 
 
 @dataclass
@@ -114,7 +116,7 @@ def _ask_feed(row: Any, ctx: Context) -> FeedAnswer:
         feed = read_feed(answer.body, answer.content_type, answer.url, ctx.check)
     except UnreadableFeed as error:
         raise UnreadableFeed(f"{parse_target(answer.url).host}: {error.detail}") from error
-    return FeedAnswer(row, feed, columns_of(answer, feed, now))
+    return FeedAnswer(row, feed, columns_of(answer, feed, now), moved_to=answer.moved_to)
 
 
 def _unchanged(answer: FetchedFeed, now: datetime) -> dict[str, Any]:
@@ -155,6 +157,8 @@ def _keep(answer: FeedAnswer, feed: ParsedFeed, titles: KnownTitles, ctx: Contex
         kept = feed_store.by_id(conn, row.user_id, row.id)
         if kept is None or kept.removed_at is not None:
             return IngestReport()
+        if answer.moved_to:  # and a feed is there, which those who only stand in the way do not have
+            columns |= feed_store.place_of(conn, kept, answer.moved_to)
         report = ingest(conn, kept, feed.entries, titles, now, keep)
         feed_store.succeeded(conn, row.id, columns, now)
     return report

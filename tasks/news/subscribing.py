@@ -114,4 +114,4 @@ def _read(url: str, answer: FetchedFeed, ctx: Context) -> FoundFeed:
         feed = read_feed(answer.body or b"", answer.content_type, answer.url, ctx.check)
     except UnreadableFeed as error:
         raise UnreadableFeed(f"{parse_target(answer.url).host}: {error.detail}") from error
-    return FoundFeed(url, answer, feed)
+    return FoundFeed(answer.moved_to or url, answer, feed)

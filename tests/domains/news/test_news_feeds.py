@@ -145,6 +145,45 @@ def test_an_address_that_redirects_to_a_source_is_that_source(reader: Reader, se
     assert {len(one.sources) for one in reader.do(list_articles).items} == {1}
 
 
+def redirect(server: Any, path: str, status: int, target: str) -> None:
+    server.routes[path] = lambda exchange: exchange.send(status, b"", "text/plain", location=target)
+
+
+@pytest.mark.parametrize(("status", "moves"), [(301, True), (308, True), (302, False), (307, False)])
+def test_a_source_is_asked_where_its_server_says_that_it_is_for_good(
+    reader: Reader, serve: Serve, server: Any, db: Database, status: int, moves: bool
+) -> None:
+    old, _ = serve("/old", rss(many(2), "Example"))
+    added = reader.do(add_feed, url=old)
+    new, feed = serve("/new", rss(many(3), "Example"))
+    redirect(server, "/old", status, new)
+    assert reader.do(refresh).added == 1
+    (source,) = reader.do(list_feeds).items
+    assert (source.id, source.url) == (added.id, new if moves else old)
+    make_due(db)
+    reader.do(refresh)
+    assert len(feed.asked) == 2
+    other, _ = serve("/other", rss(many(1), "Other"))
+    redirect(server, "/moved", status, other)
+    assert reader.do(add_feed, url=f"{server.url}/moved").url == (other if moves else f"{server.url}/moved")
+
+
+def test_a_source_that_has_moved_stays_where_it_is_while_no_feed_is_there_or_another_source_is(
+    reader: Reader, serve: Serve, server: Any, db: Database
+) -> None:
+    old, _ = serve("/old", rss(many(2), "Example"))
+    reader.do(add_feed, url=old)
+    page, _ = serve("/login", PAGE.encode(), media_type="text/html")
+    redirect(server, "/old", 301, page)
+    assert reader.do(refresh).failed == 1
+    other, _ = serve("/other", rss(many(1), "Other"))
+    reader.do(add_feed, url=other)
+    redirect(server, "/old", 301, other)
+    make_due(db)
+    assert reader.do(refresh).failed == 0
+    assert [one.url for one in reader.do(list_feeds).items] == [old, other]
+
+
 def test_the_first_feed_of_a_page_that_can_be_read_is_taken(reader: Reader, serve: Serve, server: Any) -> None:
     serve("/dead", b"no", status=404)
     serve("/closed", b"no", status=403)
