@@ -12,7 +12,7 @@ from tasks.news import opml
 from tasks.news.discovery import feeds_of
 
 # fmt: off
-# The reader, its list, and what should come of it: address, title, topic.
+# The program, its list, and what should come of it: address, title, topic.
 LISTS: list[tuple[str, str, list[tuple[str, str, str]]]] = [
     ('feedly', '<?xml version="1.0" encoding="UTF-8"?><opml version="1.0"><head><title>x</title></head><body><outline text="Tech" title="Tech"><outline type="rss" text="Verge" title="The Verge" xmlUrl="https://v.example/rss?a=1&amp;b=2" htmlUrl="https://v.example/"/></outline></body></opml>', [('https://v.example/rss?a=1&b=2', 'The Verge', 'Tech')]),
     ('freshrss', '<?xml version="1.0" encoding="UTF-8"?><opml xmlns:frss="https://freshrss.org/opml" version="2.0"><head><title>x</title></head><body><outline text="Cat &quot;A&quot;"><outline text="B &amp;amp; C" type="rss" xmlUrl="https://b.example/f" htmlUrl="https://b.example" description="d" frss:priority="important"/></outline></body></opml>', [('https://b.example/f', 'B & C', 'Cat "A"')]),
@@ -45,8 +45,8 @@ LISTS: list[tuple[str, str, list[tuple[str, str, str]]]] = [
 ]
 
 
-@pytest.mark.parametrize(("reader", "text", "expected"), LISTS, ids=[one[0] for one in LISTS])
-def test_the_list_of_another_reader_is_taken_whole(reader: str, text: str, expected: list[tuple[str, str, str]]) -> None:
+@pytest.mark.parametrize(("program", "text", "expected"), LISTS, ids=[one[0] for one in LISTS])
+def test_the_list_of_another_reader_is_taken_whole(program: str, text: str, expected: list[tuple[str, str, str]]) -> None:
     assert [(one.url, one.title, one.topic) for one in opml.read(text.encode())] == expected
 
 
