@@ -28,14 +28,14 @@ SIZE = re.compile(
     re.IGNORECASE,
 )
 _ALTERNATIVE = re.compile(
-    r"\s+(?:or|oder|bzw\.?|ou|o|of|eller|and/or|und/oder|y/o|e/o)\s+|\s+/\s+|(?<=[^\W\d])/(?=[^\W\d])", re.IGNORECASE
+    r"\s+(?:or|oder|bzw\.?|ou|o|eller|and/or|und/oder|y/o|e/o)\s+|\s+/\s+|(?<=[^\W\d])/(?=[^\W\d])", re.IGNORECASE
 )
 _AND = re.compile(r"\s+(?:and|und|et|&|y|e|og|och|en)\s+|\s*,\s*", re.IGNORECASE)
 _COMMA = re.compile(r"\s*[,;]\s*")
 # Something is done to it, after a comma or a dash: that is a note, and no part of its name.
 _NOTE = re.compile(r"\s*(?:[,;]|\s[-–—]\s|:\s|\s(?:plus\s|\+))\s*")
 # What it is for, or lies in: `beef for stewing`, `tuna in oil`, `Bohnen aus der Dose`.
-_FOR = re.compile(r"\s+(?=(?:for|from|in|für|zum|zur|aus de[rmn]|à|each)\s)", re.IGNORECASE)
+_FOR = re.compile(r"\s+(?=(?:for|from|in|with|für|zum|zur|aus de[rmn]|à|each)\s)", re.IGNORECASE)
 _EDGES = " ,;.-–—*†‡¹²³⁴"
 #: Of a part of a list that the table of foods does not have.
 _LONGEST_NAME_WORDS = 4

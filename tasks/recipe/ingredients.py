@@ -38,7 +38,7 @@ _BEFORE_UNIT = re.compile(
     r"\s*(?:(?:heaped|heaping|level|rounded|scant|generous|packed|gestrichene?[rns]?|gehäufte?[rns]?|gehaeufte?[rns]?"
     r"|gestr\.?|geh\.?|leicht gehäufte?[rn]?|gut gehäufte?[rn]?|gute?r?|knappe?[rns]?|große?[rns]?|grosse?[rns]?"
     r"|kleine?[rns]?|mittlere?[rns]?|gr\.|kl\.|large|small|medium|big|whole|ganze?[rns]?|thumb[- ]sized?|daumen\w+|of"
-    r"|de|gran|petite?s?|grande?s?|grosse?s?|pequeñ[oa]s?|piccol[oaie])\s+)+",
+    r"|de|med\.|lg\.|sm\.|m\.-große?[rns]?|gran|petite?s?|grande?s?|grosse?s?|pequeñ[oa]s?|piccol[oaie])\s+)+",
     re.IGNORECASE,
 )
 # As some sites write it: `2 EL, gehäuft Zucker`.
@@ -78,6 +78,9 @@ _COUNTED_FOODS = frozenset(
     )
 )  # fmt: skip
 _MOST_LARGE = 10
+#: Which nobody has to count: `handful basil`, and those whose size is said: `small pack basil`.
+_ALONE = frozenset({"handful", "bunch", "knob"})
+_ALONE_WITH_SIZE = _ALONE | {"package", "piece", "head", "can", "jar", "tub", "bottle"}
 #: Where an amount without a unit has three digits behind its mark, it counts things: 1.500 is as many.
 _NO_HEADING = re.compile(r"\d")
 
@@ -339,7 +342,8 @@ def _unit_alone(text: str, at: int) -> tuple[tuple[Measure, ...], int]:
     unit, start, end = found
     if start != at and _BEFORE_UNIT.match(text, at) is None:
         return (), at
-    if unit.dimension is Dimension.COUNT and not OF.match(text, end) and unit.code not in ("handful", "bunch", "knob"):
+    alone = _ALONE if start == at else _ALONE_WITH_SIZE
+    if unit.dimension is Dimension.COUNT and not OF.match(text, end) and unit.code not in alone:
         return (), at
     end = _after_some(text, unit, end)
     if not is_named(text[end:]):

@@ -100,10 +100,10 @@ _COUNTED = {
     "can": "can cans tin tins dose dosen boîte boîtes lata latas lattina barattolo"
     " blik blikje blikken burk burkar dåse dåser boks bokser puszka puszki",
     "jar": "jar jars glas gläser glaeser einmachglas",
-    "bottle": "bottle bottles flasche flaschen",
+    "bottle": "bottle bottles flasche flaschen fläschchen",
     "package": "package packages pkg pkgs packet packets pack packs packung packungen pck pkt päckchen paeckchen pckg"
-    " paket pakete beutel sachet sachets tüte tüten bag bags paquet paquets bustina bustine pk pkg päck päckle envelope"
-    " envelopes brick briques brique confezione confezioni sobre sobres paquete paquetes zakje zakjes pakje förp pakke"
+    " paket pakete beutel sachet sachets tüte tüten bag bags paquet paquets bustina bustine pk pkg päck päckle"
+    " env envelope envelopes brick briques brique confezione confezioni sobre sobres paquete paquetes zakje zakjes pakje förp pakke"
     " pakker pose poser pacote pacotes opakowanie",
     "glass": "glass glasses verre verres vaso vasos bicchiere bicchieri copo copos szklanka szklanki szklanek",
     "tube": "tube tubes tuben tubo",
@@ -166,7 +166,7 @@ _TWO_WORDS = re.compile(
     r"|(?P<tsp>c(?:uil\w{0,6})?\.?\s*(?:à|a)\.?\s*(?:c(?:af[ée])?|th[eé])\b\.?|c\.\s?c\."
     r"|cc(?=\s+d(?:e\b|['’]))|cucharaditas?\s+de\s+café|cucchiain[io]\s+da\s+(?:tè|the|caffè)"
     r"|colher(?:es)?\s+(?:\(?de\)?\s+)?ch[áa])"
-    r"|(?P<knob>knobs?|walnuss\w*\s+große|noix(?=\s+de\s+beurre))|(?P<handful>hand\s+voll)|(?P<some>po['’](?=\s+di?\b))",
+    r"|(?P<knob>knobs?|walnuss\w*\s+große|noix(?=\s+de\s+beurre))|(?P<drizzle>filet(?=\s+(?:d['’]|de\s)))|(?P<handful>hand\s+voll)|(?P<some>po['’](?=\s+di?\b))",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"#|[^\W\d_]+(?:\([a-zäöü]{1,3}\))?", re.UNICODE)
