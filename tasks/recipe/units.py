@@ -102,9 +102,10 @@ _COUNTED = {
     "jar": "jar jars glas gläser glaeser einmachglas",
     "bottle": "bottle bottles flasche flaschen fläschchen",
     "package": "package packages pkg pkgs packet packets pack packs packung packungen pck pkt päckchen paeckchen pckg"
-    " paket pakete beutel sachet sachets tüte tüten bag bags paquet paquets bustina bustine pk pkg päck päckle"
-    " env envelope envelopes brick briques brique confezione confezioni sobre sobres paquete paquetes zakje zakjes pakje förp pakke"
-    " pakker pose poser pacote pacotes opakowanie",
+    " paket pakete beutel sachet sachets tüte tüten bag bags paquet paquets bustina bustine pk päck päckle env"
+    " envelope envelopes brick briques brique confezione confezioni sobre sobres paquete paquetes zakje zakjes pakje"
+    " förp"
+    " pakke pakker pose poser pacote pacotes opakowanie",
     "glass": "glass glasses verre verres vaso vasos bicchiere bicchieri copo copos szklanka szklanki szklanek",
     "tube": "tube tubes tuben tubo",
     "pair": "pair pairs",
