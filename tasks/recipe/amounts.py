@@ -38,7 +38,7 @@ _DECIMAL = re.compile(
     r"\d{1,3}(?: \d{3})+(?= \D)|\d{1,3}(?:[\u00a0\u202f'’]\d{3})+(?!\d)|\d{1,6}(?:[.,]\d{1,20})?|[.,]\d{1,4}"
 )
 _DOZEN = re.compile(r"\s*(?:dozen|doz|dutzend|douzaines?|docenas?|dozzin[ae])\b\.?", re.IGNORECASE)
-_JOINT = re.compile(r"(?:\s*(?:&|\+|and|und)\s+|\s*-(?=\d{1,2}[/⁄])|\s*)(?=[\d¼-¾⅐-⅞])", re.IGNORECASE)
+_JOINT = re.compile(r"(?:\s*(?:&|\+|and|und|et|y|e|i)\s+|\s*-(?=\d{1,2}[/⁄])|\s*)(?=[\d¼-¾⅐-⅞])", re.IGNORECASE)
 _AND_A_HALF = re.compile(r"\s*(?:and|und)\s+(?:a\s+)?(?:half|halb\w*)\b", re.IGNORECASE)
 _BETWEEN = re.compile(r"(?:between|zwischen|entre|tra)\s+(?=\w)", re.IGNORECASE)
 _AND = re.compile(r"\s+(?:and|und|et|y|e)\s+", re.IGNORECASE)

@@ -15,14 +15,15 @@ BRACKETS = re.compile(r"\s*[(\[]([^()\[\]]*)[)\]]")
 OF = re.compile(r"\s*(?:of(?:\s+the)?|de|du|des|di|del|von|vom|an|van|av)\s+|\s*d['’]", re.IGNORECASE)
 TO_TASTE = re.compile(
     r"[,;]?\s*\b(?:to taste|as needed|as required|for (?:serving|garnish|frying|dusting|greasing|brushing)|to serve"
-    r"|to garnish|nach (?:geschmack|belieben|bedarf|gusto|wunsch)|zum (?:servieren|braten|garnieren|bestreuen|bestäuben"
-    r"|abschmecken|einfetten|bestreichen|anbraten|ausrollen|frittieren)|für die form"
+    r"|as garnish|to garnish|nach (?:geschmack|belieben|bedarf|gusto|wunsch)|zum (?:servieren|braten|garnieren|bestreuen"
+    r"|bestäuben|abschmecken|einfetten|bestreichen|anbraten|ausrollen|frittieren)|für die form"
     r"|for the (?:pan|tin|dish)|q\.?\s?b\.?|quanto basta|n\.\s?b\.|al gusto|a gusto|a piacere|cantidad necesaria|c/n"
     r"|(?:selon (?:le|votre) |au )goût|à volonté|naar smaak|efter smak|etter smak|efter smag|a gosto|do smaku)",
     re.IGNORECASE,
 )
 SIZE = re.compile(
-    r"^(?:(?:extra[ -])?large|medium(?:[ -]sized)?|med\.?|lrg\.?|lg\.?|small|sm\.|big|jumbo|(?:m\.-)?große?[rns]?"
+    r"^(?:(?:small|medium) (?:to|or) (?:medium|large)|(?:extra[ -])?large"
+    r"|medium(?:[ -]sized)?|med\.?|lrg\.?|lg\.?|small|sm\.|big|jumbo|(?:m\.-)?große?[rns]?"
     r"|grosse?[rns]?|kleine?[rns]?|mittelgroße?[rns]?|mittelgr\.|mittl\.|mittlere?[rns]?|dicke?[rns]?|gr\.|kl\."
     r"|(?:size|gr(?:öße|\.)) ?[smlx]+)\s+(?=\S)",
     re.IGNORECASE,
@@ -31,6 +32,7 @@ _ALTERNATIVE = re.compile(
     r"\s+(?:or|oder|bzw\.?|ou|o|eller|and/or|und/oder|y/o|e/o)\s+|\s+/\s+|(?<=[^\W\d])/(?=[^\W\d])", re.IGNORECASE
 )
 _AND = re.compile(r"\s+(?:and|und|et|&|y|e|og|och|en)\s+|\s*,\s*", re.IGNORECASE)
+_AND_LAST = re.compile(r"[,;]\s*(?:and|und|et|y|e|og|och|en)\s+", re.IGNORECASE)
 _COMMA = re.compile(r"\s*[,;]\s*")
 # Something is done to it, after a comma or a dash: that is a note, and no part of its name.
 _NOTE = re.compile(r"\s*(?:[,;]|\s[-–—]\s|:\s|\s(?:plus\s|\+))\s*")
@@ -86,6 +88,7 @@ def keys_of(name: str) -> tuple[str, ...]:
 
 def keys_of_list(text: str) -> tuple[str, ...]:
     """Of a line without an amount that is a list, such as `Salz, Pfeffer, Muskat`; none where it is no list."""
+    text = _AND_LAST.sub(", ", text)
     parts = [one for part in _COMMA.split(text) for one in _AND.split(food_and_note(part)[0]) if is_named(one)]
     foods = [part for part in parts if not is_only_said(part) and len(part.split()) <= _LONGEST_NAME_WORDS]
     if _COMMA.search(text) is None or sum(is_known(food) for food in foods) < 2 or not is_known(foods[0]):

@@ -23,7 +23,7 @@ LONGEST_LINE = 500
 _BULLET = re.compile(r"^[\s\-–—•·*▢□☐✓○●◦‣▪.:]+(?=[^\s\d.,])|^[\s•·*▢□☐✓○●◦‣▪]+|^[-–—]\s+")
 _ABOUT = re.compile(
     r"^(?:about|around|approx(?:imately)?\.?|roughly|ca\.?|circa|etwa|ungefähr|rund|~|≈|gut|knapp|scant|generous|heaping"
-    r"|heaped|level|rounded|reichlich|evtl\.?|eventuell|optional:?|each|je|jeweils|environ|circa|cirka|ongeveer|mind(?:estens|\.)|max\.?"
+    r"|heaped|level|rounded|reichlich|evtl\.?|eventuell|optional:?|each|je|jeweils|environ|circa|cirka|ongeveer|plm\.|or|mind(?:estens|\.)|max\.?"
     r"|up to|bis zu|at least|juice of|saft von|zest of|schale von|saft|zest and juice of)\s+",
     re.IGNORECASE,
 )
@@ -31,14 +31,16 @@ _ABOUT = re.compile(
 _TAKEN_OF = re.compile(
     r"^(?:(?:the|der|den|die|le|la|les|el|il|lo|de)\s+)?(?:juice|zest|rind|peel|saft|abrieb|schale|jus|zestes?|zumo|jugo"
     r"|ralladura|piel|succo|scorza|sap|rasp|suco|raspas)(?:\s+(?:and|und|et|y|e)\s+(?:the\s+)?\w+)?"
-    r"(?:\s+(?:of|von|vom|de|di|van)\s+|\s+d['’]\s*|\s+)",
+    r"(?:\s+(?:of|from|von|vom|aus|de|di|van)\s+|\s+d['’]\s*|\s+)",
     re.IGNORECASE,
 )
+# `0.0 salt`: programs write it where nobody said how much.
+_NOTHING = re.compile(r"^0(?:[.,]0+)?\s+(?=[^\W\d])")
 _BEFORE_UNIT = re.compile(
     r"\s*(?:(?:heaped|heaping|level|rounded|scant|generous|packed|gestrichene?[rns]?|gehäufte?[rns]?|gehaeufte?[rns]?"
     r"|gestr\.?|geh\.?|leicht gehäufte?[rn]?|gut gehäufte?[rn]?|gute?r?|knappe?[rns]?|große?[rns]?|grosse?[rns]?"
     r"|kleine?[rns]?|mittlere?[rns]?|gr\.|kl\.|large|small|medium|big|whole|ganze?[rns]?|thumb[- ]sized?|daumen\w+|of"
-    r"|de|med\.|lg\.|sm\.|m\.-große?[rns]?|gran|petite?s?|grande?s?|grosse?s?|pequeñ[oa]s?|piccol[oaie])\s+)+",
+    r"|de|thin|thick|dünne[rns]?|dicke[rns]?|med\.|lg\.|sm\.|m\.-große?[rns]?|gran|petite?s?|grande?s?|grosse?s?|pequeñ[oa]s?|piccol[oaie])\s+)+",
     re.IGNORECASE,
 )
 # As some sites write it: `2 EL, gehäuft Zucker`.
@@ -155,10 +157,17 @@ def read_line(line: str) -> IngredientLine:
         end = at
     food, more = food_and_note(text[end:])
     if measures and not food:
-        food, more = (
-            food_and_note(text[at:]) if measures[0].unit is PIECES else (_word_of_unit(text, measures[0]), more)
-        )
+        food, more = _food_of_unit(text, at, measures[0], more)
     return _understood(line, measures, food, more)
+
+
+def _food_of_unit(text: str, at: int, measure: Measure, note: str) -> tuple[str, str]:
+    """Where no food follows its measure: `2 Blatt`; it may stand in brackets, `1 cup (rolled oats)`."""
+    if measure.unit is PIECES:
+        return food_and_note(text[at:])
+    if measure.unit.dimension in (Dimension.MASS, Dimension.VOLUME) and is_named(note):
+        return note, ""
+    return _word_of_unit(text, measure), note
 
 
 def _amount_last(text: str, at: int) -> tuple[tuple[Measure, ...], str, str] | None:
@@ -180,6 +189,8 @@ def _start(text: str) -> int:
     at = bullet.end() if bullet else 0
     while (about := _ABOUT.match(text[at:])) is not None:
         at += about.end()
+    if (nothing := _NOTHING.match(text[at:])) is not None:
+        at += nothing.end()
     taken = _TAKEN_OF.match(text[at:])
     return at + taken.end() if taken is not None and read_amount(text, at + taken.end()) is not None else at
 
@@ -196,9 +207,19 @@ def _measures(text: str, at: int) -> tuple[tuple[Measure, ...], int]:
             return _of_packs(text, measure, size, far) or ((measure, *size), far)
         return (measure,), end
     if measure.unit is PIECES:
-        return _packs(text, measure, end)
+        return _in_two(text, measure, end) or _packs(text, measure, end)
     more, far = _said_again(text, measure, end)
     return _one_pack(text, at, more, far) or (more, far)
+
+
+def _in_two(text: str, measure: Measure, end: int) -> tuple[tuple[Measure, ...], int] | None:
+    """`1/4 + 1/8 teaspoon`, `50 + 150 g`: the unit is that of both."""
+    plus = _PLUS.match(text, end)
+    second = _measure(text, plus.end(), words=False) if plus is not None and "+" in plus[0] else None
+    if second is None or second[0].unit is PIECES:
+        return None
+    first = Measure(measure.amount, second[0].unit, second[0].scales, measure.amount.end, measure.amount.end)
+    return (first, second[0]), second[1]
 
 
 def _size(text: str, at: int) -> tuple[tuple[Measure, ...], int]:

@@ -56,10 +56,13 @@ def _volume(code: str, ml: str, system: System) -> Unit:
 # US customary measures by NIST Handbook 44, appendix C; spoons are the metric ones, 5 and 15 ml.
 _MEASURED = (
     (_mass("mg", "0.001", System.METRIC), "mg milligram milligrams milligramm"),
-    (_mass("g", "1", System.METRIC), "g gr gramm gram grams gramme grammes gramos grammi gms gm"),
+    (_mass("g", "1", System.METRIC), "g gr gramm gram grams gramme grammes gramos grammi gramas gms gm"),
     (_mass("dag", "10", System.METRIC), "dag dkg deka"),
     (_mass("hg", "100", System.METRIC), "hg hekto etto etti"),
-    (_mass("kg", "1000", System.METRIC), "kg kilo kilos kilogram kilograms kilogramm kilogramme kilogrammes kgs chilo"),
+    (
+        _mass("kg", "1000", System.METRIC),
+        "kg kilo kilos kilogram kilograms kilogramm kilogramme kilogrammes kgs chilo quilo quilos",
+    ),
     (_mass("lb", "453.59237", System.US), "lb lbs pound pounds libra libras #"),
     (_mass("pfund", "500", System.METRIC), "pfund pfd livre livres"),
     (_mass("oz", "28.349523125", System.US), "oz ounce ounces unze unzen ozs onza onzas once onces"),
@@ -91,7 +94,7 @@ _MEASURED = (
 )
 _COUNTED = {
     "piece": "piece pieces pc pcs stück stücke stueck stk st stck pièce pièces pezzo pezzi pieza piezas"
-    " stuk stuks stukje sztuka sztuki szt",
+    " stuk stuks stukje sztuka sztuki szt unidade unidades unidad unidades",
     "clove": "clove cloves zehe zehen gousse gousses diente dientes spicchio spicchi teen teentje teentjes"
     " tenen klyfta klyftor fed dente dentes ząbek ząbki ząbków",
     "slice": "slice slices scheibe scheiben tranche tranches rebanada rebanadas fetta fette plak plakken plakje plakjes"
@@ -109,7 +112,7 @@ _COUNTED = {
     "glass": "glass glasses verre verres vaso vasos bicchiere bicchieri copo copos szklanka szklanki szklanek",
     "tube": "tube tubes tuben tubo",
     "pair": "pair pairs",
-    "tub": "becher pot pots tubs",
+    "tub": "becher pot pots tubs container containers",
     "box": "box boxes schachtel carton cartons",
     "bunch": "bunch bunches bund bunde bd botte bottes manojo mazzetto mazzo bosje bosjes knippe bundt",
     "sprig": "sprig sprigs zweig zweige stiel stiele brin brins ramita ramitas rametto rametti takje takjes kvist"
@@ -163,10 +166,10 @@ _BY_CASE = {"T": "tbsp", "t": "tsp", "C": "cup", "L": "l", "Paar": "pair", "paar
 _TWO_WORDS = re.compile(
     r"(?P<floz>fl(?:uid)?\.?\s*(?:oz|ounces?)\b\.?)"
     r"|(?P<tbsp>c(?:uil\w{0,6})?\.?\s*(?:à|a)\.?\s*s(?:oupe)?\b\.?|c\.\s?s\."
-    r"|cucharadas?\s+soperas?|cucchiai[o]?\s+da\s+(?:tavola|minestra)|colher(?:es)?\s+(?:\(?de\)?\s+)?sopa)"
+    r"|cucharadas?\s+soperas?|cucchiai[o]?\s+da\s+(?:tavola|minestra)|colher(?:es)?\s+\(?(?:de\s+)?sopa\b\)?)"
     r"|(?P<tsp>c(?:uil\w{0,6})?\.?\s*(?:à|a)\.?\s*(?:c(?:af[ée])?|th[eé])\b\.?|c\.\s?c\."
     r"|cc(?=\s+d(?:e\b|['’]))|cucharaditas?\s+de\s+café|cucchiain[io]\s+da\s+(?:tè|the|caffè)"
-    r"|colher(?:es)?\s+(?:\(?de\)?\s+)?ch[áa])"
+    r"|colher(?:es)?\s+\(?(?:de\s+)?(?:ch[áa]|café)\b\)?)"
     r"|(?P<knob>knobs?|walnuss\w*\s+große|noix(?=\s+de\s+beurre))|(?P<drizzle>filet(?=\s+(?:d['’]|de\s)))|(?P<handful>hand\s+voll)|(?P<some>po['’](?=\s+di?\b))",
     re.IGNORECASE,
 )
