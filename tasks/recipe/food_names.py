@@ -15,8 +15,8 @@ BRACKETS = re.compile(r"\s*[(\[]([^()\[\]]*)[)\]]")
 OF = re.compile(r"\s*(?:of(?:\s+the)?|de|du|des|di|del|von|vom|an|van|av)\s+|\s*d['’]", re.IGNORECASE)
 TO_TASTE = re.compile(
     r"[,;]?\s*\b(?:to taste|as needed|as required|for (?:serving|garnish|frying|dusting|greasing|brushing)|to serve"
-    r"|as garnish|to garnish|nach (?:geschmack|belieben|bedarf|gusto|wunsch)|zum (?:servieren|braten|garnieren|bestreuen"
-    r"|bestäuben|abschmecken|einfetten|bestreichen|anbraten|ausrollen|frittieren)|für die form"
+    r"|as garnish|to garnish|nach (?:geschmack|belieben|bedarf|gusto|wunsch)|zum (?:servieren|braten|garnieren"
+    r"|bestreuen|bestäuben|abschmecken|einfetten|bestreichen|anbraten|ausrollen|frittieren)|für die form"
     r"|for the (?:pan|tin|dish)|q\.?\s?b\.?|quanto basta|n\.\s?b\.|al gusto|a gusto|a piacere|cantidad necesaria|c/n"
     r"|(?:selon (?:le|votre) |au )goût|à volonté|naar smaak|efter smak|etter smak|efter smag|a gosto|do smaku)",
     re.IGNORECASE,
