@@ -27,19 +27,25 @@ _WORDS: dict[str, Fraction] = {
     ) for word in words.split()},
     **dict.fromkeys(_HALF, Fraction(1, 2)),
     "anderthalb": Fraction(3, 2), "eineinhalb": Fraction(3, 2), "zweieinhalb": Fraction(5, 2),
-    "viertel": Fraction(1, 4), "quarter": Fraction(1, 4),
+    "viertel": Fraction(1, 4), "quarter": Fraction(1, 4), "quarters": Fraction(1, 4), "dreiviertel": Fraction(3, 4),
+    "third": Fraction(1, 3), "thirds": Fraction(1, 3), "drittel": Fraction(1, 3),
 }  # fmt: skip
 _RANGE = re.compile(r"\s*(?:-|–|—|‐|‑|−|~|to|or|bis|oder|à|a)\s*", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+", re.UNICODE)
 # `1 000 g`, `1.000 g`, `1,000 g`, `2,5`, `.5`; what three digits after a mark mean is decided by the unit.
 # A blank parts thousands where one stands before the unit as well: `1 500 g`, but `2 400g tins`.
 _DECIMAL = re.compile(
-    r"\d{1,3}(?: \d{3})+(?= \D)|\d{1,3}(?:[\u00a0\u202f'’]\d{3})+(?!\d)|\d{1,6}(?:[.,]\d{1,6})?|[.,]\d{1,4}"
+    r"\d{1,3}(?: \d{3})+(?= \D)|\d{1,3}(?:[\u00a0\u202f'’]\d{3})+(?!\d)|\d{1,6}(?:[.,]\d{1,20})?|[.,]\d{1,4}"
 )
-_DOZEN = re.compile(r"\s*(?:dozen|dutzend|douzaines?|docenas?|dozzin[ae])\b", re.IGNORECASE)
-_JOINT = re.compile(r"(?:\s*(?:&|\+|and|und)\s+|\s*-(?=\d{1,2}[/⁄])|\s*)(?=[\d¼-¾⅐-⅞])", re.IGNORECASE)
+_DOZEN = re.compile(r"\s*(?:dozen|doz|dutzend|douzaines?|docenas?|dozzin[ae])\b\.?", re.IGNORECASE)
+_JOINT = re.compile(r"(?:\s*(?:&|\+|and|und|et|y|e|i)\s+|\s*-(?=\d{1,2}[/⁄])|\s*)(?=[\d¼-¾⅐-⅞])", re.IGNORECASE)
 _AND_A_HALF = re.compile(r"\s*(?:and|und)\s+(?:a\s+)?(?:half|halb\w*)\b", re.IGNORECASE)
-_SPACE = re.compile(r"\s+")
+_BETWEEN = re.compile(r"(?:between|zwischen|entre|tra)\s+(?=\w)", re.IGNORECASE)
+_AND = re.compile(r"\s+(?:and|und|et|y|e)\s+", re.IGNORECASE)
+_OF_A = re.compile(r"\s+of\s+an?\b", re.IGNORECASE)
+_SPACE = re.compile(r"\s+|-(?=(?:half|thirds?|quarters?)\b)")
+#: Of a third or a sixth, written as a decimal.
+_MANY_PLACES = 5
 _FRACTION = re.compile(r"(\d{1,4})\s*[/⁄∕]\s*(\d{1,3})(?![\d/])")
 
 
@@ -69,11 +75,12 @@ class Amount:
 def read_amount(text: str, at: int = 0, *, words: bool = True) -> Amount | None:
     """The amount that begins there; None where none does."""
     at += len(text[at:]) - len(text[at:].lstrip())
-    first = _number(text, at, words)
+    between = _BETWEEN.match(text, at)
+    first = _number(text, between.end() if between else at, words)
     if first is None:
         return None
     value, end, grouped = first
-    joint = _RANGE.match(text, end)
+    joint = (_AND if between else _RANGE).match(text, end)
     if joint is not None and (following := _number(text, joint.end(), words and joint[0].strip().isalpha())):
         most, far, also_grouped = following
         if value < most <= LARGEST and not _is_multiplied(text, far):
@@ -128,6 +135,8 @@ def _decimal(digits: str) -> tuple[Fraction, bool]:
         return Fraction(int(whole)), False
     before, after = whole[: mark.start()], whole[mark.end() :]
     value = Fraction(int(before or 0)) + Fraction(int(after), 10 ** len(after))
+    if len(after) >= _MANY_PLACES:
+        value = value.limit_denominator(100)
     return value, len(after) == 3 and bool(before) and not before.startswith("0")
 
 
@@ -147,7 +156,10 @@ def _in_words(text: str, at: int) -> tuple[Fraction, int, bool] | None:
         end = following.end()
     if value is None:
         return None
-    return value, len(text[:end].rstrip()), False
+    end = len(text[:end].rstrip())
+    if value < 1 and (of := _OF_A.match(text, end)) is not None:
+        end = of.end()
+    return value, end, False
 
 
 # --- written

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from pydantic import ValidationError
 
@@ -22,8 +23,18 @@ from tasks.recipe.records import (
     NewRecipe,
 )
 
-#: What is said in an address about how somebody came there.
-_TRACKING = ("utm_", "fbclid", "gclid", "mc_cid", "mc_eid", "igshid", "ref", "cmpid", "pk_", "_ga", "ysclid", "msclkid")
+#: What is said in an address about how somebody came there, or in which form it is shown; whole names, and beginnings.
+_TRACKING = frozenset(
+    (
+        "fbclid", "gclid", "dclid", "gbraid", "wbraid", "gad_source", "gad_campaignid", "srsltid", "msclkid", "twclid",
+        "ttclid", "epik", "igshid", "igsh", "ysclid", "yclid", "mc_cid", "mc_eid", "cmpid", "ref", "ref_src", "ref_url",
+        "_ga", "_gl", "s_kwcid", "amp", "outputtype", "print",
+    )
+)  # fmt: skip
+_TRACKING_PREFIXES = ("utm_", "pk_", "mtm_", "hsa_", "vero_")
+_AMP = re.compile(r"/amp/*$", re.IGNORECASE)
+#: An address within a page that is one of its own: `#/recipe/1`, `#!recipe`.
+_ROUTE = re.compile(r"[!/]")
 _LONGEST = {"title": 300, "author": 300, "yields": 300, "source_name": 300, "description": 20_000, "notes": 20_000}
 
 
@@ -64,9 +75,23 @@ def _texts(value: Any) -> Iterable[str]:
 def key_of_address(address: str) -> str:
     """The one form of an address, by which a page is known again."""
     parts = urlsplit(address)
-    host = (parts.hostname or "").removeprefix("www.").removeprefix("m.").removeprefix("amp.")
-    asked = sorted((name, value) for name, value in parse_qsl(parts.query) if not name.lower().startswith(_TRACKING))
-    return _key("url", f"{host}{parts.path.rstrip('/') or '/'}?{urlencode(asked)}")
+    host = _ascii(parts.hostname or "").removeprefix("www.").removeprefix("m.").removeprefix("amp.")
+    asked = sorted(one for one in parse_qsl(parts.query, keep_blank_values=True) if not _is_tracking(one[0].lower()))
+    path = quote(unquote(_AMP.sub("", parts.path)).rstrip("/"), safe="/") or "/"
+    route = f"#{parts.fragment}" if _ROUTE.match(parts.fragment) else ""
+    return _key("url", f"{host}{path}?{urlencode(asked)}{route}")
+
+
+def _ascii(host: str) -> str:
+    """`küchen.example` as `xn--kchen-kva.example`, by which it is the same host."""
+    try:
+        return host.encode("idna").decode("ascii")
+    except UnicodeError:
+        return host
+
+
+def _is_tracking(name: str) -> bool:
+    return name in _TRACKING or name.startswith(_TRACKING_PREFIXES)
 
 
 def key_of_content(recipe: NewRecipe) -> str:

@@ -20,6 +20,7 @@ from tasks.recipe.schema_org import Graph, address_of, read_recipe, types_of
 
 MOST_RECIPES = 20_000
 MOST_BROKEN_NAMED = 100
+_MOST_QUANTITY = 1_000_000
 Given = Mapping[str, Any]
 
 
@@ -166,7 +167,8 @@ def _is_mealie(given: Given) -> bool:
 
 def _mealie(given: Given) -> dict[str, Any]:
     servings = given.get("recipeServings") or given.get("recipe_servings")
-    yields = _string(given, "recipeYield", "recipe_yield")
+    many = given.get("recipeYieldQuantity") or given.get("recipe_yield_quantity")
+    yields = " ".join(filter(None, (_number(many), _string(given, "recipeYield", "recipe_yield"))))
     is_number = isinstance(servings, int | float) and not isinstance(servings, bool) and servings > 0
     return {
         "title": plain(_string(given, "name")),
@@ -202,11 +204,27 @@ def _mealie_line(one: Given) -> str:
     note = plain(_string(one, "note"))
     if not food:
         return plain(_string(one, "display")) or note or plain(_string(one, "originalText", "original_text"))
-    quantity = one.get("quantity")
-    is_number = isinstance(quantity, int | float) and not isinstance(quantity, bool) and quantity > 0
-    amount = f"{round(float(quantity), 3):g}" if is_number and not one.get("disableAmount") else ""  # type: ignore[arg-type]
-    line = " ".join(part for part in (amount, _name(one.get("unit")), food) if part)
+    amount = "" if one.get("disableAmount") else _number(one.get("quantity"))
+    unit = _mealie_name(one.get("unit"), one.get("quantity"))
+    food = food if unit else _mealie_name(one.get("food"), one.get("quantity"))
+    line = " ".join(part for part in (amount, unit, food) if part)
     return f"{line}, {note}" if note else line
+
+
+def _mealie_name(given: Any, quantity: Any) -> str:
+    """Of a unit or a food, in the form that Mealie shows beside the quantity."""
+    if isinstance(given, dict):
+        short = given.get("useAbbreviation") or given.get("use_abbreviation")
+        is_more = isinstance(quantity, int | float) and quantity > 1
+        plural = plain(_string(given, "pluralName", "plural_name")) if is_more else ""
+        return (plain(_string(given, "abbreviation")) if short else "") or plural or _name(given)
+    return _name(given)
+
+
+def _number(value: Any) -> str:
+    """A number above zero as cooks write it; nothing for what is none."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _MOST_QUANTITY
+    return f"{round(float(value), 3):g}" if is_number else ""
 
 
 def _mealie_steps(given: Any) -> list[str]:
@@ -250,15 +268,42 @@ def _mealie_database(given: Given) -> Iterator[tuple[str, dict[str, Any], str | 
     """A backup: every table as a list of its rows."""
     foods, units = _by_id(given, "ingredient_foods"), _by_id(given, "ingredient_units")
     ingredients, steps = _of_recipe(given, "recipes_ingredients"), _of_recipe(given, "recipe_instructions")
-    notes = _of_recipe(given, "notes")
+    notes, nutrition = _of_recipe(given, "notes"), _of_recipe(given, "recipe_nutrition")
+    tags = _linked(given, "recipes_to_tags", "tag_id", "tags")
+    categories = _linked(given, "recipes_to_categories", "category_id", "categories")
     for recipe in _rows(given, "recipes"):
-        recipe_id = str(recipe.get("id"))
+        recipe_id = _row_id(recipe.get("id"))
         its_lines = [
-            {**one, "food": foods.get(str(one.get("food_id"))), "unit": units.get(str(one.get("unit_id")))}
+            {**one, "food": foods.get(_row_id(one.get("food_id"))), "unit": units.get(_row_id(one.get("unit_id")))}
             for one in ingredients.get(recipe_id, ())
         ]
         more = {"recipe_ingredient": its_lines, "recipe_instructions": steps.get(recipe_id, [])}
-        yield "mealie", _mealie({**recipe, **more, "notes": notes.get(recipe_id)}), recipe_id
+        more |= {
+            "tags": tags.get(recipe_id),
+            "recipe_category": categories.get(recipe_id),
+            "notes": notes.get(recipe_id),
+        }
+        more |= {"nutrition": _nutrients(next(iter(nutrition.get(recipe_id, ())), {}))}
+        yield "mealie", _mealie({**recipe, **more}), recipe_id
+
+
+def _nutrients(row: Given) -> Given:
+    return {name: value for name, value in row.items() if name not in ("id", "recipe_id")}
+
+
+def _linked(given: Given, links: str, name: str, table: str) -> dict[str, list[Given]]:
+    """Rows of a table by the recipe to which another table links them."""
+    rows = _by_id(given, table)
+    found: dict[str, list[Given]] = {}
+    for link in _rows(given, links):
+        if (row := rows.get(_row_id(link.get(name)))) is not None:
+            found.setdefault(_row_id(link.get("recipe_id")), []).append(row)
+    return found
+
+
+def _row_id(value: Any) -> str:
+    """In one form: some tables have a UUID with its hyphens, others without."""
+    return str(value).replace("-", "").lower()
 
 
 def _rows(given: Given, table: str) -> list[Given]:
@@ -267,7 +312,7 @@ def _rows(given: Given, table: str) -> list[Given]:
 
 
 def _by_id(given: Given, table: str) -> dict[str, Given]:
-    return {str(row.get("id")): row for row in _rows(given, table)}
+    return {_row_id(row.get("id")): row for row in _rows(given, table)}
 
 
 def _of_recipe(given: Given, table: str) -> dict[str, list[Given]]:
@@ -275,5 +320,5 @@ def _of_recipe(given: Given, table: str) -> dict[str, list[Given]]:
     for row in sorted(
         _rows(given, table), key=lambda row: row["position"] if isinstance(row.get("position"), int) else 0
     ):
-        found.setdefault(str(row.get("recipe_id")), []).append(row)
+        found.setdefault(_row_id(row.get("recipe_id")), []).append(row)
     return found

@@ -10,7 +10,7 @@ from tasks.recipe.amounts import read_amount
 from tasks.recipe.records import MOST_MINUTES, Diet
 
 _ISO_PART = re.compile(r"(\d+(?:[.,]\d+)?)\s*([YMWDHS])", re.IGNORECASE)
-_OF_TIME = {"H": Fraction(60), "M": Fraction(1), "S": Fraction(1, 60)}
+_OF_TIME = {"D": Fraction(1440), "H": Fraction(60), "M": Fraction(1), "S": Fraction(1, 60)}
 _CLOCK = re.compile(
     r"^(\d{1,3}):([0-5]?\d)(?::([0-5]?\d))?(?:\s*(?:h|hrs?|hours?|std\.?|stunden?|uhr))?$", re.IGNORECASE
 )
@@ -20,11 +20,14 @@ _MINUTES_OF = {
     "w": 10080, "week": 10080, "weeks": 10080, "woche": 10080, "wochen": 10080,
     "h": 60, "hr": 60, "hrs": 60, "hour": 60, "hours": 60, "std": 60, "stunde": 60, "stunden": 60, "heure": 60,
     "heures": 60, "hora": 60, "horas": 60, "ora": 60, "ore": 60, "uur": 60, "uren": 60, "timme": 60, "timmar": 60,
-    "time": 60, "timer": 60, "godz": 60,
+    "time": 60, "timer": 60, "godz": 60, "godzina": 60, "godziny": 60, "st": 60, "t": 60, "tunti": 60, "tuntia": 60,
+    "時間": 60, "小时": 60,
     "m": 1, "min": 1, "mins": 1, "minute": 1, "minutes": 1, "minuten": 1, "minuto": 1, "minutos": 1, "minuti": 1,
-    "minuut": 1, "minuter": 1, "minutter": 1, "mn": 1,
+    "minuut": 1, "minuter": 1, "minutter": 1, "mn": 1, "minuuttia": 1, "minuutti": 1, "minut": 1, "minuty": 1,
+    "分": 1, "分間": 1, "分钟": 1, "'": 1, "′": 1, "’": 1,
 }  # fmt: skip
-_UNIT_OF_TIME = re.compile(r"\s*([^\W\d_]+)\.?", re.UNICODE)
+_UNIT_OF_TIME = re.compile(r"\s*([^\W\d_]+|['′’])\.?", re.UNICODE)
+_TO = re.compile(r"\s*(?:to|bis|or|oder|a|à|tot|-|–|—)\s*", re.IGNORECASE)
 _NUMBER = re.compile(r"[\d¼-¾⅐-⅞]")
 #: More months or years than that are no recipe's: M was meant as minutes.
 _LONG = 60 * 24 * 28
@@ -84,7 +87,9 @@ def _in_words(text: str) -> Fraction | None:
         unit = _UNIT_OF_TIME.match(text, end)
         size = None if unit is None else _MINUTES_OF.get(unit[1].casefold())
         if size is not None and unit is not None:
-            total, last, at, found_any = total + value * size, size, unit.end(), True
+            is_range = found_any and _TO.fullmatch(text[at : _number_start(text, at)]) is not None
+            total = max(total, value * size) if is_range else total + value * size  # `30 minutes to 1 hour`
+            last, at, found_any = size, unit.end(), True
         elif not found_any and not text[end:].strip():
             return value  # `90`
         elif last > 1 and not text[end:].strip(" ."):
@@ -92,6 +97,11 @@ def _in_words(text: str) -> Fraction | None:
         else:
             at = end
     return total if found_any else None
+
+
+def _number_start(text: str, at: int) -> int:
+    number = _NUMBER.search(text, at)
+    return len(text) if number is None else number.start()
 
 
 def _first_amount(text: str, at: int) -> tuple[Fraction, int] | None:
@@ -106,18 +116,24 @@ def _first_amount(text: str, at: int) -> tuple[Fraction, int] | None:
 
 #: How large it is, and not how many.
 _SIZES = re.compile(
-    r"\d+(?:[.,]\d+)?\s*-?\s*(?:inch(?:es)?|in\.|cm|mm|\"|”|ounces?|oz|g|kg|ml|l|lbs?)\b", re.IGNORECASE
+    r"(?:\d{1,3}(?: \d{3})+|\d+(?:[.,]\d+)?)\s*-?\s*(?:inch(?:es)?|in\.|cm|mm|\"|”|ounces?|oz|g|kg|ml|l|lbs?)\b",
+    re.IGNORECASE,
 )
+
+
+_MINUS = re.compile(r"(?:^|\s)[-−]$")
 
 
 def servings_of(text: str) -> float | None:
     """For how many, of a text such as `Serves 4-6`, `Für 4 Personen`, `2 dozen cookies`; of a range the least."""
     text = _SIZES.sub(" ", text[:200])
     for number in _NUMBER.finditer(text):
-        amount = read_amount(text, number.start(), words=False)
+        amount = None if _MINUS.search(text[: number.start()]) else read_amount(text, number.start(), words=False)
         if amount is not None and 0 < amount.least <= 10_000:
             return float(amount.least)
         break
+    if _NUMBER.search(text) is not None:
+        return None
     for word in re.finditer(r"[^\W\d_]+", text):
         amount = read_amount(text, word.start())
         if amount is not None and word[0].casefold() not in ("a", "an", "un", "una", "uno"):
@@ -129,14 +145,19 @@ def servings_of(text: str) -> float | None:
 #: Parts of what pages call a diet, in their tags too, without the marks between words.
 _DIETS: tuple[tuple[str, Diet], ...] = (
     ("vegan", "vegan"), ("vegetari", "vegetarian"), ("végétari", "vegetarian"), ("glutenfree", "gluten_free"),
-    ("glutenfrei", "gluten_free"), ("sansgluten", "gluten_free"), ("singluten", "gluten_free"),
+    ("glutenfrei", "gluten_free"), ("ohnegluten", "gluten_free"), ("senzaglutine", "gluten_free"),
+    ("glutenvrij", "gluten_free"), ("glutenfri", "gluten_free"), ("végan", "vegan"),
+    ("sansgluten", "gluten_free"), ("singluten", "gluten_free"),
     ("lowlactose", "low_lactose"), ("lactosefree", "low_lactose"), ("laktosefrei", "low_lactose"),
+    ("laktosfri", "low_lactose"), ("lactosevrij", "low_lactose"), ("ohnelaktose", "low_lactose"),
+    ("senzalattosio", "low_lactose"),
+    ("sinlactosa", "low_lactose"), ("sanslactose", "low_lactose"),
     ("dairyfree", "low_lactose"), ("halal", "halal"), ("kosher", "kosher"), ("koscher", "kosher"),
     ("hindu", "hindu"), ("diabeti", "diabetic"), ("lowcalorie", "low_calorie"), ("kalorienarm", "low_calorie"),
     ("lowfat", "low_fat"), ("fettarm", "low_fat"), ("lowsalt", "low_salt"), ("lowsodium", "low_salt"),
     ("salzarm", "low_salt"),
 )  # fmt: skip
-_NOT = re.compile(r"^(?:non|not|nicht|kein|keine|un)", re.IGNORECASE)
+_NOT = re.compile(r"^(?:non|not|nicht|kein|keine|un)|(?:adaptable|option(?:al)?|möglich|optie)$", re.IGNORECASE)
 _LONGEST_DIET = 40
 
 
@@ -147,6 +168,6 @@ def diets_of(names: Iterable[str]) -> list[Diet]:
 
 def _diets(names: Iterable[str]) -> Iterator[Diet]:
     for name in names:
-        bare = re.sub(r"[\s_-]+", "", name.rpartition("/")[2].casefold())
-        if len(bare) <= _LONGEST_DIET and not _NOT.match(bare):
+        bare = re.sub(r"[\s_-]+", "", re.split(r"[/#:]", name)[-1].casefold())
+        if len(bare) <= _LONGEST_DIET and _NOT.search(bare) is None:
             yield from (diet for part, diet in _DIETS if bare.startswith(part))

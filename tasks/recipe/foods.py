@@ -25,6 +25,7 @@ STAPLES = frozenset({"salt", "water", "black pepper", "sugar", "oil", "olive oil
 _FILE = Path(__file__).with_name("foods.txt")
 
 _WORD = re.compile(r"[^\W\d_][\w'’-]*", re.UNICODE)
+_SAID_BEFORE_HYPHEN = re.compile(r"(?<=\bbio)-|(?<=\bextra)-|(?<=\btk)-|(?<=\broom)-(?=temp)|(?<=%)-\w+", re.UNICODE)
 _OTHER_THAN_S = ("ss", "us", "is")
 
 
@@ -75,6 +76,12 @@ def is_known(name: str) -> bool:
     return _known(words) is not None or _known(tuple(word for word in words if not _is_said_of_it(word))) is not None
 
 
+def is_only_said(name: str) -> bool:
+    """Whether it names no food, and only says something of one: `boneless`, `frisch gemahlen`."""
+    words = _words(name)
+    return bool(words) and _known(words) is None and all(map(_is_said_of_it, words))
+
+
 def _known(words: tuple[str, ...]) -> str | None:
     return _table().get(words)
 
@@ -90,8 +97,14 @@ def rarest_first(keys: Iterable[str]) -> list[str]:
 
 
 def _words(name: str) -> tuple[str, ...]:
-    found = _WORD.findall(fold(name.replace("-", " ") if name.count("-") > 2 else name))
+    found = _WORD.findall(_parted(fold(name)))
     return tuple(_singular(_plain(word.strip("'’-"))) for word in found[:8] if word.strip("'’-"))
+
+
+def _parted(name: str) -> str:
+    """Where a hyphen joins what is said of a food to it, it is two words: `Bio-Zitrone`, `extra-virgin olive oil`."""
+    name = name.replace("’", "'")
+    return name.replace("-", " ") if name.count("-") > 2 else _SAID_BEFORE_HYPHEN.sub(" ", name)
 
 
 def _plain(word: str) -> str:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from tasks.recipe.lenient_json import read_leniently
+
 MOST_DOCUMENTS = 200
 _COMMENT = re.compile(
     r"^\s*(?:<!--|//\s*<!\[CDATA\[|/\*\s*<!\[CDATA\[\s*\*/|<!\[CDATA\[)"
@@ -61,7 +63,7 @@ def _attempts(text: str) -> Iterator[str]:
 
 
 def _one_after_the_other(text: str) -> Iterator[Any]:
-    """Without anything between them, as far as they can be read."""
+    """Without anything between them; what no strict reader takes is read as far as it goes."""
     decoder = json.JSONDecoder(strict=False)
     at = 0
     for _ in range(MOST_DOCUMENTS):
@@ -71,5 +73,8 @@ def _one_after_the_other(text: str) -> Iterator[Any]:
         try:
             document, at = decoder.raw_decode(text, begun.start())
         except (ValueError, RecursionError):
-            return
+            try:
+                document, at = read_leniently(text, begun.start())
+            except ValueError:
+                return
         yield document

@@ -11,6 +11,8 @@ from llmcoder.text import storable
 _TAG = re.compile(r"<(?:[a-zA-Z][^<>]*|/[a-zA-Z][^<>]*|!--[^<>]*--|![a-zA-Z\[][^<>]*)/?>")
 _BREAK = re.compile(r"<\s*(?:br|/p|/li|/div|/h[1-6]|/tr|li|p)\b[^<>]*>", re.IGNORECASE)
 _INVISIBLE = re.compile("[\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\u00ad\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# What was escaped twice: a backslash and a letter instead of a line's end.
+_ESCAPED_BREAK = re.compile(r"(?:\\r)?\\n(?![a-z])")
 #: Entities that somebody escaped again, and again.
 _MOST_UNESCAPED = 3
 #: Longer texts are no part of a recipe.
@@ -29,7 +31,7 @@ def lines(text: str) -> list[str]:
 
 
 def _without_markup(text: str, for_break: str) -> str:
-    text = text[:LONGEST]
+    text = _ESCAPED_BREAK.sub("\n", text[:LONGEST])
     for _ in range(_MOST_UNESCAPED):
         once = html.unescape(text)
         if once == text:

@@ -1,8 +1,8 @@
 """The recipe of a web page: by what the page says of itself for machines, and by what is known of its site.
 
-First comes schema.org, as JSON-LD or microdata; then recipe-scrapers, which knows how several hundred sites differ from
-it; at last the class names of the h-recipe microformat. Runs in a process of its own, see `page_process`: the libraries
-look through pages by patterns that a page can make very slow, and are never to fetch anything.
+First comes schema.org, as JSON-LD, microdata or RDFa; then recipe-scrapers, which knows how several hundred sites
+differ from it; at last the class names of h-recipe and of plug-ins. Runs in a process of its own, see `page_process`:
+the libraries look through pages by patterns that a page can make very slow, and are never to fetch anything.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from tasks.recipe.cards import read_card
 from tasks.recipe.facts import diets_of, minutes_of, servings_of
 from tasks.recipe.loose_json import MOST_DOCUMENTS, documents
 from tasks.recipe.markup import lines, plain
+from tasks.recipe.rdfa import rdfa_nodes
 from tasks.recipe.schema_org import Graph, Node, address_of, language_of, read_recipe
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ def read_page(html: str, url: str | None = None) -> PageReading:
             _replace(found, scraped)
         _fill(found, scraped, reading, "recipe-scrapers")
     if not _is_whole(found):
-        _fill(found, _of_classes(root, base), reading, "h-recipe")
+        _fill(found, read_card(root), reading, "h-recipe")
     if found.get("ingredients") or (found.get("title") and found.get("steps")):
         reading.recipe = _completed(found, head, graph)
     return reading
@@ -158,7 +160,7 @@ def _of_schema_org(html: str, root: HtmlElement, head: _Head) -> tuple[dict[str,
     graph = Graph(_json_ld(root))
     recipes = [(read_recipe(node, graph, head.base), node) for node in graph.recipes()]
     if not any(_is_whole(one) for one, _ in recipes):
-        items = Graph(_microdata(root, head.base))
+        items = Graph([*_microdata(root, head.base), *rdfa_nodes(root)])
         recipes += [(read_recipe(node, items, head.base), node) for node in items.recipes()]
     told = [(one, node) for one, node in recipes if one.get("ingredients") or one.get("steps")]
     if not told:
@@ -201,11 +203,17 @@ def _bare(address: str) -> str:
 def _json_ld(root: HtmlElement) -> Iterator[Any]:
     count = 0
     for script in root.iter("script"):
-        kind = script.get("type") or ""
-        if _JSON_LD.search(kind) and count < MOST_DOCUMENTS:
-            for document in documents(script.text or ""):
+        text = script.text or ""
+        is_meant = _JSON_LD.search(script.get("type") or "") or _is_recipe_in_json(script.get("type") or "", text)
+        if is_meant and count < MOST_DOCUMENTS:
+            for document in documents(text):
                 count += 1
                 yield document
+
+
+def _is_recipe_in_json(kind: str, text: str) -> bool:
+    """Whether a script of another type has it: what pages keep for themselves, and templates that name it wrongly."""
+    return kind.strip().lower() == "application/json" and '"recipeIngredient"' in text and '"@type"' in text
 
 
 def _microdata(root: HtmlElement, base: str) -> list[Any]:
@@ -312,49 +320,3 @@ def _tags(*values: Any) -> list[str]:
 def _yielding(text: str | None) -> dict[str, Any]:
     servings = None if text is None else servings_of(text)
     return {} if text is None or servings is None else {"servings": servings, "yields": text[:300]}
-
-
-# --- the names of classes
-
-
-_ROOTS = ("h-recipe", "hrecipe", "wprm-recipe-container", "tasty-recipes", "mv-create-card", "recipe-card")
-_CLASSES: dict[str, tuple[str, ...]] = {
-    "title": ("p-name", "fn", "wprm-recipe-name"),
-    "ingredients": ("p-ingredient", "ingredient", "wprm-recipe-ingredient"),
-    "steps": ("e-instructions", "instructions", "instruction", "wprm-recipe-instruction-text"),
-    "yields": ("p-yield", "yield"),
-    "minutes": ("dt-duration", "duration"),
-    "author": ("p-author", "author"),
-}
-
-
-def _of_classes(root: HtmlElement, base: str) -> dict[str, Any]:
-    """https://microformats.org/wiki/h-recipe, its forerunner, and what plug-ins call the same."""
-    for recipe in root.iter():
-        if isinstance(recipe.tag, str) and set((recipe.get("class") or "").split()) & set(_ROOTS):
-            found = _of_card(recipe)
-            if found.get("ingredients"):
-                return found
-    return {}
-
-
-def _of_card(recipe: HtmlElement) -> dict[str, Any]:
-    texts: dict[str, list[str]] = {name: [] for name in _CLASSES}
-    for one in recipe.iter():
-        if not isinstance(one.tag, str):
-            continue
-        classes = set((one.get("class") or "").split())
-        for name, wanted in _CLASSES.items():
-            if classes & set(wanted):
-                texts[name] += _lines_of(one) if name == "steps" else [plain(one.get("datetime") or one.text_content())]
-    said = {name: [text for text in found if text] for name, found in texts.items()}
-    single = {name: said[name][0] for name in ("title", "author") if said[name]}
-    servings = _yielding(said["yields"][0]) if said["yields"] else {}
-    minutes = {"minutes": minutes_of(said["minutes"][0])} if said["minutes"] else {}
-    return {**single, **servings, **minutes, "ingredients": said["ingredients"], "steps": said["steps"]}
-
-
-def _lines_of(element: HtmlElement) -> list[str]:
-    from lxml.html import tostring
-
-    return lines(tostring(element, encoding="unicode", with_tail=False))

@@ -98,7 +98,9 @@ def _written(text: str, old: Measure, now: Measure, comma: bool) -> Iterator[tup
     changed = now.unit is not old.unit
     amount = old.amount
     number = _number(now, text[amount.start : amount.end], comma)
-    if amount.start == amount.end or (changed and old.unit_start == amount.end):  # `handful of basil` says no number
+    if amount.start == amount.end:  # nobody says it: `handful of basil`, `400g tin tomatoes`
+        number += " x " if text[amount.start].isdigit() else " "
+    elif changed and old.unit_start == amount.end:
         number += " "
     yield amount.start, amount.end, number
     if changed:

@@ -20,9 +20,17 @@ Node = Mapping[str, Any]
 MOST_NODES = 50_000
 DEEPEST = 40
 _RECIPE = frozenset({"recipe"})
-_NUMBERED = re.compile(r"(?:^|(?<=[.!?)\s]))\s*(?:step\s*|schritt\s*)?(\d{1,2})[.)]\s+(?=\S)", re.IGNORECASE)
-_NAME_OF_STEP = re.compile(r"^(?:step|schritt|étape|paso|passo|stap)?\s*\d*\s*[.:)]?$", re.IGNORECASE)
-_NUMBER_BEFORE = re.compile(r"^(?:step\s*|schritt\s*)?\d{1,2}\s*[.):]\s+(?=\S)", re.IGNORECASE)
+_STEP = r"(?:step|schritt|étape|etape|paso|passo|stap|steg)"
+_NUMBERED = re.compile(
+    rf"(?:^|(?<=[.!?)\s]))\s*(?:{_STEP}\s*(\d{{1,2}})\s*[.):–-]|(\d{{1,2}})[.)])\s+(?=\S)", re.IGNORECASE
+)
+_NAME_OF_STEP = re.compile(rf"^{_STEP}?\s*\d*\s*[.:)]?$", re.IGNORECASE)
+_NUMBER_BEFORE = re.compile(rf"^(?:{_STEP}\s*)?\d{{1,2}}\s*[.):]\s+(?=\S)", re.IGNORECASE)
+_NAMES = ("@value", "name", "text", "value", "title", "headline", "description")
+_MOST_NAMES = 10
+_DEEPEST_LIST = 4
+_DEEPEST_STEP = 8
+_ADDRESS = re.compile(r"https?://\S+$", re.IGNORECASE)
 _SPLIT_TAGS = re.compile(r"\s*[,;|•·]\s*")
 _CONTENT = re.compile(r"(?i)content$")
 
@@ -95,19 +103,27 @@ def first_text(graph: Graph, *values: Any) -> str | None:
     return None
 
 
-def _listed(value: Any) -> list[Any]:
-    if isinstance(value, dict) and isinstance(value.get("@list"), list):
-        value = value["@list"]
+def _listed(value: Any, depth: int = 0) -> list[Any]:
+    """What a value is a list of: itself, or what lists in it have; PHP writes a list as an object with numbers."""
+    if isinstance(value, dict):
+        if isinstance(value.get("@list"), list):
+            value = value["@list"]
+        elif value and all(isinstance(name, str) and name.isdigit() for name in value):
+            value = list(value.values())
     if isinstance(value, list):
-        return [inner for one in value[:1_000] for inner in (one if isinstance(one, list) else [one])]
+        return [
+            inner for one in value[:1_000] for inner in (_listed(one, depth + 1) if depth < _DEEPEST_LIST else [one])
+        ]
     return [] if value is None else [value]
 
 
-def _text(value: Any, graph: Graph) -> str:
+def _text(value: Any, graph: Graph, depth: int = 0) -> str:
     value = graph.resolved(value)
-    if isinstance(value, dict):
-        named = (value.get(name) for name in ("@value", "name", "text", "value", "title", "headline", "description"))
-        value = next((one for one in named if isinstance(one, str | int | float) and one != ""), "")
+    if isinstance(value, dict) and depth <= _DEEPEST_LIST:
+        named = (property_of(value, name) for name in _NAMES)
+        return next((text for one in named if (text := _text(one, graph, depth + 1))), "")
+    if isinstance(value, list) and depth:
+        return next((text for one in value[:_MOST_NAMES] if (text := _text(one, graph, depth + 1))), "")
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     return plain(f"{value:g}" if isinstance(value, float) else str(value))
@@ -116,7 +132,13 @@ def _text(value: Any, graph: Graph) -> str:
 def property_of(node: Node, *names: str) -> Any:
     """The first of these properties that says anything, whatever the case of its first letter."""
     for name in names:
-        for form in (name, name[:1].upper() + name[1:], f"schema:{name}", f"http://schema.org/{name}"):
+        for form in (
+            name,
+            name[:1].upper() + name[1:],
+            f"schema:{name}",
+            f"http://schema.org/{name}",
+            f"https://schema.org/{name}",
+        ):
             if (found := node.get(form)) not in (None, "", [], {}):
                 return found
     return None
@@ -138,7 +160,7 @@ def read_recipe(node: Node, graph: Graph, base: str = "") -> dict[str, Any]:
         "prep_minutes": _minutes(property_of(node, "prepTime")),
         "cook_minutes": _minutes(property_of(node, "cookTime", "performTime")),
         "minutes": _minutes(property_of(node, "totalTime", "duration")),
-        "author": ", ".join(texts_of(property_of(node, "author", "creator"), graph)[:5]) or None,
+        "author": _author(property_of(node, "author", "creator"), graph),
         "image_url": image_of(property_of(node, "image", "thumbnailUrl", "photo"), graph, base),
         "language": _language(property_of(node, "inLanguage")),
         "diets": diets_of([*texts_of(property_of(node, "suitableForDiet"), graph), *_diet_ids(node), *tags]),
@@ -149,17 +171,31 @@ def read_recipe(node: Node, graph: Graph, base: str = "") -> dict[str, Any]:
     return {name: value for name, value in found.items() if value not in (None, "", [], {})}
 
 
-def ingredients_of(value: Any, graph: Graph) -> list[str]:
-    """One line each; a group of them begins with its heading."""
+def _author(value: Any, graph: Graph) -> str | None:
+    """Their names; an address is none."""
+    names = [name for name in texts_of(value, graph) if _ADDRESS.match(name) is None]
+    return ", ".join(names[:5]) or None
+
+
+def ingredients_of(value: Any, graph: Graph, seen: set[int] | None = None) -> list[str]:
+    """One line each; a group of them begins with its heading, and is read once: groups may refer to each other."""
+    seen = set() if seen is None else seen
+    if isinstance(value, list) and len(value) == 1:  # all of them in one text
+        value = value[0]
+    if isinstance(value, dict) and set(value) == {"@value"}:
+        value = value["@value"]
     if isinstance(value, str):
         return _split_ingredients(value)
     found: list[str] = []
     for one in _listed(graph.resolved(value)):
         one = graph.resolved(one)
         if isinstance(one, dict) and (inner := property_of(one, "itemListElement", "ingredients", "recipeIngredient")):
+            if id(one) in seen:
+                continue
+            seen.add(id(one))
             heading = first_text(graph, one.get("name"))
             found += [f"{heading.rstrip(':')}:"] if heading else []
-            found += ingredients_of(inner, graph)
+            found += ingredients_of(inner, graph, seen)
         else:
             found += _ingredient(one, graph)
     return found[:MOST_LINES]
@@ -172,13 +208,17 @@ def _ingredient(one: Any, graph: Graph) -> list[str]:
         return []
     amount = graph.resolved(property_of(one, "requiredQuantity", "amount", "quantity"))
     if isinstance(amount, dict):
-        amount = " ".join(filter(None, (_text(amount.get("value"), graph), _text(amount.get("unitText"), graph))))
+        amount = _quantity(amount, graph)
     if amount is None and "value" in one and "name" in one:  # a PropertyValue
         amount = f"{_text(one['value'], graph)} {_text(one.get('unitText'), graph)}"
     item = one.get("item")
     text = _text(item, graph) if item is not None else _text(one, graph)
-    line = " ".join(f"{_text(amount, graph)} {text}".split())
+    line = " ".join(f"{first_text(graph, amount) or ''} {text}".split())
     return [line] if line else []
+
+
+def _quantity(value: Node, graph: Graph) -> str:
+    return " ".join(filter(None, (_text(value.get("value"), graph), _text(value.get("unitText"), graph))))
 
 
 def _split_ingredients(text: str) -> list[str]:
@@ -192,7 +232,7 @@ def _split_ingredients(text: str) -> list[str]:
 def steps_of(value: Any, graph: Graph) -> list[str]:
     """One text each; a section begins with its name and a colon."""
     found: list[str] = []
-    _add_steps(found, value, graph, 0)
+    _add_steps(found, value, graph, set())
     if len(found) == 1:
         found = _split_steps(found[0])
     if 2 * sum(_NUMBER_BEFORE.match(step) is not None for step in found) > len(found):
@@ -200,35 +240,40 @@ def steps_of(value: Any, graph: Graph) -> list[str]:
     return [step for step in found if any(char.isalnum() for char in step)][:MOST_STEPS]
 
 
-def _add_steps(found: list[str], value: Any, graph: Graph, depth: int) -> None:
+def _add_steps(found: list[str], value: Any, graph: Graph, seen: set[int], depth: int = 0) -> None:
+    """What is read already is left out: sections may refer to each other."""
     value = graph.resolved(value)
-    if depth > 6 or value is None:
+    if depth > _DEEPEST_STEP or value is None or len(found) > MOST_STEPS:
         return
     if isinstance(value, str):
         found += lines(value)
-    elif isinstance(value, list):
-        for one in value[:1_000]:
-            _add_steps(found, one, graph, depth + 1)
-    elif isinstance(value, dict):
-        _add_thing(found, value, graph, depth)
+    elif isinstance(value, list) or (isinstance(value, dict) and all(name.isdigit() for name in value)):
+        for one in list(value.values() if isinstance(value, dict) else value)[:1_000]:
+            _add_steps(found, one, graph, seen, depth + 1)
+    elif isinstance(value, dict) and id(value) not in seen:
+        seen.add(id(value))
+        _add_thing(found, value, graph, seen, depth)
 
 
-def _add_thing(found: list[str], thing: Node, graph: Graph, depth: int) -> None:
+def _add_thing(found: list[str], thing: Node, graph: Graph, seen: set[int], depth: int) -> None:
     inner = property_of(thing, "itemListElement", "@list", "steps", "step", "recipeInstructions")
     kinds = types_of(thing)
-    name, text = first_text(graph, thing.get("name"), thing.get("headline")), property_of(thing, "text", "description")
+    name, text = (
+        first_text(graph, property_of(thing, "name", "headline")),
+        property_of(thing, "text", "description", "@value"),
+    )
     if inner is not None and "howtostep" not in kinds:
         if name and kinds & {"howtosection", "itemlist", "howto", "creativework"} and not _NAME_OF_STEP.match(name):
             found.append(f"{name.rstrip(':')}:")
-        _add_steps(found, inner, graph, depth + 1)
+        _add_steps(found, inner, graph, seen, depth + 1)
         return
     if inner is not None and not text:
         parts: list[str] = []
-        _add_steps(parts, inner, graph, depth + 1)
+        _add_steps(parts, inner, graph, seen, depth + 1)
         text = " ".join(parts)
     item = thing.get("item")
     if text is None and name is None and item is not None:  # a ListItem
-        _add_steps(found, item, graph, depth + 1)
+        _add_steps(found, item, graph, seen, depth + 1)
         return
     step = " ".join(texts_of(text, graph)) if not isinstance(text, str) else " ".join(lines(text))
     found += [one for one in [_named_step(name, step)] if one]
@@ -246,7 +291,7 @@ def _named_step(name: str | None, step: str) -> str:
 def _split_steps(text: str) -> list[str]:
     """`1. Do this. 2. Do that.` in one text."""
     marks = list(_NUMBERED.finditer(text))
-    numbers = [int(mark[1]) for mark in marks]
+    numbers = [int(mark[1] or mark[2]) for mark in marks]
     if len(marks) < 2 or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         return [text]
     starts = [mark.end() for mark in marks]
@@ -259,8 +304,8 @@ def _minutes(value: Any) -> int | None:
     for one in _listed(value):
         if isinstance(one, dict):
             one = next((one[name] for name in ("maxValue", "value", "minValue", "@value", "name") if name in one), None)
-        if isinstance(one, int) and not isinstance(one, bool):
-            return one if 0 < one <= MOST_MINUTES else None
+        if isinstance(one, int | float) and not isinstance(one, bool):
+            return max(round(one), 1) if 0 < one <= MOST_MINUTES else None
         if isinstance(one, str) and (found := minutes_of(plain(one))) is not None:
             return found
     return None
@@ -286,9 +331,11 @@ def image_of(value: Any, graph: Graph, base: str) -> str | None:
         one = graph.resolved(one)
         if isinstance(one, dict):
             one = next(
-                (one[name] for name in ("url", "contentUrl", "@id") if isinstance(one.get(name), str | list)), None
+                (one[name] for name in ("url", "contentUrl", "@id") if isinstance(one.get(name), str | list | dict)),
+                None,
             )
             one = one[0] if isinstance(one, list) and one else one
+            one = one.get("@id") or one.get("url") if isinstance(one, dict) else one
         if isinstance(one, str) and (address := address_of(one, base)) is not None:
             return address
     return None
@@ -297,6 +344,7 @@ def image_of(value: Any, graph: Graph, base: str) -> str | None:
 def address_of(text: str, base: str) -> str | None:
     """The whole address; None for what is none that can be shown."""
     text = text.strip()
+    text = text.replace(" ", "%20") if text.startswith(("http", "/")) else text
     if not text or re.search(r"\s", text):
         return None
     try:
@@ -340,10 +388,13 @@ def _diet_ids(node: Node) -> list[str]:
 
 
 def _nutrition(value: Any, graph: Graph) -> dict[str, str]:
-    if not isinstance(value, dict):
+    value = next((one for one in _listed(value) if isinstance(one, dict)), None)
+    if value is None:
         return {}
     said = {
-        name: _text(one, graph)[:300] for name, one in value.items() if isinstance(name, str) and name[:1] not in "@$"
+        name: (_quantity(one, graph) if isinstance(one, dict) and "unitText" in one else _text(one, graph))[:300]
+        for name, one in value.items()
+        if isinstance(name, str) and name[:1] not in "@$"
     }
     return {
         _CONTENT.sub("", name)[:60]: text for name, text in list(said.items())[:30] if text and name not in ("type",)

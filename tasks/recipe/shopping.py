@@ -6,6 +6,7 @@ knows what 2 cups of flour weigh, so `500 g + 2 cups` it is. Of a range the most
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -13,12 +14,14 @@ from uuid import UUID
 
 from llmcoder.caseless import fold
 from tasks.recipe.amounts import as_decimal, as_fraction
-from tasks.recipe.ingredients import IngredientLine, Measure, read_line
-from tasks.recipe.units import BY_CODE, Dimension, System, Unit
+from tasks.recipe.ingredients import IngredientLine, Measure, normal_form, read_line
+from tasks.recipe.units import BY_CODE, PIECES, Dimension, System, Unit
 
 #: Nobody buys them for a recipe.
 AT_HOME = frozenset({"water", "salt", "black pepper"})
 LONGEST_KEY = 100
+_CLOVES = re.compile(r"clove|zehe|gousse|diente|spicchi|teen|dente", re.IGNORECASE)
+_PLUS = re.compile(r"\+|&|\b(?:plus|und|and)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -125,13 +128,27 @@ def _parts(read: IngredientLine, factor: Fraction) -> list[Part]:
     first = read.first
     if first is None or not first.scales:
         return []
+    unit = _counted_unit(read, first.unit)
     fixed = [measure for measure in read.measures[1:] if not measure.scales]
     size = _size(fixed[0]) if fixed and first.unit.dimension is Dimension.COUNT else ""
-    found = [Part(_most(first) * factor, first.unit, size)]
-    added = read.line[: read.measures[-1].unit_end]
-    if len(read.measures) > 1 and not fixed and any(word in added for word in (" plus ", "+", " und ", " and ", "&")):
+    found = [Part(_most(first) * factor, unit, size)]
+    if len(read.measures) > 1 and not fixed and _is_added(read):
         found += [Part(_most(measure) * factor, measure.unit) for measure in read.measures[1:]]
     return found
+
+
+def _counted_unit(read: IngredientLine, unit: Unit) -> Unit:
+    """Pieces are what is counted, and three `Knoblauchzehen` are three cloves of garlic."""
+    if unit.code == "piece":
+        return PIECES
+    return BY_CODE["clove"] if unit is PIECES and read.keys == ("garlic",) and _CLOVES.search(read.food) else unit
+
+
+def _is_added(read: IngredientLine) -> bool:
+    """`1 cup plus 2 tbsp`, `1 lb 2 oz`; not `200 g / 7 oz`, `1 cup (240 ml)`."""
+    first, second = read.measures[:2]
+    between = normal_form(read.line)[first.unit_end : second.amount.start]
+    return _PLUS.search(between) is not None or (first.unit.code == "lb" and not between.strip(" ,."))
 
 
 def _most(measure: Measure) -> Fraction:

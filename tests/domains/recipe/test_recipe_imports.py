@@ -238,6 +238,37 @@ def as_json(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode()
 
 
+def test_a_mealie_recipe_is_written_as_mealie_shows_it(kitchen: Kitchen, user: User) -> None:
+    gram = {"name": "gram", "pluralName": "grams", "abbreviation": "g", "useAbbreviation": True}
+    cup = {"name": "cup", "pluralName": "cups", "abbreviation": "", "useAbbreviation": False}
+    lines = [
+        {"quantity": 200.0, "unit": gram, "food": {"name": "spaghetti"}},
+        {"quantity": 1.5, "unit": cup, "food": {"name": "milk"}},
+        {"quantity": 2.0, "unit": None, "food": {"name": "egg", "pluralName": "eggs"}, "note": "beaten"},
+    ]
+    counted = {"recipeServings": 0, "recipeYieldQuantity": 24.0, "recipeYield": "cookies"}
+    imported(user, "x.json", as_json(MEALIE | {"recipeIngredient": lines} | counted))
+    kept = kitchen.run(list_recipes, own=True).items[0]
+    assert [one.line for one in kept.ingredients] == ["200 g spaghetti", "1.5 cups milk", "2 eggs, beaten"]
+    assert (kept.servings, kept.yields) == (24, "24 cookies")
+
+
+def test_a_backup_of_mealie_has_tags_and_nutrition_whatever_form_its_ids_have(kitchen: Kitchen, user: User) -> None:
+    long, short = "0b8e1f0a-1111-2222-3333-444455556666", "0b8e1f0a111122223333444455556666"
+    tables: dict[str, Any] = {
+        "recipes": [MEALIE_BACKUP["recipes"][0] | {"id": long}],
+        "recipes_ingredients": [{"recipe_id": short, "position": 0, "note": "1 onion"}],
+        "recipe_instructions": [{"recipe_id": short, "position": 0, "text": "Bake."}],
+        "tags": [{"id": "t", "name": "Quick"}], "recipes_to_tags": [{"recipe_id": short, "tag_id": "t"}],
+        "categories": [{"id": "c", "name": "Soup"}], "recipes_to_categories": [{"recipe_id": long, "category_id": "c"}],
+        "recipe_nutrition": [{"id": 3, "recipe_id": short, "calories": "200"}],
+    }  # fmt: skip
+    imported(user, "backup.zip", zipped({"database.json": as_json(tables)}))
+    kept = kitchen.run(list_recipes, own=True).items[0]
+    assert ([one.line for one in kept.ingredients], kept.tags) == (["1 onion"], ["Quick", "Soup"])
+    assert kept.nutrition == {"calories": "200"}
+
+
 FILES: dict[str, tuple[str, bytes, str, list[str]]] = {
     "mealie, one": ("pasta.json", as_json(MEALIE), "mealie", ["Pasta"]),
     "mealie, a zip of folders": (

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from tasks.recipe.amounts import LARGEST, as_decimal, as_fraction, read_amount
 from tasks.recipe.foods import food_key
-from tasks.recipe.ingredients import is_heading, read_line
+from tasks.recipe.ingredients import IngredientLine, is_heading, read_line
 from tasks.recipe.scaling import scale_line
 
 #: Amount (a range with its most), unit, food, keys.
@@ -70,7 +71,7 @@ LINES: dict[str, tuple[str, str, str, str]] = {
     "1 (14 oz) can chopped tomatoes": ("1", "can", "chopped tomatoes", "chopped tomatoes"),
     "2 (14.5 ounce) cans diced tomatoes, drained": ("2", "can", "diced tomatoes", "chopped tomatoes"),
     "2 400g tins chickpeas": ("2", "can", "chickpeas", "chickpeas"),
-    "1 x 400g can chickpeas": ("1", "", "chickpeas", "chickpeas"),
+    "1 x 400g can chickpeas": ("1", "can", "chickpeas", "chickpeas"),
     "1 can (400 g) coconut milk": ("1", "can", "coconut milk", "coconut milk"),
     "4 (6-ounce) salmon fillets": ("4", "", "salmon fillets", "salmon"),
     # sizes, cuts, purposes and alternatives are no part of a name
@@ -102,6 +103,27 @@ def test_a_line_is_understood_and_stands_beside_what_is_understood(line: str) ->
     said = "" if first is None else str(first.amount.least) + (f"-{first.amount.most}" if first.amount.most else "")
     assert (said, "" if first is None else first.unit.code, read.food) == (amount, unit, food)
     assert (", ".join(read.keys), read.line) == (keys, line)
+
+
+def _real_lines() -> list[list[str]]:
+    lines = Path(__file__).with_name("ingredient_lines.txt").read_text("utf-8").splitlines()
+    return [line.split("|") for line in lines if not line.startswith("#")]
+
+
+def test_lines_in_the_languages_of_europe_mean_what_their_cooks_mean() -> None:
+    understood = [(line, read_line(line)) for line, *_ in _real_lines()]
+    wrong = {
+        line: (got, meant)
+        for (line, read), (_, *meant) in zip(understood, _real_lines(), strict=True)
+        if (got := [_amount(read), "" if read.first is None else read.first.unit.code, read.food, ", ".join(read.keys)])
+        != meant
+    }
+    assert len(understood) > 500 and wrong == {}
+
+
+def _amount(read: IngredientLine) -> str:
+    first = read.first
+    return "" if first is None else str(first.amount.least) + (f"-{first.amount.most}" if first.amount.most else "")
 
 
 @pytest.mark.parametrize(
@@ -144,6 +166,19 @@ TWICE = {
     "2 Ei(er)": "4 Eier",
     "Mehl 200 g": "Mehl 400 g",
     "half a cucumber": "1 cucumber",
+    "1 halbe Gurke": "1 Gurke",
+    "400g tin chopped tomatoes": "2 x 400g tin chopped tomatoes",
+    "Large handful of basil": "2 Large handful of basil",
+    "1 taza y media de leche": "3 taza de leche",
+    "Saft einer halben Zitrone": "Saft 1 Zitrone",
+    "Eggs: 2": "Eggs: 4",
+    "1.5kg/3lb 5oz floury potatoes": "3kg/6lb 10oz floury potatoes",
+    "1 gr. Zwiebel(n)": "2 gr. Zwiebeln",
+    "zwischen 2 und 3 EL Öl": "4–6 EL Öl",
+    "2 little gem lettuces": "4 little gem lettuces",
+    "1 cup minus 2 tbsp flour": "2 cup minus 4 tbsp flour",
+    "a few sprigs of thyme": "a few sprigs of thyme",
+    "7-Up": "7-Up",
     "1/3 cup sugar": "⅔ cup sugar",
     "salt": "salt",
 }
@@ -169,6 +204,7 @@ def test_a_third_times_three_is_one() -> None:
         ("500 ml Milch", "us", "2⅛ cup Milch"),
         ("1 kg Mehl", "us", "2¼ lb Mehl"),
         ("2 tbsp oil", "metric", "2 tbsp oil"),
+        ("400g tin tomatoes", "us", "14⅛ oz tin tomatoes"),
         ("3 eggs", "us", "3 eggs"),
     ],
 )
