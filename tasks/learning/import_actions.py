@@ -28,7 +28,7 @@ from tasks.learning import anki_collection, anki_package, anki_writing, card_row
 from tasks.learning.incoming import IncomingCard, UnreadableCards
 from tasks.learning.records import Deck
 from tasks.learning.resource_actions import EXAMPLE_ID
-from tasks.learning.scheduling import Entry, Kind, Memory, Rating, replayed
+from tasks.learning.scheduling import CLOCK_AHEAD, Entry, Kind, Memory, Rating, replayed
 from tasks.learning.store import AT_ONCE, CARDS
 from tasks.learning.tables import cards, reviews
 
@@ -133,7 +133,8 @@ def _read(
             anki_package.database_of(file, ctx.check) as (path, media),
             anki_collection.opened(path, deadline, ctx) as conn,
         ):
-            yield anki_collection.read(conn, with_history=given.with_history), media
+            oldest = path.name == anki_package.OLDEST
+            yield anki_collection.read(conn, with_history=given.with_history, oldest=oldest), media
         return
     if begin == SQLITE:
         raise UnreadableCards("This is a database and no package: export a deck (.apkg) from Anki.")
@@ -157,35 +158,43 @@ _READY: TypeAdapter[_Ready] = TypeAdapter(_Ready)
 def _spooled(spool: IO[bytes], incoming: Iterator[IncomingCard], deadline: float, ctx: Context) -> int:
     """Write the cards down one a line; returns how many are none."""
     left_out = 0
+    now = database().now()
     for number, card in enumerate(incoming):
         if number % AT_ONCE == 0:
             ctx.check()
             if time.monotonic() > deadline:
                 raise UnreadableCards("The file takes too long to read.")
         if card.is_card:
-            spool.write(_READY.dump_json(_ready(card)) + b"\n")
+            spool.write(_READY.dump_json(_ready(card, now)) + b"\n")
         else:
             left_out += 1
     spool.seek(0)
     return left_out
 
 
-def _ready(card: IncomingCard) -> _Ready:
-    log = tuple(_log_of(card))
+def _ready(card: IncomingCard, now: datetime) -> _Ready:
+    log = tuple(_log_of(card, now))
     return _Ready(replace(card, history=(), scheduled=None), log, replayed(log, log[0].at) if log else None)
 
 
-def _log_of(card: IncomingCard) -> list[Entry]:
-    """The log of a card that comes from elsewhere: its answers, and where that program stands with it."""
-    log = [Entry(new_id(), one.at, rating=Rating.of(one.rating), duration_s=one.duration_s) for one in card.history]
+def _log_of(card: IncomingCard, now: datetime) -> list[Entry]:
+    """The log of a card that comes from elsewhere: its answers, and where that program stands with it.
+
+    An answer of a clock that ran ahead would come after every answer that is given here, and is left out.
+    """
+    past = [one for one in card.history if one.at <= now + CLOCK_AHEAD]
+    log = [Entry(new_id(), one.at, rating=Rating.of(one.rating), duration_s=one.duration_s) for one in past]
     schedule = card.scheduled
     if schedule is None:
         return log
+    at = max(min(schedule.at, now), log[-1].at) if log else min(schedule.at, now)
     stability, difficulty = schedule.stability, schedule.difficulty
     if stability is None or difficulty is None:
-        memory = replayed(log, schedule.at)
+        memory = replayed(log, at)
         stability, difficulty = memory.stability, memory.difficulty
-    state = Entry(new_id(), schedule.at, Kind.STATE, stability=stability, difficulty=difficulty, due_at=schedule.due_at)
+    if stability is None or difficulty is None:  # every answer was left out
+        return log
+    state = Entry(new_id(), at, Kind.STATE, stability=stability, difficulty=difficulty, due_at=schedule.due_at)
     return [*log, state]
 
 
@@ -249,8 +258,9 @@ def _row(card_id: UUID, ready: _Ready, import_id: UUID) -> dict[str, Any]:
 
 
 def _log_row(ctx: Context, card_id: UUID, key: str, entry: Entry, now: datetime) -> dict[str, Any]:
+    # of this import alone: what a card that was removed has left in the log is no reason to leave its answers out
     own = f"{key} {entry.kind} {entry.at.isoformat()}"
-    client_key = f"import {hashlib.sha256(own.encode()).hexdigest()}"
+    client_key = f"import {ctx.job_id} {hashlib.sha256(own.encode()).hexdigest()}"
     return log_rows.columns_of(entry) | {
         "user_id": ctx.user.id, "card_id": card_id, "client_key": client_key, "import_id": ctx.job_id,
         "created_at": now,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -22,11 +22,19 @@ from tasks.learning.card_rows import Today
 from tasks.learning.options import Options
 from tasks.learning.records import NO_NUL, Deck
 from tasks.learning.resource_actions import EXAMPLE_ID, TIMEOUT_S
-from tasks.learning.scheduling import CardState, Entry, Kind, Memory, Rating, of_row, retrievability, reviewed
+from tasks.learning.scheduling import (
+    CLOCK_AHEAD,
+    CardState,
+    Entry,
+    Kind,
+    Memory,
+    Rating,
+    of_row,
+    retrievability,
+    reviewed,
+)
 from tasks.learning.tables import cards, reviews
 
-#: A client's clock may be so far ahead; such a review counts as of now.
-CLOCK_AHEAD = timedelta(minutes=5)
 CHECK_TIMEOUT_S = 300.0
 MOST_SHOWN = 100
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 #: The least interval that is varied, as FSRS does it.
 LEAST_FUZZED_DAYS = 3
 RETENTION = 0.9
+#: So far ahead the clock of a device may be whose answers are believed.
+CLOCK_AHEAD = timedelta(minutes=5)
 #: The longest interval of FSRS.
 LONGEST_DAYS = 36_500
 
