@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
-from anki_kit import BASIC, CREATED_S, IMPORT, TABLES, add, anki, collection, zipped
+from anki_kit import BASIC, CREATED_S, IMPORT, add, anki, collection, zipped
 from learning_kit import START, Learner
 from test_learning_export import exported
 from test_learning_import import imported, kept, rows
@@ -18,15 +17,11 @@ from test_learning_import import imported, kept, rows
 from tasks.learning.actions import (
     add_card,
     check_schedule,
-    export,
-    import_cards,
     list_cards,
-    list_decks,
     remove_card,
-    remove_import,
     review,
 )
-from tasks.learning.tables import cards, reviews
+from tasks.learning.tables import reviews
 
 both_stores = pytest.mark.both_stores
 DAY_MS = 86_400_000
