@@ -191,9 +191,11 @@ def _roles_of(names: Sequence[str]) -> dict[str, int]:
 
 def _cards(body: str, layout: _Layout, before: int) -> Iterator[IncomingCard]:
     lines = _Uncommented(body)
-    quoting = csv.QUOTE_MINIMAL if layout.quoted else csv.QUOTE_NONE
     reader = csv.reader(
-        lines, delimiter=layout.separator, quoting=quoting, skipinitialspace=layout.separator not in " \t"
+        lines,
+        delimiter=layout.separator,
+        quoting=csv.QUOTE_MINIMAL if layout.quoted else csv.QUOTE_NONE,
+        skipinitialspace=layout.separator not in " \t",
     )
     first = True
     count = 0
