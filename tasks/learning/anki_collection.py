@@ -36,6 +36,7 @@ from tasks.learning.incoming import (
     tidy_deck,
     tidy_tags,
 )
+from tasks.learning.scheduling import EARLIEST
 
 #: Of one value: a note of Anki's is at most some 100 KB.
 MOST_VALUE_BYTES = 8 << 20
@@ -56,7 +57,7 @@ LEARNED, RELEARNED, CRAMMED, MANUAL = 0, 2, 3, 4
 SOON = (1, 3)
 DAY_S = 86_400
 #: What the clocks of people's machines have said: 1990 to 2100.
-EARLIEST_S, LATEST_S = 631_152_000, 4_102_444_800
+EARLIEST_S, LATEST_S = int(EARLIEST.timestamp()), 4_102_444_800
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from tasks.learning.records import NO_NUL, Deck
 from tasks.learning.resource_actions import EXAMPLE_ID, TIMEOUT_S
 from tasks.learning.scheduling import (
     CLOCK_AHEAD,
+    EARLIEST,
     CardState,
     Entry,
     Kind,
@@ -305,6 +306,8 @@ def _new_entry(conn: sa.Connection, answer: Answer, ctx: Context) -> Entry:
     now = database().now()
     if answer.reviewed_at is not None and answer.reviewed_at > now + CLOCK_AHEAD:
         raise BadInput(f"`reviewed_at` is {answer.reviewed_at:%Y-%m-%d %H:%M}, which is still to come.")
+    if answer.reviewed_at is not None and answer.reviewed_at < EARLIEST:
+        raise BadInput(f"`reviewed_at` is of {answer.reviewed_at:%Y}; a clock that was never set says such.")
     chosen = options.load(conn, ctx.user.id)
     return Entry(
         new_id(),
