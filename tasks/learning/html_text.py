@@ -27,10 +27,9 @@ _SILENT = frozenset(
 _MARKUP = re.compile(r"[<&]")
 _SOUND = re.compile(r"\[sound:([^\]\n]{1,300})\]")
 _SPOKEN = re.compile(r"\[/?anki:tts[^\]\n]{0,300}\]")
-_FORMULA = re.compile(r"\s*\[(/?)(latex|\$\$?)\]")
+_FORMULA = re.compile(r"(?<!\s)\s*\[(/?)(latex|\$\$?)\]")
 _SPACES = re.compile(r"[ \t\n\r\f]+")
-#: Of what is between words, blanks that do not break count where nothing else stands beside them.
-_BLANKS = re.compile(r"[ \xa0]*(?: \xa0|\xa0 )[ \xa0]*| {2,}")
+_BLANKS = re.compile(r"[ \xa0]{2,}")
 _LINES = re.compile(r"\n\s*\n\s*\n+")
 _PREFORMATTED = re.compile(r"white-space\s*:\s*(?:pre|break-spaces)", re.IGNORECASE)
 _NOT_BREAKING = "\xa0"
@@ -62,7 +61,12 @@ def _with_blanks(line: str) -> str:
     line = line.strip(" ").rstrip()
     text = line.lstrip(" \t\xa0")
     indent = line[: len(line) - len(text)]
-    return (indent + _BLANKS.sub(" ", text)).replace(_NOT_BREAKING, " ")
+    return (indent + _BLANKS.sub(_spaced, text)).replace(_NOT_BREAKING, " ")
+
+
+def _spaced(blanks: re.Match[str]) -> str:
+    """Of several blanks between words those that do not break count, where no other stands beside them."""
+    return " " if " " in blanks[0] else blanks[0]
 
 
 def _read_aloud(html: str) -> str:
