@@ -15,7 +15,7 @@ from tasks.learning.html_text import text_of
 
 _TAG = re.compile(r"\{\{\s*([#^/]?)\s*([^{}\n]{1,300}?)\s*\}\}")
 _ANSWER_LINE = re.compile(r"<hr[^>]{0,100}\bid\s*=\s*[\"']?answer[\"']?[^>]{0,100}>", re.IGNORECASE)
-_FURIGANA = re.compile(r" ?([^ \n>]{1,40}?)\[(?!sound:)([^\]\n]{1,50})\]")
+_FURIGANA = re.compile(r" ?([^ \n>\[]{1,40})\[(?!sound:)([^\[\]\n]{1,50})\]")
 LONGEST_TEMPLATE = 200_000
 _FRONT_SIDE = "FrontSide"
 _OTHER_DELIMITERS = "{{=<% %>=}}"
