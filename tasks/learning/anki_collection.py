@@ -36,6 +36,7 @@ from tasks.learning.incoming import (
     tidy_deck,
     tidy_tags,
 )
+from tasks.learning.scheduling import EARLIEST
 
 #: Of one value: a note of Anki's is at most some 100 KB.
 MOST_VALUE_BYTES = 8 << 20
@@ -50,11 +51,13 @@ STEPS = 100_000
 TABLES = ("col", "notes", "cards", "revlog", "decks", "notetypes", "fields", "templates")
 NEW, LEARNING, REVIEW, RELEARNING = range(4)
 SUSPENDED = -1
-#: Kinds of entries in Anki's log: practised beside the schedule; set by hand.
-CRAMMED, MANUAL = 3, 4
+#: Kinds of entries in Anki's log: within a card's minutes, practised beside the schedule, set by hand.
+LEARNED, RELEARNED, CRAMMED, MANUAL = 0, 2, 3, 4
+#: Queues of cards within their minutes, or their day.
+SOON = (1, 3)
 DAY_S = 86_400
 #: What the clocks of people's machines have said: 1990 to 2100.
-EARLIEST_S, LATEST_S = 631_152_000, 4_102_444_800
+EARLIEST_S, LATEST_S = int(EARLIEST.timestamp()), 4_102_444_800
 
 
 @dataclass(frozen=True)
@@ -119,8 +122,11 @@ def _refuse_what_is_no_table(conn: Any) -> None:
             raise UnreadableCards(f"The collection is none of Anki's: {name} is no plain table.")
 
 
-def read(conn: Any, *, with_history: bool) -> Iterator[IncomingCard]:
+def read(conn: Any, *, with_history: bool, oldest: bool = False) -> Iterator[IncomingCard]:
     """Every card of a collection, in the order of their ids.
+
+    Args:
+        oldest: Whether its name says that the first scheduler may have written it.
 
     Raises:
         UnreadableCards: It has more cards or reviews than may be.
@@ -130,9 +136,10 @@ def read(conn: Any, *, with_history: bool) -> Iterator[IncomingCard]:
         raise UnreadableCards("The collection is none of Anki's: it has no notes and cards.")
     collection = _described(conn, tables)
     has_log = with_history and "revlog" in tables
+    three_buttons = has_log and oldest and _has_three_buttons(conn)
     count = reviews = 0
     for rows in _batches(conn):
-        logs = _logs(conn, [row[0] for row in rows]) if has_log else {}
+        logs = _logs(conn, [row[0] for row in rows], three_buttons=three_buttons) if has_log else {}
         for row in rows:
             card = _card(collection, row, logs.get(row[0], ()), with_history=with_history)
             count += 1
@@ -153,7 +160,22 @@ def _batches(conn: Any) -> Iterator[list[Any]]:
         last = rows[-1][0]
 
 
-def _logs(conn: Any, ids: Sequence[int]) -> dict[int, tuple[PastReview, ...]]:
+def _has_three_buttons(conn: Any) -> bool:
+    """Whether cards within their minutes were answered by again, good and easy, as 1 to 3.
+
+    That was so in Anki's first scheduler, which the second one replaced in 2018 and which its options name. Where there
+    is a fourth button it was not.
+    """
+    col = conn.execute("SELECT * FROM col LIMIT 1")
+    named = dict(zip((column[0] for column in col.description), col.fetchone() or (), strict=False))
+    conf = _json(named.get("conf") or "{}")
+    if "curDeck" not in conf or conf.get("schedVer", 1) != 1:
+        return False
+    fourth = f"SELECT 1 FROM revlog WHERE ease = 4 AND type IN ({LEARNED}, {RELEARNED}) LIMIT 1"
+    return conn.execute(fourth).fetchone() is None
+
+
+def _logs(conn: Any, ids: Sequence[int], *, three_buttons: bool) -> dict[int, tuple[PastReview, ...]]:
     """What people answered, of these cards: what was set by hand is no answer, and a card that was reset has none."""
     answers: dict[int, list[PastReview]] = defaultdict(list)
     marks = ", ".join("?" * len(ids))
@@ -164,6 +186,8 @@ def _logs(conn: Any, ids: Sequence[int]) -> dict[int, tuple[PastReview, ...]]:
         if kind == MANUAL and factor == 0 and ease == 0:
             answers[card].clear()
         elif at is not None and ease in (1, 2, 3, 4) and not (kind == CRAMMED and factor == 0):
+            if three_buttons and ease in (2, 3) and kind in (LEARNED, RELEARNED):
+                ease += 1
             took_s = took_ms / 1000 if isinstance(took_ms, int) and 0 <= took_ms <= DAY_S * 1000 else None
             answers[card].append(PastReview(number, at, ease, took_s))
     return {card: tuple(entries[-MOST_OF_A_CARD:]) for card, entries in answers.items()}
@@ -174,8 +198,9 @@ def _card(collection: Collection, row: Any, log: tuple[PastReview, ...], *, with
     number = number if isinstance(number, int) and 0 <= number < 1_000 else 0
     deck_name = collection.decks.get(odid or deck) or collection.decks.get(deck, "")
     note_type = collection.note_types.get(kind) or NoteType("", (), (), is_cloze=False)
+    tags = str(tags or "")
     special = {
-        "Tags": str(tags).strip(),
+        "Tags": tags.strip(),
         "Deck": deck_name,
         "Subdeck": deck_name.rpartition("::")[2],
         "Type": note_type.name,
@@ -186,7 +211,7 @@ def _card(collection: Collection, row: Any, log: tuple[PastReview, ...], *, with
         front=cut(front),
         back=cut(back),
         deck=tidy_deck(deck_name),
-        tags=tidy_tags(str(tags)),
+        tags=tidy_tags(tags),
         suspended=queue == SUSPENDED,
         history=log,
         scheduled=_scheduled(collection, row, log) if with_history else None,
@@ -195,8 +220,9 @@ def _card(collection: Collection, row: Any, log: tuple[PastReview, ...], *, with
 
 def _scheduled(collection: Collection, row: Any, log: tuple[PastReview, ...]) -> PastSchedule | None:
     """Where Anki stands with a card that comes back in days; one within its minutes follows from its answers."""
-    _, _, _, _, kind, _, due, interval, factor, odue, odid, data, *_ = row
-    due = odue if odid else due
+    _, _, _, _, kind, queue, due, interval, factor, odue, odid, data, *_ = row
+    # in a filtered deck, and of a card that the first scheduler's user had forgotten, its day stands aside
+    due = odue if odid or (queue in SOON and odue) else due
     numbers = (due, interval, factor)
     if kind != REVIEW or not all(isinstance(one, int) and abs(one) < 100_000 for one in numbers) or interval <= 0:
         return None
@@ -261,8 +287,8 @@ def _json(text: object) -> dict[str, Any]:
 
 
 def _decks_of_json(decks: dict[str, Any]) -> dict[int, str]:
-    named = {number: deck for number, deck in decks.items() if number.isdigit() and isinstance(deck, dict)}
-    return {int(number): storable(str(deck.get("name", ""))) for number, deck in named.items()}
+    named = {number: deck for number, deck in decks.items() if _is_id(number) and isinstance(deck, dict)}
+    return {int(number): storable(str(deck.get("name") or "")) for number, deck in named.items()}
 
 
 def _types_of_json(models: dict[str, Any]) -> dict[int, NoteType]:
@@ -276,8 +302,12 @@ def _types_of_json(models: dict[str, Any]) -> dict[int, NoteType]:
             is_cloze=model.get("type") == 1,
         )
         for number, model in models.items()
-        if number.isdigit() and isinstance(model, dict)
+        if _is_id(number) and isinstance(model, dict)
     }
+
+
+def _is_id(number: str) -> bool:
+    return number.isascii() and number.isdecimal() and len(number) < 20
 
 
 def _dicts(value: object) -> list[dict[str, Any]]:

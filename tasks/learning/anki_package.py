@@ -23,7 +23,8 @@ MOST_DATABASE_BYTES = 512 << 20
 #: Of the ZIP file's table of contents; a deck with 100,000 images has 10 MB.
 MOST_DIRECTORY_BYTES = 32 << 20
 CHUNK_BYTES = 1 << 18
-DATABASES = ("collection.anki21b", "collection.anki21", "collection.anki2")
+OLDEST = "collection.anki2"
+DATABASES = ("collection.anki21b", "collection.anki21", OLDEST)
 
 _END = struct.Struct("<4s4H2LH")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
@@ -34,17 +35,19 @@ _LOCATOR_64 = struct.Struct("<4sLQL")
 def database_of(package: IO[bytes], check: Callable[[], None]) -> Iterator[tuple[Path, int]]:
     """A copy of the package's database, gone when the block ends, and how many sounds and images there are beside it.
 
+    It has the name that it has in the package.
+
     Raises:
         UnreadableCards: It is no package, is damaged, or holds too much.
     """
     _refuse_large_directory(package)
     with _damage_named(), TemporaryDirectory(prefix="llmcoder-cards-") as folder:
-        path = Path(folder, "collection.sqlite")
         with zipfile.ZipFile(package) as archive:
             names = archive.namelist()
             member = next((name for name in DATABASES if name in names), None)
             if member is None:
                 raise UnreadableCards("There is no collection of Anki's in this ZIP file.")
+            path = Path(folder, member)
             with archive.open(member) as packed, path.open("wb") as out:
                 _copy(packed, out, member.endswith("b"), check)
         yield path, sum(name.isdigit() for name in names)

@@ -15,9 +15,14 @@ from tasks.learning.html_text import text_of
 
 _TAG = re.compile(r"\{\{\s*([#^/]?)\s*([^{}\n]{1,300}?)\s*\}\}")
 _ANSWER_LINE = re.compile(r"<hr[^>]{0,100}\bid\s*=\s*[\"']?answer[\"']?[^>]{0,100}>", re.IGNORECASE)
-_FURIGANA = re.compile(r" ?([^ \n>]+?)\[(?!sound:)([^\]\n]{1,50})\]")
+_FURIGANA = re.compile(r" ?([^ \n>\[]{1,40})\[(?!sound:)([^\[\]\n]{1,50})\]")
 LONGEST_TEMPLATE = 200_000
 _FRONT_SIDE = "FrontSide"
+_OTHER_DELIMITERS = "{{=<% %>=}}"
+#: What an editor leaves in a field that somebody has emptied counts as nothing.
+_EMPTY = re.compile(r"(?:\s|</?(?:br|div) ?/?>)*", re.IGNORECASE)
+#: How `漢字[かんじ]` is written by a filter.
+_READINGS = {"kanji": r"\1", "kana": r"\2", "furigana": r"\1(\2)"}
 #: Filters of what a question hides: what is to be typed in, and what is seen at a click.
 _HIDDEN = frozenset(("type", "hint"))
 #: Holes in an image, by their places in it; nothing that can be asked as text.
@@ -52,38 +57,37 @@ class NoteType:
         fields = dict(zip(self.fields, values, strict=False))
         named = {**special, **fields}
         if self.is_cloze:
-            return self._with_hole(values, number, named)
+            return self._with_hole(number + 1, named)
         if number >= len(self.templates):
             return text_of(values[0] if values else ""), text_of("<br>".join(values[1:]))
         template = self.templates[number]
         front = text_of(filled(template.question, named, asking=True))
-        back = text_of(_without_question(filled(template.answer, named)))
+        back = text_of(without_question(filled(template.answer, named)))
         return front or text_of(values[0] if values else ""), back
 
-    def _with_hole(self, values: Sequence[str], number: int, named: Mapping[str, str]) -> tuple[str, str]:
-        """The text with this card's holes left in it; the other fields are the rest of the answer."""
-        holes = [value for value in values if (number + 1) in cloze.numbers_of(value)]
+    def _with_hole(self, hole: int, named: Mapping[str, str]) -> tuple[str, str]:
+        """The question with this card's holes left in it; what the answer says besides is the answer."""
+        values = [named.get(name, "") for name in self.fields]
+        holes = [value for value in values if hole in cloze.numbers_of(value)]
         if not holes or any(_IN_IMAGE in value for value in holes):
             return "", ""
-        question = self.templates[0].question if self.templates else ""
-        answer = self.templates[0].answer if self.templates else ""
-        names = set(re.findall(r"cloze:([^{}:]+?)\s*\}\}", question))
-        text = next((named[name] for name in names if named.get(name) in holes), holes[0])
-        rest = [
-            value
-            for name, value in zip(self.fields, values, strict=False)
-            if value is not text and f"{name}}}}}" in answer and value not in holes
-        ]
-        return text_of(cloze.only(text, number + 1)), text_of("<br>".join(rest))
+        template = self.templates[0] if self.templates else Template("", "")
+        named = {**named, f"c{hole}": "1"}
+        front = text_of(filled(template.question, named, asking=True, hole=hole))
+        if hole not in cloze.numbers_of(front):
+            front = text_of(cloze.only(holes[0], hole))
+        known = dict.fromkeys(_shown_by(template.question) & set(self.fields), "")
+        return front, text_of(without_question(filled(template.answer, {**named, **known}, hole=hole)))
 
 
-def filled(template: str, named: Mapping[str, str], *, asking: bool = False) -> str:
+def filled(template: str, named: Mapping[str, str], *, asking: bool = False, hole: int | None = None) -> str:
     """A template with every place filled; sections whose field is empty are left out.
 
     Args:
         asking: Of a question, which shows neither a hint nor what is to be typed in.
+        hole: Of a note with holes, which one is asked for; it stays one.
     """
-    template = _without_comments(template[:LONGEST_TEMPLATE])
+    template = _without_comments(_plain_delimiters(template[:LONGEST_TEMPLATE]))
     parts: list[str] = []
     visible = [True]
     at = 0
@@ -93,16 +97,33 @@ def filled(template: str, named: Mapping[str, str], *, asking: bool = False) -> 
         at = tag.end()
         mark, name = tag[1], tag[2]
         if mark in ("#", "^"):
-            has_text = bool(named.get(name, "").strip())
+            has_text = not _EMPTY.fullmatch(named.get(name, ""))
             visible.append(visible[-1] and has_text is (mark == "#"))
         elif mark == "/":
             if len(visible) > 1:
                 visible.pop()
         elif visible[-1]:
-            parts.append(_value(name, named, asking=asking))
+            parts.append(_value(name, named, asking=asking, hole=hole))
     if visible[-1]:
         parts.append(template[at:])
     return "".join(parts)
+
+
+def _shown_by(template: str) -> set[str]:
+    """The fields that a question shows."""
+    shown: set[str] = set()
+    for tag in _TAG.finditer(_without_comments(_plain_delimiters(template[:LONGEST_TEMPLATE]))):
+        *filters, name = [part.strip() for part in tag[2].split(":")]
+        if not tag[1] and _HIDDEN.isdisjoint(filters):
+            shown.add(name)
+    return shown
+
+
+def _plain_delimiters(template: str) -> str:
+    """A template of the first versions may have said that it writes `<%Front%>`."""
+    if _OTHER_DELIMITERS not in template:
+        return template
+    return template.replace(_OTHER_DELIMITERS, "").replace("<%", "{{").replace("%>", "}}")
 
 
 def _without_comments(template: str) -> str:
@@ -115,18 +136,28 @@ def _without_comments(template: str) -> str:
     return "".join([*parts, template[at:]])
 
 
-def _value(name: str, named: Mapping[str, str], *, asking: bool) -> str:
+def _value(name: str, named: Mapping[str, str], *, asking: bool, hole: int | None) -> str:
     *filters, field = [part.strip() for part in name.split(":")]
     is_spoken = any(one.startswith("tts") for one in filters)
     if is_spoken or (asking and not _HIDDEN.isdisjoint(filters)) or (field == _FRONT_SIDE and field not in named):
         return ""
     value = named.get(field, "")
-    if "kanji" in filters or "kana" in filters:
-        return _FURIGANA.sub(lambda ruby: ruby[1 if "kanji" in filters else 2], value)
+    if hole is not None:
+        return _of_hole(value, hole, asked="cloze" in filters)
+    for way, written in _READINGS.items():
+        if way in filters:
+            return _FURIGANA.sub(written, value)
     return value
 
 
-def _without_question(answer: str) -> str:
+def _of_hole(value: str, hole: int, *, asked: bool) -> str:
+    """A field on a card that asks for a hole: it stays one where it is asked for, and all others are filled."""
+    if not asked:
+        return cloze.answer(value)
+    return cloze.only(value, hole) if hole in cloze.numbers_of(value) else ""
+
+
+def without_question(answer: str) -> str:
     """What stands below the line that divides question and answer, where there is one."""
     parts = _ANSWER_LINE.split(answer)
     return parts[-1] if len(parts) > 1 and parts[-1].strip() else answer

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import re
 import sqlite3
 import zipfile
 from collections.abc import Iterable
@@ -50,6 +51,9 @@ CREATE INDEX ix_cards_sched ON cards (did, queue, due);
 CREATE INDEX ix_revlog_cid ON revlog (cid);
 CREATE INDEX ix_notes_csum ON notes (csum);
 """
+#: Blanks that a browser would not show: at the beginning of a line, and of several all.
+_BLANKS = re.compile(r"^ +| {2,}| +$", re.MULTILINE)
+_TAB = '<span style="white-space: pre;">\t</span>'
 _CSS = ".card { font-family: arial; font-size: 20px; text-align: center; }"
 
 
@@ -151,6 +155,7 @@ class Package:
             "timeLim": 0,
             "estTimes": True,
             "dueCounts": True,
+            "schedVer": 2,
         }
         texts = [strict_json.write(one) for one in (conf, models, decks, {"1": _DECK_OPTIONS | {"mod": now_s}}, {})]
         _insert(conn, "col", (1, int(self._start.timestamp()), now_s * 1000, now_s * 1000, 11, 0, 0, 0, *texts))
@@ -191,7 +196,10 @@ def _ms(at: datetime) -> int:
 
 
 def _html(text: str) -> str:
-    return html.escape(text, quote=False).replace("\x1f", " ").replace("\n", "<br>")
+    """The text so that a browser keeps its blanks and tabs, as Anki's own editor writes them."""
+    safe = html.escape(text, quote=False).replace("\x1f", " ")
+    kept = _BLANKS.sub(lambda blanks: "&nbsp;" * len(blanks[0]), safe).replace("\t", _TAB)
+    return kept.replace("\n", "<br>")
 
 
 def _note_type(number: int, now_s: int) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from llmcoder.caseless import fold
 from llmcoder.charsets import decode
 from llmcoder.text import storable
 from tasks.learning import cloze
+from tasks.learning.anki_templates import without_question
 from tasks.learning.html_text import text_of
 from tasks.learning.incoming import MOST_CARDS, IncomingCard, UnreadableCards, cut, key_of, tidy_deck, tidy_tags
 from tasks.learning.records import DEFAULT_DECK
@@ -35,22 +36,40 @@ _SEPARATORS = {
 _EXCEL = re.compile(r"\"?sep=(.)\"?\n", re.IGNORECASE)
 #: In the order in which they are believed.
 _LIKELY = ("\t", ";", ",", "|")
-#: What columns are called, in English, German, French and Spanish.
+#: What columns are called, in the languages in which most cards are shared.
 _NAMES = {
     "front": (
-        "front", "question", "term", "prompt", "word", "vorderseite", "frage", "begriff", "recto", "terme", "anverso",
-        "pregunta",
+        "front", "front side", "front text", "question", "questions", "q", "term", "prompt", "word", "vorderseite",
+        "vorne", "frage", "begriff", "wort", "vokabel", "recto", "terme", "mot", "anverso", "pregunta", "término",
+        "palabra",
+        "fronte", "domanda", "termine", "parola", "frente", "pergunta", "termo", "palavra", "voorkant", "vraag",
+        "woord", "fråga", "framsida", "ord", "spørgsmål", "spørsmål", "kysymys", "pytanie", "słowo", "вопрос", "слово",
+        "表", "表面", "質問", "問題", "単語", "用語", "正面", "问题", "單詞", "单词", "앞면", "질문", "단어",
     ),
     "back": (
-        "back", "answer", "definition", "meaning", "translation", "rückseite", "antwort", "verso", "réponse",
-        "reverso", "respuesta",
+        "back", "back side", "back text", "answer", "answers", "a", "definition", "meaning", "translation", "rückseite",
+        "hinten", "antwort", "übersetzung", "bedeutung", "verso", "réponse", "définition", "traduction",
+        "signification",
+        "reverso", "respuesta", "definición", "significado", "traducción", "retro", "risposta", "definizione",
+        "traduzione", "significato", "resposta", "definição", "tradução", "achterkant", "antwoord", "vertaling",
+        "betekenis", "svar", "baksida", "översättning", "betydelse", "oversættelse", "oversettelse", "vastaus",
+        "odpowiedź", "tłumaczenie", "ответ", "перевод", "значение", "裏", "裏面", "答え", "回答", "意味", "訳", "背面",
+        "答案", "释义", "翻译", "뒷면", "답", "대답", "뜻",
     ),
-    "deck": ("deck", "stapel", "paquet", "mazo"),
-    "tags": ("tags", "tag", "schlagwörter", "étiquettes", "etiquetas"),
+    "deck": ("deck", "stapel", "paquet", "mazo", "mazzo", "baralho"),
+    "tags": ("tags", "tag", "schlagwörter", "étiquettes", "etiquetas", "etichette"),
     "guid": ("guid", "id", "key"),
 }  # fmt: skip
 #: What a column may hold that is no field of the card.
 _BESIDE = ("deck", "tags", "guid", "notetype")
+#: What spreadsheets hold that were made from a program with HTML: an element with its end, or a break between words.
+_HTML = re.compile(
+    r"<(b|i|u|em|strong|div|span|p|font|sub|sup|ul|ol|li|table|ruby|a|code|pre)\b[^<>]{0,300}>[^<>]{0,300}</\1\s*>"
+    r"|\S<br ?/?>\S|<br ?/?><br ?/?>|\w&nbsp;|<img\s[^<>]{0,300}\bsrc\s*=",
+    re.IGNORECASE,
+)
+#: How people divide tags in a table: `verbs, lesson_1`.
+_TAG_ENDS = re.compile(r"[,;]+(?=\s|$)")
 _ROLES = {fold(name): role for role, names in _NAMES.items() for name in names}
 
 
@@ -60,6 +79,8 @@ class _Layout:
 
     Attributes:
         names: Of the columns, where the file says them.
+        of_anki: Whether the file has comments as Anki writes them.
+        quoted: Whether quotes around a cell are none of its text.
     """
 
     separator: str
@@ -67,6 +88,8 @@ class _Layout:
     deck: str = DEFAULT_DECK
     tags: str = ""
     names: Sequence[str] = ()
+    of_anki: bool = False
+    quoted: bool = True
     columns: dict[str, int] = field(default_factory=dict)
 
 
@@ -111,7 +134,10 @@ def _parted(text: str) -> tuple[dict[str, str], str, int]:
 def _layout(comments: Mapping[str, str], body: str) -> _Layout:
     name = comments.get("separator", "")
     separator = _SEPARATORS.get(name.strip().lower(), name[:1] if len(name) == 1 else "") or _told(body)
-    layout = _Layout(separator, html=comments.get("html", "").strip().lower() == "true")
+    html = comments.get("html", "").strip().lower()
+    layout = _Layout(separator, html=html == "true" if html else _HTML.search(body) is not None)
+    layout.of_anki = bool(comments.keys() - {"separator"})
+    layout.quoted = layout.of_anki or separator != "\t" or _is_quoted(body)
     layout.deck = tidy_deck(comments["deck"]) if comments.get("deck", "").strip() else DEFAULT_DECK
     layout.tags = comments.get("tags", "")
     if "columns" in comments:
@@ -143,6 +169,16 @@ def _told(body: str) -> str:
     return best
 
 
+def _is_quoted(body: str) -> bool:
+    """Whether quotes stand around cells alone; programs that copy cells as they are write `"Hi" is` too."""
+    try:
+        for _ in csv.reader(_lines(body), delimiter="\t", strict=True):
+            pass
+    except csv.Error:
+        return False
+    return True
+
+
 def _roles_of(names: Sequence[str]) -> dict[str, int]:
     """By what columns are called; empty where none of them is a question or an answer."""
     columns: dict[str, int] = {}
@@ -154,20 +190,27 @@ def _roles_of(names: Sequence[str]) -> dict[str, int]:
 
 
 def _cards(body: str, layout: _Layout, before: int) -> Iterator[IncomingCard]:
-    reader = csv.reader(_lines(body), delimiter=layout.separator)
+    lines = _Uncommented(body)
+    reader = csv.reader(
+        lines,
+        delimiter=layout.separator,
+        quoting=csv.QUOTE_MINIMAL if layout.quoted else csv.QUOTE_NONE,
+        skipinitialspace=layout.separator not in " \t",
+    )
     first = True
     count = 0
     while True:
+        lines.is_row = True
         try:
             row = next(reader, None)
         except csv.Error as error:
-            raise UnreadableCards(f"Line {before + reader.line_num}: {error}.") from error
+            raise UnreadableCards(f"Line {before + lines.number}: {error}.") from error
         if row is None:
             return
         if len(row) > MOST_COLUMNS:
-            line = before + reader.line_num
+            line = before + lines.number
             raise UnreadableCards(f"Line {line} has {len(row)} columns; a card has at most {MOST_COLUMNS}.")
-        if not any(cell.strip() for cell in row) or row[0].startswith("#"):
+        if not any(cell.strip() for cell in row):
             continue
         if first and not layout.names and not layout.columns and (roles := _roles_of(row)):
             layout.columns, layout.names, first = roles, row, False
@@ -178,6 +221,31 @@ def _cards(body: str, layout: _Layout, before: int) -> Iterator[IncomingCard]:
             if count > MOST_CARDS:
                 raise UnreadableCards(f"At most {MOST_CARDS:,} cards are imported at once.")
             yield card
+
+
+class _Uncommented:
+    """The lines of a file without those that are comments: a row that begins with `#`, and not with a quote before it.
+
+    Attributes:
+        is_row: Whether the next line begins a row; whoever reads says so.
+        number: Of the last line.
+    """
+
+    def __init__(self, body: str) -> None:
+        self._lines = _lines(body)
+        self.is_row = True
+        self.number = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        for line in self._lines:
+            self.number += 1
+            if not (self.is_row and line.startswith("#")):
+                self.is_row = False
+                return line
+        raise StopIteration
 
 
 def _lines(body: str) -> Iterator[str]:
@@ -197,7 +265,7 @@ def _of_row(row: Sequence[str], layout: _Layout) -> Iterator[IncomingCard]:
     fields = [at for at in range(len(row)) if at not in special]
     if "front" in columns:
         fields.sort(key=lambda at: (at != columns["front"], at != columns["back"]))
-    sides = [_plain(row[at], layout) for at in fields]
+    sides = [_plain(row[at], layout, is_answer=number > 0) for number, at in enumerate(fields)]
     front, back = (sides[0] if sides else ""), "\n".join(side for side in sides[1:] if side)
 
     def cell(role: str) -> str:
@@ -205,7 +273,8 @@ def _of_row(row: Sequence[str], layout: _Layout) -> Iterator[IncomingCard]:
         return row[at] if at is not None and at < len(row) else ""
 
     deck = tidy_deck(cell("deck")) if cell("deck").strip() else layout.deck
-    tags = tidy_tags(f"{layout.tags} {cell('tags')}")
+    listed = cell("tags") if layout.of_anki else _TAG_ENDS.sub(" ", cell("tags"))
+    tags = tidy_tags(f"{layout.tags} {listed}")
     guid = cell("guid").strip() or hashlib.sha256("\x1f".join((deck, front, back)).encode()).hexdigest()[:40]
     holes = cloze.numbers_of(front)
     for number in holes or [1]:
@@ -213,5 +282,7 @@ def _of_row(row: Sequence[str], layout: _Layout) -> Iterator[IncomingCard]:
         yield IncomingCard(key_of(guid, number - 1), cut(side), cut(back), deck, tags)
 
 
-def _plain(cell: str, layout: _Layout) -> str:
-    return text_of(cell) if layout.html else storable(cell).strip()
+def _plain(cell: str, layout: _Layout, *, is_answer: bool) -> str:
+    if not layout.html:
+        return storable(cell).strip()
+    return text_of(without_question(cell) if is_answer else cell)

@@ -39,6 +39,8 @@ _POINTING = re.compile(
     r"was|wenn|note|todo)$",
     re.IGNORECASE,
 )
+#: What means something within a hole, and would make another answer of it: `std::move`, `${{ x }}`.
+_IN_HOLES = re.compile(r"::|\{\{|\}\}")
 _ADDRESS = re.compile(r"https?://|www\.|@\w")
 _GERMAN = re.compile(r"\b(?:der|die|das|und|ist|sind|nicht|ein|eine|mit|für|auf|bedeutet|heißt)\b", re.IGNORECASE)
 
@@ -115,6 +117,8 @@ def _of_sentence(sentence: str, *, german: bool) -> Iterator[tuple[str, str, flo
     for sureness, pattern in ((0.5, _CODE), (0.4, _NUMBER), (0.3, _NAME)):
         if hole := pattern.search(sentence):
             start, end = hole.span(pattern.groups)  # what stands between backticks, else all of it
+            if _IN_HOLES.search(sentence):
+                return
             yield f"{sentence[:start]}{{{{c1::{sentence[start:end]}}}}}{sentence[end:]}", "", sureness
             return
 

@@ -1,42 +1,36 @@
 """Cards of a file: all of them or none, and taken back as one.
 
-A file is read to its end before anything is written, into a file of our own, so that memory does not grow with it and
-nobody waits for our transaction while we read what somebody made up. Then everything is one transaction.
+A file is read to its end before anything is written, into rows in a file of our own, so that memory does not grow with
+it and nobody waits for our transaction while we read what somebody made up. Then everything is one transaction.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime
-from itertools import islice
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import IO
 from uuid import UUID
 
 import sqlalchemy as sa
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from llmcoder import Context, Effect, FileRef, Model, Undo, action
-from llmcoder.ids import new_id
-from models.db.database import database, writing
-from tasks.learning import anki_collection, anki_package, anki_writing, card_rows, delimited, log_rows
+from models.db.database import writing
+from tasks.learning import anki_collection, anki_package, delimited
+from tasks.learning.import_rows import ImportedRows
 from tasks.learning.incoming import IncomingCard, UnreadableCards
 from tasks.learning.records import Deck
 from tasks.learning.resource_actions import EXAMPLE_ID
-from tasks.learning.scheduling import Entry, Kind, Memory, Rating, replayed
-from tasks.learning.store import AT_ONCE, CARDS
+from tasks.learning.scheduling import Kind
+from tasks.learning.store import AT_ONCE
 from tasks.learning.tables import cards, reviews
 
 TIMEOUT_S = 600.0
 #: Of the time, for reading the file; writing down what was read has the rest.
 READING_SHARE = 0.7
 ZIP = b"PK"
-_OWN_KEY = re.compile(rf"{anki_writing.GUID}([0-9a-f]{{32}}):0")
 SQLITE = b"SQLite format 3\x00"
 
 
@@ -116,9 +110,9 @@ def import_cards(given: CardFile, ctx: Context) -> Imported:
         file = stack.enter_context(ctx.open_file(given.file))
         incoming, media = stack.enter_context(_read(file, given, deadline, ctx))
         spool = stack.enter_context(TemporaryFile())
-        left_out = _spooled(spool, incoming, deadline, ctx)
+        rows, left_out = _spooled(spool, incoming, deadline, ctx)
         ctx.progress(0.5, "All of it was read.")
-        return _kept(spool, ctx, left_out, media)
+        return _kept(rows, ctx, left_out, media)
 
 
 @contextmanager
@@ -133,7 +127,8 @@ def _read(
             anki_package.database_of(file, ctx.check) as (path, media),
             anki_collection.opened(path, deadline, ctx) as conn,
         ):
-            yield anki_collection.read(conn, with_history=given.with_history), media
+            oldest = path.name == anki_package.OLDEST
+            yield anki_collection.read(conn, with_history=given.with_history, oldest=oldest), media
         return
     if begin == SQLITE:
         raise UnreadableCards("This is a database and no package: export a deck (.apkg) from Anki.")
@@ -142,20 +137,11 @@ def _read(
     yield delimited.read(file.read(delimited.MOST_TEXT_BYTES + 1), given.deck), 0
 
 
-@dataclass(frozen=True)
-class _Ready:
-    """A card as it is written down: with its log, and what the log comes to; None of one that nobody answered."""
-
-    card: IncomingCard
-    log: tuple[Entry, ...]
-    memory: Memory | None
-
-
-_READY: TypeAdapter[_Ready] = TypeAdapter(_Ready)
-
-
-def _spooled(spool: IO[bytes], incoming: Iterator[IncomingCard], deadline: float, ctx: Context) -> int:
-    """Write the cards down one a line; returns how many are none."""
+def _spooled(
+    spool: IO[bytes], incoming: Iterator[IncomingCard], deadline: float, ctx: Context
+) -> tuple[ImportedRows, int]:
+    """Write the cards down one a line; returns them, and how many are none."""
+    rows = ImportedRows(spool, ctx)
     left_out = 0
     for number, card in enumerate(incoming):
         if number % AT_ONCE == 0:
@@ -163,95 +149,21 @@ def _spooled(spool: IO[bytes], incoming: Iterator[IncomingCard], deadline: float
             if time.monotonic() > deadline:
                 raise UnreadableCards("The file takes too long to read.")
         if card.is_card:
-            spool.write(_READY.dump_json(_ready(card)) + b"\n")
+            rows.add(card)
         else:
             left_out += 1
-    spool.seek(0)
-    return left_out
+    return rows, left_out
 
 
-def _ready(card: IncomingCard) -> _Ready:
-    log = tuple(_log_of(card))
-    return _Ready(replace(card, history=(), scheduled=None), log, replayed(log, log[0].at) if log else None)
-
-
-def _log_of(card: IncomingCard) -> list[Entry]:
-    """The log of a card that comes from elsewhere: its answers, and where that program stands with it."""
-    log = [Entry(new_id(), one.at, rating=Rating.of(one.rating), duration_s=one.duration_s) for one in card.history]
-    schedule = card.scheduled
-    if schedule is None:
-        return log
-    stability, difficulty = schedule.stability, schedule.difficulty
-    if stability is None or difficulty is None:
-        memory = replayed(log, schedule.at)
-        stability, difficulty = memory.stability, memory.difficulty
-    state = Entry(new_id(), schedule.at, Kind.STATE, stability=stability, difficulty=difficulty, due_at=schedule.due_at)
-    return [*log, state]
-
-
-def _kept(spool: IO[bytes], ctx: Context, left_out: int, media: int) -> Imported:
-    total = answers = 0
+def _kept(rows: ImportedRows, ctx: Context, left_out: int, media: int) -> Imported:
     with writing(cards.name) as conn:
-        while lines := list(islice(spool, AT_ONCE)):
-            ids = card_rows.ids_of(ctx.job_id, len(lines), first=total)
-            answers += _add(conn, ctx, dict(zip(ids, map(_READY.validate_json, lines), strict=True)))
-            total += len(lines)
+        answers = rows.write(conn)
         own = cards.c
         mine = sa.and_(own.user_id == ctx.user.id, own.import_id == ctx.job_id)
         per_deck = sa.select(own.deck, sa.func.count()).where(mine).group_by(own.deck).order_by(own.deck)
         decks = {row[0]: row[1] for row in conn.execute(per_deck)}
     added = sum(decks.values())
     return Imported(
-        import_id=ctx.job_id, added=added, already_there=total - added, reviews=answers, left_out=left_out,
+        import_id=ctx.job_id, added=added, already_there=rows.count - added, reviews=answers, left_out=left_out,
         media=media, decks=decks,
     )  # fmt: skip
-
-
-def _add(conn: sa.Connection, ctx: Context, given: dict[UUID, _Ready]) -> int:
-    """Write cards down that are not there yet, with their answers of before; returns how many of those."""
-    ids_here = _known_here(conn, ctx, given)
-    new_cards = {card_id: one for card_id, one in given.items() if _own_id(one.card.key) not in ids_here}
-    if not new_cards:
-        return 0
-    CARDS.add_all(conn, ctx.user.id, [_row(card_id, one, ctx.job_id) for card_id, one in new_cards.items()])
-    own = cards.c
-    there = sa.select(own.id).where(own.id.in_(list(new_cards)), own.import_id == ctx.job_id)
-    now = database().now()
-    log = [
-        _log_row(ctx, card_id, new_cards[card_id].card.key, entry, now)
-        for card_id in conn.execute(there).scalars()
-        for entry in new_cards[card_id].log
-    ]
-    log_rows.add_all(conn, log)
-    return sum(row["kind"] == Kind.REVIEW for row in log)
-
-
-def _known_here(conn: sa.Connection, ctx: Context, given: dict[UUID, _Ready]) -> set[UUID]:
-    """Cards of the user's that a package of ours brings back."""
-    ids = [one for ready in given.values() if (one := _own_id(ready.card.key)) is not None]
-    own = cards.c
-    return set(conn.execute(sa.select(own.id).where(own.user_id == ctx.user.id, own.id.in_(ids))).scalars())
-
-
-def _own_id(key: str) -> UUID | None:
-    """The card that a key of a package of ours names."""
-    found = _OWN_KEY.fullmatch(key)
-    return UUID(found[1]) if found else None
-
-
-def _row(card_id: UUID, ready: _Ready, import_id: UUID) -> dict[str, Any]:
-    card = ready.card
-    return {
-        "id": card_id, "import_id": import_id, "external_key": card.key, "front": card.front, "back": card.back,
-        "deck": card.deck, "tags": list(card.tags), **({} if ready.memory is None else ready.memory.columns()),
-        "suspended": card.suspended,
-    }  # fmt: skip
-
-
-def _log_row(ctx: Context, card_id: UUID, key: str, entry: Entry, now: datetime) -> dict[str, Any]:
-    own = f"{key} {entry.kind} {entry.at.isoformat()}"
-    client_key = f"import {hashlib.sha256(own.encode()).hexdigest()}"
-    return log_rows.columns_of(entry) | {
-        "user_id": ctx.user.id, "card_id": card_id, "client_key": client_key, "import_id": ctx.job_id,
-        "created_at": now,
-    }  # fmt: skip

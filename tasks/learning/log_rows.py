@@ -40,19 +40,13 @@ def columns_of(entry: Entry) -> dict[str, Any]:
 
 def add(conn: sa.Connection, row: dict[str, Any]) -> bool:
     """Add an entry; False where one of its client key is there already."""
-    new = _insert(conn).values({"import_id": None} | row).returning(log.id)
+    new = insert_new(conn.dialect.name).values({"import_id": None} | row).returning(log.id)
     return conn.execute(new).first() is not None
 
 
-def add_all(conn: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Add many entries; those whose client key is there already are left out."""
-    if rows:
-        conn.execute(_insert(conn), list(rows))
-
-
-def _insert(conn: sa.Connection) -> Any:
-    insert = conflicts.insert(conn.dialect.name, reviews)
-    return insert.on_conflict_do_nothing(index_elements=["user_id", "client_key"])
+def insert_new(dialect: str) -> Any:
+    """An INSERT that leaves out entries whose client key is there already."""
+    return conflicts.insert(dialect, reviews).on_conflict_do_nothing(index_elements=["user_id", "client_key"])
 
 
 def entries_of(conn: sa.Connection, user_id: UUID, card_ids: Sequence[UUID]) -> dict[UUID, list[Entry]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -22,11 +22,20 @@ from tasks.learning.card_rows import Today
 from tasks.learning.options import Options
 from tasks.learning.records import NO_NUL, Deck
 from tasks.learning.resource_actions import EXAMPLE_ID, TIMEOUT_S
-from tasks.learning.scheduling import CardState, Entry, Kind, Memory, Rating, of_row, retrievability, reviewed
+from tasks.learning.scheduling import (
+    CLOCK_AHEAD,
+    EARLIEST,
+    CardState,
+    Entry,
+    Kind,
+    Memory,
+    Rating,
+    of_row,
+    retrievability,
+    reviewed,
+)
 from tasks.learning.tables import cards, reviews
 
-#: A client's clock may be so far ahead; such a review counts as of now.
-CLOCK_AHEAD = timedelta(minutes=5)
 CHECK_TIMEOUT_S = 300.0
 MOST_SHOWN = 100
 
@@ -297,6 +306,8 @@ def _new_entry(conn: sa.Connection, answer: Answer, ctx: Context) -> Entry:
     now = database().now()
     if answer.reviewed_at is not None and answer.reviewed_at > now + CLOCK_AHEAD:
         raise BadInput(f"`reviewed_at` is {answer.reviewed_at:%Y-%m-%d %H:%M}, which is still to come.")
+    if answer.reviewed_at is not None and answer.reviewed_at < EARLIEST:
+        raise BadInput(f"`reviewed_at` is of {answer.reviewed_at:%Y}; a clock that was never set says such.")
     chosen = options.load(conn, ctx.user.id)
     return Entry(
         new_id(),

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 #: The least interval that is varied, as FSRS does it.
 LEAST_FUZZED_DAYS = 3
 RETENTION = 0.9
+#: No answer is older; what says 1970 is a clock that was never set.
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
+#: So far ahead the clock of a device may be whose answers are believed.
+CLOCK_AHEAD = timedelta(minutes=5)
 #: The longest interval of FSRS.
 LONGEST_DAYS = 36_500
 

@@ -102,11 +102,15 @@ class Cards(OwnedRows[NewCard, CardChange, Card]):
         Args:
             rows: Columns that differ from those of a new card, each with its `id`.
         """
+        insert = conflicts.insert(conn.dialect.name, cards).on_conflict_do_nothing()
+        conn.execute(insert, self.new_rows(user_id, rows))
+
+    def new_rows(self, user_id: UUID, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Every column of new cards, of those that differ."""
         now = database().now()
         own = {"user_id": user_id, "created_at": now, "updated_at": now, **new_card(now), **origin_of_new()}
         own |= {"source_path": None, "source_title": None, "external_key": None, "import_id": None, "tags": []}
-        insert = conflicts.insert(conn.dialect.name, cards).on_conflict_do_nothing()
-        conn.execute(insert, [self._with_folded(own | row) for row in rows])
+        return [self._with_folded(own | row) for row in rows]
 
 
 def new_card(now: datetime) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from llmcoder.declare.filter import Number
 from llmcoder.errors import ActionError, Cancelled, RateLimited
 from llmcoder.language import LanguageModel, PromptUse
 from llmcoder.prompts import Prompts
+from llmcoder.text import storable
 from models.db.database import database, reading
 from tasks.learning import drafting, starter
 from tasks.learning.incoming import cut
@@ -157,9 +158,11 @@ def _by_model(
         prompt.messages("\n\n".join(parts), most=request.most), DraftedCards, max_tokens=MOST_TOKENS
     )
     drafts = [
-        _card(records[one.record - 1], one.front.strip(), one.back.strip(), request.deck)
+        _card(records[one.record - 1], front, back, request.deck)
         for one in answer.value.cards[: request.most]
-        if 1 <= one.record <= len(records) and one.front.strip() and one.back.strip()
+        if 1 <= one.record <= len(records)
+        and (front := storable(one.front).strip())
+        and (back := storable(one.back).strip())
     ]
     return drafts, PromptUse.of(prompt.name, answer.completions)
 

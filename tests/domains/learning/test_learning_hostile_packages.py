@@ -230,6 +230,8 @@ def test_texts_that_no_store_takes_are_made_so(learner: Learner, tmp_path: Path)
     [
         "<div>" * 100_000, "<" * 500_000, "&" * 500_000, "<!--" * 100_000, "<a b='" * 50_000, "&#x" * 100_000,
         "<![CDATA[" * 50_000, "[latex]" * 50_000, "[sound:" * 50_000,
+        "a" + " " * 500_000, "a" + "\xa0" * 500_000 + "b", "a" + " \xa0" * 250_000, "<sup>1" * 50_000,
+        "<ol><li>" * 50_000, "<pre> \n" * 50_000, "<video>" * 50_000,
     ],
 )  # fmt: skip
 def test_markup_that_is_made_to_take_long_takes_seconds_at_most(html: str) -> None:
@@ -245,6 +247,13 @@ def test_templates_that_are_made_to_take_long_take_seconds_at_most(part: str) ->
     began = time.monotonic()
     filled(part * 20_000, {"a": "x"})
     cloze.answer(part * 20_000)
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("text", ["a" * 500_000, "a[" * 250_000, "\u65e5 " * 250_000])
+def test_readings_of_characters_are_looked_for_in_seconds(text: str) -> None:
+    began = time.monotonic()
+    filled("{{furigana:a}}{{kana:a}}", {"a": text})
     assert time.monotonic() - began < 20
 
 

@@ -238,6 +238,14 @@ def test_an_answer_given_without_a_network_takes_its_place_among_the_others(lear
     assert 4.5 in [one.duration_s for one in log]
 
 
+@pytest.mark.parametrize("at", ["1969-12-31T23:00:00Z", "1970-01-01T00:00:00Z", "1904-01-01T00:00:00Z"])
+def test_an_answer_of_a_clock_that_was_never_set_is_refused(learner: Learner, at: str) -> None:
+    card = learner(add_card, front="q", back="a")
+    with pytest.raises(BadInput, match="never set"):
+        learner(review, card_id=card.id, rating="good", reviewed_at=at)
+    assert learner(check_schedule).differing == [] and learner(list_cards).items[0].state == "new"
+
+
 @both_stores
 def test_an_answer_of_tomorrow_is_refused_and_a_clock_that_is_a_little_ahead_is_not(learner: Learner) -> None:
     card_id = card_of(learner)

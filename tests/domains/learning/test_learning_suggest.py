@@ -135,10 +135,13 @@ def test_a_model_drafts_and_each_card_names_the_record_that_it_was_made_from(lea
         {"record": 1, "front": "When does the health check give up?", "back": "After 30 s."},
         {"record": 9, "front": "Of which record?", "back": "Of none."},
         {"record": 1, "front": " ", "back": "x"},
+        {"record": 1, "front": "What no\0 store takes?", "back": "\0"},
+        {"record": 1, "front": "What no\0 store takes?", "back": "NUL\0."},
     ]
     model = ScriptedModel(json.dumps({"cards": made}))
     found = suggested(learner, model, most=5)
-    assert [(one.front, one.source_path) for one in found.cards] == [("When does the health check give up?", path)]
+    fronts = ["When does the health check give up?", "What no store takes?"]
+    assert [(one.front, one.source_path) for one in found.cards] == [(front, path) for front in fronts]
     assert (found.prompt, found.model, found.tokens_in) == ("cards/1", "scripted-1", 100)
     system, user = model.asked[0]
     assert "Blue-green" in user.text and "Blue-green" not in system.text
@@ -211,6 +214,20 @@ def test_the_form_of_a_text_says_what_is_to_be_remembered(text: str, front: str,
 )  # fmt: skip
 def test_what_says_nothing_to_remember_makes_no_card(text: str) -> None:
     assert drafting.drafts([Material("/x/y/1", "", text)], 10) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Use `std::move` to cast an lvalue to an rvalue reference.",
+        "Write `${{ secrets.X }}` into the workflow file for a secret.",
+        "The text {{c1::a}} is 5 km long here today.",
+        "The module `A::B` is loaded at boot of this app in 30 days.",
+    ],
+)
+def test_what_means_something_in_a_hole_is_not_asked_for_by_one(text: str) -> None:
+    """A hole of `std::move` would ask for `std`, with a hint, and show it as the answer."""
+    assert drafting.drafts([Material("/x/y/1", "C++", text)], 10) == []
 
 
 def test_of_one_record_come_few_cards_and_of_many_the_surest() -> None:
