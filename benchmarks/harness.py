@@ -278,9 +278,9 @@ class Bench:
         own, url = self.own_redis(), store.fresh()
         engine = Engine(self.folder / f"data-{own.number}", own, url, free_port(), more)
         starts = {
-            "api": ([PYTHON, "-m", "api"], lambda: is_live("127.0.0.1", engine.port)),
-            "io": ([PYTHON, "-m", "workers", "io"], own.is_consumed),
-            "scheduler": ([PYTHON, "-m", "schedules"], lambda: bool(own.client.exists(EPOCH_KEY))),
+            "api": ([PYTHON, "-m", "llmcoder.process", "api"], lambda: is_live("127.0.0.1", engine.port)),
+            "io": ([PYTHON, "-m", "llmcoder.process", "workers", "io"], own.is_consumed),
+            "scheduler": ([PYTHON, "-m", "llmcoder.process", "schedules"], lambda: bool(own.client.exists(EPOCH_KEY))),
         }
         try:
             with ExitStack() as stack:
