@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +11,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from llmcoder import Context
+from llmcoder import Context, strict_json
 from llmcoder.ids import new_id
 from models.db import conflicts
 from models.db.database import database, reading
@@ -51,14 +50,14 @@ class ImportedRows:
         entries = [self._log.prepared(_log_columns(self._ctx, card_id, one, self._now)) for one in log]
         answers = sum(one.kind is Kind.REVIEW for one in log)
         line = [str(card_id), _own_id(card.key), self._cards.prepared(row), entries, answers]
-        self._spool.write(json.dumps(line).encode() + b"\n")
+        self._spool.write(strict_json.write_exact(line).encode() + b"\n")
         self.count += 1
 
     def write(self, conn: sa.Connection) -> int:
         """Write those down that are not there yet, with their answers; returns how many of those."""
         self._spool.seek(0)
         answers = 0
-        while lines := [json.loads(line) for line in islice(self._spool, AT_ONCE)]:
+        while lines := [strict_json.read(line) for line in islice(self._spool, AT_ONCE)]:
             answers += self._write(conn, lines)
         return answers
 

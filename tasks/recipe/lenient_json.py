@@ -6,7 +6,6 @@ Only for what strict readers refuse. A quote ends a text where something follows
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -65,7 +64,9 @@ def _value(text: str, at: int, depth: int) -> tuple[Any, int]:
 
 def _scalar(word: str) -> Any:
     if _NUMBER.fullmatch(word) is not None and len(word) < 100:
-        return json.loads(word) if not re.match(r"-?0\d", word) else word
+        if re.match(r"-?0\d", word):
+            return word
+        return int(word) if word.lstrip("-").isdigit() else float(word)
     return _WORDS.get(word)  # null, None, undefined, NaN and whatever else is nothing
 
 
