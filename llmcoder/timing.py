@@ -27,6 +27,8 @@ class Timing:
         release_every_s: How often what waits for nothing any more, or for a decision for too long, is looked for.
         ring_again_s: How long a job that was rung for may be unclaimed before it is rung for again.
         reconcile_after_s: How long after an effect of unknown outcome its provider is asked.
+        idle_transaction_s: How long PostgreSQL keeps a transaction in which nothing happens: that of a process that is
+            frozen would keep its jobs from being rescued until it wakes up.
     """
 
     shortest_lease_s: float = 5.0
@@ -40,6 +42,7 @@ class Timing:
     release_every_s: float = 5.0
     ring_again_s: float = 15.0
     reconcile_after_s: float = 5.0
+    idle_transaction_s: float = 60.0
 
     def __post_init__(self) -> None:
         if min(getattr(self, field.name) for field in fields(self)) <= 0:

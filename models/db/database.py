@@ -23,6 +23,7 @@ from sqlalchemy.pool import QueuePool
 from llmcoder.config import config
 from llmcoder.errors import Transient, Uncertain
 from llmcoder.settings import EngineSettings
+from llmcoder.timing import TIMING
 from models.db.errors import TRANSIENT_ERRORS, is_full, sort_errors
 from models.db.sqlite_writer import Writers
 
@@ -176,7 +177,8 @@ class Database:
     def _postgresql(self, options: str, **more: Any) -> sa.Engine:
         # hide_parameters: an error's text would otherwise quote inputs and password hashes
         # timezone: a batch's instants travel as text without a zone, see models.db.batch
-        connect_args = NOTICE_A_DEAD_SERVER | {"options": f"-c timezone=UTC {options}".strip()}
+        idle = f"idle_in_transaction_session_timeout={round(TIMING.idle_transaction_s * 1000)}"
+        connect_args = NOTICE_A_DEAD_SERVER | {"options": f"-c timezone=UTC -c {idle} {options}".strip()}
         engine = sa.create_engine(
             self.url,
             pool_size=self._pool_size,

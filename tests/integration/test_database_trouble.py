@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import traceback
@@ -225,3 +228,32 @@ def test_a_file_that_is_no_database_does_not_pass(tmp_path: Path) -> None:
     with closing(Database(f"sqlite:///{path}")) as db, pytest.raises(sa.exc.DatabaseError) as raised, db.read():
         pass
     assert not isinstance(raised.value, TRANSIENT_ERRORS)
+
+
+ROOT = Path(__file__).resolve().parents[2]
+HOLDS_A_LOCK = """
+import sys, time
+import sqlalchemy as sa
+from models.db.database import Database
+
+with Database(sys.argv[1]).write() as conn:
+    conn.execute(sa.text("SELECT pg_advisory_xact_lock(7)"))
+    print("has it", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_process_frozen_amid_a_transaction_gives_up_what_it_locked(db: Database) -> None:
+    if db.is_sqlite:
+        pytest.skip("SQLite's lock is the process's own: it goes with the process, or when that wakes up")
+    environ = {**os.environ, "LLMCODER_TIMING": "0.02"}
+    url = db.url.render_as_string(hide_password=False)
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDS_A_LOCK, url], cwd=ROOT, env=environ, stdout=subprocess.PIPE
+    ) as frozen:
+        assert frozen.stdout is not None and frozen.stdout.readline() == b"has it\n"
+        frozen.send_signal(signal.SIGSTOP)
+        with db.write() as conn:
+            conn.exec_driver_sql("SET LOCAL lock_timeout = '60s'")
+            conn.exec_driver_sql("SELECT pg_advisory_xact_lock(7)")
+        frozen.kill()
