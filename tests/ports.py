@@ -18,6 +18,14 @@ def free_port() -> int:
             return port
 
 
+def free_ports(count: int) -> list[int]:
+    """Different ones."""
+    found: set[int] = set()
+    while len(found) < count:
+        found.add(free_port())
+    return list(found)
+
+
 def is_free(port: int) -> bool:
     """Whether a server could listen there now, as servers do: also where conversations ended a minute ago."""
     with socket.socket() as probe:

@@ -253,7 +253,9 @@ def test_a_process_frozen_amid_a_transaction_gives_up_what_it_locked(db: Databas
     ) as frozen:
         assert frozen.stdout is not None and frozen.stdout.readline() == b"has it\n"
         frozen.send_signal(signal.SIGSTOP)
-        with db.write() as conn:
-            conn.exec_driver_sql("SET LOCAL lock_timeout = '60s'")
-            conn.exec_driver_sql("SELECT pg_advisory_xact_lock(7)")
-        frozen.kill()
+        try:
+            with db.write() as conn:
+                conn.exec_driver_sql("SET LOCAL lock_timeout = '20s'")
+                conn.exec_driver_sql("SELECT pg_advisory_xact_lock(7)")
+        finally:
+            frozen.kill()  # it would be waited for for ever

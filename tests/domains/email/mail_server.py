@@ -30,7 +30,7 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from tests.ports import free_port, is_free
+from tests.ports import free_ports, is_free
 
 DOMAIN = "example.org"
 WITHIN_S = 120.0
@@ -219,7 +219,7 @@ class MailServer:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.imaps, self.imap, self.lmtp, self.smtps, self.smtp = (free_port() for _ in range(5))
+        self.imaps, self.imap, self.lmtp, self.smtps, self.smtp = free_ports(5)
         self.ca_file = folder / "ca.pem"
         self.accepted: list[Accepted] = []
         self.behaviour = Behaviour()
