@@ -1,8 +1,9 @@
 """The io pool: slot threads, and the pull that keeps them busy.
 
-A doorbell waits in its Celery thread for a free slot, then claims its job. As soon as the queue holds more due jobs
-than there are free slots, doorbells stand back and the pull claims whole batches straight from SQL, in order; a claim
-in a batch costs a tenth of a Celery message. A slot whose action does not come back is written off and replaced.
+A doorbell waits in its Celery thread for a free slot, then claims the job whose turn it is. As soon as the queue holds
+more due jobs than there are free slots, doorbells stand back and the pull claims whole batches straight from SQL, in
+order; a claim in a batch costs a tenth of a Celery message. A slot whose action does not come back is written off and
+replaced.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class Slots:
         self._pull_thread.start()
 
     def offer(self, job_id: UUID) -> None:
-        """A doorbell: claim the job once a slot is free. Returns when it runs, or is not this process's to run."""
+        """A doorbell: claim a job once a slot is free. Returns when one runs, or none is this process's to run."""
         while not self._stopping:
             if self._saturated:
                 self._poked.set()
@@ -147,7 +148,9 @@ class Slots:
     def _claim(self, job_id: UUID) -> None:
         claimed = []
         try:
-            claimed = self._ledger.claim(job_id)
+            # whose turn it is, whatever the doorbell names: many of one user's may come before another's first;
+            # the named one where the next may not run yet, for its provider's rate or for the workers that it cost
+            claimed = self._ledger.claim_next(1) or self._ledger.claim(job_id)
         except TRANSIENT_ERRORS:
             return  # the row is still queued, and the dispatcher rings again
         finally:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -18,14 +19,19 @@ from engine_kit import Engine, accept, engine_on, eventually, job_of, load_testk
 from engine.outbox import Outbox
 from engine.submitter import Submitter
 from llmcoder.context import User
+from models.db.database import Database
+from models.jobs.claims import Claimed
 from models.jobs.store import NewJob
 from models.jobs.tables import jobs
+from workers.ledger import Ledger
+from workers.slots import Slots
 
 pytestmark = pytest.mark.both_stores
 
 load_testkit()
 
 SLOTS = 8
+NO_BROKER = "unix:///nowhere/redis.sock?db=0"
 #: Long enough that a worker claims none ahead of its free slots.
 WORK = {"action": "test.work_briefly", "input": json.dumps({"seconds": 0.06})}
 
@@ -81,6 +87,41 @@ def test_two_users_with_equal_backlogs_alternate(engine: Engine) -> None:
     order = whose(engine, jobs.c.started_at)
     leads = [2 * order[:place].count(one.id) - place for place in range(len(order))]
     assert max(map(abs, leads)) <= 2 * SLOTS, "nobody was ever further ahead than by what is claimed at once"
+
+
+class Begun:
+    """As much of an attempt as a slot asks for."""
+
+    ran_s = 1.0
+
+    def __init__(self, claimed: Claimed) -> None:
+        self.claimed = claimed
+
+    def start(self) -> None: ...
+
+    def free_slot(self) -> bool:
+        return True
+
+
+def test_a_doorbell_brings_whose_turn_it_is_whatever_job_it_names(
+    db: Database, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slot that falls free goes to a doorbell or to the pull, whichever comes first; all may be doorbells."""
+    monkeypatch.setattr(Slots, "_pull", lambda self: False)
+    late = new_user(db)
+    named = [one.job for one in accept(db, [job_of(user) for _ in range(20)])]
+    accept(db, [job_of(late) for _ in range(5)])
+    begun: list[UUID] = []
+    outbox = Outbox(NO_BROKER, NO_BROKER, 400)
+    with closing(Ledger(db, outbox, "w1", "io", 30.0, {})) as ledger:
+        ledger.start()
+        slots = Slots(1, ledger, lambda attempt: begun.append(attempt.claimed.user_id), cast("Any", Begun))
+        slots.start()
+        for job in named[:12]:
+            slots.offer(job.id)
+        assert slots.drain(10.0)
+    assert begun[:10].count(late.id) == 5
+    assert len(begun) == 12
 
 
 def until_ended(engine: Engine, expected: dict[User, int]) -> None:

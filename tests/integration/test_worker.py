@@ -302,7 +302,7 @@ def test_a_worker_that_wakes_up_after_its_lease_writes_nothing(engine: Processes
     nap = engine.submit(kit.take_nap, seconds=2)
     effect = engine.write(kit.write_line, before="nap", seconds=6)
     engine.until(nap, S.RUNNING)
-    eventually((engine.folder / "effects.asleep").exists, what="it is armed, and asleep before its effect")
+    eventually((engine.folder / f"effects.{effect}.asleep").exists, what="it is armed, and asleep before its effect")
     freeze(asleep, engine.db)
     frozen = [engine.job(job_id) for job_id in (nap, effect)]
     assert [job.state for job in frozen] == [S.RUNNING, S.RUNNING]

@@ -261,7 +261,7 @@ def _maybe(what: str, given: Line, ctx: Context) -> None:
     if what == "kill" and ctx.attempt == 1:
         os.kill(os.getpid(), 9)
     if what == "nap":
-        Path(f"{given.path}.asleep").touch()
+        Path(f"{given.path}.{ctx.job_id}.asleep").touch()
         time.sleep(given.seconds)
     if what == "uncertain" and ctx.attempt == 1:
         raise Uncertain("the connection broke after sending")
