@@ -43,14 +43,17 @@ def _few_words(text: str) -> str:
     return text
 
 
-def _no_truth(given: object) -> object:
+def _no_bool(given: object) -> object:
     if isinstance(given, bool):
         raise ValueError("must be a whole number")
     return given
 
 
-#: How many: pydantic takes `true` for 1, and a schema does not.
-Number = Annotated[int, BeforeValidator(_no_truth)]
+#: Pydantic takes `true` for 1, and a schema does not. It stands after the limits, which pydantic else leaves out of the
+#: schema: `Annotated[int, Field(ge=0), NO_BOOL]`.
+NO_BOOL = BeforeValidator(_no_bool)
+#: How many.
+Number = Annotated[int, NO_BOOL]
 
 # NUL is the one character that PostgreSQL keeps in no text.
 _NO_NUL = r"^[^\x00]*$"

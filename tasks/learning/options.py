@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from pydantic import Field, StrictBool
 
 from llmcoder import Model
-from llmcoder.declare.filter import Number
+from llmcoder.declare.filter import NO_BOOL
 from models.db import conflicts
 from models.db.database import database
 from tasks.learning.day import STARTS_AT_HOUR
@@ -24,13 +24,13 @@ DAILY_REVIEWS = 100
 class Options(Model):
     """How much you learn in a day."""
 
-    daily_reviews: Annotated[Number, Field(ge=0, le=10_000)] = Field(
+    daily_reviews: Annotated[int, Field(ge=0, le=10_000), NO_BOOL] = Field(
         DAILY_REVIEWS,
         description="Most known cards that come back in a day; what is over waits for the next day, so that a backlog "
         "does not drown you.",
         examples=[100],
     )
-    daily_new: Annotated[Number, Field(ge=0, le=10_000)] = Field(
+    daily_new: Annotated[int, Field(ge=0, le=10_000), NO_BOOL] = Field(
         DAILY_NEW, description="Most cards that you meet for the first time in a day.", examples=[10]
     )
     retention: float = Field(
@@ -38,7 +38,7 @@ class Options(Model):
         description="How likely you want to know a card when it comes back; more means many more reviews.",
         examples=[0.9],
     )  # fmt: skip
-    day_starts_at_hour: Annotated[Number, Field(ge=0, le=12)] = Field(
+    day_starts_at_hour: Annotated[int, Field(ge=0, le=12), NO_BOOL] = Field(
         STARTS_AT_HOUR, description="Hour of the night, on the clock of your time zone, at which a day begins."
     )
     fuzz: StrictBool = Field(

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import Field, StrictBool, StringConstraints, model_validator
 
 from llmcoder import Model
-from llmcoder.declare.filter import Equals, Filter, HasWords, IsSet, Number, Words
+from llmcoder.declare.filter import NO_BOOL, Equals, Filter, HasWords, IsSet, Words
 from llmcoder.model import ChangeModel
 from tasks.learning.scheduling import CardState
 
@@ -39,7 +39,7 @@ Deck = Annotated[str, _text(200)]
 Side = Annotated[str, _text(LONGEST_SIDE)]
 Tag = Annotated[str, StringConstraints(pattern=r"^[^\s\x00]{1,80}$")]
 Path = Annotated[str, StringConstraints(pattern=r"^/[^\s\x00]{1,299}$")]
-Percent = Annotated[Number, Field(ge=0, le=100)]
+Percent = Annotated[int, Field(ge=0, le=100), NO_BOOL]
 
 
 class Level(StrEnum):
@@ -117,7 +117,7 @@ class NewResource(Model):
     language: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")] | None = Field(
         None, description="Its language, as BCP 47 names it.", examples=["en"]
     )
-    minutes: Annotated[Number, Field(ge=1, le=1_000_000)] | None = Field(
+    minutes: Annotated[int, Field(ge=1, le=1_000_000), NO_BOOL] | None = Field(
         None, description="How long it takes, about.", examples=[600]
     )
     notes: Remarks | None = Field(None, description="Your own remarks.", examples=["Chapter 10 says how it works."])
@@ -142,7 +142,7 @@ class ResourceChange(ChangeModel):
     language: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")] | None = Field(
         None, description="Its language; null for none."
     )
-    minutes: Annotated[Number, Field(ge=1, le=1_000_000)] | None = Field(
+    minutes: Annotated[int, Field(ge=1, le=1_000_000), NO_BOOL] | None = Field(
         None, description="How long it takes; null if you do not know."
     )
     notes: Remarks | None = Field(None, description="Your own remarks; null for none.")

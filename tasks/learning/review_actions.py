@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints
 
 from llmcoder import BadInput, Context, Effect, Model, NotFound, Undo, action
 from llmcoder.caseless import fold
-from llmcoder.declare.filter import Number
+from llmcoder.declare.filter import NO_BOOL, Number
 from llmcoder.ids import new_id
 from llmcoder.instants import WrittenInstant
 from llmcoder.model import ChangeModel
@@ -131,17 +131,17 @@ class TakenBack(Model):
 class OptionsChange(ChangeModel):
     """What to change of your limits; a field left out stays as it is."""
 
-    daily_reviews: Annotated[Number, Field(ge=0, le=10_000)] | None = Field(
+    daily_reviews: Annotated[int, Field(ge=0, le=10_000), NO_BOOL] | None = Field(
         None, description="Most known cards that come back in a day; null leaves it.", examples=[60]
     )
-    daily_new: Annotated[Number, Field(ge=0, le=10_000)] | None = Field(
+    daily_new: Annotated[int, Field(ge=0, le=10_000), NO_BOOL] | None = Field(
         None, description="Most cards that you meet for the first time in a day; null leaves it."
     )
     retention: Annotated[float, Field(ge=0.7, le=0.97)] | None = Field(
         None, description="How likely you want to know a card when it comes back; null leaves it. It counts from the "
         "next answer on.",
     )  # fmt: skip
-    day_starts_at_hour: Annotated[Number, Field(ge=0, le=12)] | None = Field(
+    day_starts_at_hour: Annotated[int, Field(ge=0, le=12), NO_BOOL] | None = Field(
         None, description="Hour of the night at which a day begins; null leaves it."
     )
     fuzz: bool | None = Field(None, description="Whether intervals vary a little; null leaves it.")

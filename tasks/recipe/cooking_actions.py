@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from fractions import Fraction
-from typing import Self
+from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
 
 from llmcoder import BadInput, Context, Effect, Model, NotFound, action
-from llmcoder.declare.filter import Number
+from llmcoder.declare.filter import NO_BOOL, Number
 from llmcoder.zones import zone_of
 from models.accounts import preferences
 from models.db.database import database, reading
@@ -69,11 +69,13 @@ class MealWish(Model):
     """What to choose from."""
 
     count: Number = Field(3, ge=1, le=20, description="How many to choose.", examples=[3])
-    max_minutes: Number | None = Field(None, ge=0, description="Only recipes that take at most so many minutes.")
+    max_minutes: Annotated[int, Field(ge=0), NO_BOOL] | None = Field(
+        None, description="Only recipes that take at most so many minutes."
+    )
     diet: list[Diet] | None = Field(None, description="Only recipes that fit all of these.", examples=[["vegetarian"]])
     ingredients: list[Food] | None = Field(None, description="What you have at home; as in recipe.list_recipes.")
-    missing: Number | None = Field(
-        None, ge=0, le=MOST_MISSING, description="With `ingredients`: how many other things may be needed."
+    missing: Annotated[int, Field(ge=0, le=MOST_MISSING), NO_BOOL] | None = Field(
+        None, description="With `ingredients`: how many other things may be needed."
     )
     tags: list[str] | None = Field(None, description="Only recipes with all of these tags.")
 

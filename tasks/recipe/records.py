@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, StringConstraints
 
 from llmcoder import Model
-from llmcoder.declare.filter import Filter, Number, Words
+from llmcoder.declare.filter import NO_BOOL, Filter, Words
 from llmcoder.model import ChangeModel
 
 # NUL is the one character that PostgreSQL keeps in no text.
@@ -29,7 +29,7 @@ Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_
 Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300, pattern=NO_NUL)]
 Food = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=NO_NUL)]
 Address = Annotated[str, StringConstraints(min_length=1, max_length=2_000, pattern=r"^https?://[^\x00\s]+$")]
-Minutes = Annotated[Number, Field(ge=0, le=MOST_MINUTES)]
+Minutes = Annotated[int, Field(ge=0, le=MOST_MINUTES), NO_BOOL]
 #: As schema.org's RestrictedDiet has them, and vegetarian people call them.
 Diet = Literal[
     "vegan", "vegetarian", "gluten_free", "low_lactose", "halal", "kosher", "hindu", "diabetic", "low_calorie",
@@ -61,7 +61,7 @@ class RecipeFilter(Filter):
         " `missing` other things. Salt, pepper, sugar, oil and water count as there.",
         examples=[["eggs", "potatoes", "onions"]],
     )
-    missing: Annotated[Number, Field(ge=0, le=MOST_MISSING)] | None = Field(
+    missing: Annotated[int, Field(ge=0, le=MOST_MISSING), NO_BOOL] | None = Field(
         None, description="With `ingredients`: how many other things may be needed; 2 when left out.", examples=[2]
     )
     uses: list[Food] | None = Field(None, description="Only recipes with all of these in them.", examples=[["leek"]])

@@ -51,6 +51,12 @@ def test_the_schemas_of_a_plug_in_that_are_called_as_ours_are_told_apart() -> No
     }  # fmt: skip
 
 
+def test_every_limit_stands_under_its_name_in_json_schema(document: dict[str, Any]) -> None:
+    """Pydantic writes `ge` instead of `minimum` where a validator stands between a number and its limit."""
+    pythons = {"ge", "gt", "le", "lt", "multiple_of", "min_length", "max_length", "decimal_places", "max_digits"}
+    assert [schema for schema in objects_in(document) if "type" in schema and pythons & schema.keys()] == []
+
+
 def test_every_reference_leads_to_a_schema_and_a_job_is_one(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     found = set(references(document))
@@ -60,14 +66,14 @@ def test_every_reference_leads_to_a_schema_and_a_job_is_one(document: dict[str, 
 
 
 def references(part: Any) -> Iterator[str]:
+    return (one["$ref"] for one in objects_in(part) if isinstance(one.get("$ref"), str))
+
+
+def objects_in(part: Any) -> Iterator[dict[str, Any]]:
     if isinstance(part, dict):
-        if isinstance(part.get("$ref"), str):
-            yield part["$ref"]
-        for one in part.values():
-            yield from references(one)
-    elif isinstance(part, list):
-        for one in part:
-            yield from references(one)
+        yield part
+    for one in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from objects_in(one)
 
 
 def test_operations_have_ids_of_their_own(document: dict[str, Any]) -> None:
