@@ -10,12 +10,14 @@ looks much longer than CI has time for.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import schemathesis
+from pydantic import BaseModel
 from schemathesis import engine
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.parameters import ParameterLocation
@@ -39,9 +41,10 @@ SHORT_PHASES = {
 }
 #: What concerns no part of a request because it concerns all of them: an input is every action's own.
 OF_AN_INPUT = {CoverageScenario.DEFAULT_POSITIVE_TEST}
-#: 409 and 412, since what stands there is in no schema; 413, since how large a request may be is a setting.
-ACCEPTED = ["2xx", "3xx", "401", "403", "404", "409", "412", "413", "429"]
-REFUSED = ["400", "401", "403", "404", "405", "409", "413", "415", "422", "429"]
+#: 409 and 412, since what stands there is in no schema; 413, since how large a request may be is a setting; 414, since
+#: each part of an address may be as long as it says, and all of them together may not.
+ACCEPTED = ["2xx", "3xx", "401", "403", "404", "409", "412", "413", "414", "429"]
+REFUSED = ["400", "401", "403", "404", "405", "409", "413", "414", "415", "422", "429"]
 #: Each operation that may refuse with 422 what its schema allows, and why the schema cannot say it.
 RULES_BEYOND_THE_SCHEMA = {
     "POST /jobs": "what `input` may hold depends on the action",
@@ -191,18 +194,29 @@ def doors_of_actions(registry: Registry) -> dict[str, tuple[str, str]]:
 
 
 def doors_with_rules(registry: Registry) -> Iterator[str]:
-    """The doors of actions whose input has a rule written in Python, such as "give either `url` or `text`"."""
+    """The doors whose input has a rule written in Python, such as "give either `url` or `text`"."""
     for action in registry.values():
         if has_own_rules(action):
             yield f"POST /{action.domain}/{action.verb}"
             yield f"GET /{action.domain}/{action.verb}"
+    for one in registry.collections():
+        if one.new is not None and takes_money(one.new):
+            yield f"POST /{one.path}"
+        if one.change is not None and takes_money(one.change):
+            yield f"PATCH /{one.path}/{{record_id}}"
+
+
+def takes_money(model: type[BaseModel]) -> bool:
+    """Which currencies there are, and how many decimals each has, is said by no schema."""
+    return '"title": "Money"' in json.dumps(model.model_json_schema())
 
 
 def has_own_rules(action: AnyAction) -> bool:
     """Which accounts and files the caller has is no rule of a schema either."""
     declared = action.input.__pydantic_decorators__
     names_account = bool(action.connects) and ACCOUNT in action.input.model_fields
-    return bool(declared.model_validators or declared.field_validators) or names_account or action.takes_files
+    has_rules = bool(declared.model_validators or declared.field_validators)
+    return has_rules or names_account or action.takes_files or takes_money(action.input)
 
 
 def failures_of(event: events.EngineEvent) -> Iterator[str]:
