@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 from types import FrameType
@@ -11,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.http.deferred import DeferredRoutes
 from api.http.wire import Connection, Socket, most_connections
 from llmcoder.config import config
 from llmcoder.config_file import ConfigError
@@ -76,6 +78,10 @@ def main() -> None:
 def serve(host: str, port: int) -> None:
     """Answer until SIGTERM or SIGINT."""
     server = server_of(create_app(), host, port)
+    # What is loaded stays. The garbage collector would look through all of it now and then, for some tenths of a second
+    # in which nobody is answered.
+    gc.freeze()
+    DeferredRoutes.on_made = gc.freeze
     signal.signal(signal.SIGTERM, _leave)  # uvicorn raises the signals again that it was ended by
     signal.signal(signal.SIGINT, _leave)
     log.info("listening", address=f"http://{host}:{port}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import time
@@ -121,6 +122,7 @@ def main() -> None:
     # A tick that finds the one before still at work is left out, which is no news; what breaks is said elsewhere.
     logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
     clock.start()
+    gc.freeze()  # what is loaded stays, and the garbage collector need not look through it
     _wait_for_the_end(clock)
     clock.shutdown(wait=True)
     sending.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import warnings
@@ -54,12 +55,20 @@ def run(app: Celery, arguments: list[str]) -> int:
 
     Celery's own `worker_main` does so as well, and forgets the code with which a worker ended.
     """
+    from celery import signals
     from celery.bin.base import CLIContext
     from celery.bin.worker import worker
+
+    signals.worker_ready.connect(_keep_what_is_loaded)
 
     context = CLIContext(app=app, no_color=False, workdir=None, quiet=True)
     code: int | None = worker.main(args=arguments, prog_name="worker", obj=context, standalone_mode=False)
     return code or 0
+
+
+def _keep_what_is_loaded(**_: object) -> None:
+    """The garbage collector looks at it no more: neither while jobs run, nor in a child, where that costs memory."""
+    gc.freeze()
 
 
 def _say_once_that_this_is_root() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
+from typing import ClassVar
 
 from fastapi import APIRouter
 from starlette.routing import BaseRoute, Match
@@ -16,7 +17,12 @@ class DeferredRoutes(BaseRoute):
     Args:
         make: Makes their routers. That takes a moment, so an event loop has it done in a thread.
         addresses: Such as `/general/notes`; `*` stands for any one part.
+
+    Attributes:
+        on_made: Called when some were made, such as what takes them from the garbage collector's eyes.
     """
+
+    on_made: ClassVar[Callable[[], object]] = staticmethod(lambda: None)
 
     def __init__(self, make: Callable[[], Iterable[APIRouter]], *addresses: str) -> None:
         self._addresses = [address.split("/") for address in addresses]
@@ -37,6 +43,7 @@ class DeferredRoutes(BaseRoute):
         with self._lock:
             if self._made is None:
                 self._made = tuple(route for router in self._make() for route in router.routes)
+                type(self).on_made()
             return self._made
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
