@@ -9,6 +9,7 @@ pages that follow.
 
 from __future__ import annotations
 
+import gc
 import http.client
 import json
 import random
@@ -42,6 +43,8 @@ def main(rows: int, requests: int) -> None:
                 token = log_in(engine.port)
                 with closing(Database(engine.url)) as db, use(Config.open(engine.env)):
                     fill(db, rows)
+                gc.collect()
+                gc.freeze()  # else what was made for the rows is looked through amid the requests, here
                 with closing(http.client.HTTPConnection("127.0.0.1", engine.port, timeout=60)) as connection:
                     for filled in FILLED:
                         for question in filled.questions(random.Random(SEED)):
