@@ -44,7 +44,8 @@ class Part:
         title: Its heading.
         action: What gathers it; a read.
         given: Its input.
-        pick: JMESPath over its result, for a list of `{text, detail, url}`, the last two if there are any.
+        pick: JMESPath over its result, for a list of `{text, detail, url}`, the last two if there are any. One that has
+            `sums_up: true` says how many there are, so that the heading need not.
         confirm: Of rows that were gathered those that the digest may still tell: called with its user, its run and the
             rows, right before it is written, which may be days after the gathering where somebody retries it.
 

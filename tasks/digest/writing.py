@@ -25,7 +25,7 @@ class Gathered(Model):
     name: str = Field(description="Its name.")
     title: str = Field(description="Its heading.")
     state: str = Field(description="How its job ended.")
-    rows: JsonValue = Field(None, description="A list of {text, detail, url}.")
+    rows: JsonValue = Field(None, description="A list of {text, detail, url, sums_up}.")
     error: dict[str, JsonValue] | None = Field(None, description="Why it failed.")
 
     @property
@@ -48,6 +48,7 @@ class DigestLine(Model):
     text: str = Field(description="What it says.")
     detail: str = Field("", description="What stands beside it.")
     url: str | None = Field(None, description="Where to read more; http or https.")
+    sums_up: bool = Field(False, description="Whether it says how many there are, so that the heading does not.")
 
 
 def lines_of(part: Gathered, zone: ZoneInfo) -> list[DigestLine]:
@@ -59,8 +60,16 @@ def lines_of(part: Gathered, zone: ZoneInfo) -> list[DigestLine]:
 def _line(row: dict[str, Any], zone: ZoneInfo) -> DigestLine:
     url = row.get("url")
     safe = isinstance(url, str) and url.startswith(("http://", "https://"))
-    return DigestLine(text=_said(row.get("text"), zone) or "(nothing)", detail=_said(row.get("detail"), zone),
-                url=url if safe else None)  # fmt: skip
+    return DigestLine(
+        text=_said(row.get("text"), zone) or "(nothing)",
+        detail=_said(row.get("detail"), zone),
+        url=url if safe else None,
+        sums_up=row.get("sums_up") is True,
+    )
+
+
+def _heading(part: Gathered, lines: Sequence[DigestLine]) -> str:
+    return part.title if any(line.sums_up for line in lines) else f"{part.title} ({len(lines)})"
 
 
 def _said(value: Any, zone: ZoneInfo) -> str:
@@ -81,7 +90,7 @@ def as_text(title: str, opening: str, parts: Sequence[Gathered], zone: ZoneInfo)
         if part.ok:
             lines = lines_of(part, zone)
             said = "\n".join(f"- {_beside(line)}" for line in lines) if lines else "Nothing."
-            blocks.append(f"{part.title} ({len(lines)})\n{said}")
+            blocks.append(f"{_heading(part, lines)}\n{said}")
     return "\n\n".join([*blocks, *_missing(parts)]) + "\n"
 
 
@@ -91,7 +100,7 @@ def as_html(title: str, opening: str, parts: Sequence[Gathered], zone: ZoneInfo)
         if part.ok:
             lines = lines_of(part, zone)
             items = "".join(f"<li>{_linked(line)}</li>" for line in lines)
-            blocks.append(f"<h2>{html.escape(part.title)} ({len(lines)})</h2>")
+            blocks.append(f"<h2>{html.escape(_heading(part, lines))}</h2>")
             blocks.append(f"<ul>{items}</ul>" if lines else "<p>Nothing.</p>")
     return "\n".join([*blocks, *(f"<p><em>{html.escape(one)}</em></p>" for one in _missing(parts))]) + "\n"
 

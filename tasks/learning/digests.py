@@ -9,5 +9,5 @@ CARDS = Part(
     "Cards to learn",
     action="learning.due",
     given=lambda span: {"limit": 5},
-    pick="[[{text: summary}], items[].{text: question, detail: deck}][] | [?text]",
+    pick="[[{text: summary, sums_up: `true`}], items[].{text: question, detail: deck}][] | [?text]",
 )

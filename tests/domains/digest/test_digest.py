@@ -122,6 +122,13 @@ def test_times_are_on_the_user_s_clock_and_strangers_words_stay_words() -> None:
     assert "Nothing." in as_text("T", "", [gathered()], BERLIN)
 
 
+def test_where_a_line_says_how_many_there_are_the_heading_does_not() -> None:
+    rows = [{"text": "7 wait", "sums_up": True}, {"text": "one", "sums_up": None}]
+    assert "\n\nPart\n- 7 wait\n- one\n" in as_text("T", "", [gathered(rows=rows)], BERLIN)
+    assert "<h2>Part</h2>" in as_html("T", "", [gathered(rows=rows)], BERLIN)
+    assert "Part (1)\n- one" in as_text("T", "", [gathered(rows=rows[1:])], BERLIN)
+
+
 @pytest.fixture
 def at_hand(db: Database, configured: Config, monkeypatch: pytest.MonkeyPatch) -> Database:
     load_testkit()

@@ -84,7 +84,7 @@ def test_a_digest_says_how_many_cards_there_are_and_shows_the_first(learner: Lea
     for number in range(7):
         learner(add_card, front=f"{number}?", back="x", deck="Math")
     lines = picked()
-    assert lines[0] == {"text": "7 cards for today: 7 new."}
+    assert lines[0] == {"text": "7 cards for today: 7 new.", "sums_up": True}
     assert lines[1] == {"text": "0?", "detail": "Math"} and len(lines) == 6
 
 
@@ -94,7 +94,7 @@ def test_a_whole_digest_has_the_cards_in_it(db: Database, learner: Learner, monk
     engine = Inline(db, learner.user, Registry(discover()))
     job = engine.done("digest.daily", {"parts": ["cards"], "prose": False})
     assert job.state == "succeeded" and job.result is not None
-    assert "1 card for today: 1 new." in job.result and "Who was first?" in job.result
+    assert r"Cards to learn\n- 1 card for today: 1 new." in job.result and "Who was first?" in job.result
 
 
 def test_the_schedule_that_is_suggested_is_one_of_an_action_that_takes_its_input() -> None:
