@@ -114,7 +114,7 @@ def test_every_operation_answers_so_whatever_is_sent(served: Served, caller: str
 
 def document_of(served: Served, caller: str, phases: dict[str, Any]) -> BaseSchema:
     config = SchemathesisConfig.from_dict(told(served.app.state.services.registry) | {"phases": phases})
-    document = schemathesis.openapi.from_url(f"{served.url}/openapi.json", config=config)
+    document = schemathesis.openapi.from_url(f"{served.url}/openapi.json", config=config, timeout=60)
 
     def session(case: schemathesis.Case, ctx: schemathesis.AuthContext) -> str:
         return case.id if case.operation.path.startswith("/auth/") else "ordinary"
