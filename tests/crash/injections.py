@@ -109,8 +109,11 @@ def broker_keys_spoilt(scene: Scene) -> Iterator[int]:
     while scene.pause(0.5, 2):
         with scene.broker() as client:
             for key in {*WORKED_ON, *client.scan_iter(f"{PREFIX}*")}:
-                client.delete(key)
-                _ = client.rpush(key, "x") if key == EPOCH_KEY else client.set(key, "x")
+                if key == EPOCH_KEY:
+                    with client.pipeline() as both:  # at once, or the engine writes it in between
+                        both.delete(key).rpush(key, "x").execute()
+                else:
+                    client.set(key, "x")
         yield 1
 
 
