@@ -10,7 +10,8 @@ of the rarest term, or of all recipes, is walked in its order until the page is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -28,8 +29,13 @@ from tasks.recipe.tables import recipe_terms, recipe_words, recipes
 
 #: So many recipes are sorted, and looked at one by one; with more, the list is walked in its order.
 RARE = 4_000
-#: As far as anybody counts.
+#: As far as anybody counts what has a term, and how many recipes there are at all.
 COUNTED = 20_000
+RECIPES_COUNTED = 200_000
+#: To have one recipe more in a set costs so much less than to look at one for all that is asked for.
+SET_GAIN = 20
+#: More terms than these are looked for among all that a recipe has, and not one by one.
+MOST_SEEKS = 3
 #: More words than this with a part in them are common.
 MOST_MATCHING_WORDS = 200
 DEFAULT_MISSING = 2
@@ -75,6 +81,11 @@ def _of_recipe(kind: Kind) -> tuple[Condition, ...]:
     return term.user_id == own.user_id, term.recipe_id == own.id, sa.func.coalesce(term.kind, "") == kind
 
 
+def _exists(*conditions: Condition) -> sa.Exists:
+    """Of an index alone: SQLite would fetch the rows for `SELECT *`."""
+    return sa.select(sa.literal_column("1")).select_from(recipe_terms).where(*conditions).exists()
+
+
 @dataclass(frozen=True)
 class Wanted:
     """One thing that is asked for, as the index has it: any of some terms."""
@@ -111,11 +122,13 @@ class Wanted:
         """Whether the recipe at hand has it."""
         term = recipe_terms.c
         if self.part is not None:
-            return sa.exists().where(*_of_recipe(self.kind), term.term.contains(self.part, autoescape=True))
-        here = (term.user_id == own.user_id, term.recipe_id == own.id, term.kind == self.kind)
+            return _exists(*_of_recipe(self.kind), term.term.contains(self.part, autoescape=True))
+        here: tuple[Condition, ...] = (term.user_id == own.user_id, term.recipe_id == own.id, term.kind == self.kind)
+        if len(self.terms) > MOST_SEEKS:
+            here = _of_recipe(self.kind)
         named = term.term == self.terms[0] if len(self.terms) == 1 else term.term.in_(self.terms)
         placed = [] if self.place is None else [sa.func.coalesce(term.place, NOWHERE) <= self.place]
-        return sa.exists().where(*here, named, *placed)
+        return _exists(*here, named, *placed)
 
 
 def foods_asked_for(names: Sequence[str] | None) -> tuple[str, ...]:
@@ -183,18 +196,28 @@ def statement(
     order = Order(wanted.order)
     conditions = [*_plain_conditions(wanted), *_quick(conn, user_id, wanted)]
     rarest = min(counts, key=lambda thing: counts[thing]) if counts else None
-    if rarest is not None and counts[rarest] <= rarest.most_looked_at:
+    others = [thing for thing in things if thing is not rarest]
+    is_rare = rarest is not None and counts[rarest] <= rarest.most_looked_at
+    if rarest is not None and (is_rare or _are_sets_shorter(conn, user_id, things, counts, limit)):
         conditions.append(own.id.in_(rarest.rows(user_id)))
+        conditions += [_among(user_id, thing, counts.get(thing, COUNTED), counts[rarest]) for thing in others]
     elif rarest is not None and order.column is own.id and rarest.is_one_list:
-        others = [thing.holds() for thing in things if thing is not rarest]
-        return _with_contents(user_id, _along(rarest, user_id, order, place, [*conditions, *others]).limit(limit))
+        conditions += [thing.holds() for thing in others]
+        return _with_contents(user_id, _along(rarest, user_id, order, place, conditions).limit(limit))
     else:
-        rarest = None
-    conditions += [thing.holds() for thing in things if thing is not rarest]
+        conditions += [thing.holds() for thing in things]
     ids = sa.select(own.id.label("recipe_id"), order.column.label("sort_key"))
     ids = ids.where(own.user_id == user_id, *conditions, *_beyond(order, own.id, place))
     by = (order.column,) if order.column is own.id else (order.column, own.id)
     return _with_contents(user_id, ids.order_by(*map(order.turned, by)).limit(limit))
+
+
+def _among(user_id: UUID, thing: Wanted, size: int, candidates: int) -> Condition:
+    """Whether the recipe at hand, one of so many candidates, has it: from the set of all that have it, where that costs
+    less than a look at each."""
+    if size >= min(COUNTED, SET_GAIN * candidates):
+        return thing.holds()
+    return sa.func.coalesce(own.id, None).in_(thing.rows(user_id))  # the bare id SQLite might take the candidates from
 
 
 def _along(
@@ -230,6 +253,20 @@ def _count(conn: sa.Connection, user_id: UUID, thing: Wanted) -> int:
     """How many recipes have it, up to a bound."""
     rows = thing.rows(user_id).limit(COUNTED).subquery()
     return int(conn.execute(sa.select(sa.func.count()).select_from(rows)).scalar_one())
+
+
+def _are_sets_shorter(
+    conn: sa.Connection, user_id: UUID, things: Sequence[Wanted], counts: Mapping[Wanted, int], limit: int
+) -> bool:
+    """Whether what is not common, taken as sets of which the recipes are in all, costs less than to walk through the
+    list until the page is full; as if one thing said nothing of another."""
+    sizes = [counts.get(thing, COUNTED) for thing in things]
+    if min(sizes) >= COUNTED:
+        return False
+    rows = sa.select(own.id).where(own.user_id == user_id).limit(RECIPES_COUNTED).subquery()
+    total = max(1, int(conn.execute(sa.select(sa.func.count()).select_from(rows)).scalar_one()))
+    walk = limit / math.prod(min(1.0, size / total) for size in sizes)
+    return SET_GAIN * min(walk, total) > sum(size for size in sizes if size < COUNTED)
 
 
 def _things(conn: sa.Connection, user_id: UUID, wanted: RecipeFilter) -> list[Wanted]:
@@ -273,7 +310,7 @@ def _plain_conditions(wanted: RecipeFilter) -> list[Condition]:
     term = recipe_terms.c
     here = (term.user_id == own.user_id, term.recipe_id == own.id, term.kind == Kind.FOOD)
     if without := foods_asked_for(wanted.without):
-        found.append(~sa.exists().where(*here, term.term.in_(without)))
+        found.append(~_exists(*here, term.term.in_(without)))
     if wanted.ingredients:
         there = foods_asked_for(wanted.ingredients)
         needed = sa.func.coalesce(term.place, NOWHERE) < NOWHERE
