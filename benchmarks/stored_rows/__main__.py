@@ -1,6 +1,6 @@
 """How long a GET takes that answers from stored rows, of a user with many.
 
-    python -m benchmarks.stored_rows [ROWS] [REQUESTS]
+    python -m benchmarks.stored_rows [ROWS] [REQUESTS] [articles|learning|recipes|transactions ...]
 
 A real API process on each store, one request after the other, each asked for with other words, topics and dates; the
 rows of a second user, a tenth as many, stand between. Shown are the median, what 99 of 100 stay below, and the same of
@@ -15,8 +15,10 @@ import json
 import random
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from statistics import median
+from types import ModuleType
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -31,32 +33,32 @@ from llmcoder.config import Config, use
 from models.db.database import Database
 
 ROWS, REQUESTS, PAGE = 100_000, 200, 50
-FILLED = (transactions, articles, recipes, learning)
+KINDS = {"transactions": transactions, "articles": articles, "recipes": recipes, "learning": learning}
 SEED = 7
 
 
-def main(rows: int, requests: int) -> None:
+def main(rows: int, requests: int, filled: Sequence[ModuleType]) -> None:
     print("| store | list | p50 (ms) | p99 (ms) | following pages, p50 | p99 |\n|---|---|--:|--:|--:|--:|", flush=True)
     with bench(None) as shared:
         for store in shared.stores:
             with shared.engine(store, "api") as engine:
                 token = log_in(engine.port)
                 with closing(Database(engine.url)) as db, use(Config.open(engine.env)):
-                    fill(db, rows)
+                    fill(db, rows, filled)
                 gc.collect()
                 gc.freeze()  # else what was made for the rows is looked through amid the requests, here
                 with closing(http.client.HTTPConnection("127.0.0.1", engine.port, timeout=60)) as connection:
-                    for filled in FILLED:
-                        for question in filled.questions(random.Random(SEED)):
+                    for kind in filled:
+                        for question in kind.questions(random.Random(SEED)):
                             _measure(store.name, connection, token, question, requests)
 
 
-def fill(db: Database, rows: int) -> None:
+def fill(db: Database, rows: int, filled: Sequence[ModuleType]) -> None:
     """The user who logged in has so many of each, and another one a tenth."""
     own = only_user(db)
     for user_id, count in ((own, rows), (add_user(db), rows // 10)):
-        for filled in FILLED:
-            filled.fill(db, user_id, count, random.Random(SEED))
+        for kind in filled:
+            kind.fill(db, user_id, count, random.Random(SEED))
     _settle(db)
 
 
@@ -106,5 +108,6 @@ def _ask(
 
 
 if __name__ == "__main__":
-    given = [int(one) for one in sys.argv[1:]]
-    main(*given, *(ROWS, REQUESTS)[len(given) :])
+    numbers = [int(one) for one in sys.argv[1:] if one.isdigit()]
+    names = [one for one in sys.argv[1:] if not one.isdigit()] or list(KINDS)
+    main(*numbers, *(ROWS, REQUESTS)[len(numbers) :], filled=[KINDS[name] for name in names])
