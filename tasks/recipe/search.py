@@ -18,6 +18,8 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from llmcoder.declare import cursor as cursors
 from llmcoder.declare.filter import words_of
@@ -74,11 +76,31 @@ class Order:
         return column.desc() if self.descending else column
 
 
+class Unindexed(sa.ColumnElement[str]):
+    """A column that SQLite takes no index for: else it might read the terms of all recipes that are of this kind, which
+    the primary key begins with."""
+
+    inherit_cache = True
+
+    def __init__(self, column: sa.ColumnElement[str]) -> None:
+        self.column = column
+        self.type = column.type
+
+
+@compiles(Unindexed)
+def _plain(element: Unindexed, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.column, **options)
+
+
+@compiles(Unindexed, "sqlite")
+def _hidden(element: Unindexed, compiler: SQLCompiler, **options: Any) -> str:
+    return f"coalesce({compiler.process(element.column, **options)}, '')"
+
+
 def _of_recipe(kind: Kind) -> tuple[Condition, ...]:
-    """All terms of the recipe at hand. Their kind is asked for as something that no index knows: else SQLite might read
-    those of all recipes, which the primary key begins with."""
+    """All terms of the recipe at hand."""
     term = recipe_terms.c
-    return term.user_id == own.user_id, term.recipe_id == own.id, sa.func.coalesce(term.kind, "") == kind
+    return term.user_id == own.user_id, term.recipe_id == own.id, Unindexed(term.kind) == kind
 
 
 def _exists(*conditions: Condition) -> sa.Exists:
@@ -196,13 +218,11 @@ def statement(
     order = Order(wanted.order)
     conditions = [*_plain_conditions(wanted), *_quick(conn, user_id, wanted)]
     rarest = min(counts, key=lambda thing: counts[thing]) if counts else None
-    others = [thing for thing in things if thing is not rarest]
     is_rare = rarest is not None and counts[rarest] <= rarest.most_looked_at
     if rarest is not None and (is_rare or _are_sets_shorter(conn, user_id, things, counts, limit)):
-        conditions.append(own.id.in_(rarest.rows(user_id)))
-        conditions += [_among(user_id, thing, counts.get(thing, COUNTED), counts[rarest]) for thing in others]
+        conditions += _in_sets(conn.dialect.name, user_id, things, counts, rarest)
     elif rarest is not None and order.column is own.id and rarest.is_one_list:
-        conditions += [thing.holds() for thing in others]
+        conditions += [thing.holds() for thing in things if thing is not rarest]
         return _with_contents(user_id, _along(rarest, user_id, order, place, conditions).limit(limit))
     else:
         conditions += [thing.holds() for thing in things]
@@ -212,12 +232,23 @@ def statement(
     return _with_contents(user_id, ids.order_by(*map(order.turned, by)).limit(limit))
 
 
-def _among(user_id: UUID, thing: Wanted, size: int, candidates: int) -> Condition:
-    """Whether the recipe at hand, one of so many candidates, has it: from the set of all that have it, where that costs
-    less than a look at each."""
-    if size >= min(COUNTED, SET_GAIN * candidates):
-        return thing.holds()
-    return sa.func.coalesce(own.id, None).in_(thing.rows(user_id))  # the bare id SQLite might take the candidates from
+def _in_sets(
+    dialect: str, user_id: UUID, things: Sequence[Wanted], counts: Mapping[Wanted, int], rarest: Wanted
+) -> list[Condition]:
+    """That a recipe has all of them: what is not common is taken as sets, which the recipe's id is in."""
+    others = [thing for thing in things if thing is not rarest]
+    if dialect == "postgresql":
+        sets = [thing.rows(user_id) for thing in things if counts.get(thing, COUNTED) < COUNTED]
+        common = sa.intersect(*sets) if len(sets) > 1 else sets[0]
+        # An array, of which PostgreSQL makes no join: it believes what it guesses of such sets, and took 24 s for one.
+        in_all = own.id == sa.any_(sa.func.array(common.scalar_subquery(), type_=sa.ARRAY(sa.Uuid)))
+        return [in_all, *(thing.holds() for thing in others if counts.get(thing, COUNTED) >= COUNTED)]
+    found: list[Condition] = [own.id.in_(rarest.rows(user_id))]
+    for thing in others:
+        is_small = counts.get(thing, COUNTED) < min(COUNTED, SET_GAIN * counts[rarest])
+        # not of the bare id, or SQLite might begin with this set
+        found.append(sa.func.coalesce(own.id, None).in_(thing.rows(user_id)) if is_small else thing.holds())
+    return found
 
 
 def _along(
@@ -260,13 +291,15 @@ def _are_sets_shorter(
 ) -> bool:
     """Whether what is not common, taken as sets of which the recipes are in all, costs less than to walk through the
     list until the page is full; as if one thing said nothing of another."""
-    sizes = [counts.get(thing, COUNTED) for thing in things]
-    if min(sizes) >= COUNTED:
+    known = [count for count in counts.values() if count < COUNTED]
+    if not known:
         return False
     rows = sa.select(own.id).where(own.user_id == user_id).limit(RECIPES_COUNTED).subquery()
     total = max(1, int(conn.execute(sa.select(sa.func.count()).select_from(rows)).scalar_one()))
+    common = max(COUNTED, total / 2)  # how many have it nobody has counted
+    sizes = [*known, *[common] * (len(things) - len(known))]
     walk = limit / math.prod(min(1.0, size / total) for size in sizes)
-    return SET_GAIN * min(walk, total) > sum(size for size in sizes if size < COUNTED)
+    return SET_GAIN * min(walk, total) > sum(known)
 
 
 def _things(conn: sa.Connection, user_id: UUID, wanted: RecipeFilter) -> list[Wanted]:
