@@ -2,7 +2,8 @@
 
 Every user's recipes have an inverted index (`recipe_terms`). What is asked for is counted there, up to a bound: the
 rarest thing says which recipes may be meant, and each is looked at for the rest. Where everything is common, the list
-of the rarest term, or of all recipes, is walked in its order until the page is full, which is soon.
+of the rarest term, or of all recipes, is walked in its order until the page is full, which is soon. Between the two,
+where few recipes have all of several things, what was counted is taken as sets of ids, which a recipe's is to be in.
 
 "What I have" is a search for sets: at most m of a recipe's foods are missing, so one of its m + 1 rarest is there
 (prefix filtering, Chaudhuri et al. 2006). Those are looked for first, and rare foods have short lists.
